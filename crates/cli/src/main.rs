@@ -1,0 +1,2 @@
+//! percept command line.
+fn main() {}
