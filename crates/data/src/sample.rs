@@ -1,0 +1,120 @@
+//! One row of a data set: the first type of the line `Sample → Prompt → Rollout → …`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::media::{Media, Video};
+
+/// Who speaks a [`Message`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Instructions that stand above the conversation.
+    System,
+    /// The person who asks.
+    User,
+    /// The model.
+    Assistant,
+    /// The result of a tool call.
+    Tool,
+}
+
+impl Role {
+    /// The name that chat templates use: `system`, `user`, `assistant`, `tool`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+            Self::Tool => "tool",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A piece of a message's content.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// Plain text.
+    Text(String),
+    /// The image with this index in [`Sample::images`].
+    Image(usize),
+    /// The video with this index in [`Sample::videos`].
+    Video(usize),
+}
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// Text, images and videos in the order in which they are read.
+    pub content: Vec<Part>,
+    /// Whether supervised training puts a loss on this turn; `None` means "if the assistant speaks".
+    pub train: Option<bool>,
+}
+
+impl Message {
+    /// A turn with one piece of text.
+    pub fn text(role: Role, text: impl Into<String>) -> Self {
+        Self {
+            role,
+            content: vec![Part::Text(text.into())],
+            train: None,
+        }
+    }
+
+    /// All text pieces, joined; media are left out.
+    pub fn plain_text(&self) -> String {
+        let texts = self.content.iter().filter_map(|part| match part {
+            Part::Text(text) => Some(text.as_str()),
+            Part::Image(_) | Part::Video(_) => None,
+        });
+        texts.collect()
+    }
+
+    /// Whether supervised training puts a loss on this turn.
+    pub fn trains(&self) -> bool {
+        self.train.unwrap_or(self.role == Role::Assistant)
+    }
+}
+
+/// One row of a data set.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// Stable name: `train.jsonl:118` (1-based row) or the data set's own id.
+    pub id: String,
+    /// The prompt; may end with an assistant turn for supervised training.
+    pub messages: Vec<Message>,
+    /// Images in order of appearance in `messages`.
+    pub images: Vec<Media>,
+    /// Videos in order of appearance in `messages`.
+    pub videos: Vec<Video>,
+    /// Ground truth for the verifier.
+    pub answer: Option<String>,
+    /// Expert trajectory (assistant text).
+    pub expert: Option<String>,
+    /// Everything else: question type, `data_source`, …
+    pub meta: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Sample {
+    /// A sample with this id and conversation and nothing else.
+    pub fn new(id: impl Into<String>, messages: Vec<Message>) -> Self {
+        Self {
+            id: id.into(),
+            messages,
+            images: Vec::new(),
+            videos: Vec::new(),
+            answer: None,
+            expert: None,
+            meta: serde_json::Map::new(),
+        }
+    }
+}
