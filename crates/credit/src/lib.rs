@@ -1,1 +1,89 @@
-//! percept credit.
+//! percept-credit: from rewards to per-token advantages, and from advantages to the gradient of the
+//! policy loss. Pure mathematics on slices: no tensors, no I/O, no clock, no randomness.
+//!
+//! ```text
+//! Signals ──AdvantageConfig::credit──▶ Credit ──policy_loss──▶ PolicyLoss { loss, d_log_prob, d_entropy }
+//! ```
+//!
+//! * [`Signals`] are ragged per-token and per-row arrays, cut into rows by [`Offsets`]. One row is
+//!   one sampled response; rows with the same `group` number answer the same prompt.
+//! * [`AdvantageConfig`] names an estimator (`grpo`, `dr_grpo`, `rloo`, …), one file each in
+//!   [`advantage`]. It turns signals into a [`Credit`]: one advantage and one mask bit per token.
+//! * [`LossConfig`] names a policy loss (`ppo`, `gspo`, `cispo`), an aggregation mode, and the KL,
+//!   entropy and importance-sampling terms, one file each in [`loss`]. [`policy_loss`] returns the
+//!   scalar and its exact gradient with respect to every log-probability and entropy; the trainer
+//!   multiplies that gradient into its own backward pass.
+//! * [`OverlongConfig`] shapes rewards by length and [`informative_groups`] tells which groups can
+//!   teach anything (both from DAPO). [`sft_loss`] is the supervised counterpart of [`policy_loss`].
+//!
+//! # An update
+//!
+//! ```
+//! use percept_credit::{AdvantageConfig, LossConfig, Normaliser, Offsets, Signals, policy_loss};
+//!
+//! // One prompt, two responses of 3 and 2 tokens; the first is right.
+//! let offsets = Offsets::from_lengths([3, 2]);
+//! let log_prob = [-0.1, -0.7, -0.2, -1.1, -0.4];
+//! let signals = Signals {
+//!     offsets: &offsets,
+//!     group: &[0, 0],
+//!     rewards: &[Some(1.0), Some(0.0)],
+//!     mask: &[true; 5],
+//!     log_prob: &log_prob,
+//!     old_log_prob: &log_prob,
+//!     ..Signals::default()
+//! };
+//! let credit = AdvantageConfig::default().credit(&signals)?;
+//! assert!(credit.advantage[0] > 0.0 && credit.advantage[4] < 0.0);
+//!
+//! let total = Normaliser::of(&offsets, &credit.mask);
+//! let loss = policy_loss(&LossConfig::default(), &signals, &credit, &total)?;
+//! assert!(loss.d_log_prob[0] < 0.0, "the loss falls when a good token becomes likelier");
+//! # Ok::<(), percept_credit::Error>(())
+//! ```
+//!
+//! # Micro-batches
+//!
+//! [`Normaliser`] holds the token and sequence counts of the whole mini-batch. Call [`policy_loss`]
+//! on any partition of its rows with the same normaliser: losses, gradients and metrics *add up* to
+//! those of the undivided batch. [`Offsets::select`], [`Offsets::gather`] and [`Credit::select`]
+//! cut a batch by rows.
+//!
+//! # Missing grades
+//!
+//! A reward of `None` means that the verifier could not judge. Such a row has no part in its group's
+//! statistics and its tokens are masked out: adding it changes nothing.
+//!
+//! # Where a new method goes
+//!
+//! * It changes how a group's rewards become advantages: a file in `advantage/` that implements
+//!   [`advantage::Estimator`], and one line in that module's registry.
+//! * It weighs tokens by numbers known before the update (old log-probabilities, entropy, visual
+//!   dependence): a function that multiplies `Credit::advantage`, called once per rollout batch.
+//! * It weighs tokens by the current policy: the same function, called before each [`policy_loss`].
+//! * It changes the surrogate: a file in `loss/` that implements [`loss::Surrogate`], and one line in
+//!   that module's registry.
+//! * It needs a new array: an optional field of [`Signals`]; callers that end their literal with
+//!   `..Signals::default()` do not change.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod error;
+mod filter;
+mod offsets;
+mod overlong;
+mod registry;
+mod signals;
+
+pub mod advantage;
+pub mod loss;
+
+pub use advantage::AdvantageConfig;
+pub use error::Error;
+pub use filter::informative_groups;
+pub use loss::{
+    KlLossType, LossAggMode, LossConfig, Mismatch, Normaliser, PolicyLoss, PolicyLossConfig,
+    SftLoss, policy_loss, sft_loss,
+};
+pub use offsets::Offsets;
+pub use overlong::OverlongConfig;
+pub use signals::{Credit, Signals, Stats, add_stats};

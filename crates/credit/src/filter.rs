@@ -1,0 +1,66 @@
+//! Dynamic sampling: a group whose rewards are all equal has zero advantage and teaches nothing.
+//!
+//! A group stays when the standard deviation of its graded rewards is positive, that is, when two of
+//! them differ. Ungraded rows are not looked at. Filter on the verifier's reward, before
+//! [`crate::OverlongConfig`] shapes it (verl filters on a metric of its own for the same reason);
+//! otherwise two wrong answers of different length would count as informative.
+//! Source: DAPO, arXiv 2503.14476, eq. 11. verl (`algorithm.filter_groups`) also keeps groups of a
+//! single row; here they are dropped, because without a second row there is no baseline.
+
+use std::collections::BTreeMap;
+
+use crate::{Error, signals::same_length};
+
+/// The groups that stay, in ascending order. `rewards` and `group` are `[rows]`.
+///
+/// ```
+/// let rewards = [Some(1.0), Some(0.0), Some(1.0), Some(1.0), Some(0.0), None];
+/// let kept = percept_credit::informative_groups(&rewards, &[7, 7, 8, 8, 9, 9])?;
+/// assert_eq!(kept, [7]);
+/// # Ok::<(), percept_credit::Error>(())
+/// ```
+pub fn informative_groups(rewards: &[Option<f64>], group: &[usize]) -> Result<Vec<usize>, Error> {
+    same_length("group", group.len(), rewards.len(), "rows")?;
+    let mut range = BTreeMap::<usize, (f64, f64)>::new();
+    for (row, (&reward, &group)) in rewards.iter().zip(group).enumerate() {
+        let Some(value) = reward else { continue };
+        if !value.is_finite() {
+            return Err(Error::Reward { row, value });
+        }
+        let (low, high) = range.entry(group).or_insert((value, value));
+        *low = low.min(value);
+        *high = high.max(value);
+    }
+    Ok(range
+        .into_iter()
+        .filter(|(_, (low, high))| low < high)
+        .map(|(group, _)| group)
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_groups_with_two_different_grades_stay() {
+        let rewards = [
+            Some(0.0),
+            Some(0.5),
+            Some(1.0),
+            Some(1.0),
+            None,
+            Some(1.0),
+            None,
+            None,
+        ];
+        let group = [3, 3, 1, 1, 1, 2, 0, 0];
+        assert_eq!(informative_groups(&rewards, &group).unwrap(), [3]);
+    }
+
+    #[test]
+    fn an_ungraded_row_never_decides() {
+        let with = informative_groups(&[Some(1.0), None, Some(1.0)], &[0, 0, 0]).unwrap();
+        assert!(with.is_empty());
+    }
+}

@@ -1,0 +1,28 @@
+//! Losses and their exact gradients with respect to log-probabilities and entropies.
+//!
+//! `L = Σ_t c_t · (w_t · ℓ_t + kl_coef · k_t − entropy_coeff · H_t)` over the trained tokens, with
+//! `ℓ` the policy loss of the token ([`Surrogate`]), `w` the truncated importance weight of the
+//! sampler ([`correction`]), `k` the KL estimate ([`KlLossType`]) and `c` the coefficient of the
+//! aggregation mode ([`LossAggMode`]). Computed in f64, returned in f32.
+
+mod aggregate;
+mod cispo;
+mod config;
+mod correction;
+mod gspo;
+mod kl;
+mod policy;
+mod ppo;
+mod sft;
+mod surrogate;
+
+pub use aggregate::{LossAggMode, Normaliser};
+pub use cispo::Cispo;
+pub use config::LossConfig;
+pub use correction::Mismatch;
+pub use gspo::Gspo;
+pub use kl::KlLossType;
+pub use policy::{PolicyLoss, policy_loss};
+pub use ppo::Ppo;
+pub use sft::{SftLoss, sft_loss};
+pub use surrogate::{PolicyLossConfig, Row, Surrogate, TokenLoss};

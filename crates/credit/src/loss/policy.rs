@@ -1,0 +1,195 @@
+//! The policy loss of a micro-batch and its gradient.
+
+use super::{LossConfig, Normaliser, Row, TokenLoss, correction, surrogate};
+use crate::{Credit, Error, Signals, Stats};
+
+/// Loss of a micro-batch, as its share of the mini-batch's.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PolicyLoss {
+    /// The scalar to minimise.
+    pub loss: f64,
+    /// `[tokens]` `∂loss/∂log_prob`; 0 for tokens that are not trained.
+    pub d_log_prob: Vec<f32>,
+    /// `[tokens]` `∂loss/∂entropy`; 0 for tokens that are not trained.
+    pub d_entropy: Vec<f32>,
+    /// Metrics that add up over the micro-batches of a mini-batch: `actor/pg_loss`, `actor/kl_loss`
+    /// (aggregated as the loss is), and means over trained tokens: `actor/pg_clipfrac`,
+    /// `actor/pg_clipfrac_lower`, `actor/ppo_kl`, `actor/entropy`, `actor/tis_weight`,
+    /// `actor/tis_capfrac`. Keys whose signal was not given are absent.
+    pub metrics: Stats,
+}
+
+/// Computes the loss of a micro-batch and its gradient; `total` counts the mini-batch it belongs to.
+///
+/// Rows and groups of `signals` are not read, only tokens. A log-probability that is not a number
+/// makes the loss NaN if its token is trained, and is not looked at otherwise.
+///
+/// Errors: slices of different lengths, options outside their range, and a signal that the options
+/// need and the batch does not carry.
+pub fn policy_loss(
+    config: &LossConfig,
+    signals: &Signals<'_>,
+    credit: &Credit,
+    total: &Normaliser,
+) -> Result<PolicyLoss, Error> {
+    let terms = Terms::new(config, signals, credit)?;
+    let scale = config.loss_agg_mode.scale(config.loss_scale_factor)?;
+    let tokens = signals.offsets.tokens();
+    let mut sums = Sums::default();
+    let mut out = PolicyLoss {
+        d_log_prob: vec![0.0; tokens],
+        d_entropy: vec![0.0; tokens],
+        ..PolicyLoss::default()
+    };
+    let mut losses = Vec::new();
+    for range in signals.offsets.iter() {
+        let row = terms.row(range.clone());
+        let trained = row.trained().count();
+        if trained == 0 {
+            continue;
+        }
+        losses.clear();
+        losses.resize(range.len(), TokenLoss::default());
+        config.policy_loss.method().row(&row, &mut losses);
+        let coefficient = config.loss_agg_mode.coefficient(trained, total, scale);
+        for local in row.trained() {
+            let token = range.start + local;
+            let (d_log_prob, d_entropy) = terms.token(token, losses[local], coefficient, &mut sums);
+            out.d_log_prob[token] = d_log_prob as f32;
+            out.d_entropy[token] = d_entropy as f32;
+        }
+    }
+    out.loss =
+        sums.pg_loss + config.kl_coef * sums.kl_loss - config.entropy_coeff * sums.entropy_loss;
+    out.metrics = sums.metrics(&terms, total);
+    Ok(out)
+}
+
+/// Checked inputs. A signal is `None` here when nothing reads it.
+struct Terms<'a> {
+    config: &'a LossConfig,
+    signals: &'a Signals<'a>,
+    credit: &'a Credit,
+    reference: Option<&'a [f32]>,
+    entropy: Option<&'a [f32]>,
+    rollout: Option<(&'a [f32], f64)>,
+}
+
+#[derive(Default)]
+struct Sums {
+    // Aggregated as the loss is.
+    pg_loss: f64,
+    kl_loss: f64,
+    entropy_loss: f64,
+    // Plain sums over trained tokens.
+    clipped: f64,
+    clipped_lower: f64,
+    log_ratio: f64,
+    entropy: f64,
+    tis_weight: f64,
+    tis_capped: f64,
+}
+
+impl<'a> Terms<'a> {
+    fn new(
+        config: &'a LossConfig,
+        signals: &'a Signals<'a>,
+        credit: &'a Credit,
+    ) -> Result<Self, Error> {
+        config.check()?;
+        signals.check_log_probs()?;
+        signals.per_token("credit.advantage", credit.advantage.len())?;
+        signals.per_token("credit.mask", credit.mask.len())?;
+        let reference = config.use_kl_loss.then_some("use_kl_loss");
+        let bonus = config.needs_entropy().then_some("entropy_coeff");
+        // The entropy is a metric too, so it is read whenever it is there.
+        let entropy = bonus.or(signals.entropy.map(|_| "actor/entropy"));
+        let cap = config.tis_imp_ratio_cap;
+        let rollout = signals.wanted(
+            "rollout_log_prob",
+            signals.rollout_log_prob,
+            cap.map(|_| "tis_imp_ratio_cap"),
+        )?;
+        Ok(Self {
+            config,
+            signals,
+            credit,
+            reference: signals.wanted("ref_log_prob", signals.ref_log_prob, reference)?,
+            entropy: signals.wanted("entropy", signals.entropy, entropy)?,
+            rollout: rollout.zip(cap),
+        })
+    }
+
+    fn row(&self, range: std::ops::Range<usize>) -> Row<'a> {
+        Row {
+            log_prob: &self.signals.log_prob[range.clone()],
+            old_log_prob: &self.signals.old_log_prob[range.clone()],
+            advantage: &self.credit.advantage[range.clone()],
+            mask: &self.credit.mask[range],
+        }
+    }
+
+    /// Adds one trained token to `sums`; returns its derivatives (log-probability, entropy).
+    fn token(
+        &self,
+        token: usize,
+        policy: TokenLoss,
+        coefficient: f64,
+        sums: &mut Sums,
+    ) -> (f64, f64) {
+        let log_prob = f64::from(self.signals.log_prob[token]);
+        let old_log_prob = self.signals.old_log_prob[token];
+        let bound = surrogate::LOG_RATIO_BOUND;
+        sums.clipped += f64::from(policy.clipped);
+        sums.clipped_lower += f64::from(policy.clipped_lower);
+        sums.log_ratio += (log_prob - f64::from(old_log_prob)).clamp(-bound, bound);
+
+        let mut weight = 1.0;
+        if let Some((rollout, cap)) = self.rollout {
+            weight = correction::truncated_weight(old_log_prob, rollout[token], cap);
+            sums.tis_weight += weight;
+            sums.tis_capped += f64::from(weight >= cap);
+        }
+        sums.pg_loss += coefficient * weight * policy.loss;
+        let mut d_log_prob = weight * policy.d_log_prob;
+
+        if let Some(reference) = self.reference {
+            let kind = self.config.kl_loss_type;
+            let (kl, slope) = kind.estimate(log_prob, f64::from(reference[token]));
+            sums.kl_loss += coefficient * kl;
+            d_log_prob += self.config.kl_coef * slope;
+        }
+        if let Some(entropy) = self.entropy {
+            let entropy = f64::from(entropy[token]);
+            sums.entropy += entropy;
+            sums.entropy_loss += coefficient * entropy;
+        }
+        (
+            coefficient * d_log_prob,
+            -coefficient * self.config.entropy_coeff,
+        )
+    }
+}
+
+impl Sums {
+    fn metrics(&self, terms: &Terms<'_>, total: &Normaliser) -> Stats {
+        let tokens = total.tokens.max(1) as f64;
+        let mut metrics = Stats::from([
+            ("actor/pg_loss", self.pg_loss),
+            ("actor/pg_clipfrac", self.clipped / tokens),
+            ("actor/pg_clipfrac_lower", self.clipped_lower / tokens),
+            ("actor/ppo_kl", -self.log_ratio / tokens),
+        ]);
+        if terms.reference.is_some() {
+            metrics.insert("actor/kl_loss", self.kl_loss);
+        }
+        if terms.entropy.is_some() {
+            metrics.insert("actor/entropy", self.entropy / tokens);
+        }
+        if terms.rollout.is_some() {
+            metrics.insert("actor/tis_weight", self.tis_weight / tokens);
+            metrics.insert("actor/tis_capfrac", self.tis_capped / tokens);
+        }
+        metrics
+    }
+}
