@@ -1,1 +1,31 @@
-//! percept report.
+//! The files of a run, the report made from them, and the viewer that serves it.
+//!
+//! | file of the run folder | written by | read by |
+//! |---|---|---|
+//! | `recipe.toml` | [`write_atomic`] | people, [`write_report`] |
+//! | `metrics.jsonl` | [`MetricsWriter`] | [`read_metrics`], `pandas.read_json(lines=True)` |
+//! | `rollouts/step-000123.parquet` | [`write_rollouts`] | [`read_rollouts`], pandas, `datasets` |
+//! | `checkpoints/step-000123/` | the trainer, through [`replace_dir`] | [`RunDir::checkpoints`] |
+//!
+//! Whatever is not appended to is written under a temporary name, synced and renamed, so a file
+//! that has its name is complete.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod atomic;
+mod columns;
+mod error;
+mod metrics;
+mod rollouts;
+mod run_dir;
+mod summary;
+
+pub use atomic::{AtomicFile, replace_dir, temporary_path, write_atomic};
+pub use error::Error;
+pub use metrics::{MetricsWriter, Row, read_metrics};
+pub use rollouts::{
+    RewardPart, RolloutRecord, Verdict, count_rollouts, read_rollouts, read_rollouts_page,
+    write_rollouts,
+};
+pub use run_dir::{Checkpoint, RunDir};
+pub use summary::{StageSummary, Summary, TypeSummary};

@@ -1,0 +1,106 @@
+//! What can go wrong with the files of a run, said so that a user can act on it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// An error of this crate: what, where, and on a second line what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operating system refused.
+    #[error("{}: cannot {action}: {source}\n  help: {}", path.display(), advice(source))]
+    Io {
+        /// What was tried, as a verb phrase: `write`, `read`, `rename`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A new run would be mixed with something that is there already.
+    #[error(
+        "{}: already holds {holds}\n  help: choose another folder, remove this one, or resume the run (--resume)",
+        path.display()
+    )]
+    RunExists {
+        /// The folder.
+        path: PathBuf,
+        /// What was found there.
+        holds: String,
+    },
+    /// The folder was not made by a run.
+    #[error(
+        "{}: not a run folder: {reason}\n  help: name the folder given to `percept train --out` (it holds recipe.toml and metrics.jsonl)",
+        path.display()
+    )]
+    NotARun {
+        /// The folder.
+        path: PathBuf,
+        /// What is missing.
+        reason: String,
+    },
+    /// Another process writes to the run.
+    #[error(
+        "{}: another process is writing to this run\n  help: wait for it, stop it, or choose another folder",
+        path.display()
+    )]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file of the run does not say what it should.
+    #[error("{}: {what}\n  help: {help}", at(path, *row))]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// 1-based line or row.
+        row: Option<usize>,
+        /// What is wrong.
+        what: String,
+        /// What to do about it.
+        help: &'static str,
+    },
+    /// The address of the viewer cannot be used.
+    #[error(
+        "cannot listen on {address}: {source}\n  help: another program may use the port; choose one with --port, 0 takes any free one"
+    )]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// The reason.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Error::Io {
+            action,
+            path,
+            source,
+        }
+    }
+}
+
+fn at(path: &Path, row: Option<usize>) -> String {
+    match row {
+        Some(row) => format!("{}:{row}", path.display()),
+        None => path.display().to_string(),
+    }
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "the disk or quota is full: free some space (old checkpoints are the largest files of a run), then resume"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "this user may not do that there: check the permissions, or choose another folder"
+        }
+        io::ErrorKind::NotFound => "check the path; it, or the folder it is in, does not exist",
+        io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
+            "a file stands where a folder is expected, or the other way round"
+        }
+        _ => "check that the disk is there and healthy, then try again",
+    }
+}

@@ -1,0 +1,338 @@
+//! The run folder: where things are, which checkpoints are complete, who may write.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::Error;
+use crate::atomic;
+
+const RECIPE: &str = "recipe.toml";
+const METRICS: &str = "metrics.jsonl";
+const LOCK: &str = ".lock";
+const STEP: &str = "step-";
+const ROLLOUTS: &str = ".parquet";
+
+/// A run folder. Made by [`create`](Self::create) or [`resume`](Self::resume) it holds the
+/// run's lock, so that two trainers never write to one run; the lock goes with the last clone.
+#[derive(Debug, Clone)]
+pub struct RunDir {
+    path: PathBuf,
+    _lock: Option<Arc<File>>,
+}
+
+/// A complete checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Step after which it was made.
+    pub step: u64,
+    /// Its folder.
+    pub path: PathBuf,
+}
+
+impl RunDir {
+    /// Makes the folder of a new run. A folder that holds anything is refused.
+    pub fn create(path: &Path) -> Result<Self, Error> {
+        fs::create_dir_all(path).map_err(Error::io("create the run folder", path))?;
+        let lock = lock(path)?;
+        let run = Self {
+            path: path.to_path_buf(),
+            _lock: lock,
+        };
+        run.clean()?;
+        if let Some(holds) = run.content()? {
+            return Err(Error::RunExists {
+                path: run.path,
+                holds,
+            });
+        }
+        for folder in run.folders() {
+            fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+        }
+        Ok(run)
+    }
+
+    /// Opens a run for reading, while it goes on or afterwards.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        if !path.is_dir() {
+            return Err(Error::NotARun {
+                path: path.to_path_buf(),
+                reason: "there is no such folder".into(),
+            });
+        }
+        if ![RECIPE, METRICS]
+            .iter()
+            .any(|name| path.join(name).is_file())
+        {
+            return Err(Error::NotARun {
+                path: path.to_path_buf(),
+                reason: format!("it has neither {RECIPE} nor {METRICS}"),
+            });
+        }
+        Ok(Self {
+            path: path.to_path_buf(),
+            _lock: None,
+        })
+    }
+
+    /// Opens a run for going on with it: takes its lock and removes unfinished files that a
+    /// killed process left.
+    pub fn resume(path: &Path) -> Result<Self, Error> {
+        let mut run = Self::open(path)?;
+        run._lock = lock(path)?;
+        run.clean()?;
+        for folder in run.folders() {
+            fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+        }
+        Ok(run)
+    }
+
+    /// The run folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Last part of the path, as the run's name.
+    pub fn name(&self) -> String {
+        let full = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        full.file_name()
+            .map_or_else(|| "run".into(), |name| name.to_string_lossy().into_owned())
+    }
+
+    /// `recipe.toml`: the resolved recipe.
+    pub fn recipe(&self) -> PathBuf {
+        self.path.join(RECIPE)
+    }
+
+    /// `metrics.jsonl`.
+    pub fn metrics(&self) -> PathBuf {
+        self.path.join(METRICS)
+    }
+
+    /// `tensorboard/`.
+    pub fn tensorboard(&self) -> PathBuf {
+        self.path.join("tensorboard")
+    }
+
+    /// `rollouts/`.
+    pub fn rollouts(&self) -> PathBuf {
+        self.path.join("rollouts")
+    }
+
+    /// `rollouts/step-000123.parquet`.
+    pub fn rollouts_of(&self, step: u64) -> PathBuf {
+        self.rollouts().join(format!("{STEP}{step:06}{ROLLOUTS}"))
+    }
+
+    /// `checkpoints/`.
+    pub fn checkpoints_dir(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+
+    /// `checkpoints/step-000123/`. Write to [`temporary_path`](crate::temporary_path) of it, then
+    /// [`replace_dir`](crate::replace_dir).
+    pub fn checkpoint_of(&self, step: u64) -> PathBuf {
+        self.checkpoints_dir().join(format!("{STEP}{step:06}"))
+    }
+
+    /// `summary.json`: a [`Summary`](crate::Summary).
+    pub fn summary(&self) -> PathBuf {
+        self.path.join("summary.json")
+    }
+
+    /// `report.html`.
+    pub fn report(&self) -> PathBuf {
+        self.path.join("report.html")
+    }
+
+    /// Complete checkpoints, oldest first.
+    pub fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
+        let folder = self.checkpoints_dir();
+        let mut found: Vec<Checkpoint> = atomic::list(&folder)?
+            .iter()
+            .filter_map(|name| {
+                let step = name.strip_prefix(STEP)?.parse().ok()?;
+                let path = folder.join(name);
+                let complete = path.join("percept").join("state.json").is_file();
+                complete.then_some(Checkpoint { step, path })
+            })
+            .collect();
+        found.sort_unstable_by_key(|checkpoint| checkpoint.step);
+        Ok(found)
+    }
+
+    /// The checkpoint from which the run goes on.
+    pub fn latest_checkpoint(&self) -> Result<Option<Checkpoint>, Error> {
+        Ok(self.checkpoints()?.pop())
+    }
+
+    /// Steps that have stored rollouts, ascending.
+    pub fn rollout_steps(&self) -> Result<Vec<u64>, Error> {
+        let mut steps: Vec<u64> = atomic::list(&self.rollouts())?
+            .iter()
+            .filter_map(|name| {
+                let step = name.strip_prefix(STEP)?.strip_suffix(ROLLOUTS)?;
+                step.parse().ok()
+            })
+            .collect();
+        steps.sort_unstable();
+        Ok(steps)
+    }
+
+    /// Removes all but the newest `keep` checkpoints; the newest always stays.
+    pub fn prune(&self, keep: usize) -> Result<(), Error> {
+        let mut checkpoints = self.checkpoints()?;
+        checkpoints.truncate(checkpoints.len().saturating_sub(keep.max(1)));
+        for checkpoint in checkpoints {
+            atomic::remove_dir(&checkpoint.path)?;
+        }
+        Ok(())
+    }
+
+    /// Removes rollouts and checkpoints of steps after `step`, so that a run which goes on from
+    /// there leaves the files of one that was never interrupted.
+    pub fn discard_after(&self, step: u64) -> Result<(), Error> {
+        for later in self.rollout_steps()?.into_iter().filter(|&s| s > step) {
+            let path = self.rollouts_of(later);
+            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        }
+        for later in self.checkpoints()?.into_iter().filter(|c| c.step > step) {
+            atomic::remove_dir(&later.path)?;
+        }
+        Ok(())
+    }
+
+    fn folders(&self) -> [PathBuf; 3] {
+        [self.tensorboard(), self.rollouts(), self.checkpoints_dir()]
+    }
+
+    fn clean(&self) -> Result<(), Error> {
+        atomic::clean(&self.path)?;
+        self.folders()
+            .iter()
+            .try_for_each(|folder| atomic::clean(folder))
+    }
+
+    /// The first thing in the folder that is not an empty folder of ours.
+    fn content(&self) -> Result<Option<String>, Error> {
+        for name in atomic::list(&self.path)? {
+            let path = self.path.join(&name);
+            if name == LOCK {
+                continue;
+            }
+            if self.folders().contains(&path) && atomic::list(&path)?.is_empty() {
+                continue;
+            }
+            let run = self.recipe().is_file() || self.metrics().is_file();
+            return Ok(Some(if run { "a run".into() } else { name }));
+        }
+        Ok(None)
+    }
+}
+
+/// Takes the run's lock; `None` where the file system has no locks.
+fn lock(run: &Path) -> Result<Option<Arc<File>>, Error> {
+    let path = run.join(LOCK);
+    let file = File::create(&path).map_err(Error::io("write to the run folder", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(Arc::new(file))),
+        Err(TryLockError::WouldBlock) => Err(Error::Locked {
+            path: run.to_path_buf(),
+        }),
+        Err(TryLockError::Error(_)) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::write_atomic;
+
+    fn checkpoint(run: &RunDir, step: u64) {
+        write_atomic(&run.checkpoint_of(step).join("percept/state.json"), b"{}").unwrap();
+    }
+
+    fn steps(run: &RunDir) -> Vec<u64> {
+        run.checkpoints().unwrap().iter().map(|c| c.step).collect()
+    }
+
+    #[test]
+    fn an_existing_run_is_not_overwritten_but_can_be_resumed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("runs/a");
+        let run = RunDir::create(&path).unwrap();
+        write_atomic(&run.recipe(), b"").unwrap();
+        assert!(matches!(RunDir::resume(&path), Err(Error::Locked { .. })));
+        drop(run);
+        let message = RunDir::create(&path).unwrap_err().to_string();
+        assert!(
+            message.contains("already holds a run") && message.contains("--resume"),
+            "{message}"
+        );
+        assert_eq!(RunDir::resume(&path).unwrap().name(), "a");
+    }
+
+    #[test]
+    fn a_run_killed_before_its_first_file_can_be_made_again_but_foreign_files_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(RunDir::create(folder.path()).unwrap());
+        drop(RunDir::create(folder.path()).unwrap());
+        fs::write(folder.path().join("thesis.tex"), "").unwrap();
+        let message = RunDir::create(folder.path()).unwrap_err().to_string();
+        assert!(message.contains("thesis.tex"), "{message}");
+        let message = RunDir::open(folder.path()).unwrap_err().to_string();
+        assert!(message.contains("not a run folder"), "{message}");
+    }
+
+    #[test]
+    fn only_complete_checkpoints_count_and_they_sort_by_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::create(folder.path()).unwrap();
+        assert_eq!(run.latest_checkpoint().unwrap(), None);
+        for step in [1_000_000, 20, 3] {
+            checkpoint(&run, step);
+        }
+        fs::create_dir_all(run.checkpoint_of(2_000_000)).unwrap();
+        checkpoint(
+            &RunDir {
+                path: folder.path().join("checkpoints/.step-000009.tmp-1-1"),
+                _lock: None,
+            },
+            9,
+        );
+        assert_eq!(steps(&run), [3, 20, 1_000_000]);
+        run.prune(2).unwrap();
+        assert_eq!(steps(&run), [20, 1_000_000]);
+        run.prune(0).unwrap();
+        assert_eq!(steps(&run), [1_000_000]);
+    }
+
+    #[test]
+    fn resuming_cleans_what_a_kill_left_and_discards_later_steps() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::create(folder.path()).unwrap();
+        write_atomic(&run.recipe(), b"").unwrap();
+        for step in [10, 20] {
+            checkpoint(&run, step);
+            write_atomic(&run.rollouts_of(step), b"").unwrap();
+        }
+        let left = atomic::temporary_path(&run.checkpoint_of(30));
+        fs::create_dir(&left).unwrap();
+        fs::write(atomic::temporary_path(&run.report()), "<html").unwrap();
+        assert_eq!(run.rollout_steps().unwrap(), [10, 20]);
+        drop(run);
+        let run = RunDir::resume(folder.path()).unwrap();
+        assert!(!left.exists());
+        assert!(
+            !atomic::list(folder.path())
+                .unwrap()
+                .iter()
+                .any(|name| name.contains("tmp"))
+        );
+        run.discard_after(10).unwrap();
+        assert_eq!(
+            (run.rollout_steps().unwrap(), steps(&run)),
+            (vec![10], vec![10])
+        );
+    }
+}
