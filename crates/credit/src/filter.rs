@@ -4,7 +4,7 @@
 //! them differ. Ungraded rows are not looked at. Filter on the verifier's reward, before
 //! [`crate::OverlongConfig`] shapes it (verl filters on a metric of its own for the same reason);
 //! otherwise two wrong answers of different length would count as informative.
-//! Source: DAPO, arXiv 2503.14476, eq. 11. verl (`algorithm.filter_groups`) also keeps groups of a
+//! Source: DAPO, arXiv 2503.14476 (dynamic sampling). verl (`algorithm.filter_groups`) also keeps groups of a
 //! single row; here they are dropped, because without a second row there is no baseline.
 
 use std::collections::BTreeMap;

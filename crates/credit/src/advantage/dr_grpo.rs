@@ -2,7 +2,7 @@
 //! are nearly always or nearly never solved.
 //!
 //! `A_i = R_i − mean_g`, the same for every token of response `i`.
-//! Source: arXiv 2503.20783, eq. 3; verl `norm_adv_by_std_in_grpo = false`, TRL
+//! Source: arXiv 2503.20783; verl `norm_adv_by_std_in_grpo = false`, TRL
 //! `scale_rewards = "none"`. The paper's loss goes with it: `loss_agg_mode = "seq-mean-token-sum-norm"`
 //! with `loss_scale_factor = max_completion_length`, and no KL term.
 

@@ -2,7 +2,7 @@
 //!
 //! `A_i = R_i − (1 / (n − 1)) Σ_{j ≠ i} R_j = n / (n − 1) · (R_i − mean_g)`, the same for every token
 //! of response `i`; unbiased, because the baseline does not depend on the response.
-//! Source: arXiv 2402.14740, eq. 8; verl `compute_rloo_outcome_advantage`.
+//! Source: arXiv 2402.14740; verl `compute_rloo_outcome_advantage`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 //!
 //! `ℓ = −sg[clip(r, 1 − low, 1 + high)] · A · log π_θ`, so `∂ℓ/∂log π_θ = −clip(r) A`, with
 //! `r = exp(clamp(log π_θ − log π_old, ±20))`.
-//! Source: MiniMax-M1, arXiv 2506.13585, eq. 4–5; verl `compute_policy_loss_cispo`. TRL clips only
+//! Source: MiniMax-M1, arXiv 2506.13585; verl `compute_policy_loss_cispo`. TRL clips only
 //! above, at the absolute value `epsilon_high`: here `clip_ratio_low = 1`,
 //! `clip_ratio_high = epsilon_high − 1`.
 

@@ -5,7 +5,7 @@
 //! we use, `s_{i,t} = sg[s_i] · π_θ / sg[π_θ]`, so `∂ℓ_t/∂log π_θ(t) = −s A_t` where the first branch
 //! decides, else 0. For one advantage per response and `loss_agg_mode = "seq-mean-token-mean"` (the
 //! paper's) this is exactly the gradient of the sequence form.
-//! Source: arXiv 2507.18071, eq. 5–7 and 13; verl `compute_policy_loss_gspo`; TRL
+//! Source: arXiv 2507.18071; verl `compute_policy_loss_gspo`; TRL
 //! `importance_sampling_level = "sequence"` with `loss_type = "grpo"`.
 
 use schemars::JsonSchema;
