@@ -1,0 +1,283 @@
+//! Soft-max attention of the query heads of one key-value head over a [`KvCache`].
+//!
+//! Reductions, in an order that depends only on the number of tokens seen: a score is one chain of multiply-adds over
+//! the head's values; the sum of exponentials runs in sixteen lanes (token `t` in lane `t mod 16`), folded 8, 4, 2, 1;
+//! a value is the sum of two chains, over the even and over the odd tokens. Where the prompt ends and the sequence's
+//! own tokens begin, how many sequences are in the batch and how queries are grouped does not enter.
+
+use super::kv::{BLOCK, Block, KvCache};
+use super::simd::{Isa, Kernel, LANES, Lanes, dispatch};
+use std::cell::RefCell;
+use std::sync::Arc;
+
+thread_local! {
+    /// Scores of one call, `[queries][blocks × 16]`.
+    static SCORES: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// `out [queries, head_dim] = softmax(scale · q·Kᵀ)·V` for the query heads `q [queries, head_dim]` that share the
+/// key-value head `head` of `layer`, over the first `tokens` tokens of `cache`.
+///
+/// # Panics
+/// When `tokens` is 0 or more than the cache holds, or `q` and `out` are not the same whole heads.
+pub fn attend(cache: &KvCache, layer: usize, head: usize, tokens: usize, q: &[f32], scale: f32, out: &mut [f32]) {
+    attend_isa(cache, layer, head, tokens, q, scale, out, Isa::detect());
+}
+
+#[allow(clippy::too_many_arguments)]
+fn attend_isa(
+    cache: &KvCache,
+    layer: usize,
+    head: usize,
+    tokens: usize,
+    q: &[f32],
+    scale: f32,
+    out: &mut [f32],
+    isa: Isa,
+) {
+    let shape = cache.shape();
+    assert!(tokens > 0 && tokens <= cache.len(), "{tokens} tokens of {}", cache.len());
+    assert!(layer < shape.layers && head < shape.heads, "layer {layer}, head {head} of {shape:?}");
+    assert!(q.len() == out.len() && q.len().is_multiple_of(shape.head_dim), "whole heads of {}", shape.head_dim);
+    let blocks = &cache.blocks()[..tokens.div_ceil(BLOCK)];
+    let queries = q.len() / shape.head_dim;
+    let (keys, values) = shape.offsets(layer, head);
+    SCORES.with_borrow_mut(|scores| {
+        let needed = queries * blocks.len() * BLOCK;
+        if scores.len() < needed {
+            scores.resize(needed.next_power_of_two(), 0.0);
+        }
+        let (head_dim, padded) = (shape.head_dim, shape.padded());
+        let attention = Attention { blocks, keys, values, head_dim, padded, tokens, q, queries, scale, scores, out };
+        dispatch(isa, attention);
+    });
+}
+
+struct Attention<'a> {
+    blocks: &'a [Arc<Block>],
+    keys: usize,
+    values: usize,
+    head_dim: usize,
+    padded: usize,
+    tokens: usize,
+    q: &'a [f32],
+    queries: usize,
+    scale: f32,
+    scores: &'a mut [f32],
+    out: &'a mut [f32],
+}
+
+impl Kernel for Attention<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Lanes>(mut self) {
+        // SAFETY: shapes were checked in `attend_isa`.
+        unsafe {
+            let mut first = 0;
+            while first < self.queries {
+                let group = (self.queries - first).min(4);
+                match group {
+                    4 => self.scores::<S, 4, 4>(first),
+                    3 => self.scores::<S, 3, 4>(first),
+                    2 => self.scores::<S, 2, 4>(first),
+                    _ => self.scores::<S, 1, 4>(first),
+                }
+                first += group;
+            }
+            for query in 0..self.queries {
+                let total = self.softmax::<S>(query);
+                let factor = 1.0 / total;
+                self.values::<S>(query, factor);
+            }
+        }
+    }
+}
+
+impl Attention<'_> {
+    /// Scaled scores of `G` queries, `B` blocks at a time.
+    #[inline(always)]
+    unsafe fn scores<S: Lanes, const G: usize, const B: usize>(&mut self, first: usize) {
+        let row = self.blocks.len() * BLOCK;
+        let blocks = self.blocks;
+        let mut block = 0;
+        // SAFETY: scores has a row of every block for every query.
+        unsafe {
+            let out = self.scores.as_mut_ptr().add(first * row);
+            while block < blocks.len() {
+                let piece = &blocks[block..];
+                let out = out.add(block * BLOCK);
+                match piece.len() {
+                    1 => self.score_tile::<S, G, 1>(piece, first, out, row),
+                    2 => self.score_tile::<S, G, 2>(piece, first, out, row),
+                    3 => self.score_tile::<S, G, 3>(piece, first, out, row),
+                    _ => self.score_tile::<S, G, B>(piece, first, out, row),
+                }
+                block += piece.len().min(B);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn score_tile<S: Lanes, const G: usize, const B: usize>(
+        &self,
+        blocks: &[Arc<Block>],
+        first: usize,
+        out: *mut f32,
+        row: usize,
+    ) {
+        // SAFETY: `B` blocks, `G` queries and their scores exist.
+        unsafe {
+            let keys: [*const f32; B] = std::array::from_fn(|b| blocks.get_unchecked(b).as_ptr().add(self.keys));
+            let q = self.q.as_ptr().add(first * self.head_dim);
+            let mut sums = [[S::splat(0.0); B]; G];
+            for d in 0..self.head_dim {
+                let mut k = [S::splat(0.0); B];
+                for (b, k) in k.iter_mut().enumerate() {
+                    *k = S::load(keys[b].add(d * BLOCK));
+                }
+                for (g, sums) in sums.iter_mut().enumerate() {
+                    let x = S::splat(*q.add(g * self.head_dim + d));
+                    for (b, sum) in sums.iter_mut().enumerate() {
+                        *sum = x.fma(k[b], *sum);
+                    }
+                }
+            }
+            let scale = S::splat(self.scale);
+            for (g, sums) in sums.iter().enumerate() {
+                for (b, sum) in sums.iter().enumerate() {
+                    sum.mul(scale).store(out.add(g * row + b * BLOCK));
+                }
+            }
+        }
+    }
+
+    /// Turns the scores of a query into `e^(s − max)` (0 for lanes past the last token) and returns their sum.
+    #[inline(always)]
+    unsafe fn softmax<S: Lanes>(&mut self, query: usize) -> f32 {
+        let row = self.blocks.len() * BLOCK;
+        let scores = &mut self.scores[query * row..(query + 1) * row];
+        scores[self.tokens..].fill(f32::NEG_INFINITY);
+        let p = scores.as_mut_ptr();
+        // SAFETY: a row is whole vectors.
+        unsafe {
+            let mut largest = S::load(p);
+            for i in (LANES..row).step_by(LANES) {
+                largest = largest.max(S::load(p.add(i)));
+            }
+            let largest = S::splat(largest.largest());
+            let mut total = S::splat(0.0);
+            for i in (0..row).step_by(LANES) {
+                let e = S::load(p.add(i)).sub(largest).exp();
+                e.store(p.add(i));
+                total = total.add(e);
+            }
+            total.sum()
+        }
+    }
+
+    /// The weighted sum of the values of one query, up to four vectors at a time.
+    #[inline(always)]
+    unsafe fn values<S: Lanes>(&mut self, query: usize, factor: f32) {
+        let mut column = 0;
+        while column < self.padded {
+            let vectors = ((self.padded - column) / LANES).min(4);
+            // SAFETY: `vectors` whole vectors follow `column` in a value row.
+            unsafe {
+                match vectors {
+                    4 => self.value_tile::<S, 4>(query, column, factor),
+                    3 => self.value_tile::<S, 3>(query, column, factor),
+                    2 => self.value_tile::<S, 2>(query, column, factor),
+                    _ => self.value_tile::<S, 1>(query, column, factor),
+                }
+            }
+            column += vectors * LANES;
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn value_tile<S: Lanes, const N: usize>(&mut self, query: usize, column: usize, factor: f32) {
+        let row = self.blocks.len() * BLOCK;
+        // SAFETY: every block has sixteen value rows of `padded` values; scores past the last token are 0 and the
+        // values there finite (zero, or stale), so that they add nothing.
+        unsafe {
+            let mut even = [S::splat(0.0); N];
+            let mut odd = [S::splat(0.0); N];
+            for (i, block) in self.blocks.iter().enumerate() {
+                let mut v = block.as_ptr().add(self.values + column);
+                let p = self.scores.as_ptr().add(query * row + i * BLOCK);
+                for t in (0..BLOCK).step_by(2) {
+                    let (a, b) = (S::splat(*p.add(t)), S::splat(*p.add(t + 1)));
+                    for (n, sum) in even.iter_mut().enumerate() {
+                        *sum = a.fma(S::load(v.add(n * LANES)), *sum);
+                    }
+                    v = v.add(self.padded);
+                    for (n, sum) in odd.iter_mut().enumerate() {
+                        *sum = b.fma(S::load(v.add(n * LANES)), *sum);
+                    }
+                    v = v.add(self.padded);
+                }
+            }
+            let factor = S::splat(factor);
+            let out = self.out.as_mut_ptr().add(query * self.head_dim + column);
+            for n in 0..N {
+                let y = even[n].add(odd[n]).mul(factor);
+                let left = self.head_dim - column - n * LANES;
+                if left >= LANES {
+                    y.store(out.add(n * LANES));
+                } else {
+                    y.store_part(out.add(n * LANES), left);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::KvShape;
+    use crate::host::testing::{close, values};
+
+    #[test]
+    fn attention_is_its_definition_on_every_instruction_set() {
+        for (head_dim, queries, tokens) in
+            [(8, 2, 1), (12, 1, 5), (16, 3, 16), (32, 2, 100), (64, 5, 33), (80, 4, 70), (128, 8, 49)]
+        {
+            let shape = KvShape { layers: 2, heads: 2, head_dim };
+            let mut cache = KvCache::new(shape);
+            cache.grow(tokens + 3);
+            let keys: Vec<Vec<f32>> = (0..tokens + 3).map(|t| values(2 * head_dim, t as u64)).collect();
+            let vals: Vec<Vec<f32>> = (0..tokens + 3).map(|t| values(2 * head_dim, 1000 + t as u64)).collect();
+            for t in 0..tokens + 3 {
+                cache.write(1, t, &keys[t], &vals[t]);
+            }
+            let q = values(queries * head_dim, 7);
+            let mut expected = Vec::new();
+            for q in q.chunks(head_dim) {
+                let dot = |t: usize| -> f64 {
+                    q.iter().zip(&keys[t][head_dim..]).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+                };
+                let scores: Vec<f64> = (0..tokens).map(|t| (dot(t) * 0.3).exp()).collect();
+                let total: f64 = scores.iter().sum();
+                expected.extend((0..head_dim).map(|d| {
+                    scores.iter().zip(&vals).map(|(s, v)| s / total * f64::from(v[head_dim + d])).sum::<f64>()
+                }));
+            }
+            let mut first = None;
+            for isa in Isa::all() {
+                let mut out = vec![f32::NAN; q.len()];
+                attend_isa(&cache, 1, 1, tokens, &q, 0.3, &mut out, isa);
+                close(&out, &expected, 2e-6);
+                let bits: Vec<u32> = out.iter().map(|x| x.to_bits()).collect();
+                assert_eq!(first.get_or_insert_with(|| bits.clone()), &bits, "{isa:?}");
+                // One query at a time gives the same bits.
+                for (q, together) in q.chunks(head_dim).zip(out.chunks(head_dim)) {
+                    let mut alone = vec![0.0; head_dim];
+                    attend_isa(&cache, 1, 1, tokens, q, 0.3, &mut alone, isa);
+                    assert_eq!(alone, together);
+                }
+            }
+        }
+    }
+}

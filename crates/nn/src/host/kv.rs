@@ -1,0 +1,191 @@
+//! Keys and values of one sequence, in blocks of sixteen tokens.
+//!
+//! A block holds all layers and key-value heads of sixteen tokens. Copies of a cache share their full blocks; a block
+//! that two caches hold is copied before one of them writes to it. So all samples of a prompt share the prompt, and
+//! no sequence can change another's past.
+//!
+//! Within a block, for a layer and a head of `d` values: keys `[d][16]` (a block of scores is one chain of
+//! multiply-adds over `d`), then values `[16][d rounded up to 16]`.
+
+use super::linear::Line;
+use super::simd::LANES;
+use std::sync::Arc;
+
+/// Tokens of a block.
+pub(crate) const BLOCK: usize = LANES;
+
+/// The shape of a cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KvShape {
+    /// Decoder layers.
+    pub layers: usize,
+    /// Key-value heads of a layer.
+    pub heads: usize,
+    /// Values of a head.
+    pub head_dim: usize,
+}
+
+impl KvShape {
+    /// Values of a head in a value row.
+    pub(crate) fn padded(&self) -> usize {
+        self.head_dim.next_multiple_of(LANES)
+    }
+
+    /// Floats of one layer and head in a block.
+    fn head_len(&self) -> usize {
+        (self.head_dim + self.padded()) * BLOCK
+    }
+
+    /// Where keys of a layer and head begin in a block, and where its values do.
+    pub(crate) fn offsets(&self, layer: usize, head: usize) -> (usize, usize) {
+        let keys = (layer * self.heads + head) * self.head_len();
+        (keys, keys + self.head_dim * BLOCK)
+    }
+
+    fn block_lines(&self) -> usize {
+        self.layers * self.heads * self.head_len() / LANES
+    }
+
+    /// Memory of one token, in bytes.
+    pub fn token_bytes(&self) -> usize {
+        self.block_lines() * size_of::<Line>() / BLOCK
+    }
+}
+
+/// Sixteen tokens of all layers and heads.
+#[derive(Clone, Debug)]
+pub(crate) struct Block(Box<[Line]>);
+
+impl Block {
+    #[inline(always)]
+    pub(crate) fn as_ptr(&self) -> *const f32 {
+        self.0.as_ptr().cast()
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [f32] {
+        // SAFETY: a line is sixteen f32 without padding.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LANES) }
+    }
+}
+
+/// Keys and values of one sequence. Cloning shares the memory; writing copies what is shared.
+#[derive(Clone, Debug)]
+pub struct KvCache {
+    shape: KvShape,
+    blocks: Vec<Arc<Block>>,
+    len: usize,
+}
+
+impl KvCache {
+    /// An empty cache.
+    pub fn new(shape: KvShape) -> Self {
+        Self { shape, blocks: Vec::new(), len: 0 }
+    }
+
+    /// Shape of the cache.
+    pub fn shape(&self) -> KvShape {
+        self.shape
+    }
+
+    /// Tokens held.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether no token is held.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Memory of all blocks this cache sees, shared ones included.
+    pub fn bytes(&self) -> usize {
+        self.blocks.len() * self.shape.block_lines() * size_of::<Line>()
+    }
+
+    /// Memory of the blocks that only this cache holds.
+    pub fn own_bytes(&self) -> usize {
+        let own = self.blocks.iter().filter(|block| Arc::strong_count(block) == 1).count();
+        own * self.shape.block_lines() * size_of::<Line>()
+    }
+
+    /// Makes room for `tokens` more tokens and counts them as held; every layer must [`write`](Self::write) them
+    /// before it attends to them.
+    pub fn grow(&mut self, tokens: usize) {
+        if tokens == 0 {
+            return;
+        }
+        if !self.len.is_multiple_of(BLOCK)
+            && let Some(tail) = self.blocks.last_mut()
+        {
+            Arc::make_mut(tail);
+        }
+        self.len += tokens;
+        let lines = self.shape.block_lines();
+        while self.blocks.len() * BLOCK < self.len {
+            self.blocks.push(Arc::new(Block(vec![Line::ZERO; lines].into_boxed_slice())));
+        }
+    }
+
+    /// Writes keys and values `[heads, head_dim]` of one token of the last [`grow`](Self::grow).
+    ///
+    /// # Panics
+    /// When the token is not held, lies in a block that another cache shares, or the lengths do not fit.
+    pub fn write(&mut self, layer: usize, token: usize, keys: &[f32], values: &[f32]) {
+        let shape = self.shape;
+        assert!(token < self.len, "token {token} of {}", self.len);
+        assert_eq!((keys.len(), values.len()), (shape.heads * shape.head_dim, shape.heads * shape.head_dim));
+        let block = Arc::get_mut(&mut self.blocks[token / BLOCK]).expect("grow() made the written blocks unique");
+        let block = block.as_mut_slice();
+        let (slot, padded) = (token % BLOCK, shape.padded());
+        let heads = keys.chunks_exact(shape.head_dim).zip(values.chunks_exact(shape.head_dim));
+        for (head, (key, value)) in heads.enumerate() {
+            let (k, v) = shape.offsets(layer, head);
+            let lines = block[k..v].chunks_exact_mut(BLOCK);
+            for (line, &x) in lines.zip(key) {
+                line[slot] = x;
+            }
+            block[v + slot * padded..][..shape.head_dim].copy_from_slice(value);
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn blocks(&self) -> &[Arc<Block>] {
+        &self.blocks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::testing::values;
+
+    const SHAPE: KvShape = KvShape { layers: 2, heads: 3, head_dim: 12 };
+
+    fn filled(tokens: usize) -> KvCache {
+        let mut cache = KvCache::new(SHAPE);
+        cache.grow(tokens);
+        for token in 0..tokens {
+            for layer in 0..SHAPE.layers {
+                cache.write(layer, token, &values(36, token as u64), &values(36, layer as u64));
+            }
+        }
+        cache
+    }
+
+    #[test]
+    fn a_copy_shares_full_blocks_and_copies_the_tail_when_it_writes() {
+        let prefix = filled(37);
+        let before: Vec<Vec<Line>> = prefix.blocks.iter().map(|b| b.0.to_vec()).collect();
+        let mut copy = prefix.clone();
+        assert_eq!(copy.own_bytes(), 0);
+        copy.grow(1);
+        copy.write(1, 37, &[1.0; 36], &[2.0; 36]);
+        assert!(Arc::ptr_eq(&prefix.blocks[1], &copy.blocks[1]));
+        assert!(!Arc::ptr_eq(&prefix.blocks[2], &copy.blocks[2]));
+        assert_eq!(copy.own_bytes(), copy.bytes() / 3);
+        for (block, before) in prefix.blocks.iter().zip(&before) {
+            assert!(block.0.iter().zip(before).all(|(a, b)| a.0 == b.0));
+        }
+        assert_eq!(SHAPE.token_bytes(), 2 * 3 * (12 + 16) * 4);
+    }
+}

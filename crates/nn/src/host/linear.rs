@@ -1,0 +1,396 @@
+//! `y = x·Wᵀ + b` with bits that do not depend on the batch.
+//!
+//! Every output element is one chain of fused multiply-adds over `k = 0..inputs`, in order, that starts from the
+//! bias. Register tiles, cache blocks and threads decide only *when* a link of a chain is computed, never the chain:
+//! a row gives the same bits alone, in a batch of 256, on one thread or on many, and on every processor with FMA.
+
+use super::simd::{Isa, Kernel, LANES, Lanes, dispatch};
+use rayon::prelude::*;
+
+/// Outputs of one panel: four AVX-512 registers.
+const PANEL: usize = 64;
+/// Inputs of one cache block: 128 × 64 × 4 bytes = 32 KiB of a panel stay in the first-level cache (48 KiB).
+const DEPTH: usize = 128;
+/// Multiply-adds below which threads cost more than they bring (about 10 µs of work on one thread).
+const PARALLEL: usize = 1 << 19;
+
+/// A cache line of sixteen f32: the unit that packed arrays are made of.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Line(pub(crate) [f32; LANES]);
+
+impl Line {
+    pub(crate) const ZERO: Line = Line([0.0; LANES]);
+}
+
+/// Whether a function may use the rayon pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Threads {
+    /// The calling thread alone: for callers that already run on every thread.
+    One,
+    /// The current rayon pool, where the work is large enough.
+    Pool,
+}
+
+/// A weight `[outputs, inputs]` (as Hugging Face stores it) packed in panels of 64 outputs, with its bias.
+#[derive(Clone)]
+pub struct PackedLinear {
+    /// Panel after panel `[inputs][64]`; the last panel is as narrow as a multiple of sixteen allows.
+    panels: Vec<Line>,
+    /// Bias, or zeros, up to a multiple of sixteen.
+    bias: Vec<f32>,
+    outputs: usize,
+    inputs: usize,
+}
+
+impl std::fmt::Debug for PackedLinear {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PackedLinear({} → {})", self.inputs, self.outputs)
+    }
+}
+
+impl PackedLinear {
+    /// Packs `weight` `[outputs, inputs]`, row-major.
+    ///
+    /// # Panics
+    /// When a length does not fit the shape.
+    pub fn new(weight: &[f32], outputs: usize, inputs: usize, bias: Option<&[f32]>) -> Self {
+        Self::concat(&[(weight, outputs, bias)], inputs)
+    }
+
+    /// Packs several weights `[outputs_i, inputs]` one under the other: one product for all of them.
+    ///
+    /// # Panics
+    /// When a length does not fit its shape.
+    pub fn concat(parts: &[(&[f32], usize, Option<&[f32]>)], inputs: usize) -> Self {
+        let outputs = parts.iter().map(|part| part.1).sum::<usize>();
+        let padded = outputs.next_multiple_of(LANES);
+        let mut bias = vec![0.0; padded];
+        let mut rows: Vec<&[f32]> = Vec::with_capacity(outputs);
+        for &(weight, count, part_bias) in parts {
+            assert_eq!(weight.len(), count * inputs, "weight of {count} outputs and {inputs} inputs");
+            if let Some(values) = part_bias {
+                assert_eq!(values.len(), count, "bias of {count} outputs");
+                bias[rows.len()..rows.len() + count].copy_from_slice(values);
+            }
+            rows.extend((0..count).map(|i| &weight[i * inputs..(i + 1) * inputs]));
+        }
+        let mut panels = vec![Line::ZERO; padded / LANES * inputs];
+        let per_panel = (PANEL / LANES * inputs).max(1);
+        panels.par_chunks_mut(per_panel).enumerate().for_each(|(p, panel)| {
+            let vectors = panel.len() / inputs;
+            for (o, row) in rows[p * PANEL..].iter().take(vectors * LANES).enumerate() {
+                for (k, &value) in row.iter().enumerate() {
+                    panel[k * vectors + o / LANES].0[o % LANES] = value;
+                }
+            }
+        });
+        Self { panels, bias, outputs, inputs }
+    }
+
+    /// Outputs of a row.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Inputs of a row.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Memory held.
+    pub fn bytes(&self) -> usize {
+        self.panels.len() * size_of::<Line>() + self.bias.len() * size_of::<f32>()
+    }
+
+    /// Copies row `output` of the weight (the embedding of a token, when the head is tied to it).
+    ///
+    /// # Panics
+    /// When `output` is out of range or `row` is not `inputs` long.
+    pub fn weight_row(&self, output: usize, row: &mut [f32]) {
+        assert!(output < self.outputs, "row {output} of {}", self.outputs);
+        assert_eq!(row.len(), self.inputs, "a weight row has {} values", self.inputs);
+        let (panel, o) = (output / PANEL, output % PANEL);
+        let vectors = self.vectors(panel);
+        let lines = &self.panels[panel * (PANEL / LANES) * self.inputs..];
+        for (k, value) in row.iter_mut().enumerate() {
+            *value = lines[k * vectors + o / LANES].0[o % LANES];
+        }
+    }
+
+    /// Vectors of sixteen outputs in a panel.
+    fn vectors(&self, panel: usize) -> usize {
+        (self.bias.len() / LANES - panel * (PANEL / LANES)).min(PANEL / LANES)
+    }
+
+    /// `y [rows, outputs] = x [rows, inputs]·Wᵀ + b`, on the rayon pool when the product is large enough.
+    ///
+    /// # Panics
+    /// When `x` and `y` are not the same number of whole rows.
+    pub fn apply(&self, x: &[f32], y: &mut [f32]) {
+        self.apply_on(x, y, Threads::Pool);
+    }
+
+    /// As [`apply`](Self::apply), with the choice of threads. The bits are the same.
+    ///
+    /// # Panics
+    /// When `x` and `y` are not the same number of whole rows.
+    pub fn apply_on(&self, x: &[f32], y: &mut [f32], threads: Threads) {
+        self.apply_isa(x, y, threads, Isa::detect());
+    }
+
+    fn apply_isa(&self, x: &[f32], y: &mut [f32], threads: Threads, isa: Isa) {
+        let rows = x.len() / self.inputs;
+        assert_eq!(x.len(), rows * self.inputs, "x is whole rows of {} inputs", self.inputs);
+        assert_eq!(y.len(), rows * self.outputs, "y has {rows} rows of {} outputs", self.outputs);
+        let panels = self.outputs.div_ceil(PANEL);
+        let y = Output(y.as_mut_ptr());
+        let item = |panel: usize, first: usize, end: usize| {
+            let y = &y;
+            let kernel = Block {
+                linear: self,
+                panel,
+                x: x[first * self.inputs..end * self.inputs].as_ptr(),
+                // SAFETY: `first ≤ rows`.
+                y: unsafe { y.0.add(first * self.outputs + panel * PANEL) },
+                rows: end - first,
+            };
+            dispatch(isa, kernel);
+        };
+        let work = rows * self.inputs * self.outputs;
+        let workers = match threads {
+            Threads::Pool if work >= PARALLEL => rayon::current_num_threads(),
+            _ => 1,
+        };
+        if workers == 1 {
+            (0..panels).for_each(|panel| item(panel, 0, rows));
+            return;
+        }
+        // Four items per thread balance the load; a piece of fewer rows than 32 would read the panel too often.
+        let pieces = (4 * workers).div_ceil(panels).clamp(1, rows.div_ceil(32));
+        let items = panels * pieces;
+        let smallest = (items * (PARALLEL / 8)).div_ceil(work).max(1);
+        (0..items).into_par_iter().with_min_len(smallest).for_each(|i| {
+            let (panel, piece) = (i / pieces, i % pieces);
+            item(panel, rows * piece / pieces, rows * (piece + 1) / pieces);
+        });
+    }
+}
+
+/// The output array, written by several threads at disjoint places.
+struct Output(*mut f32);
+// SAFETY: every item writes its own rows and columns only.
+unsafe impl Sync for Output {}
+
+/// The product of some rows with one panel.
+struct Block<'a> {
+    linear: &'a PackedLinear,
+    panel: usize,
+    x: *const f32,
+    y: *mut f32,
+    rows: usize,
+}
+
+impl Kernel for Block<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Lanes>(self) {
+        let vectors = self.linear.vectors(self.panel);
+        // SAFETY: the item covers rows and outputs that exist.
+        unsafe {
+            match vectors {
+                _ if !S::WIDE => (0..vectors).for_each(|v| self.rows::<S, 1>(v)),
+                4 => self.rows::<S, 4>(0),
+                3 => self.rows::<S, 3>(0),
+                2 => self.rows::<S, 2>(0),
+                _ => self.rows::<S, 1>(0),
+            }
+        }
+    }
+}
+
+/// One register tile: `R` rows by `N` vectors of outputs over `depth` inputs.
+struct Tile {
+    depth: usize,
+    x: *const f32,
+    x_stride: usize,
+    w: *const f32,
+    w_stride: usize,
+    /// Where the chains begin: the bias, or `y` itself when an earlier block wrote it.
+    begin: Option<*const f32>,
+    y: *mut f32,
+    y_stride: usize,
+    /// Lanes of the last vector that exist in `y`.
+    last: usize,
+}
+
+impl Block<'_> {
+    /// All rows with `N` vectors of the panel from vector `v` on.
+    #[inline(always)]
+    unsafe fn rows<S: Lanes, const N: usize>(&self, v: usize) {
+        let linear = self.linear;
+        let (inputs, vectors) = (linear.inputs, linear.vectors(self.panel));
+        let column = self.panel * PANEL + v * LANES;
+        let last = (linear.outputs - column - (N - 1) * LANES).min(LANES);
+        // 6 × 4 and 8 × 3 accumulators, their weights and one broadcast fit in 32 registers (6 × 2 halves in 16).
+        let tallest = if N == 4 || !S::WIDE { 6 } else { 8 };
+        let tiles = self.rows.div_ceil(tallest);
+        let depth = if tiles == 1 { inputs } else { DEPTH };
+        // SAFETY: the panel begins at this line and has `inputs × vectors` lines; rows and columns exist.
+        unsafe {
+            let panel = linear.panels.as_ptr().cast::<f32>().add(self.panel * PANEL * inputs + v * LANES);
+            for k in (0..inputs).step_by(depth) {
+                for t in 0..tiles {
+                    let (first, end) = (self.rows * t / tiles, self.rows * (t + 1) / tiles);
+                    let tile = Tile {
+                        depth: depth.min(inputs - k),
+                        x: self.x.add(first * inputs + k),
+                        x_stride: inputs,
+                        w: panel.add(k * vectors * LANES),
+                        w_stride: vectors * LANES,
+                        begin: (k == 0).then(|| linear.bias.as_ptr().add(column)),
+                        y: self.y.add(first * linear.outputs + v * LANES),
+                        y_stride: linear.outputs,
+                        last,
+                    };
+                    match end - first {
+                        1 => tile.run::<S, 1, N>(),
+                        2 => tile.run::<S, 2, N>(),
+                        3 => tile.run::<S, 3, N>(),
+                        4 => tile.run::<S, 4, N>(),
+                        5 => tile.run::<S, 5, N>(),
+                        6 => tile.run::<S, 6, N>(),
+                        7 if tallest == 8 => tile.run::<S, 7, N>(),
+                        _ if tallest == 8 => tile.run::<S, 8, N>(),
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Tile {
+    #[inline(always)]
+    unsafe fn run<S: Lanes, const R: usize, const N: usize>(&self) {
+        // SAFETY: the caller made all pointers from existing rows, columns and inputs.
+        unsafe {
+            let mut sums = [[S::splat(0.0); N]; R];
+            for (r, row) in sums.iter_mut().enumerate() {
+                for (n, sum) in row.iter_mut().enumerate() {
+                    let y = self.y.add(r * self.y_stride + n * LANES);
+                    *sum = match self.begin {
+                        Some(bias) => S::load(bias.add(n * LANES)),
+                        None if n + 1 < N || self.last == LANES => S::load(y),
+                        None => S::load_part(y, self.last),
+                    };
+                }
+            }
+            let mut w = self.w;
+            for k in 0..self.depth {
+                let mut weights = [S::splat(0.0); N];
+                for (n, weight) in weights.iter_mut().enumerate() {
+                    *weight = S::load(w.add(n * LANES));
+                }
+                for (r, row) in sums.iter_mut().enumerate() {
+                    let x = S::splat(*self.x.add(r * self.x_stride + k));
+                    for (n, sum) in row.iter_mut().enumerate() {
+                        *sum = x.fma(weights[n], *sum);
+                    }
+                }
+                w = w.add(self.w_stride);
+            }
+            for (r, row) in sums.iter().enumerate() {
+                for (n, sum) in row.iter().enumerate() {
+                    let y = self.y.add(r * self.y_stride + n * LANES);
+                    if n + 1 < N || self.last == LANES {
+                        sum.store(y);
+                    } else {
+                        sum.store_part(y, self.last);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::testing::values;
+    use proptest::prelude::*;
+
+    /// The definition: one chain per element.
+    fn chain(weight: &[f32], inputs: usize, bias: Option<&[f32]>, x: &[f32]) -> Vec<f32> {
+        let outputs = weight.len() / inputs;
+        x.chunks(inputs)
+            .flat_map(|row| {
+                (0..outputs).map(move |o| {
+                    let begin = bias.map_or(0.0, |b| b[o]);
+                    row.iter().zip(&weight[o * inputs..]).fold(begin, |sum, (x, w)| x.mul_add(*w, sum))
+                })
+            })
+            .collect()
+    }
+
+    fn bits(values: &[f32]) -> Vec<u32> {
+        values.iter().map(|v| v.to_bits()).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn every_element_is_one_chain_on_every_instruction_set(
+            rows in 1usize..40, inputs in 1usize..300, outputs in 1usize..200, with_bias: bool, seed: u64,
+        ) {
+            let weight = values(outputs * inputs, seed);
+            let bias = with_bias.then(|| values(outputs, seed + 1));
+            let x = values(rows * inputs, seed + 2);
+            let expected = bits(&chain(&weight, inputs, bias.as_deref(), &x));
+            let linear = PackedLinear::new(&weight, outputs, inputs, bias.as_deref());
+            for isa in Isa::all() {
+                for threads in [Threads::One, Threads::Pool] {
+                    let mut y = vec![f32::NAN; rows * outputs];
+                    linear.apply_isa(&x, &mut y, threads, isa);
+                    prop_assert_eq!(&bits(&y), &expected, "{:?} {:?}", isa, threads);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_has_the_same_bits_alone_and_among_others_on_any_number_of_threads() {
+        let (rows, inputs, outputs) = (67, 520, 330);
+        let linear = PackedLinear::new(&values(outputs * inputs, 1), outputs, inputs, None);
+        let x = values(rows * inputs, 2);
+        let mut together = vec![0.0; rows * outputs];
+        for threads in [1, 2, 5] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| linear.apply(&x, &mut together));
+            for row in [0, 1, 30, 66] {
+                let mut alone = vec![0.0; outputs];
+                linear.apply(&x[row * inputs..(row + 1) * inputs], &mut alone);
+                assert_eq!(bits(&alone), bits(&together[row * outputs..(row + 1) * outputs]));
+            }
+        }
+    }
+
+    #[test]
+    fn weights_one_under_the_other_give_their_outputs_one_after_the_other() {
+        let (a, b) = (values(70 * 33, 3), values(9 * 33, 4));
+        let bias = values(9, 5);
+        let both = PackedLinear::concat(&[(&a, 70, None), (&b, 9, Some(&bias))], 33);
+        let x = values(33, 6);
+        let mut y = vec![0.0; 79];
+        both.apply(&x, &mut y);
+        let (mut ya, mut yb) = (vec![0.0; 70], vec![0.0; 9]);
+        PackedLinear::new(&a, 70, 33, None).apply(&x, &mut ya);
+        PackedLinear::new(&b, 9, 33, Some(&bias)).apply(&x, &mut yb);
+        assert_eq!(bits(&y), bits(&[ya, yb].concat()));
+        let mut row = vec![0.0; 33];
+        both.weight_row(72, &mut row);
+        assert_eq!(row, b[2 * 33..3 * 33]);
+    }
+}
