@@ -1,4 +1,5 @@
 //! The recipe's part of this crate: what it reads, what it refuses, and what it prints back.
+#![allow(clippy::unwrap_used)]
 
 use percept_credit::{AdvantageConfig, LossConfig, OverlongConfig, PolicyLossConfig, loss};
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,6 @@
 //! Advantages, losses and gradients equal those of verl and TRL (`golden/*.json`, made by
 //! `tools/credit_goldens.py`, which states versions and method; references in float64).
+#![allow(clippy::unwrap_used)]
 
 use percept_credit::{
     AdvantageConfig, Credit, LossConfig, Normaliser, Offsets, OverlongConfig, Signals, policy_loss,

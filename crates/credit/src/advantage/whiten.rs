@@ -21,3 +21,24 @@ pub(super) fn whiten(values: &mut [f64], mask: &[bool]) {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearly_equal_values_are_not_blown_up() {
+        let mut values = [0.0, 1e-4, 7.0];
+        whiten(&mut values, &[true, true, false]);
+        let expected = 5e-5 / (5e-9f64 + 1e-8).sqrt();
+        assert!((values[0] + expected).abs() < 1e-12 && (values[1] - expected).abs() < 1e-12);
+        assert_eq!(values[2], 0.0);
+    }
+
+    #[test]
+    fn a_lone_token_has_no_advantage() {
+        let mut values = [3.0, 5.0];
+        whiten(&mut values, &[false, true]);
+        assert_eq!(values, [0.0, 0.0]);
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! With `x = log π_ref − log π_θ`: `k1 = −x`, `k2 = x² / 2`, `k3 = exp(x) − x − 1`.
 //! Source: J. Schulman, "Approximating KL divergence" (2020); verl `kl_penalty_forward`, whose
-//! clamps (x to ±20, k3 to ±10) are kept.
+//! clamps are kept: x to ±20, k3 to at most 10 (which x reaches long before 20 on either side).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,9 +39,10 @@ impl KlLossType {
             Self::K3 => {
                 let bounded = x.clamp(-MAX_LOG_RATIO, MAX_LOG_RATIO);
                 let value = bounded.exp() - bounded - 1.0;
-                let outside = x.abs() > MAX_LOG_RATIO || value > MAX_K3;
-                let slope = if outside { 0.0 } else { 1.0 - x.exp() };
-                (value.clamp(-MAX_K3, MAX_K3), slope)
+                if value > MAX_K3 {
+                    return (MAX_K3, 0.0);
+                }
+                (value, 1.0 - x.exp())
             }
         }
     }

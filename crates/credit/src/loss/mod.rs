@@ -2,7 +2,7 @@
 //!
 //! `L = Σ_t c_t · (w_t · ℓ_t + kl_coef · k_t − entropy_coeff · H_t)` over the trained tokens, with
 //! `ℓ` the policy loss of the token ([`Surrogate`]), `w` the truncated importance weight of the
-//! sampler ([`correction`]), `k` the KL estimate ([`KlLossType`]) and `c` the coefficient of the
+//! sampler (`tis_imp_ratio_cap`), `k` the KL estimate ([`KlLossType`]) and `c` the coefficient of the
 //! aggregation mode ([`LossAggMode`]). Computed in f64, returned in f32.
 
 mod aggregate;

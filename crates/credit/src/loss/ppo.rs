@@ -118,6 +118,17 @@ mod tests {
     }
 
     #[test]
+    fn a_log_ratio_beyond_the_bound_has_no_gradient() {
+        let off = Ppo {
+            clip_ratio_c: f64::INFINITY,
+            ..Ppo::default()
+        };
+        let (inside, outside) = (off.token(19.9, -1.0), off.token(25.0, -1.0));
+        assert_eq!(inside.d_log_prob, inside.loss);
+        assert_eq!((outside.loss, outside.d_log_prob), (20f64.exp(), 0.0));
+    }
+
+    #[test]
     fn a_token_without_advantage_has_no_gradient() {
         let off = Ppo {
             clip_ratio_c: f64::INFINITY,

@@ -1,4 +1,5 @@
 //! Properties of credit and loss on random ragged batches.
+#![allow(clippy::unwrap_used)]
 
 mod batch;
 mod gradients;
