@@ -15,17 +15,24 @@
 mod atomic;
 mod columns;
 mod error;
+mod html;
+mod http;
 mod metrics;
+mod payload;
+mod record;
 mod rollouts;
 mod run_dir;
+mod serve;
 mod summary;
+mod tensorboard;
 
 pub use atomic::{AtomicFile, replace_dir, temporary_path, write_atomic};
 pub use error::Error;
+pub use html::{Report, render, write_report};
 pub use metrics::{MetricsWriter, Row, read_metrics};
-pub use rollouts::{
-    RewardPart, RolloutRecord, Verdict, count_rollouts, read_rollouts, read_rollouts_page,
-    write_rollouts,
-};
+pub use record::{RewardPart, RolloutRecord, Verdict};
+pub use rollouts::{count_rollouts, read_rollouts, read_rollouts_page, write_rollouts};
 pub use run_dir::{Checkpoint, RunDir};
+pub use serve::{Server, serve};
 pub use summary::{StageSummary, Summary, TypeSummary};
+pub use tensorboard::TensorBoardWriter;
