@@ -20,7 +20,15 @@ thread_local! {
 ///
 /// # Panics
 /// When `tokens` is 0 or more than the cache holds, or `q` and `out` are not the same whole heads.
-pub fn attend(cache: &KvCache, layer: usize, head: usize, tokens: usize, q: &[f32], scale: f32, out: &mut [f32]) {
+pub fn attend(
+    cache: &KvCache,
+    layer: usize,
+    head: usize,
+    tokens: usize,
+    q: &[f32],
+    scale: f32,
+    out: &mut [f32],
+) {
     attend_isa(cache, layer, head, tokens, q, scale, out, Isa::detect());
 }
 
@@ -36,9 +44,20 @@ fn attend_isa(
     isa: Isa,
 ) {
     let shape = cache.shape();
-    assert!(tokens > 0 && tokens <= cache.len(), "{tokens} tokens of {}", cache.len());
-    assert!(layer < shape.layers && head < shape.heads, "layer {layer}, head {head} of {shape:?}");
-    assert!(q.len() == out.len() && q.len().is_multiple_of(shape.head_dim), "whole heads of {}", shape.head_dim);
+    assert!(
+        tokens > 0 && tokens <= cache.len(),
+        "{tokens} tokens of {}",
+        cache.len()
+    );
+    assert!(
+        layer < shape.layers && head < shape.heads,
+        "layer {layer}, head {head} of {shape:?}"
+    );
+    assert!(
+        q.len() == out.len() && q.len().is_multiple_of(shape.head_dim),
+        "whole heads of {}",
+        shape.head_dim
+    );
     let blocks = &cache.blocks()[..tokens.div_ceil(BLOCK)];
     let queries = q.len() / shape.head_dim;
     let (keys, values) = shape.offsets(layer, head);
@@ -48,7 +67,19 @@ fn attend_isa(
             scores.resize(needed.next_power_of_two(), 0.0);
         }
         let (head_dim, padded) = (shape.head_dim, shape.padded());
-        let attention = Attention { blocks, keys, values, head_dim, padded, tokens, q, queries, scale, scores, out };
+        let attention = Attention {
+            blocks,
+            keys,
+            values,
+            head_dim,
+            padded,
+            tokens,
+            q,
+            queries,
+            scale,
+            scores,
+            out,
+        };
         dispatch(isa, attention);
     });
 }
@@ -128,7 +159,8 @@ impl Attention<'_> {
     ) {
         // SAFETY: `B` blocks, `G` queries and their scores exist.
         unsafe {
-            let keys: [*const f32; B] = std::array::from_fn(|b| blocks.get_unchecked(b).as_ptr().add(self.keys));
+            let keys: [*const f32; B] =
+                std::array::from_fn(|b| blocks.get_unchecked(b).as_ptr().add(self.keys));
             let q = self.q.as_ptr().add(first * self.head_dim);
             let mut sums = [[S::splat(0.0); B]; G];
             for d in 0..self.head_dim {
@@ -196,7 +228,12 @@ impl Attention<'_> {
     }
 
     #[inline(always)]
-    unsafe fn value_tile<S: Lanes, const N: usize>(&mut self, query: usize, column: usize, factor: f32) {
+    unsafe fn value_tile<S: Lanes, const N: usize>(
+        &mut self,
+        query: usize,
+        column: usize,
+        factor: f32,
+    ) {
         let row = self.blocks.len() * BLOCK;
         // SAFETY: every block has sixteen value rows of `padded` values; scores past the last token are 0 and the
         // values there finite (zero, or stale), so that they add nothing.
@@ -241,14 +278,28 @@ mod tests {
 
     #[test]
     fn attention_is_its_definition_on_every_instruction_set() {
-        for (head_dim, queries, tokens) in
-            [(8, 2, 1), (12, 1, 5), (16, 3, 16), (32, 2, 100), (64, 5, 33), (80, 4, 70), (128, 8, 49)]
-        {
-            let shape = KvShape { layers: 2, heads: 2, head_dim };
+        for (head_dim, queries, tokens) in [
+            (8, 2, 1),
+            (12, 1, 5),
+            (16, 3, 16),
+            (32, 2, 100),
+            (64, 5, 33),
+            (80, 4, 70),
+            (128, 8, 49),
+        ] {
+            let shape = KvShape {
+                layers: 2,
+                heads: 2,
+                head_dim,
+            };
             let mut cache = KvCache::new(shape);
             cache.grow(tokens + 3);
-            let keys: Vec<Vec<f32>> = (0..tokens + 3).map(|t| values(2 * head_dim, t as u64)).collect();
-            let vals: Vec<Vec<f32>> = (0..tokens + 3).map(|t| values(2 * head_dim, 1000 + t as u64)).collect();
+            let keys: Vec<Vec<f32>> = (0..tokens + 3)
+                .map(|t| values(2 * head_dim, t as u64))
+                .collect();
+            let vals: Vec<Vec<f32>> = (0..tokens + 3)
+                .map(|t| values(2 * head_dim, 1000 + t as u64))
+                .collect();
             for t in 0..tokens + 3 {
                 cache.write(1, t, &keys[t], &vals[t]);
             }
@@ -256,12 +307,19 @@ mod tests {
             let mut expected = Vec::new();
             for q in q.chunks(head_dim) {
                 let dot = |t: usize| -> f64 {
-                    q.iter().zip(&keys[t][head_dim..]).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+                    q.iter()
+                        .zip(&keys[t][head_dim..])
+                        .map(|(a, b)| f64::from(*a) * f64::from(*b))
+                        .sum()
                 };
                 let scores: Vec<f64> = (0..tokens).map(|t| (dot(t) * 0.3).exp()).collect();
                 let total: f64 = scores.iter().sum();
                 expected.extend((0..head_dim).map(|d| {
-                    scores.iter().zip(&vals).map(|(s, v)| s / total * f64::from(v[head_dim + d])).sum::<f64>()
+                    scores
+                        .iter()
+                        .zip(&vals)
+                        .map(|(s, v)| s / total * f64::from(v[head_dim + d]))
+                        .sum::<f64>()
                 }));
             }
             let mut first = None;

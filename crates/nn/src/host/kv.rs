@@ -79,7 +79,11 @@ pub struct KvCache {
 impl KvCache {
     /// An empty cache.
     pub fn new(shape: KvShape) -> Self {
-        Self { shape, blocks: Vec::new(), len: 0 }
+        Self {
+            shape,
+            blocks: Vec::new(),
+            len: 0,
+        }
     }
 
     /// Shape of the cache.
@@ -104,8 +108,17 @@ impl KvCache {
 
     /// Memory of the blocks that only this cache holds.
     pub fn own_bytes(&self) -> usize {
-        let own = self.blocks.iter().filter(|block| Arc::strong_count(block) == 1).count();
+        let own = self
+            .blocks
+            .iter()
+            .filter(|block| Arc::strong_count(block) == 1)
+            .count();
         own * self.shape.block_lines() * size_of::<Line>()
+    }
+
+    /// Reserves the list of blocks for `tokens` more tokens; the blocks themselves come when they are needed.
+    pub fn reserve(&mut self, tokens: usize) {
+        self.blocks.reserve(tokens.div_ceil(BLOCK) + 1);
     }
 
     /// Makes room for `tokens` more tokens and counts them as held; every layer must [`write`](Self::write) them
@@ -122,7 +135,8 @@ impl KvCache {
         self.len += tokens;
         let lines = self.shape.block_lines();
         while self.blocks.len() * BLOCK < self.len {
-            self.blocks.push(Arc::new(Block(vec![Line::ZERO; lines].into_boxed_slice())));
+            self.blocks
+                .push(Arc::new(Block(vec![Line::ZERO; lines].into_boxed_slice())));
         }
     }
 
@@ -133,11 +147,17 @@ impl KvCache {
     pub fn write(&mut self, layer: usize, token: usize, keys: &[f32], values: &[f32]) {
         let shape = self.shape;
         assert!(token < self.len, "token {token} of {}", self.len);
-        assert_eq!((keys.len(), values.len()), (shape.heads * shape.head_dim, shape.heads * shape.head_dim));
-        let block = Arc::get_mut(&mut self.blocks[token / BLOCK]).expect("grow() made the written blocks unique");
+        assert_eq!(
+            (keys.len(), values.len()),
+            (shape.heads * shape.head_dim, shape.heads * shape.head_dim)
+        );
+        let block = Arc::get_mut(&mut self.blocks[token / BLOCK])
+            .expect("grow() made the written blocks unique");
         let block = block.as_mut_slice();
         let (slot, padded) = (token % BLOCK, shape.padded());
-        let heads = keys.chunks_exact(shape.head_dim).zip(values.chunks_exact(shape.head_dim));
+        let heads = keys
+            .chunks_exact(shape.head_dim)
+            .zip(values.chunks_exact(shape.head_dim));
         for (head, (key, value)) in heads.enumerate() {
             let (k, v) = shape.offsets(layer, head);
             let lines = block[k..v].chunks_exact_mut(BLOCK);
@@ -159,14 +179,23 @@ mod tests {
     use super::*;
     use crate::host::testing::values;
 
-    const SHAPE: KvShape = KvShape { layers: 2, heads: 3, head_dim: 12 };
+    const SHAPE: KvShape = KvShape {
+        layers: 2,
+        heads: 3,
+        head_dim: 12,
+    };
 
     fn filled(tokens: usize) -> KvCache {
         let mut cache = KvCache::new(SHAPE);
         cache.grow(tokens);
         for token in 0..tokens {
             for layer in 0..SHAPE.layers {
-                cache.write(layer, token, &values(36, token as u64), &values(36, layer as u64));
+                cache.write(
+                    layer,
+                    token,
+                    &values(36, token as u64),
+                    &values(36, layer as u64),
+                );
             }
         }
         cache

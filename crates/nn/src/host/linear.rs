@@ -68,7 +68,11 @@ impl PackedLinear {
         let mut bias = vec![0.0; padded];
         let mut rows: Vec<&[f32]> = Vec::with_capacity(outputs);
         for &(weight, count, part_bias) in parts {
-            assert_eq!(weight.len(), count * inputs, "weight of {count} outputs and {inputs} inputs");
+            assert_eq!(
+                weight.len(),
+                count * inputs,
+                "weight of {count} outputs and {inputs} inputs"
+            );
             if let Some(values) = part_bias {
                 assert_eq!(values.len(), count, "bias of {count} outputs");
                 bias[rows.len()..rows.len() + count].copy_from_slice(values);
@@ -77,15 +81,23 @@ impl PackedLinear {
         }
         let mut panels = vec![Line::ZERO; padded / LANES * inputs];
         let per_panel = (PANEL / LANES * inputs).max(1);
-        panels.par_chunks_mut(per_panel).enumerate().for_each(|(p, panel)| {
-            let vectors = panel.len() / inputs;
-            for (o, row) in rows[p * PANEL..].iter().take(vectors * LANES).enumerate() {
-                for (k, &value) in row.iter().enumerate() {
-                    panel[k * vectors + o / LANES].0[o % LANES] = value;
+        panels
+            .par_chunks_mut(per_panel)
+            .enumerate()
+            .for_each(|(p, panel)| {
+                let vectors = panel.len() / inputs;
+                for (o, row) in rows[p * PANEL..].iter().take(vectors * LANES).enumerate() {
+                    for (k, &value) in row.iter().enumerate() {
+                        panel[k * vectors + o / LANES].0[o % LANES] = value;
+                    }
                 }
-            }
-        });
-        Self { panels, bias, outputs, inputs }
+            });
+        Self {
+            panels,
+            bias,
+            outputs,
+            inputs,
+        }
     }
 
     /// Outputs of a row.
@@ -109,7 +121,12 @@ impl PackedLinear {
     /// When `output` is out of range or `row` is not `inputs` long.
     pub fn weight_row(&self, output: usize, row: &mut [f32]) {
         assert!(output < self.outputs, "row {output} of {}", self.outputs);
-        assert_eq!(row.len(), self.inputs, "a weight row has {} values", self.inputs);
+        assert_eq!(
+            row.len(),
+            self.inputs,
+            "a weight row has {} values",
+            self.inputs
+        );
         let (panel, o) = (output / PANEL, output % PANEL);
         let vectors = self.vectors(panel);
         let lines = &self.panels[panel * (PANEL / LANES) * self.inputs..];
@@ -141,8 +158,18 @@ impl PackedLinear {
 
     fn apply_isa(&self, x: &[f32], y: &mut [f32], threads: Threads, isa: Isa) {
         let rows = x.len() / self.inputs;
-        assert_eq!(x.len(), rows * self.inputs, "x is whole rows of {} inputs", self.inputs);
-        assert_eq!(y.len(), rows * self.outputs, "y has {rows} rows of {} outputs", self.outputs);
+        assert_eq!(
+            x.len(),
+            rows * self.inputs,
+            "x is whole rows of {} inputs",
+            self.inputs
+        );
+        assert_eq!(
+            y.len(),
+            rows * self.outputs,
+            "y has {rows} rows of {} outputs",
+            self.outputs
+        );
         let panels = self.outputs.div_ceil(PANEL);
         let y = Output(y.as_mut_ptr());
         let item = |panel: usize, first: usize, end: usize| {
@@ -170,10 +197,13 @@ impl PackedLinear {
         let pieces = (4 * workers).div_ceil(panels).clamp(1, rows.div_ceil(32));
         let items = panels * pieces;
         let smallest = (items * (PARALLEL / 8)).div_ceil(work).max(1);
-        (0..items).into_par_iter().with_min_len(smallest).for_each(|i| {
-            let (panel, piece) = (i / pieces, i % pieces);
-            item(panel, rows * piece / pieces, rows * (piece + 1) / pieces);
-        });
+        (0..items)
+            .into_par_iter()
+            .with_min_len(smallest)
+            .for_each(|i| {
+                let (panel, piece) = (i / pieces, i % pieces);
+                item(panel, rows * piece / pieces, rows * (piece + 1) / pieces);
+            });
     }
 }
 
@@ -239,7 +269,11 @@ impl Block<'_> {
         let depth = if tiles == 1 { inputs } else { DEPTH };
         // SAFETY: the panel begins at this line and has `inputs × vectors` lines; rows and columns exist.
         unsafe {
-            let panel = linear.panels.as_ptr().cast::<f32>().add(self.panel * PANEL * inputs + v * LANES);
+            let panel = linear
+                .panels
+                .as_ptr()
+                .cast::<f32>()
+                .add(self.panel * PANEL * inputs + v * LANES);
             for k in (0..inputs).step_by(depth) {
                 for t in 0..tiles {
                     let (first, end) = (self.rows * t / tiles, self.rows * (t + 1) / tiles);
@@ -328,7 +362,9 @@ mod tests {
             .flat_map(|row| {
                 (0..outputs).map(move |o| {
                     let begin = bias.map_or(0.0, |b| b[o]);
-                    row.iter().zip(&weight[o * inputs..]).fold(begin, |sum, (x, w)| x.mul_add(*w, sum))
+                    row.iter()
+                        .zip(&weight[o * inputs..])
+                        .fold(begin, |sum, (x, w)| x.mul_add(*w, sum))
                 })
             })
             .collect()
@@ -367,12 +403,18 @@ mod tests {
         let x = values(rows * inputs, 2);
         let mut together = vec![0.0; rows * outputs];
         for threads in [1, 2, 5] {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
             pool.install(|| linear.apply(&x, &mut together));
             for row in [0, 1, 30, 66] {
                 let mut alone = vec![0.0; outputs];
                 linear.apply(&x[row * inputs..(row + 1) * inputs], &mut alone);
-                assert_eq!(bits(&alone), bits(&together[row * outputs..(row + 1) * outputs]));
+                assert_eq!(
+                    bits(&alone),
+                    bits(&together[row * outputs..(row + 1) * outputs])
+                );
             }
         }
     }

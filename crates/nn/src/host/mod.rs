@@ -34,7 +34,10 @@ mod testing {
         assert_eq!(values.len(), expected.len());
         let largest = expected.iter().fold(1e-30, |m: f64, x| m.max(x.abs()));
         for (i, (a, b)) in values.iter().zip(expected).enumerate() {
-            assert!((f64::from(*a) - b).abs() <= tolerance * largest, "{i}: {a} instead of {b}");
+            assert!(
+                (f64::from(*a) - b).abs() <= tolerance * largest,
+                "{i}: {a} instead of {b}"
+            );
         }
     }
 }

@@ -9,7 +9,16 @@ use super::simd::{Isa, Kernel, LANES, Lanes, dispatch};
 /// When `x` and `out` are not the same whole rows.
 pub fn rms_norm_rows(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
     check_rows(x.len(), out.len(), weight.len());
-    dispatch(Isa::detect(), RmsNorm { x: x.as_ptr(), add: None, weight, eps, out });
+    dispatch(
+        Isa::detect(),
+        RmsNorm {
+            x: x.as_ptr(),
+            add: None,
+            weight,
+            eps,
+            out,
+        },
+    );
 }
 
 /// `x += add`, then `out = rms_norm(x)`: the residual sum and the norm that follows it, in one pass.
@@ -19,7 +28,16 @@ pub fn rms_norm_rows(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
 pub fn add_rms_norm_rows(x: &mut [f32], add: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
     check_rows(x.len(), out.len(), weight.len());
     assert_eq!(x.len(), add.len(), "the summand has the rows of x");
-    dispatch(Isa::detect(), RmsNorm { x: x.as_ptr(), add: Some((x.as_mut_ptr(), add)), weight, eps, out });
+    dispatch(
+        Isa::detect(),
+        RmsNorm {
+            x: x.as_ptr(),
+            add: Some((x.as_mut_ptr(), add)),
+            weight,
+            eps,
+            out,
+        },
+    );
 }
 
 /// Normalises, in place, heads of `weight.len()` values that lie one after the other (QK-norm of Qwen3).
@@ -28,11 +46,23 @@ pub fn add_rms_norm_rows(x: &mut [f32], add: &[f32], weight: &[f32], eps: f32, o
 /// When `x` is not whole heads.
 pub fn rms_norm_heads(x: &mut [f32], weight: &[f32], eps: f32) {
     check_rows(x.len(), x.len(), weight.len());
-    dispatch(Isa::detect(), RmsNorm { x: x.as_ptr(), add: None, weight, eps, out: x });
+    dispatch(
+        Isa::detect(),
+        RmsNorm {
+            x: x.as_ptr(),
+            add: None,
+            weight,
+            eps,
+            out: x,
+        },
+    );
 }
 
 fn check_rows(x: usize, out: usize, width: usize) {
-    assert!(width > 0 && x.is_multiple_of(width), "{x} values are not whole rows of {width}");
+    assert!(
+        width > 0 && x.is_multiple_of(width),
+        "{x} values are not whole rows of {width}"
+    );
     assert_eq!(x, out, "the output has the shape of the input");
 }
 
@@ -61,9 +91,12 @@ impl Kernel for RmsNorm<'_> {
                 if let Some((sum, add)) = &self.add {
                     let (sum, add) = (sum.add(first), add.as_ptr().add(first));
                     for i in (0..whole).step_by(LANES) {
-                        S::load(sum.add(i)).add(S::load(add.add(i))).store(sum.add(i));
+                        S::load(sum.add(i))
+                            .add(S::load(add.add(i)))
+                            .store(sum.add(i));
                     }
-                    let tail = S::load_part(sum.add(whole), rest).add(S::load_part(add.add(whole), rest));
+                    let tail =
+                        S::load_part(sum.add(whole), rest).add(S::load_part(add.add(whole), rest));
                     tail.store_part(sum.add(whole), rest);
                 }
                 let mut squares = S::splat(0.0);
@@ -75,7 +108,10 @@ impl Kernel for RmsNorm<'_> {
                 squares = tail.fma(tail, squares);
                 let scale = S::splat(1.0 / (squares.sum() / width as f32 + self.eps).sqrt());
                 for i in (0..whole).step_by(LANES) {
-                    S::load(x.add(i)).mul(scale).mul(S::load(weight.add(i))).store(out.add(i));
+                    S::load(x.add(i))
+                        .mul(scale)
+                        .mul(S::load(weight.add(i)))
+                        .store(out.add(i));
                 }
                 let tail = tail.mul(scale).mul(S::load_part(weight.add(whole), rest));
                 tail.store_part(out.add(whole), rest);
@@ -90,12 +126,36 @@ impl Kernel for RmsNorm<'_> {
 ///
 /// # Panics
 /// When the shapes do not fit each other.
-pub fn rotary_rows(x: &mut [f32], stride: usize, heads: usize, half: usize, cos: &[f32], sin: &[f32]) {
+pub fn rotary_rows(
+    x: &mut [f32],
+    stride: usize,
+    heads: usize,
+    half: usize,
+    cos: &[f32],
+    sin: &[f32],
+) {
     let rows = x.len() / stride;
     assert_eq!(x.len(), rows * stride, "x is whole rows of {stride}");
-    assert!(heads * half * 2 <= stride, "{heads} heads of {} do not fit a row of {stride}", half * 2);
-    assert!(cos.len() == rows * half && sin.len() == rows * half, "cos and sin are [{rows}, {half}]");
-    dispatch(Isa::detect(), Rotary { x, stride, heads, half, cos, sin });
+    assert!(
+        heads * half * 2 <= stride,
+        "{heads} heads of {} do not fit a row of {stride}",
+        half * 2
+    );
+    assert!(
+        cos.len() == rows * half && sin.len() == rows * half,
+        "cos and sin are [{rows}, {half}]"
+    );
+    dispatch(
+        Isa::detect(),
+        Rotary {
+            x,
+            stride,
+            heads,
+            half,
+            cos,
+            sin,
+        },
+    );
 }
 
 struct Rotary<'a> {
@@ -113,8 +173,10 @@ impl Kernel for Rotary<'_> {
     #[inline(always)]
     unsafe fn run<S: Lanes>(self) {
         let half = self.half;
-        for (row, (cos, sin)) in
-            self.x.chunks_exact_mut(self.stride).zip(self.cos.chunks_exact(half).zip(self.sin.chunks_exact(half)))
+        for (row, (cos, sin)) in self
+            .x
+            .chunks_exact_mut(self.stride)
+            .zip(self.cos.chunks_exact(half).zip(self.sin.chunks_exact(half)))
         {
             for head in row.chunks_exact_mut(2 * half).take(self.heads) {
                 let (a, b) = head.split_at_mut(half);
@@ -122,7 +184,10 @@ impl Kernel for Rotary<'_> {
                     let n = (half - i).min(LANES);
                     // SAFETY: `n` values follow `i` in all four arrays.
                     unsafe {
-                        let (cos, sin) = (S::load_part(cos.as_ptr().add(i), n), S::load_part(sin.as_ptr().add(i), n));
+                        let (cos, sin) = (
+                            S::load_part(cos.as_ptr().add(i), n),
+                            S::load_part(sin.as_ptr().add(i), n),
+                        );
                         let (pa, pb) = (a.as_mut_ptr().add(i), b.as_mut_ptr().add(i));
                         let (va, vb) = (S::load_part(pa, n), S::load_part(pb, n));
                         va.mul(cos).sub(vb.mul(sin)).store_part(pa, n);
@@ -140,7 +205,11 @@ impl Kernel for Rotary<'_> {
 /// When `x` and `out` have not the same number of whole rows.
 pub fn swiglu_rows(x: &[f32], width: usize, out: &mut [f32]) {
     let rows = out.len() / width;
-    assert_eq!(out.len(), rows * width, "the output is whole rows of {width}");
+    assert_eq!(
+        out.len(),
+        rows * width,
+        "the output is whole rows of {width}"
+    );
     assert_eq!(x.len(), 2 * out.len(), "a row of x is gate and up");
     dispatch(Isa::detect(), SwiGlu { x, width, out });
 }
@@ -157,7 +226,11 @@ impl Kernel for SwiGlu<'_> {
     #[inline(always)]
     unsafe fn run<S: Lanes>(self) {
         let width = self.width;
-        for (x, out) in self.x.chunks_exact(2 * width).zip(self.out.chunks_exact_mut(width)) {
+        for (x, out) in self
+            .x
+            .chunks_exact(2 * width)
+            .zip(self.out.chunks_exact_mut(width))
+        {
             let (gate, up) = x.split_at(width);
             let whole = width / LANES * LANES;
             // SAFETY: sixteen values follow `i` in all arrays, and `width − whole` follow `whole`.
@@ -198,9 +271,12 @@ mod tests {
             let expected: Vec<f64> = x
                 .chunks(width)
                 .flat_map(|row| {
-                    let mean = row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / width as f64;
+                    let mean =
+                        row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / width as f64;
                     let scale = (mean + 1e-6).sqrt().recip();
-                    row.iter().zip(&weight).map(move |(v, w)| f64::from(*v) * scale * f64::from(*w))
+                    row.iter()
+                        .zip(&weight)
+                        .map(move |(v, w)| f64::from(*v) * scale * f64::from(*w))
                 })
                 .collect();
             close(&out, &expected, 1e-6);
@@ -232,9 +308,16 @@ mod tests {
             for row in 0..rows {
                 for head in 0..heads {
                     for i in 0..half {
-                        let (a, b) = (row * stride + head * 2 * half + i, row * stride + head * 2 * half + half + i);
+                        let (a, b) = (
+                            row * stride + head * 2 * half + i,
+                            row * stride + head * 2 * half + half + i,
+                        );
                         let (c, s) = (cos[row * half + i], sin[row * half + i]);
-                        close(&[y[a], y[b]], &[(x[a] * c - x[b] * s).into(), (x[b] * c + x[a] * s).into()], 1e-6);
+                        close(
+                            &[y[a], y[b]],
+                            &[(x[a] * c - x[b] * s).into(), (x[b] * c + x[a] * s).into()],
+                            1e-6,
+                        );
                         let length = x[a] * x[a] + x[b] * x[b];
                         close(&[y[a] * y[a] + y[b] * y[b]], &[length.into()], 1e-5);
                     }

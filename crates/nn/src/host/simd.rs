@@ -150,7 +150,11 @@ pub(crate) trait Lanes: Copy {
         let mut half = LANES / 2;
         while half > 0 {
             for i in 0..half {
-                a[i] = if a[i] > a[i + half] { a[i] } else { a[i + half] };
+                a[i] = if a[i] > a[i + half] {
+                    a[i]
+                } else {
+                    a[i + half]
+                };
             }
             half /= 2;
         }
@@ -241,11 +245,16 @@ impl Lanes for Portable {
     }
     #[inline(always)]
     unsafe fn pow2(self) -> Self {
-        Portable(self.0.map(|x| f32::from_bits((((x as i32).wrapping_add(127)) << 23) as u32)))
+        Portable(
+            self.0
+                .map(|x| f32::from_bits((((x as i32).wrapping_add(127)) << 23) as u32)),
+        )
     }
     #[inline(always)]
     unsafe fn zero_below(self, x: Self, limit: Self) -> Self {
-        Portable(std::array::from_fn(|i| if x.0[i] < limit.0[i] { 0.0 } else { self.0[i] }))
+        Portable(std::array::from_fn(|i| {
+            if x.0[i] < limit.0[i] { 0.0 } else { self.0[i] }
+        }))
     }
     #[inline(always)]
     unsafe fn prefetch(_: *const f32) {}
@@ -329,7 +338,11 @@ mod x86 {
         }
         #[inline(always)]
         unsafe fn round(self) -> Self {
-            unsafe { Avx512(_mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0)) }
+            unsafe {
+                Avx512(_mm512_roundscale_ps::<
+                    { _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC },
+                >(self.0))
+            }
         }
         #[inline(always)]
         unsafe fn pow2(self) -> Self {
@@ -389,7 +402,12 @@ mod x86 {
         }
         #[inline(always)]
         unsafe fn fma(self, b: Self, c: Self) -> Self {
-            unsafe { Avx2(_mm256_fmadd_ps(self.0, b.0, c.0), _mm256_fmadd_ps(self.1, b.1, c.1)) }
+            unsafe {
+                Avx2(
+                    _mm256_fmadd_ps(self.0, b.0, c.0),
+                    _mm256_fmadd_ps(self.1, b.1, c.1),
+                )
+            }
         }
         #[inline(always)]
         unsafe fn add(self, b: Self) -> Self {
@@ -418,7 +436,12 @@ mod x86 {
         #[inline(always)]
         unsafe fn round(self) -> Self {
             const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-            unsafe { Avx2(_mm256_round_ps::<NEAREST>(self.0), _mm256_round_ps::<NEAREST>(self.1)) }
+            unsafe {
+                Avx2(
+                    _mm256_round_ps::<NEAREST>(self.0),
+                    _mm256_round_ps::<NEAREST>(self.1),
+                )
+            }
         }
         #[inline(always)]
         unsafe fn pow2(self) -> Self {
@@ -464,7 +487,8 @@ mod tests {
     #[test]
     fn the_exponential_is_accurate_and_all_instruction_sets_agree_to_the_bit() {
         for step in 0..4000 {
-            let x: [f32; LANES] = std::array::from_fn(|i| -90.0 + 0.0448 * (step as f32 + i as f32 / 16.0));
+            let x: [f32; LANES] =
+                std::array::from_fn(|i| -90.0 + 0.0448 * (step as f32 + i as f32 / 16.0));
             let mut first = None;
             for isa in Isa::all() {
                 let mut e = [0.0; LANES];
@@ -472,7 +496,10 @@ mod tests {
                 for (x, e) in x.iter().zip(&e) {
                     let exact = f64::from(*x).exp();
                     if *x > -87.3 && *x < 88.3 {
-                        assert!((f64::from(*e) / exact - 1.0).abs() < 2e-7, "{x}: {e} {exact}");
+                        assert!(
+                            (f64::from(*e) / exact - 1.0).abs() < 2e-7,
+                            "{x}: {e} {exact}"
+                        );
                     } else if *x < -87.3 {
                         assert_eq!(*e, 0.0);
                     }
