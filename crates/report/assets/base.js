@@ -19,7 +19,7 @@ const finite = (value) => typeof value === "number" && Number.isFinite(value);
 function number(value, digits = 4) {
   if (!finite(value)) return "–";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e9)) return value.toExponential(2).replace("-", "−").replace("e+", "e").replace("e-", "e−");
+  if (size !== 0 && (size < 1e-3 || size >= 1e9)) return value.toExponential(2).replace(/\.?0+e/, "e").replace(/^-/, "−").replace("e+", "e").replace("e-", "e−");
   const decimals = size === 0 || Number.isInteger(value) ? 0 : Math.max(0, Math.min(6, digits - 1 - Math.floor(Math.log10(size))));
   const [whole, part] = Math.abs(value).toFixed(decimals).split(".");
   const fraction = part ? part.replace(/0+$/, "") : "";

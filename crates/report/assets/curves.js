@@ -8,6 +8,7 @@ const GROUPS = [
   ["Throughput and time", /perf|timing|throughput|per_second|memory|tokens|seconds/],
 ];
 const FEW = 24; // points that are drawn as dots and not smoothed: evaluations
+const SCHEDULE = /(^|\/)lr\b|learning_rate/; // exact, so never smoothed
 const curves = { smoothing: 0.6, axis: "step", charts: [], hover: null };
 
 function groupOf(name) {
@@ -18,10 +19,12 @@ function groupOf(name) {
 // Within a group: evaluations first, supervised training last; else as written.
 const rank = (name) => (/^(eval|val)\b/.test(name) ? 0 : /^sft\b/.test(name) ? 2 : 1);
 
-// Exponential moving average without the bias of its start, as TensorBoard smooths.
-function smoothed(values, weight) {
+// Exponential moving average without the bias of its start, as TensorBoard smooths; a stage
+// begins anew.
+function smoothed(values, weight, stages) {
   let sum = 0, mass = 0;
-  return values.map((value) => {
+  return values.map((value, i) => {
+    if (i && stages[i] !== stages[i - 1]) sum = mass = 0;
     if (!finite(value)) return value;
     sum = weight * sum + (1 - weight) * value;
     mass = weight * mass + (1 - weight);
@@ -63,8 +66,8 @@ function drawChart(chart) {
   const box = { left: 46, right: width - 10, top: 10, bottom: height - 22 };
   const xs = (chart.xs = curves.axis === "time" ? chart.times : chart.steps);
   const shown = chart.values.filter(finite);
-  const weight = shown.length > FEW ? curves.smoothing : 0;
-  const smooth = (chart.smooth = smoothed(chart.values, weight));
+  const weight = shown.length > FEW && !SCHEDULE.test(chart.name) ? curves.smoothing : 0;
+  const smooth = (chart.smooth = smoothed(chart.values, weight, chart.stages));
   let [low, high] = [Math.min(...shown), Math.max(...shown)];
   if (!shown.length) [low, high] = [0, 1];
   const margin = (high - low) * 0.06 || Math.abs(high) * 0.1 || 1;

@@ -159,7 +159,7 @@ fn rollout(step: u64, prompt: u64, sample: u32, noise: &mut Noise) -> RolloutRec
         digits[0] + digits[1],
         digits[2],
     );
-    if prompt == 3 {
+    if prompt == 1 {
         completion.push_str("</script><b onclick=alert(1)>bold?</b> 数字 🙂");
     }
     let token_text = split(&completion);

@@ -259,3 +259,17 @@ fn the_server_gives_nothing_outside_the_run_folder() {
         assert_eq!(visitor.get("/").0, 200);
     });
 }
+
+#[test]
+fn a_run_that_has_only_begun_has_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunDir::create(folder.path()).unwrap();
+    let html = std::fs::read_to_string(write_report(&run).unwrap()).unwrap();
+    let data = embedded(&html);
+    assert_eq!(data["rollouts"]["total"], 0);
+    assert_eq!(data["summary"]["stages"], serde_json::json!([]));
+    visit(run, |visitor| {
+        let page = visitor.json("/api/rollouts");
+        assert_eq!((&page["step"], &page["total"]), (&Value::Null, &0.into()));
+    });
+}

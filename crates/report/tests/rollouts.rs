@@ -157,3 +157,32 @@ fn the_verdict_follows_accuracy_and_an_ungraded_answer_is_not_wrong() {
     assert_eq!(accuracy(Some(0.0)), Verdict::Wrong);
     assert_eq!(accuracy(None), Verdict::Ungraded);
 }
+
+/// Two rows of the synthetic run, lists cut to five, without `advantage`, written again by
+/// pandas 3.1.1 with pyarrow 26.0.1: every column is nullable there.
+#[test]
+fn a_file_that_pandas_wrote_reads_the_same() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/pandas.parquet");
+    let rows = read_rollouts(std::path::Path::new(path)).unwrap();
+    assert_eq!(rows.len(), 2);
+    assert_eq!((rows[0].step, rows[0].sample, rows[1].sample), (160, 0, 3));
+    assert_eq!(
+        (rows[0].reward, rows[1].reward, rows[0].advantage),
+        (Some(1.0), None, None)
+    );
+    assert_eq!(rows[0].tokens, [1000, 1037, 1074, 1111, 1148]);
+    assert_eq!(rows[0].token_text, ["<", "think", ">", "\n", "I"]);
+    assert_eq!(
+        (rows[0].weights.as_ref().map(Vec::len), &rows[1].weights),
+        (Some(5), &None)
+    );
+    assert_eq!(rows[1].log_probs.len(), 5);
+    assert_eq!(
+        (rows[0].images[0].as_ref(), rows[1].images.len()),
+        (b"\x89PNGx".as_slice(), 0)
+    );
+    let accuracy = &rows[1].reward_parts[0];
+    assert_eq!((accuracy.name.as_str(), accuracy.value), ("accuracy", None));
+    assert!(accuracy.reason.as_ref().unwrap().contains("length limit"));
+    assert_eq!(rows[1].verdict(), Verdict::Ungraded);
+}
