@@ -1,4 +1,25 @@
-//! percept nn.
+//! Differentiable operators of the training path on Burn tensors, the host kernels of the
+//! sampler, and the optimiser.
+//!
+//! An operator is a plain function built from Burn's tensor operations (module [`reference`]: the
+//! definition, which tests compare with) and, on the CPU, a kernel with an analytic backward. The
+//! choice is made in one place.
+
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod adamw;
+mod device;
+mod error;
 pub mod host;
+mod layout;
+mod ops;
+pub mod reference;
+
+pub use adamw::{AdamW, Moments, global_norm};
+pub use device::parse_device;
+pub use error::Error;
+pub use layout::{Layout, Span};
+pub use ops::{
+    TokenStats, attention, dot, embedding, gather_rows, layer_norm, linear, linear_log_prob,
+    rms_norm, rotary, scatter_rows, swiglu, to_vec,
+};

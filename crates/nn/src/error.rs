@@ -1,0 +1,22 @@
+//! What can be wrong with a layout or a device name.
+
+/// An error of this crate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Spans that do not cover their axis.
+    #[error("attention layout, span {span}: {message}")]
+    Layout {
+        /// Index of the span.
+        span: usize,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A device that this build does not have.
+    #[error("device {found:?} is not one of this build; it has: {available}\n  help: build percept with the cargo feature of that device, for example --features vulkan")]
+    Device {
+        /// What was asked for.
+        found: String,
+        /// What there is.
+        available: String,
+    },
+}
