@@ -1,1 +1,46 @@
-//! percept model.
+//! The policy: a decoder with an optional vision tower, read from and written to Hugging Face
+//! checkpoint folders.
+//!
+//! [`Model`] is what trains: packed token axis in, hidden states out, gradients for every
+//! trainable [`Param`]. [`ModelConfig`] is `config.json`; an architecture that is not supported is
+//! refused by name.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod batch;
+mod checkpoint;
+mod config;
+mod config_json;
+mod config_write;
+mod decode;
+mod error;
+mod gradients;
+mod layers;
+mod lora;
+mod lora_file;
+mod model;
+mod param;
+mod random;
+mod recompute;
+mod rope;
+mod save;
+mod text;
+mod tiny;
+mod vision;
+mod vision_plan;
+
+pub use batch::{PackedBatch, Prompt};
+pub use burn::tensor::Device;
+pub use checkpoint::{Checkpoint, LoadOptions};
+pub use config::{
+    Family, ModelConfig, RopeConfig, RopeScaling, TextConfig, VisionConfig, VisionTokens,
+};
+pub use decode::{Decoder, Prefix, Sequence};
+pub use error::Error;
+pub use gradients::ParamGrads;
+pub use lora::{LoraConfig, TargetModules};
+pub use model::Model;
+pub use param::{Param, ParamTensor};
+pub use rope::rotary_tables;
+pub use save::SaveDtype;
+pub use tiny::{TinyConfig, TinyVisionConfig};
