@@ -11,6 +11,9 @@ use rayon::prelude::*;
 const PANEL: usize = 64;
 /// Inputs of one cache block: 128 × 64 × 4 bytes = 32 KiB of a panel stay in the first-level cache (48 KiB).
 const DEPTH: usize = 128;
+/// Cache lines that a stream of weights is fetched ahead where only one tile of rows reads it (4 KiB). Where several
+/// do, each fetches its share of the next cache block, so that memory and arithmetic work at the same time.
+const AHEAD: usize = 64;
 /// Multiply-adds below which threads cost more than they bring (about 10 µs of work on one thread).
 const PARALLEL: usize = 1 << 19;
 
@@ -247,6 +250,9 @@ struct Tile {
     x_stride: usize,
     w: *const f32,
     w_stride: usize,
+    /// Lines to bring nearer while this tile computes, and how many of them for every four inputs.
+    ahead: *const f32,
+    lines: usize,
     /// Where the chains begin: the bias, or `y` itself when an earlier block wrote it.
     begin: Option<*const f32>,
     y: *mut f32,
@@ -267,6 +273,7 @@ impl Block<'_> {
         let tallest = if N == 4 || !S::WIDE { 6 } else { 8 };
         let tiles = self.rows.div_ceil(tallest);
         let depth = if tiles == 1 { inputs } else { DEPTH };
+        let (distance, lines) = if tiles == 1 { (AHEAD, 4 * N) } else { (DEPTH * vectors, (4 * N).div_ceil(tiles)) };
         // SAFETY: the panel begins at this line and has `inputs × vectors` lines; rows and columns exist.
         unsafe {
             let panel = linear
@@ -275,14 +282,17 @@ impl Block<'_> {
                 .cast::<f32>()
                 .add(self.panel * PANEL * inputs + v * LANES);
             for k in (0..inputs).step_by(depth) {
+                let slab = panel.add(k * vectors * LANES);
                 for t in 0..tiles {
                     let (first, end) = (self.rows * t / tiles, self.rows * (t + 1) / tiles);
                     let tile = Tile {
                         depth: depth.min(inputs - k),
                         x: self.x.add(first * inputs + k),
                         x_stride: inputs,
-                        w: panel.add(k * vectors * LANES),
+                        w: slab,
                         w_stride: vectors * LANES,
+                        ahead: slab.wrapping_add(distance * LANES + t * lines * (depth / 4) * LANES),
+                        lines,
                         begin: (k == 0).then(|| linear.bias.as_ptr().add(column)),
                         y: self.y.add(first * linear.outputs + v * LANES),
                         y_stride: linear.outputs,
@@ -322,7 +332,14 @@ impl Tile {
                 }
             }
             let mut w = self.w;
+            let mut ahead = self.ahead;
             for k in 0..self.depth {
+                if k % 4 == 0 {
+                    for _ in 0..self.lines {
+                        S::prefetch(ahead);
+                        ahead = ahead.wrapping_add(LANES);
+                    }
+                }
                 let mut weights = [S::splat(0.0); N];
                 for (n, weight) in weights.iter_mut().enumerate() {
                     *weight = S::load(w.add(n * LANES));
