@@ -1,1 +1,57 @@
-//! percept reward.
+//! percept-reward: how a response is judged.
+//!
+//! ```text
+//! Answer ──Verifier::verify──▶ Verdict ──RewardSet::judge──▶ Reward { total, parts }
+//! ```
+//!
+//! * An [`Answer`] is a view of one response with what is needed to judge it.
+//! * A [`Verifier`] gives a [`Verdict`]: a score, or the reason why there is none. *Could not judge*
+//!   is never a zero: a wrong zero teaches, a missing grade does not.
+//! * A [`RewardSet`] is built from the recipe's `[[reward.functions]]`; its weighted sum is the
+//!   [`Reward`], whose total is missing where a part that counts is missing.
+//!
+//! ```
+//! use percept_reward::{Answer, RewardConfig, RewardSet};
+//!
+//! let set = RewardSet::build(&RewardConfig::default())?;
+//! let meta = serde_json::Map::new();
+//! let answer = Answer {
+//!     completion: r"<think>7 + 10 = 17</think> It is \boxed{\frac{34}{2}}.",
+//!     ground_truth: Some("17"),
+//!     prompt: "What is the sum of the digits?",
+//!     finished: true,
+//!     n_tokens: 21,
+//!     meta: &meta,
+//! };
+//! assert_eq!(set.judge(&[answer])[0].total, Some(1.0));
+//! # Ok::<(), percept_reward::Error>(())
+//! ```
+//!
+//! # Where a new verifier goes
+//!
+//! A file with a struct of options that implements [`Kind`], and its line in the registry
+//! (`registry.rs`). Judging foreign text must take time linear in it: no regular expressions, no
+//! recursion without a depth limit, a [step budget](Math::max_steps) where more than one pass is
+//! needed. Foreign *code* runs in a subprocess with a deadline.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod accuracy;
+mod config;
+mod error;
+mod exact;
+pub mod extract;
+mod format;
+mod math;
+mod registry;
+mod set;
+mod verdict;
+
+pub use accuracy::Accuracy;
+pub use config::{FunctionConfig, RewardConfig};
+pub use error::Error;
+pub use exact::Exact;
+pub use format::Format;
+pub use math::{Extraction, Math};
+pub use registry::{FunctionKind, Kind};
+pub use set::RewardSet;
+pub use verdict::{Answer, Reward, Verdict, Verifier};

@@ -1,0 +1,200 @@
+//! `math`: is the answer the same number, expression, list, set, interval or relation?
+//!
+//! ```text
+//! completion ─extract─▶ text ─lexer─▶ tokens ─value/parser─▶ Value ─equal─▶ right / wrong
+//! ```
+//!
+//! Rational expressions, with variables or without, are compared exactly (`modular`); everything
+//! else by value at fixed points (`numeric`). Each stage draws on one step budget.
+
+mod budget;
+mod equal;
+mod expr;
+mod lexer;
+mod modular;
+mod numeric;
+mod parser;
+mod relation;
+mod token;
+mod unit;
+mod value;
+mod words;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Answer, Error, Kind, Verdict, Verifier, extract};
+use budget::{Budget, OutOfSteps, Stop};
+use equal::Compare;
+use value::Parsed;
+
+/// Where the answer stands in a response.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Extraction {
+    /// The last `\boxed{…}`, else `<answer>…</answer>`, else after `####` or "answer is", else the
+    /// response itself if it is one short line (after `</think>`).
+    #[default]
+    Auto,
+    /// The last `\boxed{…}` only: what training prompts usually ask for.
+    Boxed,
+    /// As `auto`, else the last number in the text. Right for models that were never told a format;
+    /// a trained model learns to end on numbers.
+    LastNumber,
+}
+
+/// Mathematical equivalence of the final answer and the ground truth.
+///
+/// A response without an answer is wrong; a ground truth that cannot be read makes its row
+/// ungraded, whatever the response.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Math {
+    /// Where the answer stands in a response.
+    pub extraction: Extraction,
+    /// Largest relative difference at which two real numbers are the same (0.05 is ChartQA's
+    /// relaxed accuracy). Default: whole numbers and fractions are compared exactly, and to 1e-6
+    /// where a side is written as a decimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rel_tolerance: Option<f64>,
+    /// Steps (bytes read, nodes evaluated) after which a verification is given up as ungraded. The
+    /// default takes about a millisecond; a long answer of a textbook takes a hundredth of it.
+    pub max_steps: usize,
+}
+
+impl Default for Math {
+    fn default() -> Self {
+        Self {
+            extraction: Extraction::default(),
+            rel_tolerance: None,
+            max_steps: 100_000,
+        }
+    }
+}
+
+impl Math {
+    /// Whether the answer in `completion` is `ground_truth`.
+    pub fn judge(&self, completion: &str, ground_truth: &str) -> Verdict {
+        let truth = match self.ground_truth(ground_truth) {
+            Ok(truth) => truth,
+            Err(reason) => return Verdict::Ungraded(reason),
+        };
+        let Some(text) = self.extract(completion) else {
+            return Verdict::WRONG;
+        };
+        self.against(&truth, text)
+    }
+
+    /// Whether two answers, without any text around them, are the same.
+    ///
+    /// ```
+    /// use percept_reward::{Math, Verdict};
+    /// let math = Math::default();
+    /// assert_eq!(math.compare(r"\frac{x^2-1}{x-1}", "x + 1"), Verdict::RIGHT);
+    /// assert_eq!(math.compare("1,234", "1234.5"), Verdict::WRONG);
+    /// assert!(math.compare(r"\frac{1", "1").score().is_none());
+    /// ```
+    pub fn compare(&self, ground_truth: &str, answer: &str) -> Verdict {
+        match self.ground_truth(ground_truth) {
+            Ok(truth) => self.against(&truth, answer),
+            Err(reason) => Verdict::Ungraded(reason),
+        }
+    }
+
+    fn against(&self, truth: &Parsed, text: &str) -> Verdict {
+        let mut budget = Budget::new(self.max_steps);
+        let answer = match value::parse(text, &mut budget) {
+            Ok(answer) => answer,
+            Err(Stop::Invalid(_)) => return Verdict::WRONG,
+            Err(Stop::Budget) => return self.out_of_steps(),
+        };
+        let mut compare = Compare {
+            tolerance: self.rel_tolerance,
+            budget: &mut budget,
+        };
+        match compare.answers(truth, &answer) {
+            Ok(same) => Verdict::right(same),
+            Err(OutOfSteps) => self.out_of_steps(),
+        }
+    }
+
+    fn out_of_steps(&self) -> Verdict {
+        Verdict::Ungraded(format!("step budget of {} spent", self.max_steps))
+    }
+
+    fn ground_truth(&self, text: &str) -> Result<Parsed, String> {
+        let inner = extract::boxed(text)
+            .or_else(|| extract::tagged(text, "<answer>", "</answer>"))
+            .or_else(|| text.contains("####").then(|| extract::stated(text))?)
+            .unwrap_or(text);
+        value::parse(inner, &mut Budget::new(self.max_steps)).map_err(|stop| match stop {
+            Stop::Budget => format!("the ground truth needs more than {} steps", self.max_steps),
+            Stop::Invalid(reason) => {
+                let shown: String = inner.chars().take(80).collect();
+                format!("the ground truth `{shown}` cannot be read: {reason}")
+            }
+        })
+    }
+
+    fn extract<'a>(&self, completion: &'a str) -> Option<&'a str> {
+        let tail = extract::after_thinking(completion);
+        if let Some(found) = extract::boxed(tail).or_else(|| extract::boxed(completion)) {
+            return Some(found);
+        }
+        if self.extraction == Extraction::Boxed {
+            return None;
+        }
+        extract::tagged(tail, "<answer>", "</answer>")
+            .or_else(|| extract::stated(tail))
+            .or_else(|| {
+                let whole = tail.trim();
+                let short = whole.len() <= MAX_BARE_ANSWER && !whole.contains('\n');
+                (short && !whole.is_empty()).then_some(whole)
+            })
+            .filter(|found| {
+                self.extraction != Extraction::LastNumber
+                    || value::parse(found, &mut Budget::new(self.max_steps)).is_ok()
+            })
+            .or_else(|| match self.extraction {
+                Extraction::LastNumber => extract::last_number(tail),
+                _ => None,
+            })
+    }
+}
+
+/// Longest response, in bytes, that may be an answer without any mark.
+const MAX_BARE_ANSWER: usize = 200;
+
+impl Verifier for Math {
+    fn name(&self) -> &str {
+        "math"
+    }
+
+    fn verify(&self, batch: &[Answer<'_>]) -> Vec<Verdict> {
+        batch
+            .iter()
+            .map(|answer| match answer.ground_truth {
+                Some(truth) => self.judge(answer.completion, truth),
+                None => Verdict::no_ground_truth(),
+            })
+            .collect()
+    }
+
+    fn check_ground_truth(&self, ground_truth: &str) -> Result<(), String> {
+        self.ground_truth(ground_truth).map(|_| ())
+    }
+}
+
+impl Kind for Math {
+    fn build(&self) -> Result<Box<dyn Verifier>, Error> {
+        if let Some(tolerance) = self.rel_tolerance
+            && !(0.0..1.0).contains(&tolerance)
+        {
+            return Err(Error::option("rel_tolerance", tolerance, "0 to 1"));
+        }
+        if self.max_steps < 1000 {
+            return Err(Error::option("max_steps", self.max_steps, "at least 1000"));
+        }
+        Ok(Box::new(self.clone()))
+    }
+}

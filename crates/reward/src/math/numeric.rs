@@ -1,0 +1,269 @@
+//! Values of expressions in complex floating point, at fixed points for variables.
+
+use super::budget::{Budget, OutOfSteps};
+use super::expr::{Expr, Function};
+
+/// A complex number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Complex {
+    pub(super) re: f64,
+    pub(super) im: f64,
+}
+
+impl Complex {
+    fn real(re: f64) -> Self {
+        Self { re, im: 0.0 }
+    }
+
+    pub(super) fn norm(self) -> f64 {
+        self.re.hypot(self.im)
+    }
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            re: self.re + other.re,
+            im: self.im + other.im,
+        }
+    }
+
+    pub(super) fn sub(self, other: Self) -> Self {
+        self.add(other.scaled(-1.0))
+    }
+
+    fn scaled(self, factor: f64) -> Self {
+        Self {
+            re: self.re * factor,
+            // Keeps ∞ · (x + 0i) real.
+            im: if self.im == 0.0 {
+                0.0
+            } else {
+                self.im * factor
+            },
+        }
+    }
+
+    fn mul(self, other: Self) -> Self {
+        if other.im == 0.0 {
+            return self.scaled(other.re);
+        }
+        if self.im == 0.0 {
+            return other.scaled(self.re);
+        }
+        Self {
+            re: self.re * other.re - self.im * other.im,
+            im: self.re * other.im + self.im * other.re,
+        }
+    }
+
+    pub(super) fn div(self, other: Self) -> Option<Self> {
+        let square = other.re * other.re + other.im * other.im;
+        if other.re == 0.0 && other.im == 0.0 {
+            return None;
+        }
+        if other.im == 0.0 {
+            return Some(self.scaled(1.0 / other.re));
+        }
+        Some(self.mul(Self {
+            re: other.re / square,
+            im: -other.im / square,
+        }))
+    }
+
+    fn ln(self) -> Option<Self> {
+        (self.norm() > 0.0).then(|| Self {
+            re: self.norm().ln(),
+            im: self.im.atan2(self.re),
+        })
+    }
+
+    fn exp(self) -> Self {
+        let size = self.re.exp();
+        Self {
+            re: size * self.im.cos(),
+            im: if self.im == 0.0 {
+                0.0
+            } else {
+                size * self.im.sin()
+            },
+        }
+    }
+
+    fn pow(self, exponent: Self) -> Option<Self> {
+        if self.norm() == 0.0 {
+            return (exponent.im == 0.0 && exponent.re > 0.0).then(|| Self::real(0.0));
+        }
+        if self.im == 0.0 && exponent.im == 0.0 && (self.re > 0.0 || exponent.re.fract() == 0.0) {
+            return Some(Self::real(self.re.powf(exponent.re)));
+        }
+        if exponent.im == 0.0 && exponent.re == 0.5 {
+            return Some(self.sqrt());
+        }
+        Some(exponent.mul(self.ln()?).exp())
+    }
+
+    fn sqrt(self) -> Self {
+        if self.im == 0.0 {
+            return if self.re >= 0.0 {
+                Self::real(self.re.sqrt())
+            } else {
+                Self {
+                    re: 0.0,
+                    im: (-self.re).sqrt(),
+                }
+            };
+        }
+        let size = self.norm();
+        let re = ((size + self.re) / 2.0).max(0.0).sqrt();
+        let im = ((size - self.re) / 2.0).max(0.0).sqrt();
+        Self {
+            re,
+            im: im.copysign(self.im),
+        }
+    }
+}
+
+/// Seeds of the points at which variables are evaluated; the last two are negative.
+pub(super) const POINTS: [u64; 5] = [11, 12, 13, 14, 15];
+
+/// Value of `expr` at the point `seed`; none where it is undefined.
+pub(super) fn value(
+    expr: &Expr,
+    seed: u64,
+    budget: &mut Budget,
+) -> Result<Option<Complex>, OutOfSteps> {
+    let found = evaluate(expr, seed, budget)?;
+    Ok(found.filter(|value| !value.re.is_nan() && !value.im.is_nan()))
+}
+
+fn evaluate(expr: &Expr, seed: u64, budget: &mut Budget) -> Result<Option<Complex>, OutOfSteps> {
+    budget.spend(1)?;
+    macro_rules! sub {
+        ($e:expr) => {
+            match evaluate($e, seed, budget)? {
+                Some(value) => value,
+                None => return Ok(None),
+            }
+        };
+    }
+    Ok(match expr {
+        Expr::Number(number) => {
+            budget.spend(number.digits.len())?;
+            Some(Complex::real(number.value()))
+        }
+        // `11` is not an answer to "write eleven in base 2": digits are compared, not values.
+        Expr::Based(..) => None,
+        Expr::Name(name) => Some(variable(name, seed)),
+        Expr::Pi => Some(Complex::real(std::f64::consts::PI)),
+        Expr::Infinity => Some(Complex::real(f64::INFINITY)),
+        Expr::Sum(all) => {
+            let mut sum = Complex::real(0.0);
+            for e in all {
+                sum = sum.add(sub!(e));
+            }
+            Some(sum)
+        }
+        Expr::Product(all) => {
+            let mut product = Complex::real(1.0);
+            for e in all {
+                product = product.mul(sub!(e));
+            }
+            Some(product)
+        }
+        Expr::Negative(e) => Some(sub!(e).scaled(-1.0)),
+        Expr::Quotient(a, b) => sub!(a).div(sub!(b)),
+        Expr::Power(a, b) => sub!(a).pow(sub!(b)),
+        Expr::Root(None, e) => Some(sub!(e).sqrt()),
+        Expr::Root(Some(index), e) => root(sub!(index), sub!(e)),
+        Expr::Call(function, base, e) => {
+            let argument = sub!(e);
+            let base = match base {
+                Some(base) => Some(sub!(base)),
+                None => None,
+            };
+            call(*function, base, argument)
+        }
+        Expr::Factorial(e) => factorial(sub!(e)),
+        Expr::Binomial(n, k) => {
+            let (n, k) = (sub!(n), sub!(k));
+            let below = factorial(k).zip(factorial(n.sub(k)));
+            factorial(n)
+                .zip(below)
+                .and_then(|(n, (k, rest))| n.div(k.mul(rest)))
+        }
+        Expr::Percent(e) => Some(sub!(e).scaled(0.01)),
+        Expr::Degrees(e) => Some(sub!(e).scaled(std::f64::consts::PI / 180.0)),
+    })
+}
+
+fn variable(name: &str, seed: u64) -> Complex {
+    match name {
+        "i" => return Complex { re: 0.0, im: 1.0 },
+        "e" => return Complex::real(std::f64::consts::E),
+        _ => {}
+    }
+    let mut hash = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    for byte in name.bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    hash ^= hash >> 29;
+    let unit = (hash.wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 11) as f64 / (1u64 << 53) as f64;
+    let size = 0.3 + 2.4 * unit;
+    Complex::real(if seed >= POINTS[3] { -size } else { size })
+}
+
+fn root(index: Complex, radicand: Complex) -> Option<Complex> {
+    let one = Complex::real(1.0).div(index)?;
+    let odd = index.im == 0.0 && index.re.rem_euclid(2.0) == 1.0;
+    if odd && radicand.im == 0.0 && radicand.re < 0.0 {
+        // The real root, as ∛−8 = −2.
+        return Some(radicand.scaled(-1.0).pow(one)?.scaled(-1.0));
+    }
+    radicand.pow(one)
+}
+
+/// n! of a whole number whose factorial fits.
+fn factorial(n: Complex) -> Option<Complex> {
+    if n.im != 0.0 || n.re.fract() != 0.0 || !(0.0..=170.0).contains(&n.re) {
+        return None;
+    }
+    Some(Complex::real(
+        (1..=n.re as u32).fold(1.0, |product, k| product * f64::from(k)),
+    ))
+}
+
+fn call(function: Function, base: Option<Complex>, z: Complex) -> Option<Complex> {
+    use Function as F;
+    match function {
+        F::Exp => return Some(z.exp()),
+        F::Abs => return Some(Complex::real(z.norm())),
+        F::Ln => return z.ln(),
+        F::Log => {
+            let base = base.unwrap_or(Complex::real(10.0));
+            return z.ln()?.div(base.ln()?);
+        }
+        _ => {}
+    }
+    if z.im != 0.0 {
+        return None; // no answer needs the others off the real line
+    }
+    let x = z.re;
+    let reciprocal = |value: f64| (value.abs() > 1e-15).then(|| 1.0 / value);
+    let value = match function {
+        F::Sin => x.sin(),
+        F::Cos => x.cos(),
+        F::Tan => x.sin() * reciprocal(x.cos())?,
+        F::Cot => x.cos() * reciprocal(x.sin())?,
+        F::Sec => reciprocal(x.cos())?,
+        F::Csc => reciprocal(x.sin())?,
+        F::Asin => x.asin(),
+        F::Acos => x.acos(),
+        F::Atan => x.atan(),
+        F::Sinh => x.sinh(),
+        F::Cosh => x.cosh(),
+        F::Tanh => x.tanh(),
+        F::Floor => x.floor(),
+        F::Ceil => x.ceil(),
+        F::Exp | F::Abs | F::Ln | F::Log => return None,
+    };
+    Some(Complex::real(value))
+}

@@ -1,0 +1,55 @@
+//! The registry of verifier kinds, one line each.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Accuracy, Error, Exact, Format, Math, Verifier};
+
+/// Options of one kind of verifier: what `[[reward.functions]]` holds besides name and weight.
+pub trait Kind {
+    /// Checks the options and makes the verifier.
+    ///
+    /// # Errors
+    /// An option outside its range, a process that does not start.
+    fn build(&self) -> Result<Box<dyn Verifier>, Error>;
+}
+
+macro_rules! kinds {
+    ($($name:literal => $kind:ident,)+) => {
+        /// Kind of a reward function with its options, told apart by `name`.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+        #[serde(tag = "name")]
+        pub enum FunctionKind {
+            $(
+                #[doc = concat!("`", $name, "`: see [`", stringify!($kind), "`].")]
+                #[serde(rename = $name)]
+                $kind($kind),
+            )+
+        }
+
+        impl FunctionKind {
+            /// Names of all kinds.
+            pub const NAMES: &'static [&'static str] = &[$($name),+];
+
+            /// Name of this kind, as in the recipe.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$kind(_) => $name,)+
+                }
+            }
+
+            /// Its options.
+            pub(crate) fn kind(&self) -> &dyn Kind {
+                match self {
+                    $(Self::$kind(kind) => kind,)+
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    "accuracy" => Accuracy,
+    "math" => Math,
+    "exact" => Exact,
+    "format" => Format,
+}

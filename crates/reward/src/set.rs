@@ -1,0 +1,198 @@
+//! All reward functions of a recipe together.
+
+use crate::{Answer, Error, FunctionConfig, Reward, RewardConfig, Verdict, Verifier};
+
+struct Function {
+    label: String,
+    weight: f64,
+    verifier: Box<dyn Verifier>,
+}
+
+/// The reward functions of a recipe, ready to judge.
+pub struct RewardSet {
+    functions: Vec<Function>,
+}
+
+impl RewardSet {
+    /// Checks every option and starts what has to be started.
+    ///
+    /// # Errors
+    /// No function, two of one name, an option outside its range, a process that does not start.
+    pub fn build(config: &RewardConfig) -> Result<Self, Error> {
+        if config.functions.is_empty() {
+            return Err(Error::Empty);
+        }
+        let mut functions: Vec<Function> = Vec::with_capacity(config.functions.len());
+        for function in &config.functions {
+            let label = function.label();
+            if functions.iter().any(|other| other.label == label) {
+                return Err(Error::Duplicate(label.into()));
+            }
+            functions.push(build(function, label).map_err(|error| error.of(label))?);
+        }
+        Ok(Self { functions })
+    }
+
+    /// Judges a batch: one reward per answer, in their order.
+    pub fn judge(&self, answers: &[Answer<'_>]) -> Vec<Reward> {
+        let mut rewards = vec![
+            Reward {
+                total: Some(0.0),
+                parts: Vec::with_capacity(self.functions.len()),
+            };
+            answers.len()
+        ];
+        for function in &self.functions {
+            let mut verdicts = function.verifier.verify(answers).into_iter();
+            for reward in &mut rewards {
+                let verdict = verdicts.next().map_or_else(
+                    || Verdict::Ungraded("the verifier gave no verdict".into()),
+                    finite,
+                );
+                if function.weight != 0.0 {
+                    reward.total = reward
+                        .total
+                        .zip(verdict.score())
+                        .map(|(total, score)| total + function.weight * score);
+                }
+                reward.parts.push((function.label.clone(), verdict));
+            }
+        }
+        rewards
+    }
+
+    /// Labels of the functions, in the recipe's order.
+    pub fn names(&self) -> Vec<&str> {
+        self.functions
+            .iter()
+            .map(|function| function.label.as_str())
+            .collect()
+    }
+
+    /// Whether every function with a weight can compare with this ground truth.
+    ///
+    /// # Errors
+    /// The first function that cannot, and why.
+    pub fn check_ground_truth(&self, ground_truth: &str) -> Result<(), String> {
+        self.functions
+            .iter()
+            .filter(|function| function.weight != 0.0)
+            .try_for_each(|function| {
+                function
+                    .verifier
+                    .check_ground_truth(ground_truth)
+                    .map_err(|reason| format!("{}: {reason}", function.label))
+            })
+    }
+}
+
+impl std::fmt::Debug for RewardSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}
+
+fn build(function: &FunctionConfig, label: &str) -> Result<Function, Error> {
+    if !function.weight.is_finite() {
+        return Err(Error::option("weight", function.weight, "a finite number"));
+    }
+    Ok(Function {
+        label: label.to_owned(),
+        weight: function.weight,
+        verifier: function.kind.kind().build()?,
+    })
+}
+
+fn finite(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Score(score) if !score.is_finite() => {
+            Verdict::Ungraded(format!("the score is {score}"))
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Map;
+
+    fn set(toml: &str) -> Result<RewardSet, Error> {
+        RewardSet::build(&toml::from_str(toml).unwrap())
+    }
+
+    fn judge(set: &RewardSet, completion: &str, ground_truth: Option<&str>) -> Reward {
+        let answer = Answer {
+            completion,
+            ground_truth,
+            prompt: "",
+            finished: true,
+            n_tokens: 1,
+            meta: &Map::new(),
+        };
+        set.judge(&[answer]).remove(0)
+    }
+
+    const TWO: &str = r#"
+        [[functions]]
+        name = "accuracy"
+        [[functions]]
+        name = "format"
+        weight = 0.5
+    "#;
+
+    #[test]
+    fn the_total_is_the_weighted_sum() {
+        let reward = judge(&set(TWO).unwrap(), "<think>a</think>\\boxed{2}", Some("2"));
+        assert_eq!(reward.total, Some(1.5));
+        assert_eq!(reward.parts[1], ("format".into(), Verdict::RIGHT));
+    }
+
+    #[test]
+    fn an_ungraded_part_that_counts_leaves_no_total() {
+        let reward = judge(&set(TWO).unwrap(), "<think>a</think>\\boxed{2}", None);
+        assert_eq!(reward.total, None);
+        assert_eq!(reward.parts[1].1, Verdict::RIGHT);
+    }
+
+    #[test]
+    fn an_ungraded_part_of_weight_zero_does_not_matter() {
+        let set = set(&TWO.replacen("\"accuracy\"", "\"accuracy\"\nweight = 0.0", 1)).unwrap();
+        assert_eq!(judge(&set, "<think>a</think>2", None).total, Some(0.5));
+        assert!(set.check_ground_truth("").is_ok());
+    }
+
+    #[test]
+    fn two_functions_of_one_name_need_labels() {
+        let twice = "functions = [{ name = 'exact' }, { name = 'exact' }]";
+        assert_eq!(set(twice).unwrap_err(), Error::Duplicate("exact".into()));
+        let named = "functions = [{ name = 'exact' }, { name = 'exact', label = 'b' }]";
+        assert_eq!(set(named).unwrap().names(), ["exact", "b"]);
+        assert_eq!(set("functions = []").unwrap_err(), Error::Empty);
+    }
+
+    #[test]
+    fn unknown_names_and_options_are_refused() {
+        for (toml, word) in [
+            ("functions = [{ name = 'acuracy' }]", "acuracy"),
+            ("functions = [{ name = 'exact', wieght = 1.0 }]", "wieght"),
+            ("functions = [{ weight = 1.0 }]", "name"),
+            ("function = []", "function"),
+        ] {
+            let error = toml::from_str::<RewardConfig>(toml).unwrap_err();
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_config_survives_its_own_toml() {
+        let config: RewardConfig = toml::from_str(TWO).unwrap();
+        let text = toml::to_string(&config).unwrap();
+        assert_eq!(toml::from_str::<RewardConfig>(&text).unwrap(), config);
+    }
+
+    #[test]
+    fn every_default_is_accepted() {
+        set("functions = [{ name = 'accuracy' }, { name = 'math' }, { name = 'exact' }, { name = 'format' }]").unwrap();
+    }
+}

@@ -1,0 +1,87 @@
+//! The types of the line: [`Answer`] in, [`Verdict`] and [`Reward`] out.
+
+use serde_json::{Map, Value};
+
+/// One response and what is needed to judge it.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'a> {
+    /// The response's text.
+    pub completion: &'a str,
+    /// The right answer, as the data set has it.
+    pub ground_truth: Option<&'a str>,
+    /// The prompt's text as the model saw it.
+    pub prompt: &'a str,
+    /// Whether the model ended the response itself (not cut at the length limit).
+    pub finished: bool,
+    /// Response tokens.
+    pub n_tokens: usize,
+    /// The row's other columns.
+    pub meta: &'a Map<String, Value>,
+}
+
+/// What a verifier says about one response.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// 1 is right, 0 is wrong; graded verifiers give values between. Always finite.
+    Score(f64),
+    /// It could not be judged, and why. Never counted as a zero.
+    Ungraded(String),
+}
+
+impl Verdict {
+    /// The score 1.
+    pub const RIGHT: Self = Self::Score(1.0);
+    /// The score 0.
+    pub const WRONG: Self = Self::Score(0.0);
+
+    /// Right or wrong.
+    pub fn right(right: bool) -> Self {
+        if right { Self::RIGHT } else { Self::WRONG }
+    }
+
+    /// The score, if there is one.
+    pub fn score(&self) -> Option<f64> {
+        match self {
+            Self::Score(score) => Some(*score),
+            Self::Ungraded(_) => None,
+        }
+    }
+
+    /// The reason why there is no score.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Score(_) => None,
+            Self::Ungraded(reason) => Some(reason),
+        }
+    }
+
+    pub(crate) fn no_ground_truth() -> Self {
+        Self::Ungraded("the row has no ground truth".into())
+    }
+}
+
+/// Judges responses.
+pub trait Verifier: Send + Sync {
+    /// Name of its kind, as in the recipe.
+    fn name(&self) -> &str;
+
+    /// One verdict per answer, in their order. Never panics and never blocks without a deadline,
+    /// whatever the text.
+    fn verify(&self, batch: &[Answer<'_>]) -> Vec<Verdict>;
+
+    /// Whether `ground_truth` is one that this verifier can compare with; data are checked with it
+    /// before training.
+    ///
+    /// # Errors
+    /// The reason why not.
+    fn check_ground_truth(&self, ground_truth: &str) -> Result<(), String>;
+}
+
+/// The judgement of one response by all functions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reward {
+    /// Σ weight × score over the parts with a non-zero weight; none when one of them is ungraded.
+    pub total: Option<f64>,
+    /// Label and verdict of every function, in the recipe's order.
+    pub parts: Vec<(String, Verdict)>,
+}
