@@ -349,10 +349,9 @@ impl Decoder {
             attend(cache, layer, head, cache.len(), q, self.scale, out);
         };
         if threads == Threads::One {
-            // Head by head: sequences of one prompt follow each other and find its keys in the cache.
-            for head in 0..heads {
-                for (row, out) in out.chunks_exact_mut(self.weights.queries).enumerate() {
-                    one(row, head, &mut out[head * group..][..group]);
+            for (row, out) in out.chunks_exact_mut(self.weights.queries).enumerate() {
+                for (head, out) in out.chunks_exact_mut(group).enumerate() {
+                    one(row, head, out);
                 }
             }
             return;

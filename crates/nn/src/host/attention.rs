@@ -116,10 +116,17 @@ impl Kernel for Attention<'_> {
                 }
                 first += group;
             }
-            for query in 0..self.queries {
-                let total = self.softmax::<S>(query);
-                let factor = 1.0 / total;
-                self.values::<S>(query, factor);
+            let mut query = 0;
+            while query < self.queries {
+                if query + 2 <= self.queries {
+                    let totals = [self.softmax::<S>(query), self.softmax::<S>(query + 1)];
+                    self.values::<S, 2>(query, totals);
+                    query += 2;
+                } else {
+                    let totals = [self.softmax::<S>(query)];
+                    self.values::<S, 1>(query, totals);
+                    query += 1;
+                }
             }
         }
     }
@@ -208,19 +215,19 @@ impl Attention<'_> {
         }
     }
 
-    /// The weighted sum of the values of one query, up to four vectors at a time.
+    /// The weighted sums of the values of `G` queries, up to four vectors at a time.
     #[inline(always)]
-    unsafe fn values<S: Lanes>(&mut self, query: usize, factor: f32) {
+    unsafe fn values<S: Lanes, const G: usize>(&mut self, query: usize, totals: [f32; G]) {
         let mut column = 0;
         while column < self.padded {
             let vectors = ((self.padded - column) / LANES).min(4);
             // SAFETY: `vectors` whole vectors follow `column` in a value row.
             unsafe {
                 match vectors {
-                    4 => self.value_tile::<S, 4>(query, column, factor),
-                    3 => self.value_tile::<S, 3>(query, column, factor),
-                    2 => self.value_tile::<S, 2>(query, column, factor),
-                    _ => self.value_tile::<S, 1>(query, column, factor),
+                    4 => self.value_tile::<S, G, 4>(query, column, totals),
+                    3 => self.value_tile::<S, G, 3>(query, column, totals),
+                    2 => self.value_tile::<S, G, 2>(query, column, totals),
+                    _ => self.value_tile::<S, G, 1>(query, column, totals),
                 }
             }
             column += vectors * LANES;
@@ -228,43 +235,68 @@ impl Attention<'_> {
     }
 
     #[inline(always)]
-    unsafe fn value_tile<S: Lanes, const N: usize>(
+    unsafe fn value_tile<S: Lanes, const G: usize, const N: usize>(
         &mut self,
         query: usize,
         column: usize,
-        factor: f32,
+        totals: [f32; G],
     ) {
         let row = self.blocks.len() * BLOCK;
         // SAFETY: every block has sixteen value rows of `padded` values; scores past the last token are 0 and the
-        // values there finite (zero, or stale), so that they add nothing.
+        // values there finite (zero, or of later tokens), so that they add nothing.
         unsafe {
-            let mut even = [S::splat(0.0); N];
-            let mut odd = [S::splat(0.0); N];
+            let mut even = [[S::splat(0.0); N]; G];
+            let mut odd = [[S::splat(0.0); N]; G];
+            let scores = self.scores.as_ptr().add(query * row);
             for (i, block) in self.blocks.iter().enumerate() {
                 let mut v = block.as_ptr().add(self.values + column);
-                let p = self.scores.as_ptr().add(query * row + i * BLOCK);
-                for t in (0..BLOCK).step_by(2) {
-                    let (a, b) = (S::splat(*p.add(t)), S::splat(*p.add(t + 1)));
-                    for (n, sum) in even.iter_mut().enumerate() {
-                        *sum = a.fma(S::load(v.add(n * LANES)), *sum);
-                    }
+                let p = scores.add(i * BLOCK);
+                // A bound the compiler does not know: it would unroll the whole block and spill its loads.
+                for t in (0..(self.tokens - i * BLOCK).min(BLOCK)).step_by(2) {
+                    add_token::<S, G, N>(&mut even, v, p.add(t), row);
                     v = v.add(self.padded);
-                    for (n, sum) in odd.iter_mut().enumerate() {
-                        *sum = b.fma(S::load(v.add(n * LANES)), *sum);
-                    }
+                    add_token::<S, G, N>(&mut odd, v, p.add(t + 1), row);
                     v = v.add(self.padded);
                 }
             }
-            let factor = S::splat(factor);
-            let out = self.out.as_mut_ptr().add(query * self.head_dim + column);
-            for n in 0..N {
-                let y = even[n].add(odd[n]).mul(factor);
-                let left = self.head_dim - column - n * LANES;
-                if left >= LANES {
-                    y.store(out.add(n * LANES));
-                } else {
-                    y.store_part(out.add(n * LANES), left);
+            for g in 0..G {
+                let factor = S::splat(1.0 / totals[g]);
+                let out = self
+                    .out
+                    .as_mut_ptr()
+                    .add((query + g) * self.head_dim + column);
+                for n in 0..N {
+                    let y = even[g][n].add(odd[g][n]).mul(factor);
+                    let left = self.head_dim - column - n * LANES;
+                    if left >= LANES {
+                        y.store(out.add(n * LANES));
+                    } else {
+                        y.store_part(out.add(n * LANES), left);
+                    }
                 }
+            }
+        }
+    }
+}
+
+/// `sums[g] += p[g]·v` for the value row at `v` and the weights at `p`, `p + row`, …
+#[inline(always)]
+unsafe fn add_token<S: Lanes, const G: usize, const N: usize>(
+    sums: &mut [[S; N]; G],
+    v: *const f32,
+    p: *const f32,
+    row: usize,
+) {
+    // SAFETY: the caller has `N` vectors at `v` and `G` rows of weights at `p`.
+    unsafe {
+        let mut values = [S::splat(0.0); N];
+        for (n, value) in values.iter_mut().enumerate() {
+            *value = S::load(v.add(n * LANES));
+        }
+        for (g, sums) in sums.iter_mut().enumerate() {
+            let weight = S::splat(*p.add(g * row));
+            for (n, sum) in sums.iter_mut().enumerate() {
+                *sum = weight.fma(values[n], *sum);
             }
         }
     }

@@ -89,9 +89,17 @@ impl PackedLinear {
             .enumerate()
             .for_each(|(p, panel)| {
                 let vectors = panel.len() / inputs;
-                for (o, row) in rows[p * PANEL..].iter().take(vectors * LANES).enumerate() {
-                    for (k, &value) in row.iter().enumerate() {
-                        panel[k * vectors + o / LANES].0[o % LANES] = value;
+                let rows = &rows[p * PANEL..];
+                // Sixteen rows by sixteen inputs at a time: a transposition within the first-level cache.
+                for k in (0..inputs).step_by(LANES) {
+                    let end = (k + LANES).min(inputs);
+                    for v in 0..vectors {
+                        let rows = &rows[v * LANES..rows.len().min((v + 1) * LANES)];
+                        for (o, row) in rows.iter().enumerate() {
+                            for (i, &value) in row[k..end].iter().enumerate() {
+                                panel[(k + i) * vectors + v].0[o] = value;
+                            }
+                        }
                     }
                 }
             });
@@ -273,7 +281,11 @@ impl Block<'_> {
         let tallest = if N == 4 || !S::WIDE { 6 } else { 8 };
         let tiles = self.rows.div_ceil(tallest);
         let depth = if tiles == 1 { inputs } else { DEPTH };
-        let (distance, lines) = if tiles == 1 { (AHEAD, 4 * N) } else { (DEPTH * vectors, (4 * N).div_ceil(tiles)) };
+        let (distance, lines) = if tiles == 1 {
+            (AHEAD, 4 * N)
+        } else {
+            (DEPTH * vectors, (4 * N).div_ceil(tiles))
+        };
         // SAFETY: the panel begins at this line and has `inputs × vectors` lines; rows and columns exist.
         unsafe {
             let panel = linear
@@ -291,7 +303,8 @@ impl Block<'_> {
                         x_stride: inputs,
                         w: slab,
                         w_stride: vectors * LANES,
-                        ahead: slab.wrapping_add(distance * LANES + t * lines * (depth / 4) * LANES),
+                        ahead: slab
+                            .wrapping_add(distance * LANES + t * lines * (depth / 4) * LANES),
                         lines,
                         begin: (k == 0).then(|| linear.bias.as_ptr().add(column)),
                         y: self.y.add(first * linear.outputs + v * LANES),
