@@ -65,7 +65,7 @@ impl Checkpoint {
         for (name, shard) in &weight_map {
             let path = dir.join(shard);
             let found = checkpoint.tensors.get(&hub_name(name));
-            if !found.is_some_and(|entry| checkpoint.files[entry.file].0 == path) {
+            if found.is_none_or(|entry| checkpoint.files[entry.file].0 != path) {
                 let message = format!("missing, though {} says it is here", index.display());
                 return Err(Error::Tensor {
                     path,

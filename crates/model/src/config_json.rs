@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::config::WindowConfig;
+use crate::config_fields::{Fields, config_error};
 use crate::{
     Error, Family, ModelConfig, RopeConfig, RopeScaling, TextConfig, VisionConfig, VisionTokens,
 };
@@ -382,85 +383,4 @@ fn vision_tokens(root: &Fields, vocab_size: usize) -> Result<VisionTokens, Error
         start: id("vision_start_token_id", 151652)?,
         end: id("vision_end_token_id", 151653)?,
     })
-}
-
-fn config_error(file: &str, field: &str, message: impl Into<String>) -> Error {
-    Error::Config {
-        file: file.to_string(),
-        field: field.to_string(),
-        message: message.into(),
-    }
-}
-
-/// The fields of one object, and where it stands.
-#[derive(Clone)]
-struct Fields<'a> {
-    map: &'a Map<String, Value>,
-    path: String,
-    file: &'a str,
-}
-
-impl<'a> Fields<'a> {
-    fn error(&self, name: &str, message: impl Into<String>) -> Error {
-        config_error(self.file, &format!("{}{name}", self.path), message)
-    }
-
-    fn get<T>(
-        &self,
-        name: &str,
-        expected: &str,
-        read: impl FnOnce(&'a Value) -> Option<T>,
-    ) -> Result<Option<T>, Error> {
-        match self.map.get(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => match read(value) {
-                Some(read) => Ok(Some(read)),
-                None => Err(self.error(name, format!("found {value}, expected {expected}"))),
-            },
-        }
-    }
-
-    fn object(&self, name: &str) -> Result<Option<Fields<'a>>, Error> {
-        let path = format!("{}{name}.", self.path);
-        let map = self.get(name, "an object", Value::as_object)?;
-        Ok(map.map(|map| Fields {
-            map,
-            path,
-            file: self.file,
-        }))
-    }
-
-    fn string(&self, name: &str) -> Result<Option<&'a str>, Error> {
-        self.get(name, "a string", Value::as_str)
-    }
-
-    fn bool(&self, name: &str) -> Result<Option<bool>, Error> {
-        self.get(name, "true or false", Value::as_bool)
-    }
-
-    fn number(&self, name: &str) -> Result<Option<f64>, Error> {
-        self.get(name, "a number", Value::as_f64)
-    }
-
-    fn opt_size(&self, name: &str) -> Result<Option<usize>, Error> {
-        self.get(name, "a positive integer", |value| {
-            value
-                .as_u64()
-                .filter(|n| *n > 0 && *n < 1 << 40)
-                .map(|n| n as usize)
-        })
-    }
-
-    fn size(&self, name: &str) -> Result<usize, Error> {
-        self.opt_size(name)?
-            .ok_or_else(|| self.error(name, "missing; expected a positive integer"))
-    }
-
-    fn ids(&self, name: &str) -> Result<Option<Vec<u32>>, Error> {
-        let id = |value: &Value| value.as_u64().and_then(|n| u32::try_from(n).ok());
-        self.get(name, "a token id or a list of them", |value| match value {
-            Value::Array(items) => items.iter().map(id).collect(),
-            value => id(value).map(|id| vec![id]),
-        })
-    }
 }

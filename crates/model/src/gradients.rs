@@ -54,7 +54,7 @@ impl ParamGrads {
 fn accumulate(slot: &mut Option<ParamTensor>, found: ParamTensor) {
     *slot = Some(match slot.take() {
         None => found,
-        Some(sum) => sum.add(found),
+        Some(sum) => sum.plus(found),
     });
 }
 

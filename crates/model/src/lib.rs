@@ -10,6 +10,7 @@
 mod batch;
 mod checkpoint;
 mod config;
+mod config_fields;
 mod config_json;
 mod config_write;
 mod decode;

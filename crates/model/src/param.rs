@@ -47,7 +47,7 @@ impl ParamTensor {
 
     /// Element-wise sum.
     #[must_use]
-    pub fn add(self, other: Self) -> Self {
+    pub fn plus(self, other: Self) -> Self {
         match (self, other) {
             (Self::Vector(a), Self::Vector(b)) => Self::Vector(a + b),
             (Self::Matrix(a), Self::Matrix(b)) => Self::Matrix(a + b),

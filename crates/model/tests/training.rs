@@ -1,0 +1,282 @@
+//! What training relies on: sharing a prompt or an image changes no gradient, freezing stops
+//! gradients, initialisation is a function of the seed, bad batches are refused.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+use common::*;
+use percept_model::{
+    Error, Model, ModelConfig, PackedBatch, ParamGrads, Prompt, TinyConfig, VisionTokens,
+};
+use percept_nn::{Layout, Span};
+
+const RESPONSES: [&[u32]; 3] = [&[7, 8, 9, 10], &[11, 12], &[13, 14, 15, 16, 17]];
+
+fn golden_prompt(name: &str) -> Prompt {
+    prompt(
+        &File::open("qwen2_5_vl", "inputs.safetensors"),
+        &format!("{name}."),
+    )
+}
+
+fn append(batch: &mut PackedBatch, prompt: &Prompt, response: &[u32]) {
+    batch.tokens.extend(response);
+    let next = prompt.next_position;
+    batch
+        .positions
+        .extend((next..next + response.len() as u32).map(|p| [p; 3]));
+}
+
+/// One prompt, then the responses, each seeing the prompt.
+fn shared(prompt: &Prompt) -> (PackedBatch, Vec<u32>) {
+    let mut batch = pack(&[prompt]);
+    let len = prompt.tokens.len();
+    let mut spans = vec![Span {
+        start: 0,
+        len,
+        prefix_start: 0,
+        prefix_len: 0,
+    }];
+    let mut rows = Vec::new();
+    for response in RESPONSES {
+        let start = batch.tokens.len();
+        rows.push(len as u32 - 1);
+        rows.extend((start..start + response.len()).map(|row| row as u32));
+        append(&mut batch, prompt, response);
+        spans.push(Span {
+            start,
+            len: response.len(),
+            prefix_start: 0,
+            prefix_len: len,
+        });
+    }
+    batch.layout = Arc::new(Layout::new(spans, batch.tokens.len()).unwrap());
+    (batch, rows)
+}
+
+/// The prompt again before each response.
+fn repeated(prompt: &Prompt) -> (PackedBatch, Vec<u32>) {
+    let mut whole = PackedBatch::default();
+    let (mut spans, mut rows) = (Vec::new(), Vec::new());
+    for response in RESPONSES {
+        let mut batch = pack(&[prompt]);
+        append(&mut batch, prompt, response);
+        let (start, len) = (whole.tokens.len(), batch.tokens.len());
+        rows.extend((start + prompt.tokens.len() - 1..start + len).map(|row| row as u32));
+        spans.push(Span {
+            start,
+            len,
+            prefix_start: 0,
+            prefix_len: 0,
+        });
+        whole.tokens.extend(batch.tokens);
+        whole.positions.extend(batch.positions);
+        whole.images.extend(batch.images);
+        whole
+            .vision_index
+            .extend(batch.vision_index.iter().map(|row| row + start as u32));
+    }
+    whole.layout = Arc::new(Layout::new(spans, whole.tokens.len()).unwrap());
+    (whole, rows)
+}
+
+/// Gradients of a loss that weighs every row and every element differently.
+fn gradients(model: &Model, batch: &PackedBatch, rows: &[u32], recompute: bool) -> ParamGrads {
+    let loss = |hidden: Tensor<2>| {
+        let hidden = percept_nn::gather_rows(hidden, rows);
+        let logits = percept_nn::linear(hidden, model.lm_head(), None);
+        let [n, v] = logits.dims();
+        let weight = (0..n * v)
+            .map(|i| ((i * 31 % 17) as f32 - 8.0) * 0.1)
+            .collect::<Vec<_>>();
+        Ok((percept_nn::dot(logits.reshape([n * v]), &weight), ()))
+    };
+    model
+        .forward_backward::<_, Error>(batch, recompute, loss)
+        .unwrap()
+        .1
+}
+
+fn assert_same(what: &str, model: &Model, a: &ParamGrads, b: &ParamGrads) {
+    for (i, param) in model.parameters().iter().enumerate() {
+        let (a, b) = (a.get(i).unwrap(), b.get(i).unwrap());
+        let what = format!("{what}: {}", param.name());
+        assert_close(&what, &a.clone().into_vec(), &b.clone().into_vec(), 1e-5);
+    }
+}
+
+#[test]
+fn sharing_a_prompt_changes_no_gradient() {
+    let model = load("qwen2_5_vl");
+    for name in ["images3", "video"] {
+        let prompt = golden_prompt(name);
+        let ((a, a_rows), (b, b_rows)) = (shared(&prompt), repeated(&prompt));
+        assert!(a.tokens.len() < b.tokens.len());
+        for recompute in [false, true] {
+            let a = gradients(&model, &a, &a_rows, recompute);
+            let b = gradients(&model, &b, &b_rows, false);
+            assert_same(&format!("{name}, recompute {recompute}"), &model, &a, &b);
+        }
+    }
+}
+
+#[test]
+fn an_image_encoded_once_for_two_prompts_gets_both_gradients() {
+    let model = load("qwen2_5_vl");
+    let (a, b) = (golden_prompt("image"), golden_prompt("image"));
+    let rows: Vec<u32> = (0..2 * a.tokens.len() as u32).collect();
+    for recompute in [false, true] {
+        let once = gradients(&model, &pack(&[&a, &a]), &rows, recompute);
+        let twice = gradients(&model, &pack(&[&a, &b]), &rows, false);
+        assert_same("image", &model, &once, &twice);
+    }
+}
+
+#[test]
+fn accumulated_gradients_are_those_of_one_batch() {
+    let model = load("qwen2_5_vl");
+    let prompt = golden_prompt("image");
+    let rows: Vec<u32> = (0..prompt.tokens.len() as u32).collect();
+    let mut sum = gradients(&model, &pack(&[&prompt]), &rows, false);
+    sum.add(gradients(&model, &pack(&[&prompt]), &rows, false));
+    let once = gradients(&model, &pack(&[&prompt]), &rows, false);
+    for i in 0..model.parameters().len() {
+        let double: Vec<f32> = once
+            .get(i)
+            .unwrap()
+            .clone()
+            .into_vec()
+            .iter()
+            .map(|g| 2.0 * g)
+            .collect();
+        assert_close(
+            "sum",
+            &sum.get(i).unwrap().clone().into_vec(),
+            &double,
+            1e-6,
+        );
+    }
+}
+
+#[test]
+fn frozen_parameters_receive_no_gradient_and_do_not_disturb_the_others() {
+    let mut model = load("qwen2_5_vl");
+    let prompt = golden_prompt("images3");
+    let rows: Vec<u32> = (0..prompt.tokens.len() as u32).collect();
+    let all = gradients(&model, &pack(&[&prompt]), &rows, false);
+    model.freeze_vision();
+    for recompute in [false, true] {
+        let some = gradients(&model, &pack(&[&prompt]), &rows, recompute);
+        for (i, param) in model.parameters().iter().enumerate() {
+            match param.name().starts_with("visual.") {
+                true => assert!(some.get(i).is_none(), "{}", param.name()),
+                false => assert_close(
+                    param.name(),
+                    &some.get(i).unwrap().clone().into_vec(),
+                    &all.get(i).unwrap().clone().into_vec(),
+                    1e-5,
+                ),
+            }
+        }
+    }
+    model.set_trainable(|_| false);
+    let none = gradients(&model, &pack(&[&prompt]), &rows, true);
+    assert!(none.iter().all(|grad| grad.is_none()));
+    assert!(!model.forward(&pack(&[&prompt])).unwrap().is_tracked());
+}
+
+#[test]
+fn without_autodiff_the_values_are_the_same() {
+    let model = load("qwen2_5_vl");
+    let batch = pack(&[&golden_prompt("mixed")]);
+    let plain = model.forward_no_grad(&batch).unwrap();
+    assert!(!plain.is_tracked());
+    let recorded = values(model.forward(&batch).unwrap());
+    assert_close("plain", &values(plain), &recorded, 1e-5);
+    assert!(
+        recorded == values(model.forward(&batch).unwrap()),
+        "twice the same bits"
+    );
+}
+
+#[test]
+fn an_update_in_place_changes_the_forward_pass_and_keeps_training() {
+    let mut model = load("qwen2");
+    let prompt = prompt(&File::open("qwen2", "inputs.safetensors"), "text.");
+    let rows: Vec<u32> = (0..prompt.tokens.len() as u32).collect();
+    let before = values(model.forward(&pack(&[&prompt])).unwrap());
+    for param in model.parameters_mut() {
+        param.update(|values| values.iter_mut().for_each(|v| *v *= 1.01));
+    }
+    assert_ne!(before, values(model.forward(&pack(&[&prompt])).unwrap()));
+    let grads = gradients(&model, &pack(&[&prompt]), &rows, false);
+    assert!(grads.iter().all(|grad| grad.is_some()));
+}
+
+fn tiny() -> ModelConfig {
+    let tokens = VisionTokens {
+        image: 5,
+        video: 6,
+        start: 3,
+        end: 4,
+    };
+    TinyConfig::default().config(60, tokens, 2, 0).unwrap()
+}
+
+#[test]
+fn initialisation_is_a_function_of_the_seed() {
+    let make = |seed| Model::init(tiny(), seed, &device()).unwrap();
+    let (a, b, c) = (make(1), make(1), make(2));
+    for ((a, b), c) in a
+        .parameters()
+        .iter()
+        .zip(b.parameters())
+        .zip(c.parameters())
+    {
+        assert_eq!(a.to_vec(), b.to_vec());
+        let values = a.to_vec();
+        let root = (values.iter().map(|v| v * v).sum::<f32>() / values.len() as f32).sqrt();
+        match a.shape().len() {
+            1 => assert!(root == 0.0 || root == 1.0, "{}", a.name()),
+            _ => {
+                assert_ne!(values, c.to_vec(), "{}", a.name());
+                assert!((root / 0.02 - 1.0).abs() < 0.1, "{}: {root}", a.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn batches_that_do_not_fit_are_refused_by_field() {
+    let model = load("qwen2_5_vl");
+    let good = || pack(&[&golden_prompt("image")]);
+    let refuse = |field: &str, change: &dyn Fn(&mut PackedBatch)| {
+        let mut batch = good();
+        change(&mut batch);
+        let message = model.forward(&batch).unwrap_err().to_string();
+        assert!(
+            message.starts_with(&format!("{field}: ")),
+            "{field}: {message}"
+        );
+    };
+    refuse("tokens", &|b| b.tokens[2] = 300);
+    refuse("tokens", &|b| b.tokens.clear());
+    refuse("positions", &|b| b.positions.truncate(3));
+    refuse("layout", &|b| b.layout = Arc::new(Layout::packed(&[3])));
+    refuse("vision_index", &|b| b.vision_index.truncate(3));
+    refuse("vision_index", &|b| b.vision_index.swap(0, 1));
+    refuse("vision_index", &|b| b.images.clear());
+    refuse("images", &|b| {
+        Arc::make_mut(&mut b.images[0]).grid_thw = [1, 3, 12]
+    });
+    refuse("images", &|b| {
+        Arc::make_mut(&mut b.images[0]).pixels.truncate(9)
+    });
+    let text = load("qwen2");
+    let message = text.forward(&good()).unwrap_err().to_string();
+    assert!(message.contains("no vision tower"), "{message}");
+}
