@@ -51,6 +51,15 @@ impl ParamGrads {
     }
 }
 
+impl IntoIterator for ParamGrads {
+    type Item = Option<ParamTensor>;
+    type IntoIter = std::vec::IntoIter<Option<ParamTensor>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 fn accumulate(slot: &mut Option<ParamTensor>, found: ParamTensor) {
     *slot = Some(match slot.take() {
         None => found,

@@ -203,18 +203,43 @@ impl Model {
     }
 
     /// Adds the adapters to the weights and removes them. All parameters are trainable again.
-    pub fn merge_lora(&mut self) {
+    ///
+    /// # Errors
+    /// [`Error::Lora`] when the model has no adapters.
+    pub fn merge_lora(&mut self) -> Result<(), Error> {
+        if self.lora.is_none() {
+            let message = "the model has no adapters to merge".into();
+            return Err(Error::Lora {
+                field: "r",
+                message,
+            });
+        }
         for weight in 0..self.adapters.len() {
             if self.adapters[weight].is_some() {
                 let merged = self.merged(weight).into_vec();
                 self.params[weight].set(merged);
             }
         }
+        self.remove_lora();
+        self.set_trainable(|_| true);
+        Ok(())
+    }
+
+    /// The model without its adapters: the reference of a Kullback-Leibler term. Shares memory
+    /// with this one; nothing in it is trainable.
+    #[must_use]
+    pub fn without_lora(&self) -> Self {
+        let mut base = self.clone();
+        base.remove_lora();
+        base.set_trainable(|_| false);
+        base
+    }
+
+    fn remove_lora(&mut self) {
         let base = self.base_params().count();
         self.params.truncate(base);
         self.adapters = Vec::new();
         (self.lora, self.dropout) = (None, None);
-        self.set_trainable(|_| true);
     }
 
     /// Values of the parameter of a Hugging Face name with its adapter added, row-major: what a

@@ -75,7 +75,7 @@ impl Model {
     ///
     /// # Errors
     /// Missing or malformed files; options percept does not have; adapters of another model.
-    pub fn load_adapter(&mut self, dir: &Path) -> Result<(), Error> {
+    pub fn load_lora(&mut self, dir: &Path) -> Result<(), Error> {
         let path = dir.join(CONFIG);
         let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
         let json: Value = serde_json::from_slice(&bytes).map_err(|source| Error::Json {

@@ -100,12 +100,22 @@ fn merging_keeps_the_function() {
         model.save(dir.path(), SaveDtype::F32).unwrap();
         let saved = Model::load(dir.path(), &device()).unwrap();
         assert_close("saved", &hidden(&saved), &before, 1e-5);
-        model.merge_lora();
+        model.merge_lora().unwrap();
         assert!(model.lora().is_none());
         assert_close("merged", &hidden(&model), &before, 1e-5);
         let distance = distance(&before, &hidden(&load("qwen2_5_vl")));
         assert!(distance > 1e-2, "the adapters did something: {distance}");
     }
+}
+
+#[test]
+fn without_its_adapters_the_model_is_its_base() {
+    let model = trained(&LoraConfig::default());
+    let base = model.without_lora();
+    assert_close("base", &hidden(&base), &hidden(&load("qwen2_5_vl")), 1e-5);
+    assert!(base.lora().is_none());
+    assert!(base.parameters().iter().all(|param| !param.trainable()));
+    assert!(load("qwen2").merge_lora().is_err());
 }
 
 #[test]
@@ -123,7 +133,7 @@ fn adapters_survive_a_round_trip() {
         let (model, dir) = (trained(&config), TempDir::new().unwrap());
         model.save_adapter(dir.path(), SaveDtype::F32).unwrap();
         let mut again = load("qwen2_5_vl");
-        again.load_adapter(dir.path()).unwrap();
+        again.load_lora(dir.path()).unwrap();
         assert_eq!(hidden(&again), hidden(&model));
         for (a, b) in again.parameters().iter().zip(model.parameters()) {
             assert_eq!(
@@ -141,7 +151,7 @@ fn adapters_of_another_model_are_refused_and_leave_the_model_as_it_was() {
         .save_adapter(dir.path(), SaveDtype::F32)
         .unwrap();
     let mut other = load("qwen2_vl");
-    assert!(other.load_adapter(dir.path()).is_err());
+    assert!(other.load_lora(dir.path()).is_err());
     assert!(other.lora().is_none() && other.parameters().iter().all(|p| p.trainable()));
 }
 
