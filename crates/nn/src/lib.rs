@@ -10,7 +10,10 @@
 mod adamw;
 mod device;
 mod error;
+mod gemm;
 pub mod host;
+mod host_op;
+mod kernels;
 mod layout;
 mod ops;
 pub mod reference;

@@ -35,6 +35,9 @@ pub enum Threads {
     Pool,
 }
 
+/// A weight `[outputs, inputs]`, its number of outputs, and its bias.
+pub type LinearPart<'a> = (&'a [f32], usize, Option<&'a [f32]>);
+
 /// A weight `[outputs, inputs]` (as Hugging Face stores it) packed in panels of 64 outputs, with its bias.
 #[derive(Clone)]
 pub struct PackedLinear {
@@ -65,7 +68,7 @@ impl PackedLinear {
     ///
     /// # Panics
     /// When a length does not fit its shape.
-    pub fn concat(parts: &[(&[f32], usize, Option<&[f32]>)], inputs: usize) -> Self {
+    pub fn concat(parts: &[LinearPart<'_>], inputs: usize) -> Self {
         let outputs = parts.iter().map(|part| part.1).sum::<usize>();
         let padded = outputs.next_multiple_of(LANES);
         let mut bias = vec![0.0; padded];
@@ -240,8 +243,14 @@ impl Kernel for Block<'_> {
         let vectors = self.linear.vectors(self.panel);
         // SAFETY: the item covers rows and outputs that exist.
         unsafe {
+            if !S::WIDE && self.rows > 1 {
+                // A loop, not `for_each`: a closure may stay a function without the instructions.
+                for v in 0..vectors {
+                    self.rows::<S, 1>(v);
+                }
+                return;
+            }
             match vectors {
-                _ if !S::WIDE => (0..vectors).for_each(|v| self.rows::<S, 1>(v)),
                 4 => self.rows::<S, 4>(0),
                 3 => self.rows::<S, 3>(0),
                 2 => self.rows::<S, 2>(0),
@@ -281,11 +290,13 @@ impl Block<'_> {
         let tallest = if N == 4 || !S::WIDE { 6 } else { 8 };
         let tiles = self.rows.div_ceil(tallest);
         let depth = if tiles == 1 { inputs } else { DEPTH };
-        let (distance, lines) = if tiles == 1 {
-            (AHEAD, 4 * N)
+        // The first pass over a panel fetches it for all.
+        let lines = if v == 0 {
+            (4 * vectors).div_ceil(tiles)
         } else {
-            (DEPTH * vectors, (4 * N).div_ceil(tiles))
+            0
         };
+        let distance = if tiles == 1 { AHEAD } else { DEPTH * vectors };
         // SAFETY: the panel begins at this line and has `inputs × vectors` lines; rows and columns exist.
         unsafe {
             let panel = linear

@@ -7,11 +7,11 @@ mod attention;
 mod kv;
 mod linear;
 mod rows;
-mod simd;
+pub(crate) mod simd;
 
 pub use attention::attend;
 pub use kv::{KvCache, KvShape};
-pub use linear::{PackedLinear, Threads};
+pub use linear::{LinearPart, PackedLinear, Threads};
 pub use rows::{add_rms_norm_rows, rms_norm_heads, rms_norm_rows, rotary_rows, swiglu_rows};
 
 #[cfg(test)]

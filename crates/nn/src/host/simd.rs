@@ -177,7 +177,7 @@ pub(crate) trait Lanes: Copy {
             p = p.fma(r, Self::splat(8.333_452e-3));
             p = p.fma(r, Self::splat(4.166_579_6e-2));
             p = p.fma(r, Self::splat(1.666_666_5e-1));
-            p = p.fma(r, Self::splat(5.000_000_1e-1));
+            p = p.fma(r, Self::splat(0.5));
             let e = p.fma(r.mul(r), r).add(Self::splat(1.0));
             e.mul(n.pow2()).zero_below(self, low)
         }

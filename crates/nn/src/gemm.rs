@@ -1,0 +1,90 @@
+//! Matrix products on slices, through the `gemm` crate that Burn's CPU backend uses too.
+
+/// How many threads a product may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Threads {
+    /// The calling one: the caller is already parallel.
+    One,
+    /// All of rayon's.
+    All,
+}
+
+/// A matrix in memory: element (i, j) is at `i·row + j·column`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mat {
+    pub data: *const f32,
+    pub row: usize,
+    pub column: usize,
+}
+
+impl Mat {
+    /// A row-major matrix whose rows are `row` elements apart.
+    pub(crate) fn rows(data: &[f32], row: usize) -> Self {
+        Self { data: data.as_ptr(), row, column: 1 }
+    }
+
+    /// Its transpose, without moving anything.
+    pub(crate) fn t(self) -> Self {
+        Self { row: self.column, column: self.row, ..self }
+    }
+}
+
+/// Products below this many multiplications are not worth a second thread (measured: 2 cores,
+/// rayon's hand-over costs about 5 µs, one thread does 100 GFLOP/s).
+const SERIAL: usize = 1 << 19;
+
+/// `out = keep·out + scale·a·b` for `a` `[m, k]`, `b` `[k, n]`, `out` row-major with rows
+/// `out_row` apart.
+///
+/// # Safety
+/// All elements must be inside the memory that the pointers come from, and nobody else may use
+/// `out`'s elements meanwhile.
+#[allow(clippy::too_many_arguments)]
+pub(crate) unsafe fn product(
+    [m, k, n]: [usize; 3],
+    scale: f32,
+    a: Mat,
+    b: Mat,
+    keep: f32,
+    out: *mut f32,
+    out_row: usize,
+    threads: Threads,
+) {
+    let parallelism = match threads {
+        Threads::All if m * k * n > SERIAL => gemm::Parallelism::Rayon(0),
+        _ => gemm::Parallelism::None,
+    };
+    // SAFETY: the caller's promise.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out,
+            1,
+            out_row as isize,
+            keep != 0.0,
+            a.data,
+            a.column as isize,
+            a.row as isize,
+            b.data,
+            b.column as isize,
+            b.row as isize,
+            keep,
+            scale,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+}
+
+/// `scale·a·b` as a new row-major `[m, n]`.
+pub(crate) fn matrix(shape: [usize; 3], scale: f32, a: Mat, b: Mat) -> Vec<f32> {
+    let [m, _, n] = shape;
+    let mut out = vec![0.0; m * n];
+    // SAFETY: callers pass matrices of `shape` over live slices; `out` is ours.
+    unsafe { product(shape, scale, a, b, 0.0, out.as_mut_ptr(), n, Threads::All) };
+    out
+}

@@ -1,0 +1,152 @@
+//! One custom operation of Burn that carries any differentiable function of host arrays.
+//!
+//! A [`HostOp`] computes on f32 slices and knows its own backward. [`run`] puts it into Burn's
+//! autodiff graph; the glue below exists once, so a kernel is one file of plain Rust.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
+use burn::tensor::{Tensor, TensorData};
+
+/// Inputs of an operation; [`run`] fills shorter lists up with empty arrays.
+pub const INPUTS: usize = 3;
+
+/// A differentiable function of up to three arrays. An instance serves one call: it may keep
+/// what its backward needs.
+pub trait HostOp: Debug + Send + Sync {
+    /// Shape of the result.
+    fn shape(&self) -> Vec<usize>;
+
+    /// The result, row-major.
+    fn forward(&self, inputs: [&[f32]; INPUTS]) -> Vec<f32>;
+
+    /// Gradients of the inputs; those that are not `wanted` may be empty.
+    fn backward(
+        &self,
+        inputs: [&[f32]; INPUTS],
+        output: &[f32],
+        grad: &[f32],
+        wanted: [bool; INPUTS],
+    ) -> [Vec<f32>; INPUTS];
+}
+
+/// Burn backends that run a [`HostOp`].
+#[backend_extension(Flex, Autodiff)]
+pub trait HostOps: Backend {
+    /// Runs the operation.
+    fn host_op(
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+        op: Arc<dyn HostOp>,
+    ) -> FloatTensor<Self>;
+}
+
+/// Backends whose tensors are host memory.
+pub trait HostMemory: Backend {
+    /// The tensor with its elements in row-major order.
+    fn row_major(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// The elements of a row-major tensor.
+    fn elements(tensor: &FloatTensor<Self>) -> &[f32];
+    /// A tensor of these elements.
+    fn tensor(elements: Vec<f32>, shape: Vec<usize>) -> FloatTensor<Self>;
+}
+
+impl HostMemory for Flex {
+    fn row_major(tensor: FlexTensor) -> FlexTensor {
+        tensor.to_contiguous()
+    }
+
+    fn elements(tensor: &FlexTensor) -> &[f32] {
+        tensor.as_slice().expect("row_major made it contiguous f32")
+    }
+
+    fn tensor(elements: Vec<f32>, shape: Vec<usize>) -> FlexTensor {
+        FlexTensor::from_data(TensorData::new(elements, shape))
+    }
+}
+
+impl HostOps for Flex {
+    fn host_op(a: FlexTensor, b: FlexTensor, c: FlexTensor, op: Arc<dyn HostOp>) -> FlexTensor {
+        forward::<Flex>(&[a, b, c].map(Flex::row_major), op.as_ref())
+    }
+}
+
+fn forward<B: HostMemory>(inputs: &[FloatTensor<B>; INPUTS], op: &dyn HostOp) -> FloatTensor<B> {
+    let output = op.forward(inputs.each_ref().map(B::elements));
+    B::tensor(output, op.shape())
+}
+
+impl<B: HostOps + HostMemory, C: CheckpointStrategy> HostOps for Autodiff<B, C> {
+    fn host_op(
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+        op: Arc<dyn HostOp>,
+    ) -> FloatTensor<Self> {
+        let [(a, node_a), (b, node_b), (c, node_c)] = [a, b, c].map(|t| t.into_parts());
+        let nodes = [node_a, node_b, node_c];
+        let inputs = [a, b, c].map(B::row_major);
+        match HostBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                let output = forward::<B>(&inputs, op.as_ref());
+                let state = Saved { inputs, output: output.clone(), op };
+                prepared.finish(state, output)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(forward::<B>(&inputs, op.as_ref())),
+        }
+    }
+}
+
+/// What a recorded operation keeps; the arrays share memory with the tensors.
+#[derive(Debug, Clone)]
+struct Saved<B: Backend> {
+    inputs: [FloatTensor<B>; INPUTS],
+    output: FloatTensor<B>,
+    op: Arc<dyn HostOp>,
+}
+
+#[derive(Debug)]
+struct HostBackward;
+
+impl<B: HostMemory> Backward<B, INPUTS> for HostBackward {
+    type State = Saved<B>;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, INPUTS>,
+        gradients: &mut Gradients,
+        _: &mut Checkpointer,
+    ) {
+        let grad = B::row_major(gradients.consume::<B>(&ops.node));
+        let Saved { inputs, output, op } = ops.state;
+        let found = op.backward(
+            inputs.each_ref().map(B::elements),
+            B::elements(&output),
+            B::elements(&grad),
+            ops.parents.each_ref().map(Option::is_some),
+        );
+        for ((node, input), elements) in ops.parents.into_iter().zip(&inputs).zip(found) {
+            if let Some(node) = node {
+                let shape = input.shape().to_vec();
+                gradients.register::<B>(node.id, B::tensor(elements, shape));
+            }
+        }
+    }
+}
+
+/// Runs `op` on tensors of the CPU backend, inside autodiff or outside of it.
+pub(crate) fn run<const D: usize>(
+    inputs: [burn::backend::DispatchTensor; INPUTS],
+    op: impl HostOp + 'static,
+) -> Tensor<D> {
+    let [a, b, c] = inputs;
+    Tensor::from_dispatch(Dispatch::host_op(a, b, c, Arc::new(op)))
+}

@@ -1,0 +1,182 @@
+//! Log-probability and entropy from hidden states, without keeping `[N, V]`.
+//!
+//! With `l = h·wᵀ/T`, `z = log Σ exp l`, `p = exp(l − z)` and `H = z − Σ p·l`:
+//! `∂ log p_t/∂l_j = [j = t] − p_j` and `∂H/∂l_j = −p_j·(l_j − z + H)`. The backward pass computes
+//! the logits again, chunk by chunk.
+
+use std::sync::OnceLock;
+
+use rayon::prelude::*;
+
+use crate::gemm::{Mat, Threads, matrix, product};
+use crate::host::simd::{Isa, Kernel, LANES, Lanes, dispatch};
+use crate::host_op::{HostOp, INPUTS};
+
+/// Logits held at once, in elements: 16 MiB.
+const CHUNK: usize = 4 << 20;
+
+/// Inputs: h `[n, width]`, w `[vocabulary, width]`; result `[2, n]`: log-probabilities, entropies.
+#[derive(Debug)]
+pub(crate) struct LogProb {
+    pub width: usize,
+    pub vocabulary: usize,
+    pub targets: Vec<u32>,
+    pub temperature: f32,
+    /// `z` of each row, from the forward pass.
+    pub log_z: OnceLock<Vec<f32>>,
+}
+
+impl LogProb {
+    fn rows(&self) -> usize {
+        (CHUNK / self.vocabulary).clamp(1, self.targets.len().max(1))
+    }
+
+    fn logits(&self, h: &[f32], w: &[f32]) -> Vec<f32> {
+        let rows = h.len() / self.width;
+        let shape = [rows, self.width, self.vocabulary];
+        let (h, w) = (Mat::rows(h, self.width), Mat::rows(w, self.width));
+        matrix(shape, 1.0 / self.temperature, h, w.t())
+    }
+}
+
+impl HostOp for LogProb {
+    fn shape(&self) -> Vec<usize> {
+        vec![2, self.targets.len()]
+    }
+
+    fn forward(&self, [h, w, _]: [&[f32]; INPUTS]) -> Vec<f32> {
+        let n = self.targets.len();
+        let mut out = vec![0.0; 2 * n];
+        let mut log_z = vec![0.0; n];
+        let (log_prob, entropy) = out.split_at_mut(n);
+        let rows = self.rows();
+        let results = log_prob.chunks_mut(rows).zip(entropy.chunks_mut(rows));
+        let chunks = h.chunks(rows * self.width).zip(self.targets.chunks(rows));
+        for ((results, z), (h, targets)) in results.zip(log_z.chunks_mut(rows)).zip(chunks) {
+            let mut logits = self.logits(h, w);
+            logits
+                .par_chunks_mut(self.vocabulary)
+                .zip(results.0.par_iter_mut().zip(results.1).zip(z))
+                .zip(targets)
+                .for_each(|((row, ((log_prob, entropy), z)), &target)| {
+                    let at_target = row[target as usize];
+                    let [sum, weighted, max] = dispatch(Isa::detect(), Sums { row });
+                    *z = max + sum.ln();
+                    *log_prob = at_target - *z;
+                    // Σ p·l = max + Σ p·(l − max)
+                    *entropy = *z - max - weighted / sum;
+                });
+        }
+        let _ = self.log_z.set(log_z);
+        out
+    }
+
+    fn backward(
+        &self,
+        [h, w, _]: [&[f32]; INPUTS],
+        output: &[f32],
+        grad: &[f32],
+        [want_h, want_w, _]: [bool; INPUTS],
+    ) -> [Vec<f32>; INPUTS] {
+        let n = self.targets.len();
+        let entropy = &output[n..];
+        let (d_log_prob, d_entropy) = grad.split_at(n);
+        let log_z = self.log_z.get().expect("the forward pass of this call kept it");
+        let mut dh = vec![0.0; if want_h { h.len() } else { 0 }];
+        let mut dw = vec![0.0; if want_w { w.len() } else { 0 }];
+        let rows = self.rows();
+        for start in (0..n).step_by(rows) {
+            let range = start..n.min(start + rows);
+            let count = range.len();
+            let part = &h[range.start * self.width..range.end * self.width];
+            let mut logits = self.logits(part, w);
+            logits.par_chunks_mut(self.vocabulary).zip(range.clone()).for_each(|(row, i)| {
+                let (z, t) = (log_z[i], self.temperature);
+                let (a, b) = (d_log_prob[i] / t, d_entropy[i] / t);
+                let entropy = entropy[i];
+                dispatch(Isa::detect(), Slopes { row, z, a, b, entropy });
+                row[self.targets[i] as usize] += a;
+            });
+            let d = Mat::rows(&logits, self.vocabulary);
+            if want_h {
+                let out = dh[range.start * self.width..].as_mut_ptr();
+                let shape = [count, self.vocabulary, self.width];
+                let w = Mat::rows(w, self.width);
+                // SAFETY: `count` rows of `dh` follow `out`; nothing else touches them.
+                unsafe { product(shape, 1.0, d, w, 0.0, out, self.width, Threads::All) };
+            }
+            if want_w {
+                let shape = [self.vocabulary, count, self.width];
+                let (out, x) = (dw.as_mut_ptr(), Mat::rows(part, self.width));
+                // SAFETY: `dw` has the shape of w.
+                unsafe { product(shape, 1.0, d.t(), x, 1.0, out, self.width, Threads::All) };
+            }
+        }
+        [dh, dw, Vec::new()]
+    }
+}
+
+/// `[Σ e, Σ e·(l − max), max]` with `e = exp(l − max)`.
+struct Sums<'a> {
+    row: &'a mut [f32],
+}
+
+impl Kernel for Sums<'_> {
+    type Output = [f32; 3];
+
+    #[inline(always)]
+    unsafe fn run<S: Lanes>(self) -> [f32; 3] {
+        let max = self.row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let len = self.row.len();
+        let x = self.row.as_ptr();
+        // SAFETY: `n` elements follow `at`; lanes beyond them are made 0 by the masks below.
+        unsafe {
+            let (mut sum, mut weighted) = (S::splat(0.0), S::splat(0.0));
+            let whole = len / LANES * LANES;
+            for at in (0..whole).step_by(LANES) {
+                let l = S::load(x.add(at)).sub(S::splat(max));
+                let e = l.exp();
+                sum = sum.add(e);
+                weighted = e.fma(l, weighted);
+            }
+            let (mut sum, mut weighted) = (sum.sum(), weighted.sum());
+            for &l in &self.row[whole..] {
+                let e = (l - max).exp();
+                sum += e;
+                weighted += e * (l - max);
+            }
+            [sum, weighted, max]
+        }
+    }
+}
+
+/// Turns logits into `−a·p − b·p·(l − z + H)`; the target's `+a` is added by the caller.
+struct Slopes<'a> {
+    row: &'a mut [f32],
+    z: f32,
+    a: f32,
+    b: f32,
+    entropy: f32,
+}
+
+impl Kernel for Slopes<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Lanes>(self) {
+        let len = self.row.len();
+        let x = self.row.as_mut_ptr();
+        for at in (0..len).step_by(LANES) {
+            let n = LANES.min(len - at);
+            // SAFETY: `n` elements follow `at`.
+            unsafe {
+                let log_p = S::load_part(x.add(at), n).sub(S::splat(self.z));
+                let p = log_p.exp();
+                let slope = log_p
+                    .add(S::splat(self.entropy))
+                    .fma(S::splat(-self.b), S::splat(-self.a));
+                p.mul(slope).store_part(x.add(at), n);
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! RMS normalisation: `y = x·r·w` with `r = 1/√(mean(x²) + eps)`.
+//!
+//! Backward: with `s = Σ dy·w·x`, `dx = r·(dy·w) − x·r³·s/width` and `dw = Σ_rows dy·x·r`.
+
+use rayon::prelude::*;
+
+use super::TASK_ROWS;
+use super::linear::add_all;
+use crate::host::rms_norm_rows;
+use crate::host::simd::{Isa, Kernel, LANES, Lanes, dispatch};
+use crate::host_op::{HostOp, INPUTS};
+
+/// Inputs: x `[rows, width]`, w `[width]`.
+#[derive(Debug)]
+pub(crate) struct RmsNorm {
+    pub rows: usize,
+    pub width: usize,
+    pub eps: f32,
+}
+
+impl HostOp for RmsNorm {
+    fn shape(&self) -> Vec<usize> {
+        vec![self.rows, self.width]
+    }
+
+    fn forward(&self, [x, w, _]: [&[f32]; INPUTS]) -> Vec<f32> {
+        let mut out = vec![0.0; x.len()];
+        let task = TASK_ROWS * self.width;
+        out.par_chunks_mut(task)
+            .zip(x.par_chunks(task))
+            .for_each(|(out, x)| rms_norm_rows(x, w, self.eps, out));
+        out
+    }
+
+    fn backward(
+        &self,
+        [x, w, _]: [&[f32]; INPUTS],
+        _: &[f32],
+        grad: &[f32],
+        [_, want_w, _]: [bool; INPUTS],
+    ) -> [Vec<f32>; INPUTS] {
+        let mut dx = vec![0.0; x.len()];
+        let task = TASK_ROWS * self.width;
+        let parts: Vec<Vec<f32>> = dx
+            .par_chunks_mut(task)
+            .zip(x.par_chunks(task).zip(grad.par_chunks(task)))
+            .map(|(dx, (x, grad))| {
+                let mut dw = vec![0.0; self.width];
+                let rows = x.chunks_exact(self.width).zip(grad.chunks_exact(self.width));
+                for (dx, (x, grad)) in dx.chunks_exact_mut(self.width).zip(rows) {
+                    let eps = self.eps;
+                    dispatch(Isa::detect(), Row { x, w, grad, eps, dx, dw: &mut dw });
+                }
+                dw
+            })
+            .collect();
+        let dw = if want_w { add_all(parts, self.width) } else { Vec::new() };
+        [dx, dw, Vec::new()]
+    }
+}
+
+/// Backward of one row.
+struct Row<'a> {
+    x: &'a [f32],
+    w: &'a [f32],
+    grad: &'a [f32],
+    eps: f32,
+    dx: &'a mut [f32],
+    dw: &'a mut [f32],
+}
+
+impl Kernel for Row<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Lanes>(self) {
+        let width = self.x.len();
+        let vectors = || (0..width).step_by(LANES).map(|at| (at, LANES.min(width - at)));
+        let (x, w) = (self.x.as_ptr(), self.w.as_ptr());
+        let (grad, dx, dw) = (self.grad.as_ptr(), self.dx.as_mut_ptr(), self.dw.as_mut_ptr());
+        // SAFETY: all arrays have `width` elements; the caller has the instructions.
+        unsafe {
+            let (mut squares, mut dots) = (S::splat(0.0), S::splat(0.0));
+            for (at, n) in vectors() {
+                let value = S::load_part(x.add(at), n);
+                let weighted = S::load_part(grad.add(at), n).mul(S::load_part(w.add(at), n));
+                squares = value.fma(value, squares);
+                dots = value.fma(weighted, dots);
+            }
+            let r = 1.0 / (squares.sum() / width as f32 + self.eps).sqrt();
+            let pull = S::splat(-r * r * r * dots.sum() / width as f32);
+            let r = S::splat(r);
+            for (at, n) in vectors() {
+                let value = S::load_part(x.add(at), n);
+                let g = S::load_part(grad.add(at), n);
+                let weighted = g.mul(S::load_part(w.add(at), n));
+                value.fma(pull, weighted.mul(r)).store_part(dx.add(at), n);
+                let sum = g.mul(value).fma(r, S::load_part(dw.add(at), n));
+                sum.store_part(dw.add(at), n);
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Element-wise kernels: SwiGLU and rotary position embedding.
+
+use rayon::prelude::*;
+
+use super::TASK_ROWS;
+use crate::host::simd::{Isa, Kernel, LANES, Lanes, dispatch};
+use crate::host_op::{HostOp, INPUTS};
+
+/// Elements per task.
+const TASK: usize = 16_384;
+
+/// Inputs: gate and up, both `[rows, width]`; result `silu(gate)·up`.
+#[derive(Debug)]
+pub(crate) struct SwiGlu {
+    pub rows: usize,
+    pub width: usize,
+}
+
+impl HostOp for SwiGlu {
+    fn shape(&self) -> Vec<usize> {
+        vec![self.rows, self.width]
+    }
+
+    fn forward(&self, [gate, up, _]: [&[f32]; INPUTS]) -> Vec<f32> {
+        let mut out = vec![0.0; gate.len()];
+        out.par_chunks_mut(TASK).zip(gate.par_chunks(TASK)).zip(up.par_chunks(TASK)).for_each(
+            |((out, gate), up)| dispatch(Isa::detect(), Forward { gate, up, out }),
+        );
+        out
+    }
+
+    fn backward(
+        &self,
+        [gate, up, _]: [&[f32]; INPUTS],
+        _: &[f32],
+        grad: &[f32],
+        _: [bool; INPUTS],
+    ) -> [Vec<f32>; INPUTS] {
+        let (mut d_gate, mut d_up) = (vec![0.0; gate.len()], vec![0.0; gate.len()]);
+        d_gate
+            .par_chunks_mut(TASK)
+            .zip(d_up.par_chunks_mut(TASK))
+            .zip(gate.par_chunks(TASK).zip(up.par_chunks(TASK)).zip(grad.par_chunks(TASK)))
+            .for_each(|((d_gate, d_up), ((gate, up), grad))| {
+                dispatch(Isa::detect(), Backward { gate, up, grad, d_gate, d_up });
+            });
+        [d_gate, d_up, Vec::new()]
+    }
+}
+
+struct Forward<'a> {
+    gate: &'a [f32],
+    up: &'a [f32],
+    out: &'a mut [f32],
+}
+
+struct Backward<'a> {
+    gate: &'a [f32],
+    up: &'a [f32],
+    grad: &'a [f32],
+    d_gate: &'a mut [f32],
+    d_up: &'a mut [f32],
+}
+
+/// Offsets and lengths of the vectors that cover `len` elements.
+fn vectors(len: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..len).step_by(LANES).map(move |at| (at, LANES.min(len - at)))
+}
+
+impl Kernel for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Lanes>(self) {
+        for (at, n) in vectors(self.out.len()) {
+            // SAFETY: `n` elements follow `at` in all arrays; the caller has the instructions.
+            unsafe {
+                let gate = S::load_part(self.gate.as_ptr().add(at), n);
+                let up = S::load_part(self.up.as_ptr().add(at), n);
+                gate.mul(sigmoid(gate)).mul(up).store_part(self.out.as_mut_ptr().add(at), n);
+            }
+        }
+    }
+}
+
+impl Kernel for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Lanes>(self) {
+        for (at, n) in vectors(self.grad.len()) {
+            // SAFETY: as in `Forward`.
+            unsafe {
+                let gate = S::load_part(self.gate.as_ptr().add(at), n);
+                let up = S::load_part(self.up.as_ptr().add(at), n);
+                let grad = S::load_part(self.grad.as_ptr().add(at), n);
+                let s = sigmoid(gate);
+                let silu = gate.mul(s);
+                grad.mul(silu).store_part(self.d_up.as_mut_ptr().add(at), n);
+                // silu' = s + silu·(1 − s)
+                let slope = silu.fma(S::splat(1.0).sub(s), s);
+                grad.mul(up).mul(slope).store_part(self.d_gate.as_mut_ptr().add(at), n);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn sigmoid<S: Lanes>(x: S) -> S {
+    // SAFETY: register arithmetic on instructions that the caller has.
+    unsafe { S::splat(1.0).div(S::splat(0.0).sub(x).exp().add(S::splat(1.0))) }
+}
+
+/// Inputs: x `[tokens, heads, dim]`, cos and sin `[tokens, dim]` (constants).
+#[derive(Debug)]
+pub(crate) struct Rotary {
+    pub tokens: usize,
+    pub heads: usize,
+    pub dim: usize,
+}
+
+impl Rotary {
+    /// `turn` is 1 for the rotation and −1 for its transpose.
+    ///
+    /// With the halves of a head named a and b: `a·cos_a − b·sin_a`, `b·cos_b + a·sin_b`; the
+    /// transpose sends `a·cos_a + b·sin_b` and `b·cos_b − a·sin_a`.
+    fn rotate(&self, x: &[f32], cos: &[f32], sin: &[f32], transpose: bool) -> Vec<f32> {
+        let Self { heads, dim, .. } = *self;
+        let half = dim / 2;
+        let width = heads * dim;
+        let mut out = vec![0.0; x.len()];
+        out.par_chunks_mut(TASK_ROWS * width)
+            .zip(x.par_chunks(TASK_ROWS * width))
+            .zip(cos.par_chunks(TASK_ROWS * dim).zip(sin.par_chunks(TASK_ROWS * dim)))
+            .for_each(|((out, x), (cos, sin))| {
+                let tables = cos.chunks_exact(dim).zip(sin.chunks_exact(dim));
+                let tokens = out.chunks_exact_mut(width).zip(x.chunks_exact(width));
+                for ((out, x), (cos, sin)) in tokens.zip(tables) {
+                    let (cos_a, cos_b) = cos.split_at(half);
+                    let (sin_a, sin_b) = sin.split_at(half);
+                    let pairs = out.chunks_exact_mut(dim).zip(x.chunks_exact(dim));
+                    for (out, x) in pairs {
+                        let (a, b) = x.split_at(half);
+                        let (out_a, out_b) = out.split_at_mut(half);
+                        for i in 0..half {
+                            if transpose {
+                                out_a[i] = a[i] * cos_a[i] + b[i] * sin_b[i];
+                                out_b[i] = b[i] * cos_b[i] - a[i] * sin_a[i];
+                            } else {
+                                out_a[i] = a[i] * cos_a[i] - b[i] * sin_a[i];
+                                out_b[i] = b[i] * cos_b[i] + a[i] * sin_b[i];
+                            }
+                        }
+                    }
+                }
+            });
+        out
+    }
+}
+
+impl HostOp for Rotary {
+    fn shape(&self) -> Vec<usize> {
+        vec![self.tokens, self.heads, self.dim]
+    }
+
+    fn forward(&self, [x, cos, sin]: [&[f32]; INPUTS]) -> Vec<f32> {
+        self.rotate(x, cos, sin, false)
+    }
+
+    fn backward(
+        &self,
+        [_, cos, sin]: [&[f32]; INPUTS],
+        _: &[f32],
+        grad: &[f32],
+        _: [bool; INPUTS],
+    ) -> [Vec<f32>; INPUTS] {
+        [self.rotate(grad, cos, sin, true), Vec::new(), Vec::new()]
+    }
+}

@@ -1,0 +1,193 @@
+//! Every kernel against its definition: values and gradients of all inputs.
+//!
+//! Both run in f32; the tolerance is 2e-5 of the largest absolute value of the definition's
+//! result, several times what the order of summation changes. The definitions themselves are
+//! checked against finite differences in f64 in `finite_differences.rs`.
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use percept_nn::{self as nn, Layout, Span, reference};
+use proptest::prelude::*;
+
+/// Deterministic values between −1 and 1.
+fn values(seed: u64, len: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) + 1;
+    (0..len)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            ((state >> 40) as f32 / (1u64 << 23) as f32) - 1.0
+        })
+        .collect()
+}
+
+fn leaf<const D: usize>(seed: u64, shape: [usize; D]) -> Tensor<D> {
+    let data = TensorData::new(values(seed, shape.iter().product()), shape);
+    Tensor::from_data(data, &Device::flex()).autodiff().require_grad()
+}
+
+fn constant<const D: usize>(seed: u64, shape: [usize; D]) -> Tensor<D> {
+    let data = TensorData::new(values(seed, shape.iter().product()), shape);
+    Tensor::from_data(data, &Device::flex())
+}
+
+fn close(name: &str, found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len(), "{name}");
+    let scale = expected.iter().fold(1e-3f32, |m, e| m.max(e.abs()));
+    for (i, (f, e)) in found.iter().zip(expected).enumerate() {
+        assert!((f - e).abs() <= 2e-5 * scale, "{name}[{i}]: {f} for {e}");
+    }
+}
+
+/// Result and gradients of `Σ c·f(leaves)` with fixed coefficients `c`.
+macro_rules! evaluate {
+    ($f:expr, $($leaf:expr),+) => {{
+        let out = $f;
+        let shape = out.dims();
+        let mut grads = (out.clone() * constant(99, shape)).sum().backward();
+        (nn::to_vec(&out), vec![$(nn::to_vec(&$leaf.grad_remove(&mut grads).unwrap())),+])
+    }};
+}
+
+macro_rules! compare {
+    ($name:expr, $kernel:expr, $definition:expr, $($leaf:expr),+) => {{
+        let (value, grads) = evaluate!($kernel, $($leaf),+);
+        let (expected, expected_grads) = evaluate!($definition, $($leaf),+);
+        close(concat!($name, " value"), &value, &expected);
+        for (i, (g, e)) in grads.iter().zip(&expected_grads).enumerate() {
+            close(&format!("{} gradient {i}", $name), g, e);
+        }
+    }};
+}
+
+#[test]
+fn linear() {
+    for (rows, inputs, outputs) in [(1, 1, 1), (7, 5, 3), (300, 33, 48)] {
+        let (x, w, b) = (leaf(1, [rows, inputs]), leaf(2, [outputs, inputs]), leaf(3, [outputs]));
+        compare!(
+            "linear",
+            nn::linear(x.clone(), w.clone(), Some(b.clone())),
+            reference::linear(x.clone(), w.clone(), Some(b.clone())),
+            x, w, b
+        );
+        compare!(
+            "linear without bias",
+            nn::linear(x.clone(), w.clone(), None),
+            reference::linear(x.clone(), w.clone(), None),
+            x, w
+        );
+    }
+}
+
+#[test]
+fn rms_norm() {
+    for (rows, width) in [(1, 1), (3, 17), (300, 64)] {
+        let (x, w) = (leaf(1, [rows, width]), leaf(2, [width]));
+        compare!(
+            "rms_norm",
+            nn::rms_norm(x.clone(), w.clone(), 1e-5),
+            reference::rms_norm(x.clone(), w.clone(), 1e-5),
+            x, w
+        );
+    }
+}
+
+#[test]
+fn swiglu_and_rotary() {
+    let (gate, up) = (leaf(1, [37, 19]), leaf(2, [37, 19]));
+    compare!(
+        "swiglu",
+        nn::swiglu(gate.clone() * 4.0, up.clone()),
+        reference::swiglu(gate.clone() * 4.0, up.clone()),
+        gate, up
+    );
+    let (x, cos, sin) = (leaf(3, [140, 3, 10]), constant(4, [140, 10]), constant(5, [140, 10]));
+    compare!(
+        "rotary",
+        nn::rotary(x.clone(), cos.clone(), sin.clone()),
+        reference::rotary(x.clone(), cos.clone(), sin.clone()),
+        x
+    );
+}
+
+#[test]
+fn rows_move_and_their_gradients_add_up() {
+    let (table, x, rows) = (leaf(1, [6, 5]), leaf(2, [7, 5]), leaf(3, [2, 5]));
+    let ids = [3, 0, 3, 5, 3];
+    compare!(
+        "embedding",
+        nn::embedding(table.clone(), &ids),
+        reference::embedding(table.clone(), &ids),
+        table
+    );
+    compare!(
+        "scatter_rows",
+        nn::scatter_rows(x.clone(), &[6, 2], rows.clone()),
+        reference::scatter_rows(x.clone(), &[6, 2], rows.clone()),
+        x, rows
+    );
+}
+
+#[test]
+fn log_prob_and_entropy() {
+    for (rows, width, vocabulary) in [(1, 3, 2), (40, 12, 83), (9, 8, 200_000)] {
+        let (h, w) = (leaf(1, [rows, width]), leaf(2, [vocabulary, width]));
+        let targets: Vec<u32> = (0..rows).map(|i| (i * 31 % vocabulary) as u32).collect();
+        let both = |stats: nn::TokenStats| Tensor::cat(vec![stats.log_prob, stats.entropy], 0);
+        compare!(
+            "linear_log_prob",
+            both(nn::linear_log_prob(h.clone(), w.clone() * 3.0, &targets, 0.7)),
+            both(reference::linear_log_prob(h.clone(), w.clone() * 3.0, &targets, 0.7)),
+            h, w
+        );
+    }
+}
+
+fn attention_case(layout: Layout, heads: usize, kv_heads: usize, dim: usize, causal: bool) {
+    let tokens = layout.len();
+    let layout = Arc::new(layout);
+    let q = leaf(1, [tokens, heads, dim]);
+    let (k, v) = (leaf(2, [tokens, kv_heads, dim]), leaf(3, [tokens, kv_heads, dim]));
+    compare!(
+        "attention",
+        nn::attention(q.clone() * 3.0, k.clone(), v.clone(), &layout, causal, 0.8),
+        reference::attention(q.clone() * 3.0, k.clone(), v.clone(), &layout, causal, 0.8),
+        q, k, v
+    );
+}
+
+#[test]
+fn attention_over_long_spans_in_blocks() {
+    attention_case(Layout::packed(&[300, 1, 40]), 2, 1, 16, true);
+    attention_case(Layout::packed(&[257, 3]), 2, 2, 8, false);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn attention_with_shared_prefixes(
+        groups in prop::collection::vec((1usize..9, prop::collection::vec(1usize..7, 0..4)), 1..5),
+        group in 1usize..4,
+        kv_heads in 1usize..3,
+        causal in any::<bool>(),
+    ) {
+        let (mut spans, mut at) = (Vec::new(), 0);
+        for (prompt, responses) in groups {
+            let prefix_start = at;
+            spans.push(Span::alone(at, prompt));
+            at += prompt;
+            for len in responses {
+                spans.push(Span { start: at, len, prefix_start, prefix_len: prompt });
+                at += len;
+            }
+        }
+        attention_case(Layout::new(spans, at).unwrap(), kv_heads * group, kv_heads, 6, causal);
+    }
+}
+
+#[test]
+fn nothing_is_recorded_outside_autodiff() {
+    let (x, w) = (constant(1, [3, 4]), leaf(2, [5, 4]));
+    assert!(nn::linear(x.clone(), w.clone(), None).is_tracked());
+    assert!(!nn::linear(x, w.inner(), None).is_tracked());
+}
