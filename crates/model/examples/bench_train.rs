@@ -1,7 +1,8 @@
 //! Time of one training pass of the tiny model: groups of responses that share a prompt with one
 //! 112 × 56 image.
 //!
-//! `bench_train [GROUPS] [RESPONSES] [RESPONSE TOKENS]`
+//! `bench_train [GROUPS] [RESPONSES] [RESPONSE TOKENS] [LAYERS] [kept | recompute]`; the last
+//! word runs one of the two ways of the backward pass, and `peak` is then its memory.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,18 +21,27 @@ fn main() -> Result<(), Error> {
         .collect();
     let number = |i: usize, default: usize| numbers.get(i).copied().unwrap_or(default);
     let (groups, responses, len) = (number(0, 8), number(1, 8), number(2, 48));
+    let modes: &[bool] = match std::env::args().next_back().as_deref() {
+        Some("kept") => &[false, false],
+        Some("recompute") => &[true, true],
+        _ => &[false, false, false, true, true],
+    };
     let tokens = VisionTokens {
         image: 5,
         video: 6,
         start: 3,
         end: 4,
     };
-    let config = TinyConfig::default().config(256, tokens, 2, 0)?;
+    let tiny = TinyConfig {
+        num_hidden_layers: number(3, 4),
+        ..TinyConfig::default()
+    };
+    let config = tiny.config(256, tokens, 2, 0)?;
     let model = Model::init(config, 1, &Device::flex())?;
     let (batch, rows) = batch(groups, responses, len);
     let count = batch.tokens.len();
     println!("{count} rows, {} targets, {groups} images", rows.len());
-    for recompute in [false, false, false, true, true] {
+    for &recompute in modes {
         let start = Instant::now();
         model.forward_no_grad(&batch)?;
         let plain = start.elapsed();
@@ -50,6 +60,11 @@ fn main() -> Result<(), Error> {
              and backward {whole:.1?}, {rate:.0} targets/s, {} gradients",
             grads.iter().flatten().count()
         );
+    }
+    // Linux only; elsewhere nothing is printed.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    if let Some(peak) = status.lines().find(|line| line.starts_with("VmHWM")) {
+        println!("peak {}", peak.trim_start_matches("VmHWM:").trim());
     }
     Ok(())
 }

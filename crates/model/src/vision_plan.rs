@@ -198,3 +198,83 @@ fn sources(which: &[usize], orders: &[Order]) -> Vec<u32> {
         .flat_map(|&image| rows[image].iter().copied())
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::WindowConfig;
+    use proptest::prelude::*;
+
+    const VALUES: usize = 2;
+
+    fn config(window: usize) -> VisionConfig {
+        VisionConfig {
+            depth: 1,
+            hidden_size: 8,
+            intermediate_size: 8,
+            num_heads: 1,
+            in_channels: VALUES,
+            patch_size: 1,
+            temporal_patch_size: 1,
+            spatial_merge_size: 2,
+            out_hidden_size: 8,
+            rope_theta: 1e4,
+            windows: Some(WindowConfig {
+                window_size: window,
+                fullatt_block_indexes: vec![],
+            }),
+            tokens_per_second: 1,
+        }
+    }
+
+    /// An image whose first pixel value is the index of the patch.
+    fn image([t, h, w]: [usize; 3]) -> Arc<Patches> {
+        let grid_thw = [t, 2 * h, 2 * w];
+        let patches = grid_thw.iter().product();
+        let pixels = (0..patches).flat_map(|i| [i as f32, 0.0]).collect();
+        Arc::new(Patches { grid_thw, pixels })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn windows_are_squares_of_their_frame_and_sources_undo_the_order(
+            grids in prop::collection::vec([1usize..3, 1usize..8, 1usize..8], 1..4),
+            side in 1usize..5,
+        ) {
+            let images: Vec<_> = grids.iter().map(|&grid| image(grid)).collect();
+            let plan = VisionPlan::new(&config(2 * side), &images).unwrap();
+            prop_assert!(plan.distinct);
+            // Natural order of patches, read back through `sources`.
+            let mut natural = plan.sources.iter();
+            for ([t, h, w], image) in grids.iter().zip(&images) {
+                for token in 0..t * h * w {
+                    let row = *natural.next().unwrap() as usize;
+                    let found = &plan.pixels[row * 4 * VALUES..(row + 1) * 4 * VALUES];
+                    prop_assert_eq!(found, &image.pixels[token * 4 * VALUES..][..4 * VALUES]);
+                }
+            }
+            let windows = plan.windows.unwrap();
+            prop_assert_eq!(windows.len(), plan.patches);
+            prop_assert_eq!(plan.frames.len(), plan.patches);
+            for window in windows.spans() {
+                prop_assert!(window.len <= 4 * side * side);
+                let inside = |frame: &&percept_nn::Span| {
+                    frame.start <= window.start && window.end() <= frame.end()
+                };
+                prop_assert_eq!(plan.frames.spans().iter().filter(inside).count(), 1);
+            }
+        }
+
+        #[test]
+        fn an_image_that_occurs_twice_is_planned_once(h in 1usize..6, w in 1usize..6) {
+            let (a, b) = (image([1, h, w]), image([1, w, h]));
+            let once = VisionPlan::new(&config(4), &[a.clone(), b.clone()]).unwrap();
+            let twice = VisionPlan::new(&config(4), &[a.clone(), b, a]).unwrap();
+            prop_assert_eq!(once.pixels, twice.pixels);
+            prop_assert!(!twice.distinct);
+            prop_assert_eq!(&twice.sources[..h * w], &twice.sources[2 * h * w..]);
+        }
+    }
+}
