@@ -204,12 +204,17 @@ impl Decoder {
             &mut scratch.cos,
             &mut scratch.sin,
         );
+        // A caller on a thread of the pool prefills several prompts at once: small products stay on its thread.
+        let threads = match rayon::current_thread_index() {
+            Some(_) if self.bytes() <= SMALL => Threads::One,
+            _ => Threads::Pool,
+        };
         self.weights
-            .layers(&mut scratch, rows, Threads::Pool, |layer, qkv, out| {
+            .layers(&mut scratch, rows, threads, |layer, qkv, out| {
                 for (token, row) in qkv.chunks_exact(self.qkv_width()).enumerate() {
                     self.write(&mut cache, layer, token, row);
                 }
-                self.attend_prompt(&cache, layer, qkv, out);
+                self.attend_prompt(&cache, layer, qkv, out, threads);
             });
         let logits = head(&scratch.normed[..rows * self.weights.hidden]);
         self.give(scratch);
@@ -307,31 +312,35 @@ impl Decoder {
         cache.write(layer, token, keys, values);
     }
 
-    fn attend_prompt(&self, cache: &KvCache, layer: usize, qkv: &[f32], out: &mut [f32]) {
+    fn attend_prompt(
+        &self,
+        cache: &KvCache,
+        layer: usize,
+        qkv: &[f32],
+        out: &mut [f32],
+        threads: Threads,
+    ) {
         let (group, queries, width) = (self.group_width(), self.weights.queries, self.qkv_width());
+        // Sixteen queries read a head's keys and values while they are in the cache.
         let piece = 16;
-        let work = piece * cache.len() * queries;
-        let least = ATTENTION.div_ceil(work);
+        let attend_piece = |first: usize, out: &mut [f32]| {
+            for head in 0..self.shape.heads {
+                for (i, out) in out.chunks_exact_mut(queries).enumerate() {
+                    let token = first + i;
+                    let q = &qkv[token * width + head * group..][..group];
+                    let out = &mut out[head * group..][..group];
+                    attend(cache, layer, head, token + 1, q, self.scale, out);
+                }
+            }
+        };
+        if threads == Threads::One {
+            return attend_piece(0, out);
+        }
+        let least = ATTENTION.div_ceil(piece * cache.len() * queries);
         out.par_chunks_mut(piece * queries)
             .enumerate()
             .with_min_len(least)
-            .for_each(|(i, out)| {
-                for head in 0..self.shape.heads {
-                    for (j, out) in out.chunks_exact_mut(queries).enumerate() {
-                        let token = i * piece + j;
-                        let q = &qkv[token * width + head * group..][..group];
-                        attend(
-                            cache,
-                            layer,
-                            head,
-                            token + 1,
-                            q,
-                            self.scale,
-                            &mut out[head * group..][..group],
-                        );
-                    }
-                }
-            });
+            .for_each(|(i, out)| attend_piece(i * piece, out));
     }
 
     fn attend_step(
