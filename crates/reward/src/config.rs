@@ -48,6 +48,10 @@ pub struct FunctionConfig {
     /// Its name in metrics and records; by default the kind's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// Label of another function: this one counts in the total only where that one scored above 0.
+    /// `length` with `requires = "accuracy"` prefers short right answers and no short wrong ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requires: Option<String>,
     /// The kind (`name = "…"`) with its options.
     #[serde(flatten)]
     pub kind: FunctionKind,
@@ -63,6 +67,7 @@ impl FunctionConfig {
         Self {
             weight: 1.0,
             label: None,
+            requires: None,
             kind,
         }
     }

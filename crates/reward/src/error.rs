@@ -14,6 +14,14 @@ pub enum Error {
         "reward.functions: two functions are called `{0}`\n  help: give one of them a `label` of its own"
     )]
     Duplicate(String),
+    /// `requires` names no function.
+    #[error("reward.functions, {function}.requires: there is no other function `{required}`")]
+    Requires {
+        /// Label of the function.
+        function: String,
+        /// The label that it requires.
+        required: String,
+    },
     /// An option outside its range.
     #[error("reward.functions, {function}.{option}: {found} (expected {expected})")]
     Option {
@@ -61,7 +69,7 @@ impl Error {
             Self::Option { function, .. } | Self::Start { function, .. } => {
                 label.clone_into(function);
             }
-            Self::Empty | Self::Duplicate(_) => {}
+            Self::Empty | Self::Duplicate(_) | Self::Requires { .. } => {}
         }
         self
     }

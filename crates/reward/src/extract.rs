@@ -71,13 +71,19 @@ pub fn after_thinking(text: &str) -> &str {
 /// What follows the last `####` (GSM8K), or the last "answer is …" / "answer: …", to the end of the
 /// sentence or line.
 pub fn stated(text: &str) -> Option<&str> {
-    if let Some(at) = text.rfind("####") {
-        return Some(sentence(text[at + 4..].trim_start()));
+    match text.rfind("####") {
+        Some(at) => Some(sentence(text[at + 4..].trim_start())),
+        None => stated_as(text, "answer"),
     }
+}
+
+/// What follows the last "`word` is …" or "`word`: …", to the end of the sentence or line. `word`
+/// is lower-case ASCII; the text's case does not matter.
+pub fn stated_as<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     let bytes = text.as_bytes();
     let mut end = bytes.len();
-    while let Some(at) = rfind_ignore_case(&bytes[..end], b"answer") {
-        let rest = text[at + "answer".len()..].trim_start_matches(['*', ' ', '_']);
+    while let Some(at) = rfind_ignore_case(&bytes[..end], word.as_bytes()) {
+        let rest = text[at + word.len()..].trim_start_matches(['*', ' ', '_']);
         let is = rest
             .get(..2)
             .is_some_and(|word| word.eq_ignore_ascii_case("is"));

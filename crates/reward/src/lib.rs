@@ -36,22 +36,30 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod accuracy;
+pub mod choice;
 mod config;
 mod error;
 mod exact;
 pub mod extract;
 mod format;
+mod iou;
+mod length;
 mod math;
+mod process;
 mod registry;
 mod set;
 mod verdict;
 
 pub use accuracy::Accuracy;
+pub use choice::Choice;
 pub use config::{FunctionConfig, RewardConfig};
 pub use error::Error;
 pub use exact::Exact;
 pub use format::Format;
+pub use iou::{BoxFormat, Iou, Rectangle, boxes, iou};
+pub use length::{Length, LengthShape, LengthUnit};
 pub use math::{Extraction, Math};
+pub use process::{CompletionFormat, ExternalCommand, PythonFunction};
 pub use registry::{FunctionKind, Kind};
 pub use set::RewardSet;
 pub use verdict::{Answer, Reward, Verdict, Verifier};

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Accuracy, Error, Exact, Format, Math, Verifier};
+use crate::{
+    Accuracy, Choice, Error, Exact, ExternalCommand, Format, Iou, Length, Math, PythonFunction,
+    Verifier,
+};
 
 /// Options of one kind of verifier: what `[[reward.functions]]` holds besides name and weight.
 pub trait Kind {
@@ -51,5 +54,10 @@ kinds! {
     "accuracy" => Accuracy,
     "math" => Math,
     "exact" => Exact,
+    "choice" => Choice,
+    "iou" => Iou,
     "format" => Format,
+    "length" => Length,
+    "python" => PythonFunction,
+    "command" => ExternalCommand,
 }

@@ -5,6 +5,8 @@ use crate::{Answer, Error, FunctionConfig, Reward, RewardConfig, Verdict, Verifi
 struct Function {
     label: String,
     weight: f64,
+    /// Index of the function that must score above 0 for this one to count.
+    requires: Option<usize>,
     verifier: Box<dyn Verifier>,
 }
 
@@ -28,7 +30,9 @@ impl RewardSet {
             if functions.iter().any(|other| other.label == label) {
                 return Err(Error::Duplicate(label.into()));
             }
-            functions.push(build(function, label).map_err(|error| error.of(label))?);
+            let requires = required(function, &config.functions)?;
+            let built = build(function, requires).map_err(|error| error.of(label))?;
+            functions.push(built);
         }
         Ok(Self { functions })
     }
@@ -37,7 +41,7 @@ impl RewardSet {
     pub fn judge(&self, answers: &[Answer<'_>]) -> Vec<Reward> {
         let mut rewards = vec![
             Reward {
-                total: Some(0.0),
+                total: None,
                 parts: Vec::with_capacity(self.functions.len()),
             };
             answers.len()
@@ -49,16 +53,30 @@ impl RewardSet {
                     || Verdict::Ungraded("the verifier gave no verdict".into()),
                     finite,
                 );
-                if function.weight != 0.0 {
-                    reward.total = reward
-                        .total
-                        .zip(verdict.score())
-                        .map(|(total, score)| total + function.weight * score);
-                }
                 reward.parts.push((function.label.clone(), verdict));
             }
         }
+        for reward in &mut rewards {
+            reward.total = self.total(&reward.parts);
+        }
         rewards
+    }
+
+    fn total(&self, parts: &[(String, Verdict)]) -> Option<f64> {
+        let mut total = 0.0;
+        for (function, (_, verdict)) in self.functions.iter().zip(parts) {
+            if function.weight == 0.0 {
+                continue;
+            }
+            let counts = match function.requires {
+                Some(required) => parts[required].1.score()? > 0.0,
+                None => true,
+            };
+            if counts {
+                total += function.weight * verdict.score()?;
+            }
+        }
+        Some(total)
     }
 
     /// Labels of the functions, in the recipe's order.
@@ -92,13 +110,28 @@ impl std::fmt::Debug for RewardSet {
     }
 }
 
-fn build(function: &FunctionConfig, label: &str) -> Result<Function, Error> {
+fn required(function: &FunctionConfig, all: &[FunctionConfig]) -> Result<Option<usize>, Error> {
+    let Some(required) = &function.requires else {
+        return Ok(None);
+    };
+    let found = all.iter().position(|other| other.label() == required);
+    match found.filter(|_| function.label() != required) {
+        Some(at) => Ok(Some(at)),
+        None => Err(Error::Requires {
+            function: function.label().into(),
+            required: required.clone(),
+        }),
+    }
+}
+
+fn build(function: &FunctionConfig, requires: Option<usize>) -> Result<Function, Error> {
     if !function.weight.is_finite() {
         return Err(Error::option("weight", function.weight, "a finite number"));
     }
     Ok(Function {
-        label: label.to_owned(),
+        label: function.label().to_owned(),
         weight: function.weight,
+        requires,
         verifier: function.kind.kind().build()?,
     })
 }
@@ -163,6 +196,22 @@ mod tests {
     }
 
     #[test]
+    fn what_requires_another_counts_only_where_that_is_right() {
+        let toml = "functions = [
+            { name = 'accuracy' },
+            { name = 'length', shape = 'limit', weight = 0.5, requires = 'accuracy' },
+        ]";
+        let set = set(toml).unwrap();
+        assert_eq!(judge(&set, "2", Some("2")).total, Some(1.5));
+        assert_eq!(judge(&set, "3", Some("2")).total, Some(0.0));
+        assert_eq!(judge(&set, "3", None).total, None);
+        for other in ["'acuracy'", "'length'"] {
+            let wrong = toml.replace("requires = 'accuracy'", &format!("requires = {other}"));
+            assert!(matches!(self::set(&wrong), Err(Error::Requires { .. })));
+        }
+    }
+
+    #[test]
     fn two_functions_of_one_name_need_labels() {
         let twice = "functions = [{ name = 'exact' }, { name = 'exact' }]";
         assert_eq!(set(twice).unwrap_err(), Error::Duplicate("exact".into()));
@@ -193,6 +242,6 @@ mod tests {
 
     #[test]
     fn every_default_is_accepted() {
-        set("functions = [{ name = 'accuracy' }, { name = 'math' }, { name = 'exact' }, { name = 'format' }]").unwrap();
+        set("functions = [{ name = 'accuracy' }, { name = 'math' }, { name = 'exact' }, { name = 'choice' }, { name = 'iou' }, { name = 'format' }, { name = 'length' }]").unwrap();
     }
 }

@@ -80,7 +80,8 @@ pub trait Verifier: Send + Sync {
 /// The judgement of one response by all functions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reward {
-    /// Σ weight × score over the parts with a non-zero weight; none when one of them is ungraded.
+    /// Σ weight × score over the parts that count: those with a non-zero weight whose `requires`, if
+    /// any, scored above 0. None when a part that counts, or one that is required, is ungraded.
     pub total: Option<f64>,
     /// Label and verdict of every function, in the recipe's order.
     pub parts: Vec<(String, Verdict)>,

@@ -6,7 +6,7 @@ pub(super) struct Decimal {
     /// ASCII digits, at least one.
     pub(super) digits: String,
     pub(super) exponent: i32,
-    /// Written with a decimal point or an exponent: it may be rounded.
+    /// Written as a decimal with so many digits that it may be rounded.
     pub(super) rounded: bool,
 }
 
@@ -17,6 +17,11 @@ impl Decimal {
             exponent: 0,
             rounded: false,
         }
+    }
+
+    /// Digits after leading zeros.
+    pub(super) fn significant(&self) -> usize {
+        self.digits.trim_start_matches('0').len()
     }
 
     pub(super) fn value(&self) -> f64 {

@@ -21,6 +21,10 @@ pub(super) fn tokens(text: &str, budget: &mut Budget) -> Result<Vec<Spaced>, Sto
     Ok(lexer.out)
 }
 
+/// Significant digits from which on a decimal may be the rounded form of another number: with fewer,
+/// nothing but the number itself is within the tolerance of 1e-6.
+const ROUNDED_DIGITS: usize = 6;
+
 struct Lexer<'a> {
     text: &'a str,
     at: usize,
@@ -119,7 +123,7 @@ impl<'a> Lexer<'a> {
                 let fraction = self.digits();
                 number.exponent = -i32::try_from(fraction.len()).unwrap_or(i32::MAX);
                 number.digits.push_str(fraction);
-                number.rounded = true;
+                number.rounded = number.significant() >= ROUNDED_DIGITS;
             }
             if let Some(after) = self.rest().strip_prefix("\\overline{") {
                 let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
@@ -148,7 +152,7 @@ impl<'a> Lexer<'a> {
         let written = &after[..after.len() - unsigned.len() + length];
         if let Ok(exponent) = written.parse::<i16>() {
             number.exponent = number.exponent.saturating_add(i32::from(exponent));
-            number.rounded |= exponent < 0;
+            number.rounded |= exponent < 0 && number.significant() >= ROUNDED_DIGITS;
             if number.exponent > 0 && number.exponent < 4096 {
                 // Whole numbers stay whole: 1e3 is 1000.
                 let zeros = number.exponent as usize;

@@ -1,0 +1,125 @@
+//! `python`: a reward function of TRL or verl, from its file.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::command::{max_restarts, seconds, timeout_s};
+use super::session::{Plan, Session};
+use crate::{Answer, Error, Kind, Verdict, Verifier};
+
+/// Speaks the protocol and calls the function.
+const SHIM: &str = include_str!("reward_shim.py");
+
+/// How a function of TRL's signature gets the prompt and the completion.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CompletionFormat {
+    /// As strings.
+    #[default]
+    Text,
+    /// As lists of one message, `[{"role": "assistant", "content": …}]`: what TRL passes for
+    /// conversational data and what its own reward functions expect.
+    Messages,
+}
+
+impl CompletionFormat {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Messages => "messages",
+        }
+    }
+}
+
+/// A Python reward function, run in a subprocess with a deadline.
+///
+/// Its parameters tell what it is:
+/// `def reward_func(completions, **kwargs) -> list[float | None]` (TRL; `prompts`, `ground_truth`,
+/// `answer`, `solution` and the row's columns are passed as lists),
+/// `def compute_score(data_source, solution_str, ground_truth, extra_info=None) -> float | dict`
+/// (verl), or verl's batched form with `solution_strs`. `None` is ungraded, never 0; so is an
+/// exception, with its message as the reason. What it prints goes to standard error.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PythonFunction {
+    /// The Python file; a relative path is taken from the working directory.
+    pub path: PathBuf,
+    /// Name of the function. Default: the only one in the file with a known signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
+    /// The interpreter.
+    #[serde(default = "python")]
+    pub python: PathBuf,
+    /// Seconds for one call.
+    #[serde(default = "timeout_s")]
+    pub timeout_s: f64,
+    /// Seconds for starting Python and importing the file.
+    #[serde(default = "startup_timeout_s")]
+    pub startup_timeout_s: f64,
+    /// Call once with the whole batch instead of once per answer. Off by default: one answer that
+    /// hangs or raises then costs no other its grade. Switch it on for functions that compare the
+    /// responses of a batch or judge many at once faster.
+    #[serde(default)]
+    pub batch: bool,
+    /// How prompts and completions are passed to a function of TRL's signature.
+    #[serde(default)]
+    pub completion_format: CompletionFormat,
+    /// Failures in a row after which the rest of a batch is left ungraded.
+    #[serde(default = "max_restarts")]
+    pub max_restarts: usize,
+}
+
+fn python() -> PathBuf {
+    "python3".into()
+}
+
+/// Importing torch or sympy takes seconds on a busy machine.
+fn startup_timeout_s() -> f64 {
+    60.0
+}
+
+impl PythonFunction {
+    fn command(&self) -> Vec<OsString> {
+        vec![
+            self.python.clone().into(),
+            "-c".into(),
+            SHIM.into(),
+            self.path.clone().into(),
+            self.function.clone().unwrap_or_default().into(),
+            if self.batch { "batch" } else { "single" }.into(),
+            self.completion_format.name().into(),
+        ]
+    }
+}
+
+struct Running(Session);
+
+impl Verifier for Running {
+    fn name(&self) -> &str {
+        "python"
+    }
+
+    fn verify(&self, batch: &[Answer<'_>]) -> Vec<Verdict> {
+        self.0.judge(batch)
+    }
+
+    fn check_ground_truth(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl Kind for PythonFunction {
+    fn build(&self) -> Result<Box<dyn Verifier>, Error> {
+        let plan = Plan {
+            command: self.command(),
+            timeout: seconds("timeout_s", self.timeout_s)?,
+            startup: Some(seconds("startup_timeout_s", self.startup_timeout_s)?),
+            max_restarts: self.max_restarts,
+        };
+        let help = "run the file with the interpreter in `python` and see what it says";
+        Ok(Box::new(Running(Session::start(plan, help)?)))
+    }
+}

@@ -1,0 +1,232 @@
+//! Requests and replies with a subprocess that may hang, crash or print rubbish.
+
+use std::ffi::OsString;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::worker::{Output, Worker};
+use crate::{Answer, Error, Verdict};
+
+/// How a subprocess is run and how long is waited for it.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) command: Vec<OsString>,
+    /// Time for one verdict.
+    pub(super) timeout: Duration,
+    /// Time until a first line `{"ready": true}`; none: the process says nothing first.
+    pub(super) startup: Option<Duration>,
+    /// Failures in a row after which the rest of a batch is given up.
+    pub(super) max_restarts: usize,
+}
+
+/// A subprocess that is started again when it fails.
+pub(super) struct Session {
+    plan: Plan,
+    state: Mutex<State>,
+}
+
+struct State {
+    worker: Option<Worker>,
+    next_id: u64,
+    /// Since the session began; named in reasons.
+    restarts: usize,
+}
+
+/// Why there is no verdict; the process is no longer to be trusted.
+struct Failure(String);
+
+impl Session {
+    /// Starts the process, so that a wrong command is found before training.
+    pub(super) fn start(plan: Plan, help: &str) -> Result<Self, Error> {
+        let worker = launch(&plan).map_err(|Failure(reason)| Error::Start {
+            function: String::new(),
+            command: shown(&plan.command),
+            reason,
+            help: help.to_owned(),
+        })?;
+        Ok(Self {
+            plan,
+            state: Mutex::new(State {
+                worker: Some(worker),
+                next_id: 0,
+                restarts: 0,
+            }),
+        })
+    }
+
+    /// One verdict per answer. Takes at most
+    /// `answers × timeout + failures × startup` and never hangs.
+    pub(super) fn judge(&self, batch: &[Answer<'_>]) -> Vec<Verdict> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut verdicts = Vec::with_capacity(batch.len());
+        let mut failures = 0;
+        while verdicts.len() < batch.len() {
+            let done = verdicts.len();
+            let outcome = state.run(&self.plan, &batch[done..], &mut verdicts);
+            if verdicts.len() > done {
+                failures = 0;
+            }
+            let Err(Failure(reason)) = outcome else {
+                continue;
+            };
+            failures += 1;
+            state.worker = None;
+            state.restarts += 1;
+            // The answer at which it failed; the process starts again for the next one.
+            verdicts.push(Verdict::Ungraded(reason.clone()));
+            if failures > self.plan.max_restarts {
+                let given_up = format!(
+                    "not judged: the verifier failed {failures} times in a row ({} in this run), last: {reason}",
+                    state.restarts
+                );
+                verdicts.resize(batch.len(), Verdict::Ungraded(given_up));
+            }
+        }
+        verdicts
+    }
+}
+
+impl State {
+    /// Judges answers from the first one on until all are judged or the process fails.
+    fn run(
+        &mut self,
+        plan: &Plan,
+        answers: &[Answer<'_>],
+        verdicts: &mut Vec<Verdict>,
+    ) -> Result<(), Failure> {
+        if self
+            .worker
+            .as_mut()
+            .is_some_and(|worker| !worker.is_alive())
+        {
+            self.worker = None; // it ended between two batches
+        }
+        let worker = match self.worker.take() {
+            Some(worker) => worker,
+            None => launch(plan)?,
+        };
+        let first = self.next_id;
+        self.next_id += answers.len() as u64;
+        for (at, answer) in answers.iter().enumerate() {
+            worker.send(request(first + at as u64, answer, at + 1 < answers.len()));
+        }
+        for id in first..self.next_id {
+            let reply =
+                next_line(&worker, plan.timeout, "no verdict").and_then(|line| verdict(&line, id));
+            match reply {
+                Ok(verdict) => verdicts.push(verdict),
+                Err(failure) => return Err(explained(failure, worker)),
+            }
+        }
+        self.worker = Some(worker);
+        Ok(())
+    }
+}
+
+fn launch(plan: &Plan) -> Result<Worker, Failure> {
+    let worker = Worker::start(&plan.command)
+        .map_err(|reason| Failure(format!("the verifier does not start: {reason}")))?;
+    let Some(startup) = plan.startup else {
+        return Ok(worker);
+    };
+    let ready = next_line(&worker, startup, "not ready").and_then(|line| {
+        let value: Value = serde_json::from_str(&line).map_err(|_| rubbish(&line))?;
+        match (value["ready"].as_bool(), value["reason"].as_str()) {
+            (Some(true), _) => Ok(()),
+            (_, Some(reason)) => Err(Failure(reason.to_owned())),
+            _ => Err(rubbish(&line)),
+        }
+    });
+    match ready {
+        Ok(()) => Ok(worker),
+        Err(failure) => Err(explained(failure, worker)),
+    }
+}
+
+/// The next line that is not blank.
+fn next_line(worker: &Worker, timeout: Duration, what: &str) -> Result<String, Failure> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        return match worker.receive(deadline) {
+            Output::Line(line) if line.is_empty() => continue,
+            Output::Line(line) => Ok(line),
+            Output::TooLong => Err(Failure("the verifier wrote a line without an end".into())),
+            Output::Closed => Err(Failure("the verifier closed its output".into())),
+            Output::Deadline => Err(Failure(format!(
+                "{what} within {} s; the verifier was killed",
+                timeout.as_secs_f64()
+            ))),
+        };
+    }
+}
+
+fn explained(Failure(reason): Failure, worker: Worker) -> Failure {
+    let details = worker.post_mortem();
+    Failure(if details.is_empty() {
+        reason
+    } else {
+        format!("{reason} ({details})")
+    })
+}
+
+fn rubbish(line: &str) -> Failure {
+    let shown: String = line.chars().take(100).collect();
+    Failure(format!(
+        "the verifier wrote `{shown}`, expected {{\"id\": …, \"score\": …}}"
+    ))
+}
+
+fn request(id: u64, answer: &Answer<'_>, more: bool) -> String {
+    let request = json!({
+        "id": id,
+        "prompt": answer.prompt,
+        "completion": answer.completion,
+        "ground_truth": answer.ground_truth,
+        "finished": answer.finished,
+        "n_tokens": answer.n_tokens,
+        "meta": answer.meta,
+        "more": more,
+    });
+    format!("{request}\n")
+}
+
+fn verdict(line: &str, id: u64) -> Result<Verdict, Failure> {
+    let reply: Value = serde_json::from_str(line).map_err(|_| rubbish(line))?;
+    if reply["id"].as_u64() != Some(id) {
+        return Err(Failure(format!(
+            "the verifier answered request {}, expected {id}",
+            reply["id"]
+        )));
+    }
+    let reason = reply["reason"]
+        .as_str()
+        .unwrap_or("the verifier gave no score");
+    match &reply["score"] {
+        Value::Number(score) => match score.as_f64().filter(|score| score.is_finite()) {
+            Some(score) => Ok(Verdict::Score(score)),
+            None => Ok(Verdict::Ungraded(format!("the score is {score}"))),
+        },
+        Value::Bool(right) => Ok(Verdict::right(*right)),
+        Value::Null if reply.get("score").is_some() => Ok(Verdict::Ungraded(reason.to_owned())),
+        _ => Err(rubbish(line)),
+    }
+}
+
+/// The command line for a message; the embedded shim is not shown.
+fn shown(command: &[OsString]) -> String {
+    let words: Vec<_> = command
+        .iter()
+        .map(|word| word.to_string_lossy())
+        .filter(|word| !word.is_empty())
+        .map(|word| {
+            if word.contains('\n') {
+                "…".into()
+            } else {
+                word
+            }
+        })
+        .collect();
+    words.join(" ")
+}
