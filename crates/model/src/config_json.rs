@@ -17,6 +17,11 @@ impl ModelConfig {
     /// A missing file, an unknown architecture, a missing field, an option percept does not have.
     pub fn load(dir: &Path) -> Result<Self, Error> {
         let path = dir.join("config.json");
+        if !path.exists() && dir.join("adapter_config.json").exists() {
+            let message = "this folder holds a LoRA adapter, not a model\n  help: load the base \
+                           model that adapter_config.json names, then the adapter";
+            return Err(Error::checkpoint(dir, message));
+        }
         let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
         let value: Value = serde_json::from_slice(&bytes).map_err(|source| Error::Json {
             path: path.clone(),

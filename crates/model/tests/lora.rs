@@ -132,6 +132,8 @@ fn adapters_survive_a_round_trip() {
         };
         let (model, dir) = (trained(&config), TempDir::new().unwrap());
         model.save_adapter(dir.path(), SaveDtype::F32).unwrap();
+        let message = Model::load(dir.path(), &device()).unwrap_err().to_string();
+        assert!(message.contains("base model"), "{message}");
         let mut again = load("qwen2_5_vl");
         again.load_lora(dir.path()).unwrap();
         assert_eq!(hidden(&again), hidden(&model));
