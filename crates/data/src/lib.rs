@@ -9,10 +9,13 @@ mod dataset;
 mod decode;
 pub mod digit_sum;
 mod error;
+mod image_processor;
 mod media;
+mod resize;
 mod sample;
 
 pub use dataset::Dataset;
 pub use error::{Error, Report};
+pub use image_processor::{ImageProcessor, Patches};
 pub use media::{DEFAULT_FPS, MAX_ENCODED_BYTES, MAX_PIXELS, Media, MediaHash, Video};
 pub use sample::{Message, Part, Role, Sample};
