@@ -6,6 +6,7 @@
 mod attention;
 mod kv;
 mod linear;
+mod product;
 mod rows;
 pub(crate) mod simd;
 
