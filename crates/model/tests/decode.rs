@@ -144,8 +144,10 @@ fn decode(
             .map(|i| decoder.start(prefixes[i], 4))
             .collect();
         let mut logits = Vec::new();
-        for step in 0..responses[0].len() {
-            let next: Vec<u32> = range.clone().map(|i| responses[i][step]).collect();
+        let steps = responses[0].len();
+        let tokens_of =
+            |step: usize| -> Vec<u32> { range.clone().map(|i| responses[i][step]).collect() };
+        for next in (0..steps).map(tokens_of) {
             decoder.step(&mut sequences, &next, &mut logits);
             for (i, row) in range.clone().zip(logits.chunks(decoder.vocab_size())) {
                 all[i].extend(bits(row));
