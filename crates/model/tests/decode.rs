@@ -290,3 +290,36 @@ fn the_sampler_and_the_trainer_agree_also_with_adapters() {
         "the adapters change something"
     );
 }
+
+/// Real weights, when the folder that tools/smollm2.py makes is named by `PERCEPT_SMOLLM2`: all prompts are decoded
+/// in one batch.
+#[test]
+fn real_weights_continue_as_transformers_does() {
+    let Some(dir) = std::env::var_os("PERCEPT_SMOLLM2") else {
+        eprintln!("skipped: PERCEPT_SMOLLM2 is not set");
+        return;
+    };
+    let golden = std::fs::read(golden("smollm2_greedy.json")).unwrap();
+    let golden: serde_json::Value = serde_json::from_slice(&golden).unwrap();
+    let ids =
+        |value: &serde_json::Value| -> Vec<u32> { serde_json::from_value(value.clone()).unwrap() };
+    let model = Model::load(std::path::Path::new(&dir), &device()).unwrap();
+    let decoder = Decoder::new(&model).unwrap();
+    let cases = golden["cases"].as_array().unwrap();
+    let answers: Vec<Vec<u32>> = cases.iter().map(|case| ids(&case["output_ids"])).collect();
+    let prefixes: Vec<Arc<Prefix>> = cases
+        .iter()
+        .map(|case| prefill(&decoder, &ids(&case["input_ids"])))
+        .collect();
+    let mut sequences: Vec<Sequence> = prefixes.iter().map(|p| decoder.start(p, 64)).collect();
+    let mut found: Vec<Vec<u32>> = prefixes.iter().map(|p| vec![argmax(p.logits())]).collect();
+    let mut logits = Vec::new();
+    for step in 1..answers[0].len() {
+        let last: Vec<u32> = found.iter().map(|tokens| tokens[step - 1]).collect();
+        decoder.step(&mut sequences, &last, &mut logits);
+        for (tokens, row) in found.iter_mut().zip(logits.chunks(decoder.vocab_size())) {
+            tokens.push(argmax(row));
+        }
+    }
+    assert_eq!(found, answers);
+}
