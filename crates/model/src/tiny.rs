@@ -26,7 +26,9 @@ pub struct TinyConfig {
     pub rope_theta: f64,
     /// Use the embedding table as output head. Default false.
     pub tie_word_embeddings: bool,
-    /// Standard deviation of fresh weights. Default 0.02, Qwen's.
+    /// Standard deviation of fresh weights. Default 0.08, about 1 / √`hidden_size`; Qwen's 0.02
+    /// fits widths of thousands. On two prompts that differ in their image alone, 40 AdamW steps
+    /// (1e-3) end at a loss of 0.001 with 0.08 and 0.04 with 0.02.
     pub initializer_range: f64,
     /// The vision tower.
     pub vision: TinyVisionConfig,
@@ -68,7 +70,7 @@ impl Default for TinyConfig {
             max_position_embeddings: 2048,
             rope_theta: 10000.0,
             tie_word_embeddings: false,
-            initializer_range: 0.02,
+            initializer_range: 0.08,
             vision: TinyVisionConfig::default(),
         }
     }

@@ -247,7 +247,7 @@ fn initialisation_is_a_function_of_the_seed() {
             1 => assert!(root == 0.0 || root == 1.0, "{}", a.name()),
             _ => {
                 assert_ne!(values, c.to_vec(), "{}", a.name());
-                assert!((root / 0.02 - 1.0).abs() < 0.1, "{}: {root}", a.name());
+                assert!((root / 0.08 - 1.0).abs() < 0.1, "{}: {root}", a.name());
             }
         }
     }
