@@ -92,16 +92,14 @@ pub fn chosen(completion: &str, options: &[String]) -> Option<char> {
             let short = whole.len() <= 200 && !whole.contains('\n');
             short.then(|| letter(whole, options))?
         })
-        .or_else(|| whole.lines().last().and_then(alone))
+        .or_else(|| alone(whole.lines().last()?).filter(|&found| known(found, options)))
 }
 
 /// The letter that an answer's text is, or the only option with that text.
 pub fn letter(text: &str, options: &[String]) -> Option<char> {
-    let known =
-        |letter: &char| options.is_empty() || (*letter as usize - 'A' as usize) < options.len();
     let text = unwrapped(text);
     let found = alone(text).or_else(|| marked(text).map(|(letter, _)| letter));
-    if let Some(letter) = found.filter(known) {
+    if let Some(letter) = found.filter(|&found| known(found, options)) {
         return Some(letter);
     }
     let wanted = normal(text);
@@ -112,6 +110,11 @@ pub fn letter(text: &str, options: &[String]) -> Option<char> {
         (Some((letter, _)), None) => Some(char::from(letter)),
         _ => None,
     }
+}
+
+/// Whether there is such an option, as far as the options are known.
+fn known(letter: char, options: &[String]) -> bool {
+    options.is_empty() || (letter as usize - 'A' as usize) < options.len()
 }
 
 /// Without `$`, `**`, `\text{…}` and "option" around it.
