@@ -24,6 +24,27 @@ use crate::{
 ///
 /// All parameters are trainable after loading, as in `transformers`; see
 /// [`Model::set_trainable`].
+///
+/// ```
+/// use std::sync::Arc;
+/// use percept_model::{Device, Error, Model, PackedBatch, TinyConfig, VisionTokens};
+/// use percept_nn::Layout;
+///
+/// let tokens = VisionTokens { image: 5, video: 6, start: 3, end: 4 };
+/// let model = Model::init(TinyConfig::default().config(60, tokens, 2, 0)?, 1, &Device::flex())?;
+/// let batch = PackedBatch {
+///     tokens: vec![10, 11, 12],
+///     positions: vec![[0; 3], [1; 3], [2; 3]],
+///     layout: Arc::new(Layout::packed(&[3])),
+///     ..PackedBatch::default()
+/// };
+/// // `[tokens, hidden]`, then the gradients of their sum of squares.
+/// assert_eq!(model.forward_no_grad(&batch)?.dims(), [3, 128]);
+/// let (_, grads) =
+///     model.forward_backward(&batch, false, |hidden| Ok::<_, Error>((hidden.square().sum(), ())))?;
+/// assert!(grads.get(0).is_some(), "the embedding table");
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Model {
     pub(crate) config: ModelConfig,
