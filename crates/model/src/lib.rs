@@ -14,6 +14,7 @@ mod config_fields;
 mod config_json;
 mod config_write;
 mod decode;
+mod embed;
 mod error;
 mod gradients;
 mod layers;

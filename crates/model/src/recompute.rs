@@ -7,9 +7,9 @@
 
 use burn::tensor::Tensor;
 
+use crate::embed::Encoded;
 use crate::gradients::segment;
 use crate::layers::Weights;
-use crate::model::Encoded;
 use crate::text::TextPass;
 use crate::vision::VisionPass;
 use crate::{Error, Model, PackedBatch, ParamGrads};
