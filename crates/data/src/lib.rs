@@ -4,6 +4,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod chat;
 mod clip;
 mod dataset;
 mod decode;
@@ -14,6 +15,7 @@ mod media;
 mod resize;
 mod sample;
 
+pub use chat::ChatTemplate;
 pub use dataset::Dataset;
 pub use error::{Error, Report};
 pub use image_processor::{ImageProcessor, Patches};

@@ -1,0 +1,479 @@
+//! From a [`Sample`] to token ids and back: tokenizer, chat template, image placeholders, M-RoPE
+//! positions, loss masks.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use percept_data::{ChatTemplate, ImageProcessor, Message, Part, Patches, Role, Sample};
+use serde_json::{Value, json};
+use tokenizers::Tokenizer;
+
+use crate::positions::{Run, positions};
+use crate::{Error, Prompt, VisionTokens};
+
+/// Everything between text and token ids of one model family.
+pub struct Processor {
+    tokenizer: Tokenizer,
+    template: Option<ChatTemplate>,
+    vision: Option<VisionSide>,
+    eos_ids: Vec<u32>,
+    tokenizer_config: Value,
+}
+
+/// What a processor of a vision-language model has besides.
+struct VisionSide {
+    images: ImageProcessor,
+    tokens: VisionTokens,
+    /// Temporal positions per second of video; none in Qwen2-VL, whose frames count by one.
+    tokens_per_second: Option<f64>,
+}
+
+/// A conversation for supervised training.
+#[derive(Debug, Clone, Default)]
+pub struct Training {
+    /// All tokens of the conversation.
+    pub prompt: Prompt,
+    /// `[tokens]`: whether the token is predicted with a loss.
+    pub mask: Vec<bool>,
+}
+
+impl Training {
+    /// Tokens with a loss. The first token of a conversation has nothing to be predicted from.
+    pub fn trained_tokens(&self) -> usize {
+        self.mask.iter().skip(1).filter(|trained| **trained).count()
+    }
+}
+
+impl Processor {
+    /// Reads tokenizer.json, tokenizer_config.json, the chat template, generation_config.json and,
+    /// for vision-language models, preprocessor_config.json of a Hugging Face folder.
+    ///
+    /// # Errors
+    /// [`Error::Processor`] naming the file that is missing or malformed.
+    pub fn load(dir: &Path) -> Result<Self, Error> {
+        let path = dir.join("tokenizer.json");
+        let tokenizer = Tokenizer::from_file(&path).map_err(|e| {
+            bad(path.display(), format!("not a readable tokenizer: {e}\n  help: slow tokenizers are converted with transformers' AutoTokenizer.save_pretrained"))
+        })?;
+        let tokenizer_config = json_file(&dir.join("tokenizer_config.json"))?.unwrap_or(json!({}));
+        let config = json_file(&dir.join("config.json"))?.unwrap_or(json!({}));
+        let generation = json_file(&dir.join("generation_config.json"))?.unwrap_or(json!({}));
+        let token = |field: &str| special(&tokenizer_config, field).unwrap_or_default();
+        let template = match template_source(dir, &tokenizer_config)? {
+            None => None,
+            Some(source) => {
+                Some(ChatTemplate::new(&source, &token("bos_token"), &token("eos_token"))?)
+            }
+        };
+        let mut eos_ids = ids(&generation["eos_token_id"]);
+        if eos_ids.is_empty() {
+            eos_ids = ids(&config["eos_token_id"]);
+        }
+        eos_ids.extend(tokenizer.token_to_id(&token("eos_token")));
+        eos_ids.sort_unstable();
+        eos_ids.dedup();
+        let vision = VisionSide::load(dir, &config)?;
+        Ok(Self { tokenizer, template, vision, eos_ids, tokenizer_config })
+    }
+
+    /// Puts a processor together from its parts.
+    ///
+    /// # Errors
+    /// [`Error::Processor`] for a tokenizer or template that does not parse.
+    pub(crate) fn from_parts(
+        tokenizer: &Value,
+        tokenizer_config: Value,
+        images: ImageProcessor,
+        tokens_per_second: f64,
+    ) -> Result<Self, Error> {
+        let text = tokenizer.to_string();
+        let tokenizer = Tokenizer::from_bytes(text.as_bytes())
+            .map_err(|e| bad("tokenizer", e.to_string()))?;
+        let id = |token: &str| {
+            tokenizer.token_to_id(token).ok_or_else(|| bad("tokenizer", format!("has no {token}")))
+        };
+        let tokens = VisionTokens {
+            image: id("<|image_pad|>")?,
+            video: id("<|video_pad|>")?,
+            start: id("<|vision_start|>")?,
+            end: id("<|vision_end|>")?,
+        };
+        let eos_ids = vec![id(&special(&tokenizer_config, "eos_token").unwrap_or_default())?];
+        let source = tokenizer_config["chat_template"].as_str().unwrap_or_default();
+        let template = Some(ChatTemplate::new(source, "", "")?);
+        let vision = VisionSide { images, tokens, tokens_per_second: Some(tokens_per_second) };
+        Ok(Self { tokenizer, template, vision: Some(vision), eos_ids, tokenizer_config })
+    }
+
+    /// Writes the files that [`Processor::load`] and transformers read, besides those that
+    /// belong to the model.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the disk refuses.
+    pub fn save(&self, dir: &Path) -> Result<(), Error> {
+        let path = dir.join("tokenizer.json");
+        let text = self
+            .tokenizer
+            .to_string(false)
+            .map_err(|e| bad(path.display(), e.to_string()))?;
+        std::fs::write(&path, text).map_err(Error::io(&path))?;
+        crate::save::write_json(&dir.join("tokenizer_config.json"), &self.tokenizer_config)?;
+        if let Some(template) = &self.template {
+            let path = dir.join("chat_template.jinja");
+            std::fs::write(&path, template.source()).map_err(Error::io(&path))?;
+        }
+        if let Some(vision) = &self.vision {
+            let mut config = vision.images.to_json();
+            config["processor_class"] = "Qwen2_5_VLProcessor".into();
+            crate::save::write_json(&dir.join("preprocessor_config.json"), &config)?;
+        }
+        Ok(())
+    }
+
+    /// Overrides the image size limits, in pixels.
+    ///
+    /// # Errors
+    /// [`Error::Processor`] when the limits contradict each other.
+    pub fn set_pixel_limits(
+        &mut self,
+        min_pixels: Option<usize>,
+        max_pixels: Option<usize>,
+    ) -> Result<(), Error> {
+        let Some(vision) = &mut self.vision else { return Ok(()) };
+        vision.images.min_pixels = min_pixels.unwrap_or(vision.images.min_pixels);
+        vision.images.max_pixels = max_pixels.unwrap_or(vision.images.max_pixels);
+        if vision.images.min_pixels > vision.images.max_pixels {
+            let message = format!(
+                "{} is above max_pixels, {}",
+                vision.images.min_pixels, vision.images.max_pixels
+            );
+            return Err(bad("min_pixels", message));
+        }
+        Ok(())
+    }
+
+    /// The prompt of a sample: its turns up to the last one that is not the assistant's, and the
+    /// opening of the assistant's answer.
+    ///
+    /// # Errors
+    /// [`Error::Processor`] or [`Error::Data`] naming the sample.
+    pub fn prompt(&self, sample: &Sample) -> Result<Prompt, Error> {
+        let last = sample.messages.iter().rposition(|m| m.role != Role::Assistant);
+        let turns = last.map_or(&[][..], |last| &sample.messages[..=last]);
+        if turns.is_empty() {
+            return Err(at(sample, "messages", "no turn of the user to answer".into()));
+        }
+        let text = self.render(sample, turns, true)?;
+        self.assemble(sample, turns, &[(text, false)])
+    }
+
+    /// A conversation for supervised training: the loss is on the assistant's turns (or on those
+    /// with `train`), the end token of a turn included. A sample that ends with the user is
+    /// completed by its expert trajectory.
+    ///
+    /// # Errors
+    /// [`Error::Processor`] when there is nothing to train on, or when the chat template changes
+    /// earlier turns as the conversation goes on.
+    pub fn sft(&self, sample: &Sample) -> Result<Training, Error> {
+        let mut messages = sample.messages.clone();
+        if messages.last().is_none_or(|m| m.role != Role::Assistant) {
+            let Some(expert) = &sample.expert else {
+                let message = "no assistant turn and no expert trajectory to train on".into();
+                return Err(at(sample, "messages", message));
+            };
+            messages.push(Message::text(Role::Assistant, expert.as_str()));
+        }
+        let mut segments: Vec<(String, bool)> = Vec::new();
+        let mut done = String::new();
+        for index in 0..messages.len() {
+            if !messages[index].trains() {
+                continue;
+            }
+            let before = self.render(sample, &messages[..index], true)?;
+            let after = self.render(sample, &messages[..=index], false)?;
+            let (Some(gap), Some(turn)) =
+                (before.strip_prefix(done.as_str()), after.strip_prefix(before.as_str()))
+            else {
+                let message = "the chat template rewrites earlier turns, so the loss mask of \
+                               this conversation is not defined; train on its last turn only"
+                    .to_owned();
+                return Err(at(sample, "messages", message));
+            };
+            let (turn, rest) = self.split_after_end(turn);
+            segments.push((gap.to_owned(), false));
+            segments.push((turn.to_owned(), true));
+            segments.push((rest.to_owned(), false));
+            done = after;
+        }
+        // What follows the last trained token teaches nothing.
+        while segments.last().is_some_and(|(_, trained)| !trained) {
+            segments.pop();
+        }
+        let mut mask = Vec::new();
+        let prompt = self.assemble_masked(sample, &messages, &segments, &mut mask)?;
+        Ok(Training { prompt, mask })
+    }
+
+    /// Cuts a rendered turn after its end token.
+    fn split_after_end<'a>(&self, turn: &'a str) -> (&'a str, &'a str) {
+        let ends = self.eos_ids.iter().filter_map(|&id| self.tokenizer.id_to_token(id));
+        let end = ends.filter_map(|end| turn.rfind(&end).map(|at| at + end.len())).max();
+        turn.split_at(end.unwrap_or(turn.len()))
+    }
+
+    fn render(
+        &self,
+        sample: &Sample,
+        messages: &[Message],
+        open_answer: bool,
+    ) -> Result<String, Error> {
+        let Some(template) = &self.template else {
+            return Err(at(
+                sample,
+                "messages",
+                "the model has no chat template\n  help: add chat_template.jinja to its folder".into(),
+            ));
+        };
+        template
+            .render(messages, open_answer)
+            .map_err(|e| at(sample, "messages", e.report().what.clone()))
+    }
+
+    fn assemble(
+        &self,
+        sample: &Sample,
+        messages: &[Message],
+        segments: &[(String, bool)],
+    ) -> Result<Prompt, Error> {
+        self.assemble_masked(sample, messages, segments, &mut Vec::new())
+    }
+
+    /// Tokenises rendered text, expands placeholders, assigns positions.
+    fn assemble_masked(
+        &self,
+        sample: &Sample,
+        messages: &[Message],
+        segments: &[(String, bool)],
+        mask: &mut Vec<bool>,
+    ) -> Result<Prompt, Error> {
+        let media = self.media(sample, messages)?;
+        let mut media = media.into_iter();
+        let mut prompt = Prompt::default();
+        let mut runs: Vec<Run> = Vec::new();
+        for (text, trained) in segments {
+            prompt.text.push_str(text);
+            for token in self.encode(text)? {
+                let placeholder = self
+                    .vision
+                    .as_ref()
+                    .filter(|v| token == v.tokens.image || token == v.tokens.video);
+                let Some(vision) = placeholder else {
+                    prompt.tokens.push(token);
+                    mask.push(*trained);
+                    Run::text(&mut runs);
+                    continue;
+                };
+                let video = token == vision.tokens.video;
+                let Some(found) = media.next().filter(|m| m.video == video) else {
+                    return Err(at(
+                        sample,
+                        "messages",
+                        "the prompt has more placeholders than images or videos; does its text contain <|image_pad|>?".into(),
+                    ));
+                };
+                let merge = vision.images.merge_size;
+                let [t, h, w] = found.patches.grid_thw;
+                let count = t * (h / merge) * (w / merge);
+                let start = prompt.tokens.len();
+                prompt.vision_index.extend((start..start + count).map(|row| row as u32));
+                prompt.tokens.extend(std::iter::repeat_n(token, count));
+                mask.extend(std::iter::repeat_n(false, count));
+                let interval = match (video, vision.tokens_per_second) {
+                    (true, Some(rate)) => rate * found.seconds_per_patch,
+                    _ => 1.0,
+                };
+                runs.push(Run::Vision { grid: [t, h / merge, w / merge], interval });
+                prompt.vision.push(found.patches);
+            }
+        }
+        if media.next().is_some() {
+            return Err(at(
+                sample,
+                "messages",
+                "the chat template left out an image or video of the conversation".into(),
+            ));
+        }
+        (prompt.positions, prompt.next_position) = positions(&runs);
+        Ok(prompt)
+    }
+
+    /// Preprocessed media of the conversation, in order of appearance.
+    fn media(&self, sample: &Sample, messages: &[Message]) -> Result<Vec<Medium>, Error> {
+        let mut out = Vec::new();
+        for part in messages.iter().flat_map(|m| &m.content) {
+            let (video, index) = match part {
+                Part::Text(_) => continue,
+                Part::Image(index) => (false, *index),
+                Part::Video(index) => (true, *index),
+            };
+            let Some(vision) = &self.vision else {
+                return Err(at(
+                    sample,
+                    "images",
+                    "this model reads text only; remove the images or choose a vision-language model".into(),
+                ));
+            };
+            let missing = || at(sample, "images", format!("the turn names number {index}, which is not there"));
+            let (patches, seconds) = if video {
+                let video = sample.videos.get(index).ok_or_else(missing)?;
+                let frames =
+                    video.frames.iter().map(|f| f.decode()).collect::<Result<Vec<_>, _>>()?;
+                let frame_seconds = 1.0 / f64::from(video.fps);
+                let seconds = vision.images.temporal_patch_size as f64 * frame_seconds;
+                (vision.images.process_video(&frames)?, seconds)
+            } else {
+                let image = sample.images.get(index).ok_or_else(missing)?;
+                (vision.images.process(&image.decode()?)?, 0.0)
+            };
+            out.push(Medium { patches: Arc::new(patches), video, seconds_per_patch: seconds });
+        }
+        Ok(out)
+    }
+
+    /// Token ids of a text; special tokens in it are recognised, none are added.
+    ///
+    /// # Errors
+    /// [`Error::Processor`] when the tokenizer cannot encode it.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
+        let encoding = self.tokenizer.encode_fast(text, false);
+        Ok(encoding.map_err(|e| bad("tokenizer", e.to_string()))?.get_ids().to_vec())
+    }
+
+    /// Text of token ids, special tokens left out.
+    pub fn decode(&self, tokens: &[u32]) -> String {
+        self.tokenizer.decode(tokens, true).unwrap_or_default()
+    }
+
+    /// Text of one token, special tokens by name.
+    pub fn token_text(&self, token: u32) -> String {
+        self.tokenizer.decode(&[token], false).unwrap_or_default()
+    }
+
+    /// Tokens that end a response.
+    pub fn eos_ids(&self) -> &[u32] {
+        &self.eos_ids
+    }
+
+    /// Tokens that are never sampled: placeholders of images and videos.
+    pub fn banned_ids(&self) -> Vec<u32> {
+        self.vision.iter().flat_map(|v| [v.tokens.image, v.tokens.video]).collect()
+    }
+
+    /// Token ids in all, special ones included.
+    pub fn vocab_size(&self) -> usize {
+        self.tokenizer.get_vocab_size(true)
+    }
+
+    /// Ids of the vision tokens; none for a text model.
+    pub fn vision_tokens(&self) -> Option<VisionTokens> {
+        self.vision.as_ref().map(|v| v.tokens)
+    }
+
+    /// Image preprocessing; none for a text model.
+    pub fn image_processor(&self) -> Option<&ImageProcessor> {
+        self.vision.as_ref().map(|v| &v.images)
+    }
+
+    /// The id of a token by its text.
+    pub fn token_id(&self, token: &str) -> Option<u32> {
+        self.tokenizer.token_to_id(token)
+    }
+}
+
+/// One preprocessed image or video.
+struct Medium {
+    patches: Arc<Patches>,
+    video: bool,
+    seconds_per_patch: f64,
+}
+
+impl VisionSide {
+    fn load(dir: &Path, config: &Value) -> Result<Option<Self>, Error> {
+        let vision = &config["vision_config"];
+        if vision.is_null() {
+            return Ok(None);
+        }
+        let path = dir.join("preprocessor_config.json");
+        let Some(images) = json_file(&path)? else {
+            return Err(bad(path.display(), "missing; a vision-language model needs it".into()));
+        };
+        let token = |field: &str| {
+            config[field].as_u64().map(|id| id as u32).ok_or_else(|| {
+                bad(dir.join("config.json").display(), format!("{field} is not a token id"))
+            })
+        };
+        let tokens = VisionTokens {
+            image: token("image_token_id")?,
+            video: token("video_token_id")?,
+            start: token("vision_start_token_id")?,
+            end: token("vision_end_token_id")?,
+        };
+        // The class default of transformers where the file leaves it out.
+        let timed = config["model_type"] == "qwen2_5_vl";
+        let tokens_per_second =
+            timed.then(|| vision["tokens_per_second"].as_f64().unwrap_or(4.0));
+        let images = ImageProcessor::from_json(&images)?;
+        Ok(Some(Self { images, tokens, tokens_per_second }))
+    }
+}
+
+fn bad(what: impl std::fmt::Display, message: String) -> Error {
+    Error::Processor { what: what.to_string(), message }
+}
+
+fn at(sample: &Sample, field: &str, message: String) -> Error {
+    bad(format!("{}, {field}", sample.id), message)
+}
+
+/// A JSON file; none when it does not exist.
+fn json_file(path: &Path) -> Result<Option<Value>, Error> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+    let parsed = serde_json::from_str(&text);
+    Ok(Some(parsed.map_err(|source| Error::Json { path: path.to_path_buf(), source })?))
+}
+
+/// `chat_template.jinja`, `chat_template.json`, or the tokenizer's own.
+fn template_source(dir: &Path, tokenizer_config: &Value) -> Result<Option<String>, Error> {
+    let path = dir.join("chat_template.jinja");
+    if path.exists() {
+        return Ok(Some(std::fs::read_to_string(&path).map_err(Error::io(&path))?));
+    }
+    let file = json_file(&dir.join("chat_template.json"))?.unwrap_or_default();
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        // Several templates by name.
+        Value::Array(all) => all
+            .iter()
+            .find(|t| t["name"] == "default")
+            .and_then(|t| t["template"].as_str().map(str::to_owned)),
+        _ => None,
+    };
+    Ok(text(&file["chat_template"]).or_else(|| text(&tokenizer_config["chat_template"])))
+}
+
+/// A special token of tokenizer_config.json: a string, or an object with `content`.
+fn special(config: &Value, field: &str) -> Option<String> {
+    let value = &config[field];
+    value.as_str().or_else(|| value["content"].as_str()).map(str::to_owned)
+}
+
+/// One token id or a list of them.
+fn ids(value: &Value) -> Vec<u32> {
+    match value {
+        Value::Array(all) => all.iter().filter_map(Value::as_u64).map(|id| id as u32).collect(),
+        value => value.as_u64().map(|id| id as u32).into_iter().collect(),
+    }
+}
