@@ -6,20 +6,6 @@ use serde::{Deserialize, Serialize};
 use crate::{Accuracy, FunctionKind};
 
 /// How a response is judged: the weighted sum of reward functions.
-///
-/// ```
-/// let config: percept_reward::RewardConfig = toml::from_str(r#"
-///     [[functions]]
-///     name = "accuracy"
-///
-///     [[functions]]
-///     name = "format"
-///     weight = 0.1
-///     boxed = true
-/// "#)?;
-/// assert_eq!(config.functions[1].weight, 0.1);
-/// # Ok::<(), toml::de::Error>(())
-/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RewardConfig {
@@ -41,6 +27,7 @@ impl Default for RewardConfig {
 
 /// One reward function: its kind, its weight and the kind's own options.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("unevaluatedProperties" = false))]
 pub struct FunctionConfig {
     /// Factor of its score in the total. 0: judged and reported, not trained on.
     #[serde(default = "one")]

@@ -11,6 +11,22 @@ struct Function {
 }
 
 /// The reward functions of a recipe, ready to judge.
+///
+/// ```
+/// let config: percept_reward::RewardConfig = toml::from_str(r#"
+///     [[functions]]
+///     name = "accuracy"
+///
+///     [[functions]]
+///     name = "format"
+///     weight = 0.1
+///     boxed = true
+/// "#)?;
+/// let set = percept_reward::RewardSet::build(&config)?;
+/// assert_eq!(set.names(), ["accuracy", "format"]);
+/// assert!(set.check_ground_truth(r"\frac{1}{").is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct RewardSet {
     functions: Vec<Function>,
 }

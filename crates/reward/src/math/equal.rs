@@ -7,19 +7,26 @@ use super::unit::Unit;
 use super::value::{Parsed, Value};
 use super::{modular, numeric};
 
-/// Largest relative difference where a side is written as a decimal and the recipe says nothing:
-/// six significant digits, as math-verify's `float_rounding = 6` has it for numbers near 1.
+/// Largest relative difference where a long decimal stands inside an expression: six significant
+/// digits, as math-verify's `float_rounding = 6` has it for numbers near 1.
 const DECIMAL_TOLERANCE: f64 = 1e-6 + 1e-12;
 
 /// Largest relative difference of two floating-point evaluations of one irrational number.
 const IRRATIONAL_TOLERANCE: f64 = 1e-9;
+
+/// Largest relative difference that floating-point arithmetic leaves in a decimal
+/// (0.30000000000000004).
+const PRINTED_TOLERANCE: f64 = 1e-12;
+
+/// A decimal stands for what differs by less than its last digit, rounded or cut off.
+const LAST_DIGIT: f64 = 0.999;
 
 /// Absolute floor of the same, for differences that cancel to zero.
 const CANCELLATION: f64 = 1e-12;
 
 /// Compares answers within a budget.
 pub(super) struct Compare<'a> {
-    /// Relative tolerance of the recipe; none: exact, or six digits where a side is a decimal.
+    /// Relative tolerance of the recipe; none: exact, but for the last digit of long decimals.
     pub(super) tolerance: Option<f64>,
     pub(super) budget: &'a mut Budget,
 }
@@ -183,6 +190,15 @@ impl Compare<'_> {
             return Ok(true);
         }
         let constant = a.is_constant() && b.is_constant();
+        if constant
+            && self.tolerance.is_none()
+            && let Some(last_digit) = last_digit(a)
+                .into_iter()
+                .chain(last_digit(b))
+                .reduce(f64::max)
+        {
+            return self.numerically(a, b, true, PRINTED_TOLERANCE, LAST_DIGIT * last_digit);
+        }
         let tolerance = match self.tolerance {
             Some(tolerance) if constant => Some(tolerance),
             _ if a.is_rounded() || b.is_rounded() => Some(DECIMAL_TOLERANCE),
@@ -243,6 +259,14 @@ impl Compare<'_> {
             agreed += 1;
         }
         Ok(agreed >= points.len().min(2))
+    }
+}
+
+/// Value of the last digit of a decimal that may be rounded.
+fn last_digit(expr: &Expr) -> Option<f64> {
+    match unsigned(expr) {
+        Expr::Number(number) if number.rounded => Some(f64::powi(10.0, number.exponent)),
+        _ => None,
     }
 }
 

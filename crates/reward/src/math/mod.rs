@@ -13,6 +13,7 @@ mod expr;
 mod lexer;
 mod modular;
 mod numeric;
+mod operand;
 mod parser;
 mod relation;
 mod token;
@@ -53,8 +54,8 @@ pub struct Math {
     /// Where the answer stands in a response.
     pub extraction: Extraction,
     /// Largest relative difference at which two real numbers are the same (0.05 is ChartQA's
-    /// relaxed accuracy). Default: exactly, or to 1e-6 where a side is written as a decimal of six
-    /// or more digits (0.333333 is 1/3).
+    /// relaxed accuracy). Default: exactly, but a decimal of six or more digits also stands for what
+    /// it is a rounding of: 0.333333 is 1/3.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rel_tolerance: Option<f64>,
     /// Steps (bytes read, nodes evaluated) after which a verification is given up as ungraded. The
