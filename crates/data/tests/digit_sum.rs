@@ -49,7 +49,7 @@ fn no_handwriting_is_seen_in_both_splits_and_every_one_is_used() {
         let task = task(DigitSumConfig {
             split,
             len: 6000,
-            width: 56,
+            width: 60,
             height: 28,
             clutter: 0.0,
             ..Default::default()
@@ -69,7 +69,7 @@ fn a_limit_on_handwriting_is_a_subset_of_the_split() {
         let task = task(DigitSumConfig {
             handwriting,
             len: 2000,
-            width: 56,
+            width: 60,
             height: 28,
             ..Default::default()
         });
@@ -107,10 +107,10 @@ fn question_types_are_balanced_and_answers_follow_from_the_digits() {
                 .ends_with(&format!(" \\boxed{{{answer}}}"))
         );
         let image = sample.images[0].decode().unwrap();
-        assert_eq!(image.dimensions(), (112, 56));
+        assert_eq!(image.dimensions(), (140, 28));
         assert!(matches!(
             &sample.messages[0].content[..],
-            [Part::Image(0), Part::Text(_)]
+            [Part::Text(_), Part::Image(0)]
         ));
     }
 }
@@ -172,7 +172,7 @@ fn a_configuration_that_cannot_be_drawn_names_its_field() {
 #[ignore = "writes a contact sheet for a person to look at"]
 fn contact_sheet() {
     let (columns, rows, scale) = (6, 8, 2);
-    let mut sheet = image::RgbImage::new(columns * (112 * scale + 4), rows * (56 * scale + 4));
+    let mut sheet = image::RgbImage::new(columns * (140 * scale + 4), rows * (28 * scale + 4));
     let clutters = [0.0, 0.5, 0.5, 1.0];
     for k in 0..columns * rows {
         let clutter = clutters[(k / columns) as usize % 4];
@@ -184,19 +184,19 @@ fn contact_sheet() {
         .unwrap();
         println!(
             "{k}: {:?} {}",
-            sample.messages[0].content[1],
+            sample.messages[0].content[0],
             sample.expert.as_ref().unwrap()
         );
         let image = sample.images[0].decode().unwrap();
         let large = image::imageops::resize(
             &image,
-            112 * scale,
-            56 * scale,
+            140 * scale,
+            28 * scale,
             image::imageops::FilterType::Nearest,
         );
         let (x, y) = (
-            k % columns * (112 * scale + 4),
-            k / columns * (56 * scale + 4),
+            k % columns * (140 * scale + 4),
+            k / columns * (28 * scale + 4),
         );
         image::imageops::replace(&mut sheet, &large, x.into(), y.into());
     }

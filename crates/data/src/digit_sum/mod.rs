@@ -2,10 +2,11 @@
 //!
 //! Sample `i` of a `(seed, split)` is a pure function of `i`: nothing is stored but the 46 KB of embedded handwriting
 //! (UCI, CC BY 4.0, see `assets/LICENCE-digits.md`). Train and test never share a handwriting. Every sample carries the
-//! answer and the text of an exact expert, which first names what it sees and then reasons in small steps:
+//! answer and the text of an exact expert, which first names what it sees, cell by cell with `_` for an empty one, and
+//! then reasons in small steps:
 //!
 //! ```text
-//! What is the sum of the digits?   <think>I see 3 7 2. 3+7=10 10+2=12.</think> \boxed{12}
+//! What is the sum of the digits?   <think>I see 3 _ 7 2 _. 3+7=10 10+2=12.</think> \boxed{12}
 //! ```
 
 mod handwriting;
@@ -46,7 +47,7 @@ impl Split {
     }
 }
 
-/// The knobs of [`DigitSum`]. The defaults cost 8 image tokens in Qwen2.5-VL's geometry (28 × 28 pixels a token).
+/// The knobs of [`DigitSum`]. The defaults cost 5 image tokens in Qwen2.5-VL's geometry (28 × 28 pixels a token).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DigitSumConfig {
@@ -60,12 +61,14 @@ pub struct DigitSumConfig {
     pub width: u32,
     /// Canvas height in pixels.
     pub height: u32,
+    /// The canvas is cut into this many columns; each holds one digit or none.
+    pub cells: usize,
     /// Fewest digits in an image (at least 2).
     pub min_digits: usize,
-    /// Most digits in an image.
+    /// Most digits in an image; at most `cells`.
     pub max_digits: usize,
-    /// Smallest digit height as a part of the canvas height. Digits shrink below it where they would not fit side by
-    /// side.
+    /// Smallest digit height as a part of the canvas height. Digits shrink below it where they would not fit into
+    /// their cell.
     pub min_scale: f32,
     /// Largest digit height as a part of the canvas height.
     pub max_scale: f32,
@@ -84,12 +87,13 @@ impl Default for DigitSumConfig {
             split: Split::Train,
             seed: 0,
             len: 4096,
-            width: 112,
-            height: 56,
+            width: 140,
+            height: 28,
+            cells: 5,
             min_digits: 2,
             max_digits: 5,
-            min_scale: 0.5,
-            max_scale: 0.8,
+            min_scale: 0.7,
+            max_scale: 0.95,
             clutter: 0.5,
             handwriting: None,
             questions: QuestionType::ALL.to_vec(),
@@ -100,10 +104,11 @@ impl Default for DigitSumConfig {
 impl DigitSumConfig {
     fn check(&self) -> Result<(), Error> {
         let digits = self.max_digits;
+        let cells = self.cells;
         let scales = format!("{} to {}", self.min_scale, self.max_scale);
         let handwriting = self.handwriting.unwrap_or(usize::MAX);
         // Below 10 pixels for a digit and its gap, a handwriting of 8 columns is no longer legible.
-        let narrowest = digits.saturating_mul(10).max(20);
+        let narrowest = cells.saturating_mul(10).max(20);
         let wide_enough = (narrowest..=4096).contains(&(self.width as usize));
         let ordered =
             self.min_scale > 0.0 && self.min_scale <= self.max_scale && self.max_scale <= 1.0;
@@ -121,11 +126,12 @@ impl DigitSumConfig {
             digits,
             "at least min_digits",
         )?;
+        require(digits <= cells, "max_digits", digits, format!("at most cells, {cells}"))?;
         require(
             wide_enough,
             "width",
             self.width,
-            format!("{narrowest} to 4096 pixels for {digits} digits"),
+            format!("{narrowest} to 4096 pixels for {cells} cells"),
         )?;
         require(
             (16..=4096).contains(&self.height),
@@ -246,12 +252,19 @@ impl Dataset for DigitSum {
         let question = self.config.questions[index % self.config.questions.len()];
         let phrasings = question.phrasings();
         let text = phrasings[random.below(phrasings.len())].to_owned();
-        let image = Media::from_bytes(png(&render::draw(&drawn, &self.config, &mut random)));
+        let cells = cells(digits.len(), self.config.cells, &mut random);
+        let image = render::draw(&drawn, &cells, &self.config, &mut random);
+        let image = Media::from_bytes(png(&image));
+        let mut seen = vec![None; self.config.cells];
+        for (&cell, &digit) in cells.iter().zip(&digits) {
+            seen[cell] = Some(digit);
+        }
 
         let meta = serde_json::json!({
             "data_source": "digit-sum",
             "question_type": question.name(),
             "digits": digits,
+            "cells": cells,
             "handwriting": chosen,
         });
         let serde_json::Value::Object(meta) = meta else {
@@ -261,16 +274,29 @@ impl Dataset for DigitSum {
             id: format!("{}:{index}", self.name),
             messages: vec![Message {
                 role: Role::User,
-                content: vec![Part::Image(0), Part::Text(text)],
+                // The question first: a causal model then knows what to look for when it reads the image.
+                content: vec![Part::Text(text), Part::Image(0)],
                 train: None,
             }],
             images: vec![image],
             videos: Vec::new(),
             answer: Some(question.answer(&digits).to_string()),
-            expert: Some(question.expert(&digits)),
+            expert: Some(question.expert(&seen)),
             meta,
         })
     }
+}
+
+/// `digits` of the `cells`, ascending; every choice is equally likely.
+fn cells(digits: usize, cells: usize, random: &mut Random) -> Vec<usize> {
+    let mut left = digits;
+    (0..cells)
+        .filter(|&cell| {
+            let taken = random.below(cells - cell) < left;
+            left -= usize::from(taken);
+            taken
+        })
+        .collect()
 }
 
 /// Fast compression: an image is read once or twice, and noise does not compress anyway.

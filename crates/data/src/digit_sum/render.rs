@@ -6,8 +6,8 @@ use super::DigitSumConfig;
 use super::handwriting::{Handwriting, SIDE};
 use super::random::Random;
 
-/// Free pixels between two digits and to the border.
-const GAP: f32 = 2.0;
+/// Free pixels between a digit and the border of its cell.
+const GAP: f32 = 1.0;
 /// The widest a digit may be against its height, so that the flat strokes of a 1 or 7 do not grow out of shape.
 const STRETCH: (f32, f32) = (0.85, 1.15);
 
@@ -21,9 +21,10 @@ struct Place {
     height: f32,
 }
 
-/// One image of `digits`, left to right.
+/// One image of `digits`, left to right in the given cells.
 pub(super) fn draw(
     digits: &[&Handwriting],
+    cells: &[usize],
     config: &DigitSumConfig,
     random: &mut Random,
 ) -> RgbImage {
@@ -31,7 +32,7 @@ pub(super) fn draw(
     let mut canvas = background(width, height, config.clutter, random);
     let ink: Colour = std::array::from_fn(|_| random.range(0.0, 90.0));
     clutter(&mut canvas, width, ink, config.clutter, random);
-    for (digit, place) in digits.iter().zip(places(digits, config, random)) {
+    for (digit, place) in digits.iter().zip(places(digits, cells, config, random)) {
         stamp(&mut canvas, width, digit, &place, ink);
     }
     let noise = 10.0 * config.clutter;
@@ -85,42 +86,30 @@ fn clutter(canvas: &mut [Colour], width: usize, ink: Colour, strength: f32, rand
     }
 }
 
-/// Sizes and positions: left to right, never touching, the free width divided at random.
-fn places(digits: &[&Handwriting], config: &DigitSumConfig, random: &mut Random) -> Vec<Place> {
-    let room = config.width as f32 - GAP * (digits.len() + 1) as f32;
-    let mut places: Vec<Place> = digits
-        .iter()
-        .map(|digit| {
-            let height = random.range(config.min_scale, config.max_scale) * config.height as f32;
-            let height = height.min(config.height as f32 - 2.0 * GAP);
-            let inked = (digit.columns.1 - digit.columns.0) as f32 + 1.0;
-            let width = height * (inked / (SIDE as f32 + 1.0)) * random.range(STRETCH.0, STRETCH.1);
-            Place {
-                left: 0.0,
-                top: 0.0,
-                width,
-                height,
-            }
-        })
-        .collect();
-
-    let total: f32 = places.iter().map(|place| place.width).sum();
-    let shrink = (room / total).min(1.0);
-    let mut cuts: Vec<f32> = digits
-        .iter()
-        .map(|_| random.unit() * (room - total * shrink))
-        .collect();
-    cuts.sort_by(f32::total_cmp);
-
-    let mut taken = GAP;
-    for (place, free) in places.iter_mut().zip(cuts) {
-        place.width *= shrink;
-        place.height *= shrink;
-        place.left = taken + free;
-        place.top = random.range(GAP, config.height as f32 - GAP - place.height);
-        taken += place.width + GAP;
-    }
-    places
+/// Sizes and positions: each digit anywhere inside its cell.
+fn places(
+    digits: &[&Handwriting],
+    cells: &[usize],
+    config: &DigitSumConfig,
+    random: &mut Random,
+) -> Vec<Place> {
+    let cell_width = config.width as f32 / config.cells as f32;
+    let room = (cell_width - 2.0 * GAP, config.height as f32 - 2.0 * GAP);
+    let place = |(digit, &cell): (&&Handwriting, &usize)| {
+        let height = random.range(config.min_scale, config.max_scale) * config.height as f32;
+        let inked = (digit.columns.1 - digit.columns.0) as f32 + 1.0;
+        let width = height * (inked / (SIDE as f32 + 1.0)) * random.range(STRETCH.0, STRETCH.1);
+        let shrink = (room.0 / width).min(room.1 / height).min(1.0);
+        let (width, height) = (width * shrink, height * shrink);
+        let left = cell as f32 * cell_width + GAP;
+        Place {
+            left: left + random.range(0.0, room.0 - width),
+            top: GAP + random.range(0.0, room.1 - height),
+            width,
+            height,
+        }
+    };
+    digits.iter().zip(cells).map(place).collect()
 }
 
 /// Enlarges one digit onto the canvas: Catmull–Rom between the 8×8 ink values, then a soft threshold that gives strokes
@@ -194,8 +183,9 @@ mod tests {
             let digits: Vec<&Handwriting> = (0..2 + random.below(4))
                 .map(|_| &handwriting::all()[random.below(1797)])
                 .collect();
+            let cells = super::super::cells(digits.len(), config.cells, &mut random);
             let mut edge = 0.0;
-            for place in places(&digits, &config, &mut random) {
+            for place in places(&digits, &cells, &config, &mut random) {
                 assert!(place.left >= edge + GAP - 1e-3, "digits touch");
                 assert!(
                     place.top >= GAP - 1e-3
