@@ -1,1 +1,21 @@
-//! percept eval.
+//! Measuring a model: data set, verifier, numbers with intervals and a record of every response.
+
+mod accuracy;
+mod stats;
+
+pub use accuracy::{Evaluation, Record, evaluate, question_type, summarise};
+pub use stats::{Estimate, estimate};
+
+/// Why an evaluation stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A row that cannot be read.
+    #[error(transparent)]
+    Data(#[from] percept_data::Error),
+    /// A row that cannot be turned into a prompt.
+    #[error(transparent)]
+    Model(#[from] percept_model::Error),
+    /// Sampling failed.
+    #[error(transparent)]
+    Rollout(#[from] percept_rollout::Error),
+}

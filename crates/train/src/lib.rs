@@ -1,1 +1,40 @@
-//! percept train.
+//! Training: a recipe in, a run folder out.
+//!
+//! [`run()`] goes through the stages of a [`Recipe`]: supervised fine-tuning ([`SftConfig`]), then
+//! reinforcement learning with verifiable rewards ([`RlConfig`]), each followed by an evaluation.
+//! The reinforcement-learning step is one file, `rl.rs`, and reads from top to bottom.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod checkpoint;
+mod error;
+mod group;
+mod learner;
+mod moments;
+mod names;
+mod observer;
+mod order;
+mod pack;
+mod recipe;
+mod recipe_file;
+mod recipe_parts;
+mod records;
+mod rl;
+mod rl_metrics;
+mod run;
+mod schedule;
+mod sft;
+mod source;
+mod state;
+mod summary;
+
+pub use error::Error;
+pub use learner::{Learner, Objective, TokenValues, Update, score};
+pub use observer::{Event, Metrics, Observer, Silent, Stage};
+pub use pack::{PackItem, Packed, micro_batches, pack};
+pub use recipe::*;
+pub use recipe_file::{load, parse};
+pub use run::{Outcome, Start, run};
+pub use schedule::learning_rate;
+pub use source::{Data, open_data, open_model, open_rewards};
+pub use state::{State, StoredEvaluation};

@@ -1,0 +1,173 @@
+//! Accuracy of a model on a data set with verifiable answers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use percept_data::{Dataset, Sample};
+use percept_model::{Model, Processor, Prompt};
+use percept_reward::{Answer, RewardSet, Verdict};
+use percept_rollout::{FinishReason, Rollout, Sampler, SamplingParams};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Estimate, estimate};
+
+/// Rows that are decoded together; bounds memory, changes no result.
+const CHUNK: usize = 256;
+
+/// One judged response.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The row.
+    pub id: String,
+    /// `meta.question_type` of the row, or `all`.
+    pub question_type: String,
+    /// Which of the n responses.
+    pub sample: usize,
+    /// The prompt's text as the model saw it.
+    pub prompt: String,
+    /// The response.
+    pub completion: String,
+    /// The right answer.
+    pub answer: Option<String>,
+    /// Score of the first reward function; none where it could not grade.
+    pub score: Option<f64>,
+    /// Every part of the reward: score, or the reason why there is none.
+    pub parts: Vec<(String, Result<f64, String>)>,
+    /// Response tokens.
+    pub tokens: usize,
+    /// `stop` or `length`.
+    pub finish_reason: String,
+}
+
+/// What an evaluation found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Mean score of the first reward function over rows (a row's n responses are averaged
+    /// first; ungraded responses are left out).
+    pub accuracy: Estimate,
+    /// The same by `meta.question_type`.
+    pub by_type: Vec<(String, Estimate)>,
+    /// Responses that the verifier could not grade.
+    pub ungraded: usize,
+    /// Mean response length in tokens.
+    pub response_length: f64,
+    /// Share of responses cut at the length limit.
+    pub clip_ratio: f64,
+    /// Every response.
+    pub records: Vec<Record>,
+}
+
+/// Samples responses to the first `limit` rows of `dataset` (0: all) and judges them.
+///
+/// # Errors
+/// A row that cannot be read or turned into a prompt stops the evaluation: an accuracy over the
+/// rows that happened to work would not be one.
+pub fn evaluate(
+    model: &Model,
+    processor: &Processor,
+    dataset: &dyn Dataset,
+    rewards: &RewardSet,
+    sampling: &SamplingParams,
+    limit: usize,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Evaluation, Error> {
+    let total = if limit == 0 { dataset.len() } else { limit.min(dataset.len()) };
+    let sampler = Sampler::new(model, processor, 0)?;
+    let mut records = Vec::with_capacity(total * sampling.n);
+    for start in (0..total).step_by(CHUNK) {
+        let samples = (start..total.min(start + CHUNK))
+            .map(|row| dataset.get(row))
+            .collect::<Result<Vec<Sample>, _>>()?;
+        let prompts = samples
+            .iter()
+            .map(|sample| processor.prompt(sample).map(Arc::new))
+            .collect::<Result<Vec<Arc<Prompt>>, _>>()?;
+        let params = SamplingParams { seed: sampling.seed.wrapping_add(start as u64), ..sampling.clone() };
+        let rollouts = sampler.generate(&prompts, &params, &mut |_| {})?;
+        judge(&samples, &prompts, &rollouts, rewards, &mut records);
+        progress(start + samples.len(), total);
+    }
+    Ok(summarise(records))
+}
+
+fn judge(
+    samples: &[Sample],
+    prompts: &[Arc<Prompt>],
+    rollouts: &[Rollout],
+    rewards: &RewardSet,
+    records: &mut Vec<Record>,
+) {
+    let answers: Vec<Answer<'_>> = rollouts
+        .iter()
+        .map(|rollout| Answer {
+            completion: &rollout.text,
+            ground_truth: samples[rollout.prompt].answer.as_deref(),
+            prompt: &prompts[rollout.prompt].text,
+            finished: rollout.finish_reason == FinishReason::Stop,
+            n_tokens: rollout.tokens.len(),
+            meta: &samples[rollout.prompt].meta,
+        })
+        .collect();
+    let judged = rewards.judge(&answers);
+    for (rollout, reward) in rollouts.iter().zip(judged) {
+        let sample = &samples[rollout.prompt];
+        let parts: Vec<(String, Result<f64, String>)> = reward
+            .parts
+            .into_iter()
+            .map(|(name, verdict)| match verdict {
+                Verdict::Score(score) => (name, Ok(score)),
+                Verdict::Ungraded(reason) => (name, Err(reason)),
+            })
+            .collect();
+        records.push(Record {
+            id: sample.id.clone(),
+            question_type: question_type(sample),
+            sample: rollout.sample,
+            prompt: prompts[rollout.prompt].text.clone(),
+            completion: rollout.text.clone(),
+            answer: sample.answer.clone(),
+            score: parts.first().and_then(|(_, part)| part.as_ref().ok().copied()),
+            parts,
+            tokens: rollout.tokens.len(),
+            finish_reason: rollout.finish_reason.name().to_owned(),
+        });
+    }
+}
+
+/// `meta.question_type`, or `all` where a data set has no types.
+pub fn question_type(sample: &Sample) -> String {
+    sample
+        .meta
+        .get("question_type")
+        .and_then(|value| value.as_str())
+        .map_or_else(|| "all".to_owned(), str::to_owned)
+}
+
+/// Summary numbers of judged responses.
+pub fn summarise(records: Vec<Record>) -> Evaluation {
+    let mut rows: BTreeMap<&str, (&str, Vec<f64>)> = BTreeMap::new();
+    for record in &records {
+        let row = rows.entry(&record.id).or_insert((&record.question_type, Vec::new()));
+        row.1.extend(record.score);
+    }
+    let mut all = Vec::new();
+    let mut by_type: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for (kind, scores) in rows.values() {
+        if scores.is_empty() {
+            continue;
+        }
+        let mean = scores.iter().sum::<f64>() / scores.len() as f64;
+        all.push(mean);
+        by_type.entry(kind).or_default().push(mean);
+    }
+    let by_type = by_type.into_iter().map(|(k, v)| (k.to_owned(), estimate(&v))).collect();
+    let count = records.len().max(1) as f64;
+    Evaluation {
+        accuracy: estimate(&all),
+        by_type,
+        ungraded: records.iter().filter(|r| r.score.is_none()).count(),
+        response_length: records.iter().map(|r| r.tokens as f64).sum::<f64>() / count,
+        clip_ratio: records.iter().filter(|r| r.finish_reason == "length").count() as f64 / count,
+        records,
+    }
+}

@@ -1,0 +1,235 @@
+//! Drawing one token from one row of logits.
+//!
+//! The random number of a token is a hash of (seed, prompt, sample, position) and not a draw from
+//! a shared stream, so a response does not depend on what else is in the batch or on when its
+//! slot was free.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How responses are sampled. Names are those of vLLM and Hugging Face `generate`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SamplingParams {
+    /// Softmax temperature; 0 is greedy decoding.
+    pub temperature: f32,
+    /// Nucleus: the smallest set of tokens with at least this probability (1: off).
+    pub top_p: f32,
+    /// Only the k likeliest tokens (0: off).
+    pub top_k: usize,
+    /// Longest response in tokens, the end token included.
+    pub max_tokens: usize,
+    /// Responses per prompt.
+    pub n: usize,
+    /// Seed of all draws.
+    pub seed: u64,
+    /// Texts that end a response; they are kept in it.
+    pub stop: Vec<String>,
+    /// Go on past the end-of-sequence token (for benchmarks).
+    pub ignore_eos: bool,
+    /// Sequences decoded at once.
+    pub max_num_seqs: usize,
+}
+
+impl Default for SamplingParams {
+    fn default() -> Self {
+        Self {
+            temperature: 1.0,
+            top_p: 1.0,
+            top_k: 0,
+            max_tokens: 512,
+            n: 1,
+            seed: 0,
+            stop: Vec::new(),
+            ignore_eos: false,
+            max_num_seqs: 256,
+        }
+    }
+}
+
+/// A token and its log-probability.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Draw {
+    /// The token id.
+    pub token: u32,
+    /// Its log-probability under `softmax(logits / temperature)`, before top-k and top-p and with
+    /// banned tokens included: the distribution that the trainer's loss is about. At temperature
+    /// 0 the temperature of this distribution is 1.
+    pub log_prob: f32,
+}
+
+/// Uniform number in [0, 1) that depends on its coordinates only.
+pub fn uniform(seed: u64, prompt: u64, sample: u64, position: u64) -> f64 {
+    let mut x = seed;
+    for part in [prompt, sample, position] {
+        x = splitmix(x ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(17));
+    }
+    (splitmix(x) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// Steele, Lea and Flood's SplitMix64 finaliser.
+fn splitmix(x: u64) -> u64 {
+    let mut z = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Draws a token from `logits` (`[vocabulary]`) with the uniform number `u`; `banned` ids are
+/// never drawn. Ties of the greedy choice go to the lower id. Non-finite logits are never drawn
+/// unless nothing else is left.
+pub fn draw(logits: &[f32], params: &SamplingParams, banned: &[u32], u: f64) -> Draw {
+    let temperature = if params.temperature > 0.0 { params.temperature } else { 1.0 };
+    let log_z = log_sum_exp(logits, temperature);
+    let token = if params.temperature <= 0.0 {
+        argmax(logits, banned)
+    } else if params.top_k == 0 && params.top_p >= 1.0 {
+        draw_full(logits, temperature, banned, u)
+    } else {
+        draw_truncated(logits, params, banned, u)
+    };
+    let log_prob = (f64::from(logits[token as usize]) / f64::from(temperature) - log_z) as f32;
+    Draw { token, log_prob }
+}
+
+fn log_sum_exp(logits: &[f32], temperature: f32) -> f64 {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let inverse = 1.0 / temperature;
+    let sum: f64 = logits.iter().map(|&l| f64::from(((l - max) * inverse).exp())).sum();
+    f64::from(max) * f64::from(inverse) + sum.ln()
+}
+
+fn argmax(logits: &[f32], banned: &[u32]) -> u32 {
+    let mut best: Option<(u32, f32)> = None;
+    for (id, &logit) in (0u32..).zip(logits) {
+        if best.is_none_or(|(_, value)| logit > value) && !banned.contains(&id) {
+            best = Some((id, logit));
+        }
+    }
+    best.map_or(0, |(id, _)| id)
+}
+
+/// Inverse transform sampling over the whole vocabulary, in order of token id.
+fn draw_full(logits: &[f32], temperature: f32, banned: &[u32], u: f64) -> u32 {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mass = |l: f32| f64::from(((l - max) / temperature).exp());
+    let total: f64 = logits.iter().map(|&l| mass(l)).sum();
+    let removed: f64 = banned.iter().map(|&b| mass(logits[b as usize])).sum();
+    let mut left = u * (total - removed);
+    let mut last = None;
+    for (id, &logit) in (0u32..).zip(logits) {
+        let p = mass(logit);
+        if !(p > 0.0) || banned.contains(&id) {
+            continue;
+        }
+        last = Some(id);
+        left -= p;
+        if left < 0.0 {
+            break;
+        }
+    }
+    last.unwrap_or_else(|| argmax(logits, banned))
+}
+
+/// Inverse transform sampling over the top-k and nucleus tokens, likeliest first.
+fn draw_truncated(logits: &[f32], params: &SamplingParams, banned: &[u32], u: f64) -> u32 {
+    let mut order: Vec<u32> =
+        (0..logits.len() as u32).filter(|id| !banned.contains(id)).collect();
+    let by_logit = |a: &u32, b: &u32| {
+        logits[*b as usize].total_cmp(&logits[*a as usize]).then_with(|| a.cmp(b))
+    };
+    if params.top_k > 0 && params.top_k < order.len() {
+        order.select_nth_unstable_by(params.top_k - 1, by_logit);
+        order.truncate(params.top_k);
+    }
+    order.sort_unstable_by(by_logit);
+    let Some(&first) = order.first() else { return argmax(logits, banned) };
+    let max = logits[first as usize];
+    let mass: Vec<f64> = order
+        .iter()
+        .map(|&id| f64::from(((logits[id as usize] - max) / params.temperature).exp()))
+        .collect();
+    let total: f64 = mass.iter().sum();
+    let mut kept = 0.0;
+    let mut count = 0;
+    while count < mass.len() && (count == 0 || kept < f64::from(params.top_p) * total) {
+        kept += mass[count];
+        count += 1;
+    }
+    let mut left = u * kept;
+    for (&id, &p) in order.iter().zip(&mass).take(count) {
+        left -= p;
+        if left < 0.0 {
+            return id;
+        }
+    }
+    order[count - 1]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOGITS: [f32; 5] = [0.0, 1.0, 2.0, -1.0, 2.0];
+
+    fn shares(params: &SamplingParams, banned: &[u32]) -> [f64; 5] {
+        let n = 20_000;
+        let mut counts = [0.0; 5];
+        for i in 0..n {
+            let u = uniform(params.seed, 3, 1, i);
+            counts[draw(&LOGITS, params, banned, u).token as usize] += 1.0 / n as f64;
+        }
+        counts
+    }
+
+    #[test]
+    fn draws_follow_the_softmax_and_report_its_logarithm() {
+        let params = SamplingParams { temperature: 0.7, ..Default::default() };
+        let z: f64 = LOGITS.iter().map(|l| f64::from(l / 0.7).exp()).sum();
+        let shares = shares(&params, &[]);
+        for (id, &logit) in LOGITS.iter().enumerate() {
+            let p = f64::from(logit / 0.7).exp() / z;
+            assert!((shares[id] - p).abs() < 0.015, "{id}: {} for {p}", shares[id]);
+        }
+        let d = draw(&LOGITS, &params, &[], 0.5);
+        let p = f64::from(LOGITS[d.token as usize] / 0.7).exp() / z;
+        assert!((f64::from(d.log_prob) - p.ln()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn banned_tokens_never_appear() {
+        for params in [
+            SamplingParams::default(),
+            SamplingParams { top_p: 0.9, ..Default::default() },
+            SamplingParams { temperature: 0.0, ..Default::default() },
+        ] {
+            let shares = shares(&params, &[2, 0]);
+            assert_eq!(shares[2] + shares[0], 0.0);
+        }
+    }
+
+    #[test]
+    fn greedy_takes_the_first_of_equals() {
+        let params = SamplingParams { temperature: 0.0, ..Default::default() };
+        assert_eq!(draw(&LOGITS, &params, &[], 0.9).token, 2);
+    }
+
+    #[test]
+    fn top_k_one_is_greedy_and_a_small_nucleus_keeps_the_likeliest() {
+        let k = SamplingParams { top_k: 1, ..Default::default() };
+        assert_eq!(shares(&k, &[])[2], 1.0);
+        let p = SamplingParams { top_p: 0.3, ..Default::default() };
+        assert_eq!(shares(&p, &[])[2], 1.0);
+        let two = shares(&SamplingParams { top_p: 0.6, ..Default::default() }, &[]);
+        assert!((two[2] - 0.5).abs() < 0.02 && (two[4] - 0.5).abs() < 0.02);
+    }
+
+    #[test]
+    fn uniform_numbers_differ_in_each_coordinate() {
+        let base = uniform(1, 2, 3, 4);
+        for other in [uniform(2, 2, 3, 4), uniform(1, 3, 3, 4), uniform(1, 2, 4, 4), uniform(1, 2, 3, 5)] {
+            assert!((0.0..1.0).contains(&other));
+            assert_ne!(base, other);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Errors of training: what, where, what to do.
+
+use std::path::PathBuf;
+
+/// Why a run could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A recipe that says something impossible.
+    #[error("recipe: {message}\n  at {at}")]
+    Recipe {
+        /// File, line and column, or the override.
+        at: String,
+        /// What is wrong and what was expected.
+        message: String,
+    },
+    /// A file that cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A file that cannot be written.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A checkpoint that does not fit this run.
+    #[error("checkpoint {path}: {message}")]
+    Checkpoint {
+        /// The checkpoint folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A prompt without a token.
+    #[error("a prompt has no tokens; check the chat template and the row's messages")]
+    EmptyPrompt,
+    /// A stage without usable rows.
+    #[error("{stage}: none of {tried} rows gave a usable sample; last reason: {reason}")]
+    NoRows {
+        /// `sft` or `rl`.
+        stage: &'static str,
+        /// Rows looked at.
+        tried: usize,
+        /// Why the last one was refused.
+        reason: String,
+    },
+    /// Trainable tensors that the loss does not reach.
+    #[error("these trainable tensors received no gradient in the first step: {names}\n  help: freeze them, or check that the data uses them (a vision tower needs images)")]
+    NoGradient {
+        /// Their names.
+        names: String,
+    },
+    /// Too many updates that are not finite.
+    #[error("{count} consecutive updates had a loss or gradient that is not finite; stopped before weights were touched\n  help: lower the learning rate, or resume from the last checkpoint with --set")]
+    NonFinite {
+        /// How many in a row.
+        count: usize,
+    },
+    /// Data.
+    #[error(transparent)]
+    Data(#[from] percept_data::Error),
+    /// Model.
+    #[error(transparent)]
+    Model(#[from] percept_model::Error),
+    /// Operators.
+    #[error(transparent)]
+    Nn(#[from] percept_nn::Error),
+    /// Sampling.
+    #[error(transparent)]
+    Rollout(#[from] percept_rollout::Error),
+    /// Verifiers.
+    #[error(transparent)]
+    Reward(#[from] percept_reward::Error),
+    /// Credit.
+    #[error(transparent)]
+    Credit(#[from] percept_credit::Error),
+    /// Run folder.
+    #[error(transparent)]
+    Report(#[from] percept_report::Error),
+    /// Evaluation.
+    #[error(transparent)]
+    Eval(#[from] percept_eval::Error),
+}
+
+impl Error {
+    pub(crate) fn write(path: &std::path::Path, source: std::io::Error) -> Self {
+        Error::Write { path: path.to_owned(), source }
+    }
+}

@@ -1,0 +1,227 @@
+//! Rollouts of one prompt with their rewards, and how a batch of such groups is collected.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use percept_data::Sample;
+use percept_model::Prompt;
+use percept_reward::{Answer, Reward, Verdict};
+use percept_rollout::{FinishReason, Progress, Rollout, Sampler, SamplingParams};
+
+use crate::order::{RowOrder, Stream};
+use crate::pack::PackItem;
+use crate::rl::informative;
+use crate::run::Run;
+use crate::{Error, RlConfig};
+
+/// One prompt, its G rollouts, their rewards.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// The row.
+    pub sample: Sample,
+    /// What the model saw.
+    pub prompt: Arc<Prompt>,
+    /// G responses.
+    pub rollouts: Vec<Rollout>,
+    /// What the verifiers said, one per response.
+    pub rewards: Vec<Reward>,
+    /// Totals after reward shaping; none where a verifier could not grade.
+    pub scores: Vec<Option<f64>>,
+}
+
+/// A batch of groups and what it took to collect it.
+#[derive(Debug, Default)]
+pub struct Collected {
+    /// The groups that are trained on.
+    pub groups: Vec<Group>,
+    /// Generation batches.
+    pub gen_batches: usize,
+    /// Groups sampled, dropped ones included.
+    pub sampled_groups: usize,
+    /// Mean accuracy etc. are reported over all that was sampled, not over what survived.
+    pub all_scores: Vec<Option<f64>>,
+    /// Rows that gave no prompt (too long, unreadable).
+    pub skipped_rows: usize,
+    /// Seconds of sampling.
+    pub gen_seconds: f64,
+    /// Seconds of verification.
+    pub reward_seconds: f64,
+    /// Tokens sampled.
+    pub tokens: usize,
+}
+
+/// Samples and judges `train_batch_size` prompts; with dynamic sampling, again until enough
+/// groups have a difference to learn from.
+pub(crate) fn collect(run: &mut Run<'_>, config: &RlConfig) -> Result<Collected, Error> {
+    let filter = &run.recipe.algorithm.filter_groups;
+    let mut found = Collected::default();
+    let sampler = Sampler::new(run.learner.model(), &run.processor, run.state.weight_version)?;
+    let mut order =
+        RowOrder::new(run.data.rl.len(), run.recipe.trainer.seed, run.recipe.data.shuffle);
+    let mut position = run.state.rl_position;
+    loop {
+        let rows = next_prompts(run, &mut order, &mut position, config, &mut found)?;
+        let groups = sample_groups(run, &sampler, rows, &mut found)?;
+        found.sampled_groups += groups.len();
+        found.all_scores.extend(groups.iter().flat_map(|g| g.scores.iter().copied()));
+        found.gen_batches += 1;
+        for group in groups {
+            if !filter.enable || informative(&group)? {
+                found.groups.push(group);
+            }
+        }
+        found.groups.truncate(config.train_batch_size);
+        let enough = found.groups.len() >= config.train_batch_size;
+        let last = !filter.enable || found.gen_batches >= filter.max_num_gen_batches.max(1);
+        if enough || last {
+            break;
+        }
+    }
+    run.state.rl_position = position;
+    Ok(found)
+}
+
+/// The next rows of the order that give a prompt. Rows that do not are counted; `percept data
+/// check` names them before training.
+fn next_prompts(
+    run: &Run<'_>,
+    order: &mut RowOrder,
+    position: &mut u64,
+    config: &RlConfig,
+    found: &mut Collected,
+) -> Result<Vec<(Sample, Arc<Prompt>)>, Error> {
+    let limit = run.recipe.data.max_prompt_length;
+    let mut rows = Vec::with_capacity(config.train_batch_size);
+    let mut refused = 0;
+    while rows.len() < config.train_batch_size {
+        let row = order.row(*position);
+        *position += 1;
+        match read_prompt(run, row, limit) {
+            Ok(pair) => rows.push(pair),
+            Err(reason) => {
+                refused += 1;
+                if refused > run.data.rl.len() {
+                    return Err(Error::NoRows { stage: "rl", tried: refused, reason });
+                }
+            }
+        }
+    }
+    found.skipped_rows += refused;
+    Ok(rows)
+}
+
+fn read_prompt(run: &Run<'_>, row: usize, limit: usize) -> Result<(Sample, Arc<Prompt>), String> {
+    let sample = run.data.rl.get(row).map_err(|e| e.to_string())?;
+    let prompt = run.processor.prompt(&sample).map_err(|e| e.to_string())?;
+    if prompt.tokens.len() > limit {
+        return Err(format!("{}: prompt of {} tokens", sample.id, prompt.tokens.len()));
+    }
+    Ok((sample, Arc::new(prompt)))
+}
+
+fn sample_groups(
+    run: &Run<'_>,
+    sampler: &Sampler<'_>,
+    rows: Vec<(Sample, Arc<Prompt>)>,
+    found: &mut Collected,
+) -> Result<Vec<Group>, Error> {
+    let rollout = &run.recipe.rollout;
+    let batch = (run.state.rl_step as u64) << 20 | found.gen_batches as u64;
+    let params = SamplingParams {
+        temperature: rollout.temperature,
+        top_p: rollout.top_p,
+        top_k: rollout.top_k,
+        max_tokens: rollout.max_completion_length,
+        n: rollout.num_generations,
+        seed: Stream::new(run.recipe.trainer.seed, "rollout", batch).next_u64(),
+        max_num_seqs: rollout.max_num_seqs,
+        ..SamplingParams::default()
+    };
+    let prompts: Vec<Arc<Prompt>> = rows.iter().map(|(_, prompt)| Arc::clone(prompt)).collect();
+    let clock = Instant::now();
+    let rollouts = sampler.generate(&prompts, &params, &mut |_: Progress| {})?;
+    found.gen_seconds += clock.elapsed().as_secs_f64();
+    found.tokens += rollouts.iter().map(|r| r.tokens.len()).sum::<usize>();
+
+    let clock = Instant::now();
+    let answers: Vec<Answer<'_>> = rollouts
+        .iter()
+        .map(|r| {
+            let (sample, prompt) = &rows[r.prompt];
+            Answer {
+                completion: &r.text,
+                ground_truth: sample.answer.as_deref(),
+                prompt: &prompt.text,
+                finished: r.finish_reason == FinishReason::Stop,
+                n_tokens: r.tokens.len(),
+                meta: &sample.meta,
+            }
+        })
+        .collect();
+    let rewards = run.rewards.judge(&answers);
+    found.reward_seconds += clock.elapsed().as_secs_f64();
+    let scores: Vec<Option<f64>> = rollouts
+        .iter()
+        .zip(&rewards)
+        .map(|(rollout, reward)| shaped(run, rollout.tokens.len(), reward))
+        .collect();
+
+    let mut groups: Vec<Group> = rows
+        .into_iter()
+        .map(|(sample, prompt)| Group {
+            sample,
+            prompt,
+            rollouts: Vec::new(),
+            rewards: Vec::new(),
+            scores: Vec::new(),
+        })
+        .collect();
+    for ((rollout, reward), score) in rollouts.into_iter().zip(rewards).zip(scores) {
+        let group = &mut groups[rollout.prompt];
+        group.rollouts.push(rollout);
+        group.rewards.push(reward);
+        group.scores.push(score);
+    }
+    Ok(groups)
+}
+
+/// The reward with DAPO's soft length penalty.
+fn shaped(run: &Run<'_>, length: usize, reward: &Reward) -> Option<f64> {
+    let penalty = run.recipe.algorithm.overlong.as_ref().map_or(0.0, |overlong| {
+        overlong.penalty(length, run.recipe.rollout.max_completion_length)
+    });
+    reward.total.map(|total| total + penalty)
+}
+
+impl Group {
+    /// The prompt and its responses for a forward pass.
+    pub fn item(&self) -> PackItem<'_> {
+        PackItem {
+            prompt: &self.prompt,
+            responses: self.rollouts.iter().map(|r| r.tokens.as_slice()).collect(),
+        }
+    }
+
+    /// Whether its graded rewards are all equal: it teaches nothing.
+    pub fn flat(&self) -> bool {
+        let mut graded = self.scores.iter().flatten();
+        let first = graded.next();
+        graded.all(|score| Some(score) == first)
+    }
+
+    /// Scores of one reward function that could be graded.
+    pub fn graded(&self, function: &str) -> impl Iterator<Item = f64> + '_ {
+        let function = function.to_owned();
+        self.rewards.iter().flat_map(move |reward| {
+            reward
+                .parts
+                .iter()
+                .filter(|(name, _)| *name == function)
+                .filter_map(|(_, verdict)| match verdict {
+                    Verdict::Score(score) => Some(*score),
+                    Verdict::Ungraded(_) => None,
+                })
+                .collect::<Vec<f64>>()
+        })
+    }
+}

@@ -1,0 +1,313 @@
+//! The local engine: log-probabilities, gradients, optimiser steps.
+//!
+//! The four operations are those of design §7's `PolicyBackend`: forward, forward_backward,
+//! optim_step, save/load. The losses are computed on the host from log-probabilities and
+//! entropies; what comes back are their gradients, which this file sends through the model.
+
+use std::path::Path;
+
+use percept_model::{Model, ParamGrads, SaveDtype};
+use percept_nn::{AdamW, Moments, linear_log_prob};
+use percept_report::RunDir;
+
+use crate::moments;
+use crate::pack::{PackItem, Packed, micro_batches, pack};
+use crate::{Error, OptimConfig, Recipe};
+
+/// Values at the loss's token rows, in the order of [`Packed::targets`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TokenValues {
+    /// Natural logarithm of the target's probability.
+    pub log_prob: Vec<f32>,
+    /// Entropy of the distribution, in nats.
+    pub entropy: Vec<f32>,
+}
+
+/// A loss and its gradient with respect to [`TokenValues`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Objective {
+    /// The scalar; a value that is not finite makes the update be skipped.
+    pub loss: f64,
+    /// `[targets]`.
+    pub d_log_prob: Vec<f32>,
+    /// `[targets]`; none when the loss does not use the entropy.
+    pub d_entropy: Option<Vec<f32>>,
+}
+
+/// What an optimiser step did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Update {
+    /// Weights changed.
+    Done {
+        /// Global gradient norm before clipping.
+        grad_norm: f64,
+    },
+    /// Loss or gradient was not finite; weights and moments are as before.
+    NotFinite,
+}
+
+/// A model in training.
+pub struct Learner {
+    model: Model,
+    reference: Option<Model>,
+    gradient_checkpointing: bool,
+    grads: ParamGrads,
+    moments: Vec<Moments>,
+    updates: usize,
+    finite: bool,
+    checked: bool,
+}
+
+impl Learner {
+    /// Takes a model with its trainable parameters marked.
+    pub fn new(model: Model, recipe: &Recipe) -> Self {
+        Self {
+            moments: fresh_moments(&model),
+            grads: ParamGrads::new(model.parameters().len()),
+            gradient_checkpointing: recipe.model.gradient_checkpointing,
+            reference: None,
+            updates: 0,
+            finite: true,
+            checked: false,
+            model,
+        }
+    }
+
+    /// The current weights.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Log-probabilities and entropies without gradients.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when the batch does not fit the model.
+    pub fn log_probs(&self, packed: &Packed, temperature: f32) -> Result<TokenValues, Error> {
+        token_values(&self.model, packed, temperature)
+    }
+
+    /// Log-probabilities under the frozen reference: the base of the adapters, or the weights at
+    /// the start of the stage.
+    ///
+    /// # Errors
+    /// As [`Learner::log_probs`].
+    pub fn reference_log_probs(
+        &self,
+        packed: &Packed,
+        temperature: f32,
+    ) -> Result<Vec<f32>, Error> {
+        let model = self.reference.as_ref().unwrap_or(&self.model);
+        Ok(token_values(model, packed, temperature)?.log_prob)
+    }
+
+    /// One forward and backward pass; gradients add up until [`Learner::optim_step`].
+    ///
+    /// # Errors
+    /// [`Error::Model`] when the batch does not fit the model, and the errors of `objective`.
+    pub fn forward_backward(
+        &mut self,
+        packed: &Packed,
+        temperature: f32,
+        objective: &mut dyn FnMut(&TokenValues) -> Result<Objective, Error>,
+    ) -> Result<(), Error> {
+        let model = &self.model;
+        let (loss, grads) = model.forward_backward(
+            &packed.batch,
+            self.gradient_checkpointing,
+            |hidden| -> Result<_, Error> {
+                let hidden = percept_nn::gather_rows(hidden, &packed.rows);
+                let stats =
+                    linear_log_prob(hidden, model.lm_head(), &packed.targets, temperature);
+                let values = TokenValues {
+                    log_prob: percept_nn::to_vec(&stats.log_prob),
+                    entropy: percept_nn::to_vec(&stats.entropy),
+                };
+                let objective = objective(&values)?;
+                // A scalar with exactly the gradient that the objective asks for.
+                let mut scalar = percept_nn::dot(stats.log_prob, &objective.d_log_prob);
+                if let Some(d_entropy) = &objective.d_entropy {
+                    scalar = scalar + percept_nn::dot(stats.entropy, d_entropy);
+                }
+                Ok((scalar, objective.loss))
+            },
+        )?;
+        self.finite &= loss.is_finite();
+        self.grads.add(grads);
+        Ok(())
+    }
+
+    /// One AdamW step on the accumulated gradients, which are consumed. A loss or gradient that
+    /// is not finite changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NoGradient`] when a trainable tensor has none in the first step.
+    pub fn optim_step(&mut self, config: &OptimConfig, lr: f64) -> Result<Update, Error> {
+        let grads = std::mem::take(&mut self.grads);
+        let finite = std::mem::replace(&mut self.finite, true);
+        self.check_reached(&grads)?;
+        let mut host: Vec<Option<Vec<f32>>> =
+            grads.into_iter().map(|grad| grad.map(|g| g.into_vec())).collect();
+        let grad_norm = percept_nn::global_norm(host.iter().flatten().map(Vec::as_slice));
+        if !finite || !grad_norm.is_finite() {
+            return Ok(Update::NotFinite);
+        }
+        self.updates += 1;
+        let scale = match config.clip_grad {
+            limit if limit > 0.0 && grad_norm > limit => limit / (grad_norm + 1e-6),
+            _ => 1.0,
+        };
+        for (index, param) in self.model.parameters_mut().iter_mut().enumerate() {
+            let Some(grad) = host.get_mut(index).and_then(Option::take) else { continue };
+            let matrix = param.shape().len() > 1;
+            let step = AdamW {
+                lr,
+                beta1: config.beta1,
+                beta2: config.beta2,
+                eps: config.eps,
+                weight_decay: if matrix { config.weight_decay } else { 0.0 },
+                grad_scale: scale,
+            };
+            let moments = &mut self.moments[index];
+            let updates = self.updates;
+            param.update(|values| step.step(values, &grad, moments, updates));
+        }
+        Ok(Update::Done { grad_norm })
+    }
+
+    /// In the first step, a trainable tensor without a gradient is a wiring error.
+    fn check_reached(&mut self, grads: &ParamGrads) -> Result<(), Error> {
+        if std::mem::replace(&mut self.checked, true) {
+            return Ok(());
+        }
+        let missing: Vec<&str> = self
+            .model
+            .parameters()
+            .iter()
+            .zip(grads.iter())
+            .filter(|(param, grad)| param.trainable() && grad.is_none())
+            .map(|(param, _)| param.name())
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let shown = missing.iter().take(5).copied().collect::<Vec<_>>().join(", ");
+        let more = missing.len().saturating_sub(5);
+        let names = if more > 0 { format!("{shown} and {more} more") } else { shown };
+        Err(Error::NoGradient { names })
+    }
+
+    /// Starts the reinforcement-learning stage: fresh moments, and a frozen copy of the weights
+    /// when the loss has a Kullback-Leibler term.
+    ///
+    /// # Errors
+    /// [`Error::Model`] or [`Error::Report`] when the copy cannot be written to the run folder.
+    pub fn begin_rl(&mut self, dir: &RunDir, recipe: &Recipe) -> Result<(), Error> {
+        self.moments = fresh_moments(&self.model);
+        self.updates = 0;
+        if !recipe.algorithm.loss.needs_ref_log_prob() {
+            return Ok(());
+        }
+        if self.model.lora().is_none() {
+            // A resume needs it; LoRA's reference is its base, which stays where it is.
+            let target = dir.path().join(REFERENCE);
+            let temporary = percept_report::temporary_path(&target);
+            std::fs::create_dir_all(&temporary).map_err(|e| Error::write(&temporary, e))?;
+            self.model.save(&temporary, SaveDtype::F32)?;
+            percept_report::replace_dir(&temporary, &target)?;
+        }
+        self.load_reference(dir, recipe)
+    }
+
+    /// Opens the reference of a stage that has begun.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when the run folder's copy is unreadable.
+    pub fn load_reference(&mut self, dir: &RunDir, recipe: &Recipe) -> Result<(), Error> {
+        if !recipe.algorithm.loss.needs_ref_log_prob() {
+            return Ok(());
+        }
+        let reference = match self.model.lora() {
+            Some(_) => self.model.without_lora(),
+            None => Model::load(&dir.path().join(REFERENCE), self.model.device())?,
+        };
+        self.reference = Some(reference);
+        Ok(())
+    }
+
+    /// Writes the weights: a Hugging Face folder, or a PEFT adapter folder with LoRA.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when the disk refuses.
+    pub fn save_weights(&self, dir: &Path) -> Result<(), Error> {
+        match self.model.lora() {
+            Some(_) => self.model.save_adapter(dir, SaveDtype::F32)?,
+            None => self.model.save(dir, SaveDtype::F32)?,
+        }
+        Ok(())
+    }
+
+    /// Writes the optimiser's moments.
+    ///
+    /// # Errors
+    /// [`Error::Write`] when the disk refuses.
+    pub fn save_moments(&self, path: &Path) -> Result<(), Error> {
+        moments::save(path, self.model.parameters(), &self.moments)
+    }
+
+    /// Reads the optimiser's moments; `updates` is how many made them.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] when they do not belong to this model.
+    pub fn load_moments(&mut self, path: &Path, updates: usize) -> Result<(), Error> {
+        self.moments = moments::load(path, self.model.parameters())?;
+        self.updates = updates;
+        Ok(())
+    }
+}
+
+/// Folder of the frozen reference in a run folder.
+const REFERENCE: &str = "reference";
+
+fn fresh_moments(model: &Model) -> Vec<Moments> {
+    let size = |param: &percept_model::Param| if param.trainable() { param.numel() } else { 0 };
+    model.parameters().iter().map(|param| Moments::zeros(size(param))).collect()
+}
+
+fn token_values(model: &Model, packed: &Packed, temperature: f32) -> Result<TokenValues, Error> {
+    let hidden = model.forward_no_grad(&packed.batch)?;
+    let hidden = percept_nn::gather_rows(hidden, &packed.rows);
+    let head = model.lm_head().inner();
+    let stats = linear_log_prob(hidden, head, &packed.targets, temperature);
+    Ok(TokenValues {
+        log_prob: percept_nn::to_vec(&stats.log_prob),
+        entropy: percept_nn::to_vec(&stats.entropy),
+    })
+}
+
+/// Tokens of one forward pass of [`score`].
+const SCORE_BUDGET: usize = 8_192;
+
+/// Log-probabilities and entropies of every response of `items`, in order.
+///
+/// # Errors
+/// [`Error::EmptyPrompt`], and [`Error::Model`] when a prompt does not fit the model.
+pub fn score(
+    model: &Model,
+    items: &[PackItem<'_>],
+    temperature: f32,
+) -> Result<Vec<TokenValues>, Error> {
+    let mut out = Vec::new();
+    for part in micro_batches(items, SCORE_BUDGET) {
+        let values = token_values(model, &pack(&part)?, temperature)?;
+        let mut start = 0;
+        for response in part.iter().flat_map(|item| &item.responses) {
+            let range = start..start + response.len();
+            start = range.end;
+            out.push(TokenValues {
+                log_prob: values.log_prob[range.clone()].to_vec(),
+                entropy: values.entropy[range].to_vec(),
+            });
+        }
+    }
+    Ok(out)
+}

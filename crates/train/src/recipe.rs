@@ -1,0 +1,178 @@
+//! The recipe: one typed TOML file that fixes a run completely.
+//!
+//! Every table denies unknown keys, every field is documented here (the text is what
+//! `percept config` prints and what the JSON Schema carries), and names are those of verl and TRL
+//! wherever those have one. `seed` alone fixes data order, sampling and initialisation.
+
+use std::path::PathBuf;
+
+use percept_data::digit_sum::DigitSumConfig;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use crate::recipe_parts::*;
+
+/// One run: which model learns what from which data, and how.
+///
+/// The stages run in order: `[sft]` if present, then `[rl]` if present; each is followed by an
+/// evaluation on `data.val_files`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Where the run lives and how it is seeded.
+    #[serde(default)]
+    pub trainer: TrainerConfig,
+    /// The model to train.
+    pub model: ModelSource,
+    /// Training and validation data.
+    pub data: DataConfig,
+    /// How a response is judged. Needed by `[rl]` and by every evaluation.
+    #[serde(default)]
+    pub reward: percept_reward::RewardConfig,
+    /// Supervised fine-tuning stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sft: Option<SftConfig>,
+    /// Reinforcement-learning stage (GRPO and its relatives).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rl: Option<RlConfig>,
+    /// Credit assignment and policy loss of the `[rl]` stage.
+    #[serde(default)]
+    pub algorithm: AlgorithmConfig,
+    /// Sampling during the `[rl]` stage.
+    #[serde(default)]
+    pub rollout: RolloutConfig,
+    /// Validation.
+    #[serde(default)]
+    pub eval: EvalConfig,
+}
+
+/// Where the run lives and how it is seeded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainerConfig {
+    /// Name of the run; the folder is `output_dir/experiment_name`.
+    pub experiment_name: String,
+    /// Folder that holds run folders.
+    pub output_dir: PathBuf,
+    /// Seed of data order, sampling and initialisation. Same seed, device and thread count give
+    /// the same run bit for bit.
+    pub seed: u64,
+    /// Device: `cpu`, or `vulkan:0`, `cuda:0`, … when the build has that feature.
+    pub device: String,
+    /// Write a checkpoint every this many optimiser steps (0: only at the end of a stage).
+    pub save_freq: usize,
+    /// Keep at most this many checkpoints; the newest ones stay (0: keep all).
+    pub max_ckpt_to_keep: usize,
+    /// Stop after this many consecutive updates whose loss or gradient is not finite.
+    pub max_nonfinite_updates: usize,
+    /// Store every this many steps' rollouts as Parquet (0: never).
+    pub rollout_freq: usize,
+    /// Metric names in `metrics.jsonl`: verl's or TRL's.
+    pub metric_names: MetricNames,
+}
+
+impl Default for TrainerConfig {
+    fn default() -> Self {
+        Self {
+            experiment_name: "run".into(),
+            output_dir: "runs".into(),
+            seed: 0,
+            device: "cpu".into(),
+            save_freq: 50,
+            max_ckpt_to_keep: 2,
+            max_nonfinite_updates: 5,
+            rollout_freq: 1,
+            metric_names: MetricNames::Verl,
+        }
+    }
+}
+
+/// Whose names the metrics carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricNames {
+    /// `actor/pg_clipfrac`, `response_length/mean`, …
+    Verl,
+    /// `clip_ratio/region_mean`, `completions/mean_length`, …
+    Trl,
+}
+
+/// The model to train: a Hugging Face folder, or a small one built on the spot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSource {
+    /// Hugging Face folder (config.json, safetensors, tokenizer.json, preprocessor_config.json).
+    /// Exactly one of `path` and `tiny` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// Build a small Qwen2.5-VL-architecture model with random weights and a tokenizer for the
+    /// built-in task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tiny: Option<percept_model::TinyConfig>,
+    /// Train low-rank adapters instead of all weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<percept_model::LoraConfig>,
+    /// Keep the vision tower frozen.
+    #[serde(default)]
+    pub freeze_vision: bool,
+    /// Recompute each layer in the backward pass instead of keeping its activations.
+    #[serde(default)]
+    pub gradient_checkpointing: bool,
+}
+
+/// Training and validation data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// JSONL, JSON or Parquet files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub train_files: Vec<PathBuf>,
+    /// Validation files of the same kinds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub val_files: Vec<PathBuf>,
+    /// The built-in digit-sum task instead of files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digit_sum: Option<DigitSumTask>,
+    /// Folder that relative image paths start from (default: the data file's own folder).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_dir: Option<PathBuf>,
+    /// Which column holds what, when the names are none of the known conventions.
+    #[serde(default)]
+    pub columns: percept_data::ColumnMap,
+    /// Prompts longer than this many tokens are refused by `percept data check` and dropped
+    /// (counted as `data/overlong`) in training.
+    #[serde(default = "default_prompt_length")]
+    pub max_prompt_length: usize,
+    /// Overrides the checkpoint's largest image size, in pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_pixels: Option<usize>,
+    /// Overrides the checkpoint's smallest image size, in pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_pixels: Option<usize>,
+    /// Draw the training rows in a new random order each epoch.
+    #[serde(default = "yes")]
+    pub shuffle: bool,
+}
+
+/// The built-in task as used by the three stages.
+///
+/// The warm start may see fewer handwritings than reinforcement learning: that is what leaves
+/// something to be learned from the reward alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DigitSumTask {
+    /// Rows of the supervised stage.
+    pub sft: DigitSumConfig,
+    /// Rows of the reinforcement-learning stage.
+    pub rl: DigitSumConfig,
+    /// Held-out questions on handwriting that neither stage sees.
+    pub val: DigitSumConfig,
+}
+
+fn default_prompt_length() -> usize {
+    2048
+}
+
+fn yes() -> bool {
+    true
+}

@@ -1,0 +1,330 @@
+//! One step of reinforcement learning with verifiable rewards, top to bottom:
+//! groups → signals → credit → loss → weights.
+
+use std::time::Instant;
+
+use percept_credit::{
+    Credit, Mismatch, Normaliser, Offsets, Signals, Stats, add_stats, informative_groups,
+    policy_loss,
+};
+
+use crate::group::{Collected, Group, collect};
+use crate::learner::{Objective, Update};
+use crate::observer::Metrics;
+use crate::order::Stream;
+use crate::pack::{PackItem, micro_batches, pack};
+use crate::run::Run;
+use crate::schedule::learning_rate;
+use crate::{Error, OldLogProb, RlConfig, records, rl_metrics};
+
+/// The signals of one rollout batch, owned: rows are responses in the order of the groups.
+pub(crate) struct Batch {
+    pub offsets: Offsets,
+    pub group: Vec<usize>,
+    pub rewards: Vec<Option<f64>>,
+    pub mask: Vec<bool>,
+    pub rollout_log_prob: Vec<f32>,
+    pub old_log_prob: Vec<f32>,
+    pub ref_log_prob: Option<Vec<f32>>,
+    /// Entropy under the trainer before the first update; NaN where no forward pass was needed.
+    pub entropy: Vec<f32>,
+    /// Log-probability under the trainer before the first update; NaN likewise.
+    pub trainer_log_prob: Vec<f32>,
+}
+
+impl Batch {
+    fn new(groups: &[Group]) -> Self {
+        let rollouts = || groups.iter().flat_map(|g| &g.rollouts);
+        let offsets = Offsets::from_lengths(rollouts().map(|r| r.tokens.len()));
+        let rollout_log_prob: Vec<f32> =
+            rollouts().flat_map(|r| r.log_probs.iter().copied()).collect();
+        Self {
+            group: groups
+                .iter()
+                .enumerate()
+                .flat_map(|(index, g)| std::iter::repeat_n(index, g.rollouts.len()))
+                .collect(),
+            rewards: groups.iter().flat_map(|g| g.scores.iter().copied()).collect(),
+            mask: vec![true; offsets.tokens()],
+            old_log_prob: rollout_log_prob.clone(),
+            ref_log_prob: None,
+            entropy: vec![f32::NAN; offsets.tokens()],
+            trainer_log_prob: vec![f32::NAN; offsets.tokens()],
+            rollout_log_prob,
+            offsets,
+        }
+    }
+
+    fn signals(&self) -> Signals<'_> {
+        Signals {
+            offsets: &self.offsets,
+            group: &self.group,
+            rewards: &self.rewards,
+            mask: &self.mask,
+            ..Signals::default()
+        }
+    }
+
+    /// Rows of a group.
+    fn rows_of(&self, group: usize) -> std::ops::Range<usize> {
+        let start = self.group.partition_point(|&g| g < group);
+        start..self.group.partition_point(|&g| g <= group)
+    }
+}
+
+/// One rollout batch and its updates.
+pub(crate) fn step(run: &mut Run<'_>, config: &RlConfig) -> Result<Metrics, Error> {
+    let clock = Instant::now();
+    let found = collect(run, config)?;
+    let mut batch = Batch::new(&found.groups);
+    let before = Instant::now();
+    prepare(run, config, &found.groups, &mut batch)?;
+    let old_seconds = before.elapsed().as_secs_f64();
+
+    let credit = run.recipe.algorithm.advantage.credit(&batch.signals())?;
+    let before = Instant::now();
+    let updates = update(run, config, &found.groups, &mut batch, &credit)?;
+    let update_seconds = before.elapsed().as_secs_f64();
+
+    let times = rl_metrics::Times {
+        step: clock.elapsed().as_secs_f64(),
+        old_log_prob: old_seconds,
+        update_actor: update_seconds,
+    };
+    store(run, &found, &batch, &credit)?;
+    Ok(rl_metrics::collect(run, &found, &batch, &credit, &updates, &times))
+}
+
+/// Log-probabilities that need a forward pass before the first update.
+fn prepare(
+    run: &mut Run<'_>,
+    config: &RlConfig,
+    groups: &[Group],
+    batch: &mut Batch,
+) -> Result<(), Error> {
+    let recompute = config.old_log_prob == OldLogProb::Recompute;
+    let reference = run.recipe.algorithm.loss.needs_ref_log_prob();
+    if !recompute && !reference {
+        return Ok(());
+    }
+    let items: Vec<PackItem<'_>> = groups.iter().map(Group::item).collect();
+    let mut old = Vec::with_capacity(batch.offsets.tokens());
+    let mut kl = Vec::with_capacity(batch.offsets.tokens());
+    for part in micro_batches(&items, config.ppo_max_token_len) {
+        let packed = pack(&part)?;
+        run.state.tokens += packed.batch.tokens.len() as u64;
+        if recompute {
+            old.extend(run.learner.log_probs(&packed, run.recipe.rollout.temperature)?.log_prob);
+        }
+        if reference {
+            let temperature = run.recipe.rollout.temperature;
+            kl.extend(run.learner.reference_log_probs(&packed, temperature)?);
+        }
+    }
+    if recompute {
+        batch.old_log_prob = old;
+    }
+    batch.ref_log_prob = reference.then_some(kl);
+    Ok(())
+}
+
+/// What the updates of one rollout batch did.
+#[derive(Debug, Default)]
+pub(crate) struct Updates {
+    /// Summed metrics of all mini-batches.
+    pub stats: Stats,
+    /// Mini-batches.
+    pub count: usize,
+    /// Updates that were skipped because they were not finite.
+    pub skipped: usize,
+    /// Gradient norms before clipping.
+    pub grad_norms: Vec<f64>,
+    /// Learning rate.
+    pub lr: f64,
+    /// Tokens through training forward passes.
+    pub tokens: usize,
+    /// Sampler against trainer, when the first update's forward pass shows it.
+    pub mismatch: Option<Mismatch>,
+}
+
+/// Passes over the rollout batch in mini-batches of prompts.
+fn update(
+    run: &mut Run<'_>,
+    config: &RlConfig,
+    groups: &[Group],
+    batch: &mut Batch,
+    credit: &Credit,
+) -> Result<Updates, Error> {
+    let mut updates = Updates {
+        lr: learning_rate(&config.optim, run.state.rl_step, config.steps),
+        ..Updates::default()
+    };
+    for epoch in 0..config.ppo_epochs {
+        let index = (run.state.rl_step * config.ppo_epochs + epoch) as u64;
+        let mut order: Vec<usize> = (0..groups.len()).collect();
+        let mut stream = Stream::new(run.recipe.trainer.seed, "mini-batches", index);
+        stream.shuffle(&mut order);
+        for chosen in order.chunks(config.ppo_mini_batch_size) {
+            mini_batch(run, config, groups, chosen, batch, credit, &mut updates)?;
+        }
+    }
+    Ok(updates)
+}
+
+fn mini_batch(
+    run: &mut Run<'_>,
+    config: &RlConfig,
+    groups: &[Group],
+    chosen: &[usize],
+    batch: &mut Batch,
+    credit: &Credit,
+    updates: &mut Updates,
+) -> Result<(), Error> {
+    let all: Vec<usize> = chosen.iter().flat_map(|&g| batch.rows_of(g)).collect();
+    let offsets = batch.offsets.select(&all);
+    let total = Normaliser::of(&offsets, &batch.offsets.gather(&all, &credit.mask));
+    let needed = rows_with_gradient(run, batch, credit, &all);
+    updates.count += 1;
+    if needed.is_empty() {
+        return Ok(());
+    }
+    let items = items_of(groups, batch, &needed);
+    // Before the first update of a step, the trainer's weights are the sampler's.
+    let first_update = groups[chosen[0]].rollouts[0].weight_version == run.state.weight_version;
+    let mut at = 0;
+    for part in micro_batches(&items, config.ppo_max_token_len) {
+        let count: usize = part.iter().map(|item| item.responses.len()).sum();
+        let rows = &needed[at..at + count];
+        at += count;
+        let packed = pack(&part)?;
+        updates.tokens += packed.batch.tokens.len();
+        let loss = &run.recipe.algorithm.loss;
+        let mut stats = Stats::new();
+        let mut values = (Vec::new(), Vec::new());
+        run.learner.forward_backward(&packed, run.recipe.rollout.temperature, &mut |now| {
+            let (objective, metrics) = objective(loss, batch, credit, rows, &total, now)?;
+            stats = metrics;
+            values = (now.log_prob.clone(), now.entropy.clone());
+            Ok(objective)
+        })?;
+        add_stats(&mut updates.stats, &stats);
+        if first_update {
+            batch.remember(rows, &values.0, &values.1);
+        }
+    }
+    if first_update && config.old_log_prob == OldLogProb::Rollout && updates.mismatch.is_none() {
+        updates.mismatch = Some(batch.mismatch(&needed)?);
+    }
+    let step = run.learner.optim_step(&config.optim, updates.lr)?;
+    run.count_update(&step)?;
+    match step {
+        Update::Done { grad_norm } => updates.grad_norms.push(grad_norm),
+        Update::NotFinite => updates.skipped += 1,
+    }
+    Ok(())
+}
+
+/// Rows that the loss has a gradient for. Rows without one still count in the averages (the
+/// `Normaliser`), so leaving them out of the forward pass changes no gradient.
+fn rows_with_gradient(run: &Run<'_>, batch: &Batch, credit: &Credit, all: &[usize]) -> Vec<usize> {
+    let loss = &run.recipe.algorithm.loss;
+    let everywhere = loss.needs_ref_log_prob() || loss.needs_entropy();
+    all.iter()
+        .copied()
+        .filter(|&row| {
+            batch.offsets.row(row).any(|token| {
+                credit.mask[token] && (everywhere || credit.advantage[token] != 0.0)
+            })
+        })
+        .collect()
+}
+
+/// The rows as pack items; consecutive rows of a group share its prompt.
+fn items_of<'a>(groups: &'a [Group], batch: &Batch, rows: &[usize]) -> Vec<PackItem<'a>> {
+    let mut items: Vec<PackItem<'a>> = Vec::new();
+    let mut last = None;
+    for &row in rows {
+        let group = batch.group[row];
+        let response: &[u32] = &groups[group].rollouts[row - batch.rows_of(group).start].tokens;
+        if last != Some(group) {
+            items.push(PackItem { prompt: &groups[group].prompt, responses: Vec::new() });
+            last = Some(group);
+        }
+        if let Some(item) = items.last_mut() {
+            item.responses.push(response);
+        }
+    }
+    items
+}
+
+/// Loss of a micro-batch and its gradient with respect to log-probabilities and entropies.
+fn objective(
+    config: &percept_credit::LossConfig,
+    batch: &Batch,
+    credit: &Credit,
+    rows: &[usize],
+    total: &Normaliser,
+    now: &crate::TokenValues,
+) -> Result<(Objective, Stats), Error> {
+    let offsets = batch.offsets.select(rows);
+    let credit = credit.select(&batch.offsets, rows);
+    let old = batch.offsets.gather(rows, &batch.old_log_prob);
+    let rollout = batch.offsets.gather(rows, &batch.rollout_log_prob);
+    let reference = batch.ref_log_prob.as_ref().map(|r| batch.offsets.gather(rows, r));
+    let signals = Signals {
+        offsets: &offsets,
+        mask: &credit.mask,
+        log_prob: &now.log_prob,
+        old_log_prob: &old,
+        rollout_log_prob: Some(&rollout),
+        ref_log_prob: reference.as_deref(),
+        entropy: Some(&now.entropy),
+        ..Signals::default()
+    };
+    let loss = policy_loss(config, &signals, &credit, total)?;
+    let objective = Objective {
+        loss: loss.loss,
+        d_log_prob: loss.d_log_prob,
+        d_entropy: config.needs_entropy().then_some(loss.d_entropy),
+    };
+    Ok((objective, loss.metrics))
+}
+
+impl Batch {
+    /// Keeps the trainer's own view of the rows before the first update.
+    fn remember(&mut self, rows: &[usize], log_prob: &[f32], entropy: &[f32]) {
+        let mut at = 0;
+        for &row in rows {
+            let range = self.offsets.row(row);
+            let part = at..at + range.len();
+            self.entropy[range.clone()].copy_from_slice(&entropy[part.clone()]);
+            self.trainer_log_prob[range.clone()].copy_from_slice(&log_prob[part]);
+            at += range.len();
+        }
+    }
+
+    fn mismatch(&self, rows: &[usize]) -> Result<Mismatch, Error> {
+        let trainer = self.offsets.gather(rows, &self.trainer_log_prob);
+        let rollout = self.offsets.gather(rows, &self.rollout_log_prob);
+        Ok(Mismatch::of(&trainer, &rollout, &vec![true; trainer.len()])?)
+    }
+}
+
+fn store(
+    run: &mut Run<'_>,
+    found: &Collected,
+    batch: &Batch,
+    credit: &Credit,
+) -> Result<(), Error> {
+    let frequency = run.recipe.trainer.rollout_freq;
+    if frequency == 0 || run.state.rl_step % frequency != 0 {
+        return Ok(());
+    }
+    records::write(run, &found.groups, batch, credit)
+}
+
+/// True for groups whose graded rewards differ (DAPO's dynamic sampling).
+pub(crate) fn informative(group: &Group) -> Result<bool, Error> {
+    let totals: Vec<Option<f64>> = group.rewards.iter().map(|r| r.total).collect();
+    Ok(!informative_groups(&totals, &vec![0; totals.len()])?.is_empty())
+}

@@ -1,0 +1,112 @@
+//! What one step of reinforcement learning reports, under verl's names.
+
+use percept_credit::Credit;
+use percept_rollout::FinishReason;
+
+use crate::group::{Collected, Group};
+use crate::observer::Metrics;
+use crate::rl::{Batch, Updates};
+use crate::run::Run;
+
+/// Seconds of the parts of a step.
+pub(crate) struct Times {
+    pub step: f64,
+    pub old_log_prob: f64,
+    pub update_actor: f64,
+}
+
+/// Collects the metrics of a step.
+pub(crate) fn collect(
+    run: &Run<'_>,
+    found: &Collected,
+    batch: &Batch,
+    credit: &Credit,
+    updates: &Updates,
+    times: &Times,
+) -> Metrics {
+    let mut out = Metrics::new();
+    rewards(run, found, &mut out);
+    lengths(&found.groups, &mut out);
+    actor(updates, &mut out);
+    for (name, value) in &credit.stats {
+        if name.starts_with("advantage/") {
+            put(&mut out, &format!("critic/{}", name.replacen("advantage", "advantages", 1)), *value);
+        }
+    }
+    if let Some(mismatch) = &updates.mismatch {
+        put(&mut out, "training/rollout_probs_diff_mean", mismatch.probs_diff_mean);
+        put(&mut out, "training/rollout_probs_diff_max", mismatch.probs_diff_max);
+    }
+    put(&mut out, "training/global_step", (run.state.global_step + 1) as f64);
+    put(&mut out, "training/weight_version", run.state.weight_version as f64);
+    put(&mut out, "training/trained_tokens", batch.offsets.tokens() as f64);
+    put(&mut out, "data/skipped_rows", found.skipped_rows as f64);
+    put(&mut out, "timing_s/step", times.step);
+    put(&mut out, "timing_s/gen", found.gen_seconds);
+    put(&mut out, "timing_s/reward", found.reward_seconds);
+    put(&mut out, "timing_s/old_log_prob", times.old_log_prob);
+    put(&mut out, "timing_s/update_actor", times.update_actor);
+    let prompt_tokens: usize =
+        found.groups.iter().map(|g| g.prompt.tokens.len() * g.rollouts.len()).sum();
+    let total = (found.tokens + prompt_tokens) as f64;
+    put(&mut out, "perf/total_num_tokens", total);
+    put(&mut out, "perf/throughput", total / times.step);
+    put(&mut out, "perf/gen_tokens_per_s", found.tokens as f64 / found.gen_seconds);
+    out
+}
+
+fn put(out: &mut Metrics, name: &str, value: f64) {
+    out.push((name.to_owned(), value));
+}
+
+/// Rewards over everything that was sampled, also what dynamic sampling dropped afterwards.
+fn rewards(run: &Run<'_>, found: &Collected, out: &mut Metrics) {
+    let graded: Vec<f64> = found.all_scores.iter().flatten().copied().collect();
+    spread(out, "critic/rewards", &graded);
+    let mean = mean(&graded);
+    let variance =
+        graded.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / (graded.len().max(2) - 1) as f64;
+    put(out, "critic/rewards/std", variance.sqrt());
+    let all = found.all_scores.len().max(1) as f64;
+    put(out, "reward/ungraded", (found.all_scores.len() - graded.len()) as f64 / all);
+    for name in run.rewards.names() {
+        let scores: Vec<f64> = found.groups.iter().flat_map(|g| g.graded(&name)).collect();
+        put(out, &format!("reward/{name}/mean"), self::mean(&scores));
+    }
+    let flat = found.groups.iter().filter(|g| g.flat()).count();
+    put(out, "reward/frac_zero_std", flat as f64 / found.groups.len().max(1) as f64);
+    put(out, "train/num_gen_batches", found.gen_batches as f64);
+    put(out, "train/sampled_groups", found.sampled_groups as f64);
+    put(out, "train/trained_groups", found.groups.len() as f64);
+}
+
+fn lengths(groups: &[Group], out: &mut Metrics) {
+    let rollouts = || groups.iter().flat_map(|g| &g.rollouts);
+    let lengths: Vec<f64> = rollouts().map(|r| r.tokens.len() as f64).collect();
+    spread(out, "response_length", &lengths);
+    let clipped = rollouts().filter(|r| r.finish_reason == FinishReason::Length).count();
+    put(out, "response_length/clip_ratio", clipped as f64 / lengths.len().max(1) as f64);
+    let prompts: Vec<f64> = groups.iter().map(|g| g.prompt.tokens.len() as f64).collect();
+    spread(out, "prompt_length", &prompts);
+}
+
+fn actor(updates: &Updates, out: &mut Metrics) {
+    let count = updates.count.max(1) as f64;
+    for (name, value) in &updates.stats {
+        put(out, name, value / count);
+    }
+    put(out, "actor/grad_norm", mean(&updates.grad_norms));
+    put(out, "actor/lr", updates.lr);
+    put(out, "actor/skipped_updates", updates.skipped as f64);
+    put(out, "actor/forward_tokens", updates.tokens as f64);
+}
+
+fn mean(values: &[f64]) -> f64 {
+    if values.is_empty() { f64::NAN } else { values.iter().sum::<f64>() / values.len() as f64 }
+}
+
+fn spread(out: &mut Metrics, name: &str, values: &[f64]) {
+    put(out, &format!("{name}/mean"), mean(values));
+    put(out, &format!("{name}/max"), values.iter().copied().fold(f64::NAN, f64::max));
+    put(out, &format!("{name}/min"), values.iter().copied().fold(f64::NAN, f64::min));
+}

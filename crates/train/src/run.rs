@@ -1,0 +1,337 @@
+//! A run from its recipe to its report: stages, evaluations, checkpoints, resume.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use percept_eval::{Evaluation, evaluate};
+use percept_model::Processor;
+use percept_report::{MetricsWriter, Row, RunDir, TensorBoardWriter};
+use percept_reward::RewardSet;
+use percept_rollout::SamplingParams;
+
+use crate::observer::{Event, Metrics, Observer, Stage};
+use crate::source::{Data, open_data, open_model, open_rewards};
+use crate::state::{State, StoredEvaluation};
+use crate::learner::Update;
+use crate::{Error, Learner, Recipe, checkpoint, names, rl, sft, summary};
+
+/// How a run may begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// In a folder that does not exist yet.
+    New,
+    /// Where the run in the folder stopped; from the beginning when it has no checkpoint yet.
+    Resume,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Run folder.
+    pub dir: PathBuf,
+    /// The newest checkpoint.
+    pub checkpoint: Option<PathBuf>,
+    /// The report.
+    pub report: PathBuf,
+    /// False when it was stopped before its last step.
+    pub finished: bool,
+    /// Every evaluation.
+    pub evaluations: Vec<StoredEvaluation>,
+    /// Seconds, over all resumes.
+    pub seconds: f64,
+}
+
+/// A run in progress: what the stages work with.
+pub(crate) struct Run<'a> {
+    pub recipe: &'a Recipe,
+    pub dir: RunDir,
+    pub data: Data,
+    pub rewards: RewardSet,
+    pub processor: Processor,
+    pub learner: Learner,
+    pub state: State,
+    pub observer: &'a mut dyn Observer,
+    stop: &'a AtomicBool,
+    metrics: MetricsWriter,
+    tensorboard: TensorBoardWriter,
+    clock: Instant,
+}
+
+/// Runs `recipe` in `output_dir/experiment_name`. When `stop` becomes true, the run finishes its
+/// step, writes a checkpoint and returns with `finished = false`.
+///
+/// # Errors
+/// Any [`Error`]; the run folder and its complete checkpoints stay readable.
+pub fn run(
+    recipe: &Recipe,
+    start: Start,
+    observer: &mut dyn Observer,
+    stop: &AtomicBool,
+) -> Result<Outcome, Error> {
+    let path = recipe.trainer.output_dir.join(&recipe.trainer.experiment_name);
+    let mut run = Run::open(recipe, &path, start, observer, stop)?;
+    let finished = run.stages()?;
+    run.save()?;
+    let report = run.report()?;
+    Ok(Outcome {
+        checkpoint: run.dir.latest_checkpoint()?.map(|checkpoint| checkpoint.path),
+        dir: path,
+        report,
+        finished,
+        evaluations: run.state.evaluations,
+        seconds: run.state.seconds,
+    })
+}
+
+impl<'a> Run<'a> {
+    fn open(
+        recipe: &'a Recipe,
+        path: &Path,
+        start: Start,
+        observer: &'a mut dyn Observer,
+        stop: &'a AtomicBool,
+    ) -> Result<Self, Error> {
+        let device = percept_nn::parse_device(&recipe.trainer.device)?;
+        let data = open_data(&recipe.data)?;
+        let rewards = open_rewards(recipe)?;
+        let dir = match start {
+            Start::New => RunDir::create(path)?,
+            // Killed before it wrote anything: there is nothing to go on from.
+            Start::Resume if !path.join("recipe.toml").exists() => RunDir::create(path)?,
+            Start::Resume => RunDir::resume(path)?,
+        };
+        let text = recipe.to_toml()?;
+        if std::fs::read_to_string(dir.recipe()).is_ok_and(|before| before != text) {
+            let note = "the recipe differs from the one this run began with; going on with the new one";
+            observer.event(Event::Notice(note.into()));
+        }
+        percept_report::write_atomic(&dir.recipe(), text.as_bytes())?;
+        let saved = dir.latest_checkpoint()?.map(|checkpoint| checkpoint.path);
+        let (model, processor) = open_model(recipe, saved.as_deref(), &device)?;
+        let mut learner = Learner::new(model, recipe);
+        let state = match &saved {
+            None => State::default(),
+            Some(checkpoint) => {
+                let state = checkpoint::load_state(checkpoint)?;
+                let moments = checkpoint::optimizer_file(checkpoint);
+                learner.load_moments(&moments, state.updates)?;
+                state
+            }
+        };
+        if saved.is_some() {
+            observer.event(Event::Notice(format!("resuming after step {}", state.global_step)));
+        }
+        let step = state.global_step as u64;
+        dir.discard_after(step)?;
+        if state.rl_step > 0 {
+            learner.load_reference(&dir, recipe)?;
+        }
+        Ok(Self {
+            metrics: MetricsWriter::open(&dir, Some(step))?,
+            tensorboard: TensorBoardWriter::open(&dir, Some(step))?,
+            clock: Instant::now(),
+            recipe,
+            dir,
+            data,
+            rewards,
+            processor,
+            learner,
+            state,
+            observer,
+            stop,
+        })
+    }
+
+    /// All stages that are not done yet; false when stopped on the way.
+    fn stages(&mut self) -> Result<bool, Error> {
+        self.evaluate_once("base", 0)?;
+        if let Some(config) = &self.recipe.sft {
+            let done = self.stage(Stage::Sft, config.steps, |run| sft::step(run, config))?;
+            if !done {
+                return Ok(false);
+            }
+            self.evaluate_once("sft", 0)?;
+        }
+        if let Some(config) = &self.recipe.rl {
+            if self.state.rl_step == 0 {
+                self.learner.begin_rl(&self.dir, self.recipe)?;
+                self.state.updates = 0;
+            }
+            let done = self.stage(Stage::Rl, config.steps, |run| rl::step(run, config))?;
+            if !done {
+                return Ok(false);
+            }
+            self.evaluate_once("rl", 0)?;
+        }
+        Ok(true)
+    }
+
+    fn stage(
+        &mut self,
+        stage: Stage,
+        total: usize,
+        mut step: impl FnMut(&mut Self) -> Result<Metrics, Error>,
+    ) -> Result<bool, Error> {
+        let mut done = self.stage_steps(stage);
+        if done >= total {
+            return Ok(true);
+        }
+        self.observer.event(Event::StageStarted { stage, done, total });
+        loop {
+            self.evaluate_on_the_way(stage, done, total)?;
+            if done >= total {
+                return Ok(true);
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            let metrics = step(self)?;
+            done += 1;
+            self.finish_step(stage, done, metrics)?;
+            let frequency = self.recipe.trainer.save_freq;
+            if done == total || (frequency > 0 && done % frequency == 0) {
+                self.save()?;
+            }
+        }
+    }
+
+    /// `eval.test_freq`: at the top of a step, so that a resumed run makes up for a missed one.
+    fn evaluate_on_the_way(
+        &mut self,
+        stage: Stage,
+        done: usize,
+        total: usize,
+    ) -> Result<(), Error> {
+        let every = self.recipe.eval.test_freq;
+        if stage != Stage::Rl || every == 0 || done == 0 || done % every != 0 || done >= total {
+            return Ok(());
+        }
+        self.evaluate_once(&format!("rl-step-{done}"), self.recipe.eval.quick_samples)
+    }
+
+    fn stage_steps(&mut self, stage: Stage) -> usize {
+        match stage {
+            Stage::Sft => self.state.sft_step,
+            Stage::Rl => self.state.rl_step,
+        }
+    }
+
+    fn finish_step(&mut self, stage: Stage, done: usize, metrics: Metrics) -> Result<(), Error> {
+        match stage {
+            Stage::Sft => self.state.sft_step = done,
+            Stage::Rl => self.state.rl_step = done,
+        }
+        self.state.global_step += 1;
+        let step = self.state.global_step as u64;
+        let named = names::translate(metrics, self.recipe.trainer.metric_names);
+        let row = Row {
+            step,
+            stage: stage.name().to_owned(),
+            time: self.state.seconds + self.clock.elapsed().as_secs_f64(),
+            values: named.clone(),
+        };
+        self.metrics.write(&row)?;
+        self.tensorboard.write(&row)?;
+        self.observer.event(Event::Step { stage, done, metrics: &named });
+        Ok(())
+    }
+
+    /// Evaluates unless this run already has an evaluation of that name.
+    fn evaluate_once(&mut self, name: &str, limit: usize) -> Result<(), Error> {
+        let known = self.state.evaluations.iter().any(|e| e.name == name);
+        let Some(val) = self.data.val.as_deref() else { return Ok(()) };
+        if known {
+            return Ok(());
+        }
+        let config = &self.recipe.eval;
+        let limit = if limit > 0 { limit } else { config.max_samples };
+        let longest = match config.max_completion_length {
+            0 => self.recipe.rollout.max_completion_length,
+            length => length,
+        };
+        let sampling = SamplingParams {
+            temperature: config.temperature,
+            max_tokens: longest,
+            seed: self.recipe.trainer.seed,
+            max_num_seqs: self.recipe.rollout.max_num_seqs,
+            ..SamplingParams::default()
+        };
+        let observer = &mut *self.observer;
+        let evaluation = evaluate(
+            self.learner.model(),
+            &self.processor,
+            val,
+            &self.rewards,
+            &sampling,
+            limit,
+            &mut |done, total| observer.event(Event::Evaluating { done, total }),
+        )?;
+        self.store_evaluation(name, evaluation)
+    }
+
+    fn store_evaluation(&mut self, name: &str, found: Evaluation) -> Result<(), Error> {
+        let folder = self.dir.path().join("eval");
+        std::fs::create_dir_all(&folder).map_err(|e| Error::write(&folder, e))?;
+        let path = folder.join(format!("{name}.jsonl"));
+        let mut lines = Vec::new();
+        for record in &found.records {
+            serde_json::to_writer(&mut lines, record)
+                .map_err(|e| Error::write(&path, e.into()))?;
+            lines.push(b'\n');
+        }
+        percept_report::write_atomic(&path, &lines)?;
+        self.tick();
+        self.state.evaluations.push(StoredEvaluation {
+            name: name.to_owned(),
+            global_step: self.state.global_step,
+            accuracy: found.accuracy,
+            by_type: found.by_type,
+            ungraded: found.ungraded,
+            response_length: found.response_length,
+            clip_ratio: found.clip_ratio,
+            seconds: self.state.seconds,
+        });
+        let accuracy = found.accuracy.mean;
+        self.observer.event(Event::Evaluated { name, accuracy });
+        Ok(())
+    }
+
+    /// Counts an update; too many in a row that were not finite stop the run.
+    pub(crate) fn count_update(&mut self, update: &Update) -> Result<(), Error> {
+        match update {
+            Update::Done { .. } => {
+                self.state.updates += 1;
+                self.state.weight_version += 1;
+                self.state.nonfinite = 0;
+            }
+            Update::NotFinite => self.state.nonfinite += 1,
+        }
+        if self.state.nonfinite >= self.recipe.trainer.max_nonfinite_updates.max(1) {
+            return Err(Error::NonFinite { count: self.state.nonfinite });
+        }
+        Ok(())
+    }
+
+    /// Moves the time since the last call into the state.
+    fn tick(&mut self) {
+        self.state.seconds += self.clock.elapsed().as_secs_f64();
+        self.clock = Instant::now();
+    }
+
+    fn save(&mut self) -> Result<(), Error> {
+        self.tick();
+        let path = checkpoint::save(&self.dir, &self.learner, &self.processor, &self.state)?;
+        match self.recipe.trainer.max_ckpt_to_keep {
+            0 => {}
+            keep => self.dir.prune(keep)?,
+        }
+        self.observer.event(Event::Saved { path });
+        Ok(())
+    }
+
+    fn report(&mut self) -> Result<PathBuf, Error> {
+        summary::write(&self.dir, self.recipe, &self.state)?;
+        Ok(percept_report::write_report(&self.dir)?)
+    }
+}

@@ -1,0 +1,96 @@
+//! One step of supervised fine-tuning: the loss is the mean negative log-likelihood of the
+//! assistant's tokens.
+
+use std::time::Instant;
+
+use percept_credit::{LossAggMode, Normaliser, Offsets, sft_loss};
+use percept_model::Training;
+
+use crate::learner::{Objective, Update};
+use crate::observer::Metrics;
+use crate::order::RowOrder;
+use crate::pack::{pack_training, training_batches};
+use crate::run::Run;
+use crate::schedule::learning_rate;
+use crate::{Error, SftConfig};
+
+/// One optimiser step on the next rows.
+pub(crate) fn step(run: &mut Run<'_>, config: &SftConfig) -> Result<Metrics, Error> {
+    let clock = Instant::now();
+    let (rows, skipped) = next_rows(run, config)?;
+    let trained: usize = rows.iter().map(Training::trained_tokens).sum();
+    let total = Normaliser { tokens: trained, sequences: rows.len() };
+    let mut loss = 0.0;
+    let mut tokens = 0;
+    for part in training_batches(&rows, config.ppo_max_token_len) {
+        let packed = pack_training(part)?;
+        tokens += packed.batch.tokens.len();
+        let offsets = Offsets::from_lengths(part.iter().map(Training::trained_tokens));
+        let mask = vec![true; offsets.tokens()];
+        run.learner.forward_backward(&packed, 1.0, &mut |now| {
+            let sft = sft_loss(
+                LossAggMode::TokenMean,
+                &offsets,
+                &now.log_prob,
+                &mask,
+                None,
+                &total,
+            )?;
+            loss += sft.loss;
+            Ok(Objective { loss: sft.loss, d_log_prob: sft.d_log_prob, d_entropy: None })
+        })?;
+    }
+    let lr = learning_rate(&config.optim, run.state.sft_step, config.steps);
+    let update = run.learner.optim_step(&config.optim, lr)?;
+    run.count_update(&update)?;
+    run.state.tokens += tokens as u64;
+    let seconds = clock.elapsed().as_secs_f64();
+    let (grad_norm, skipped_updates) = match update {
+        Update::Done { grad_norm } => (grad_norm, 0.0),
+        Update::NotFinite => (f64::NAN, 1.0),
+    };
+    let named = [
+        ("train/loss", loss),
+        ("train/grad_norm", grad_norm),
+        ("train/lr", lr),
+        ("train/skipped_updates", skipped_updates),
+        ("train/trained_tokens", trained as f64),
+        ("data/skipped_rows", skipped as f64),
+        ("perf/total_num_tokens", tokens as f64),
+        ("perf/throughput", tokens as f64 / seconds),
+        ("timing_s/step", seconds),
+    ];
+    Ok(named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+/// The next `train_batch_size` rows that have something to train on, and how many had not.
+fn next_rows(run: &mut Run<'_>, config: &SftConfig) -> Result<(Vec<Training>, usize), Error> {
+    let data = &run.data.sft;
+    let mut order = RowOrder::new(data.len(), run.recipe.trainer.seed, run.recipe.data.shuffle);
+    let mut rows = Vec::with_capacity(config.train_batch_size);
+    let mut refused = 0;
+    while rows.len() < config.train_batch_size {
+        let row = order.row(run.state.sft_position);
+        run.state.sft_position += 1;
+        let reason = match data.get(row).map_err(Error::from).and_then(|sample| {
+            let training = run.processor.sft(&sample)?;
+            Ok((sample.id, training))
+        }) {
+            Ok((_, training)) if training.prompt.tokens.len() <= config.ppo_max_token_len => {
+                rows.push(training);
+                continue;
+            }
+            Ok((id, training)) => format!(
+                "{id}: {} tokens are more than sft.ppo_max_token_len ({})",
+                training.prompt.tokens.len(),
+                config.ppo_max_token_len
+            ),
+            Err(error) => error.to_string(),
+        };
+        refused += 1;
+        if refused > data.len() {
+            return Err(Error::NoRows { stage: "sft", tried: refused, reason });
+        }
+    }
+    Ok((rows, refused))
+}

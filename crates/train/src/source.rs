@@ -1,0 +1,87 @@
+//! From the recipe's names to open things: model, processor, data sets, verifiers.
+
+use std::path::Path;
+
+use percept_data::digit_sum::DigitSum;
+use percept_data::{Dataset, FileDataset};
+use percept_model::{Device, Model, Processor};
+use percept_reward::RewardSet;
+
+use crate::{DataConfig, Error, Recipe};
+
+/// The data sets of a run.
+pub struct Data {
+    /// Rows of `[sft]`.
+    pub sft: Box<dyn Dataset>,
+    /// Rows of `[rl]`.
+    pub rl: Box<dyn Dataset>,
+    /// Held-out rows; none when the recipe names none.
+    pub val: Option<Box<dyn Dataset>>,
+}
+
+/// Opens the recipe's data sets.
+///
+/// # Errors
+/// [`Error::Data`] for files that cannot be opened or are malformed.
+pub fn open_data(config: &DataConfig) -> Result<Data, Error> {
+    if let Some(task) = &config.digit_sum {
+        return Ok(Data {
+            sft: Box::new(DigitSum::new(task.sft.clone())?),
+            rl: Box::new(DigitSum::new(task.rl.clone())?),
+            val: Some(Box::new(DigitSum::new(task.val.clone())?)),
+        });
+    }
+    let open = |paths: &[std::path::PathBuf]| -> Result<Box<dyn Dataset>, Error> {
+        Ok(Box::new(FileDataset::open(paths, &config.columns, config.image_dir.as_deref())?))
+    };
+    let val = match config.val_files.as_slice() {
+        [] => None,
+        files => Some(open(files)?),
+    };
+    Ok(Data { sft: open(&config.train_files)?, rl: open(&config.train_files)?, val })
+}
+
+/// Builds or loads the model and its processor, with the recipe's image limits and adapters;
+/// weights come from `checkpoint` when a run goes on.
+///
+/// # Errors
+/// [`Error::Model`] for a checkpoint that is missing, malformed or of an unknown architecture.
+pub fn open_model(
+    recipe: &Recipe,
+    checkpoint: Option<&Path>,
+    device: &Device,
+) -> Result<(Model, Processor), Error> {
+    let lora = recipe.model.lora.as_ref();
+    let (mut model, mut processor) = match (&recipe.model.path, &recipe.model.tiny) {
+        // An adapter checkpoint has no base weights; those come from where the recipe says.
+        (path, _) if lora.is_none() && checkpoint.is_some() => {
+            let folder = checkpoint.or(path.as_deref()).unwrap_or(Path::new("."));
+            (Model::load(folder, device)?, Processor::load(folder)?)
+        }
+        (Some(path), _) => (Model::load(path, device)?, Processor::load(path)?),
+        (None, tiny) => {
+            let tiny = tiny.clone().unwrap_or_default();
+            let processor = Processor::tiny(&tiny)?;
+            let config = tiny.for_processor(&processor)?;
+            (Model::init(config, recipe.trainer.seed, device)?, processor)
+        }
+    };
+    processor.set_pixel_limits(recipe.data.min_pixels, recipe.data.max_pixels)?;
+    match (lora, checkpoint) {
+        (Some(_), Some(adapter)) => model.load_lora(adapter)?,
+        (Some(lora), None) => model.add_lora(lora, recipe.trainer.seed)?,
+        (None, _) => {}
+    }
+    if recipe.model.freeze_vision {
+        model.freeze_vision();
+    }
+    Ok((model, processor))
+}
+
+/// Builds the recipe's verifiers.
+///
+/// # Errors
+/// [`Error::Reward`] for unknown names or options.
+pub fn open_rewards(recipe: &Recipe) -> Result<RewardSet, Error> {
+    Ok(RewardSet::build(&recipe.reward)?)
+}

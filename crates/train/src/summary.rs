@@ -1,0 +1,63 @@
+//! `summary.json` from the state of a run.
+
+use std::collections::BTreeMap;
+
+use percept_report::{RunDir, StageSummary, Summary, TypeSummary};
+
+use crate::state::{State, StoredEvaluation};
+use crate::{Error, Recipe};
+
+/// Writes the summary of a run.
+///
+/// # Errors
+/// [`Error::Report`] when the disk refuses.
+pub fn write(dir: &RunDir, recipe: &Recipe, state: &State) -> Result<(), Error> {
+    let mut before = 0.0;
+    let mut stages = Vec::new();
+    for evaluation in &state.evaluations {
+        stages.push(stage(evaluation, evaluation.seconds - before));
+        before = evaluation.seconds;
+    }
+    let facts: BTreeMap<String, String> = [
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("device", recipe.trainer.device.clone()),
+        ("seed", recipe.trainer.seed.to_string()),
+        ("advantage", recipe.algorithm.advantage.name().to_owned()),
+        ("policy loss", recipe.algorithm.loss.policy_loss.name().to_owned()),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value))
+    .collect();
+    let summary = Summary {
+        name: dir.name(),
+        stages,
+        steps: state.global_step as u64,
+        tokens: state.tokens,
+        seconds: state.seconds,
+        facts,
+    };
+    Ok(summary.write(&dir.summary())?)
+}
+
+fn stage(found: &StoredEvaluation, seconds: f64) -> StageSummary {
+    let by_type = found.by_type.iter().map(|(name, accuracy)| {
+        let summary = TypeSummary {
+            accuracy: accuracy.mean,
+            ci_low: accuracy.low,
+            ci_high: accuracy.high,
+            n: accuracy.n,
+        };
+        (name.clone(), summary)
+    });
+    StageSummary {
+        name: found.name.clone(),
+        accuracy: found.accuracy.mean,
+        ci_low: found.accuracy.low,
+        ci_high: found.accuracy.high,
+        n: found.accuracy.n,
+        ungraded: found.ungraded,
+        mean_length: found.response_length,
+        by_type: by_type.collect(),
+        seconds,
+    }
+}
