@@ -23,7 +23,8 @@ impl ChatTemplate {
         let mut environment = Environment::new();
         environment.set_trim_blocks(true);
         environment.set_lstrip_blocks(true);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment
+            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", |text: String| -> Result<Value, _> {
             Err(minijinja::Error::new(ErrorKind::InvalidOperation, text))
         });
@@ -75,7 +76,10 @@ impl ChatTemplate {
 }
 
 fn message(message: &Message) -> serde_json::Value {
-    let media = message.content.iter().any(|part| !matches!(part, Part::Text(_)));
+    let media = message
+        .content
+        .iter()
+        .any(|part| !matches!(part, Part::Text(_)));
     let content = if media {
         let parts = message.content.iter().map(|part| match part {
             Part::Text(text) => json!({"type": "text", "text": text}),

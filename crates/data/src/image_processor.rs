@@ -99,21 +99,38 @@ impl ImageProcessor {
         };
         number("patch_size", &config["patch_size"], &mut out.patch_size)?;
         let temporal = &config["temporal_patch_size"];
-        number("temporal_patch_size", temporal, &mut out.temporal_patch_size)?;
+        number(
+            "temporal_patch_size",
+            temporal,
+            &mut out.temporal_patch_size,
+        )?;
         number("merge_size", &config["merge_size"], &mut out.merge_size)?;
-        number("size.shortest_edge", &size["shortest_edge"], &mut out.min_pixels)?;
-        number("size.longest_edge", &size["longest_edge"], &mut out.max_pixels)?;
+        number(
+            "size.shortest_edge",
+            &size["shortest_edge"],
+            &mut out.min_pixels,
+        )?;
+        number(
+            "size.longest_edge",
+            &size["longest_edge"],
+            &mut out.max_pixels,
+        )?;
         number("min_pixels", &config["min_pixels"], &mut out.min_pixels)?;
         number("max_pixels", &config["max_pixels"], &mut out.max_pixels)?;
-        for (field, into) in [("image_mean", &mut out.image_mean), ("image_std", &mut out.image_std)]
-        {
+        for (field, into) in [
+            ("image_mean", &mut out.image_mean),
+            ("image_std", &mut out.image_std),
+        ] {
             let value = &config[field];
             if value.is_null() {
                 continue;
             }
-            let list: Option<Vec<f32>> = value
-                .as_array()
-                .map(|items| items.iter().filter_map(|v| v.as_f64().map(|v| v as f32)).collect());
+            let list: Option<Vec<f32>> = value.as_array().map(|items| {
+                items
+                    .iter()
+                    .filter_map(|v| v.as_f64().map(|v| v as f32))
+                    .collect()
+            });
             *into = list
                 .and_then(|list| list.try_into().ok())
                 .ok_or_else(|| bad(field, value, "three numbers"))?;
@@ -122,7 +139,11 @@ impl ImageProcessor {
             out.rescale_factor = factor as f32;
         }
         if out.min_pixels > out.max_pixels {
-            return Err(bad("min_pixels", &json!(out.min_pixels), "at most max_pixels"));
+            return Err(bad(
+                "min_pixels",
+                &json!(out.min_pixels),
+                "at most max_pixels",
+            ));
         }
         Ok(out)
     }
@@ -214,8 +235,10 @@ impl ImageProcessor {
                 .expected(format!("{:?}", first.dimensions())));
         }
         let (width, height) = self.resized(first.width() as usize, first.height() as usize)?;
-        let pixels: Vec<Vec<f32>> =
-            frames.iter().map(|f| self.normalise(&resize(f, width, height))).collect();
+        let pixels: Vec<Vec<f32>> = frames
+            .iter()
+            .map(|f| self.normalise(&resize(f, width, height)))
+            .collect();
         let count = pixels.len().next_multiple_of(self.temporal_patch_size);
         let last = pixels.len() - 1;
         let padded: Vec<&[f32]> = (0..count).map(|i| pixels[i.min(last)].as_slice()).collect();
@@ -258,7 +281,10 @@ impl ImageProcessor {
                 }
             }
         }
-        Patches { grid_thw: grid, pixels }
+        Patches {
+            grid_thw: grid,
+            pixels,
+        }
     }
 }
 
@@ -294,7 +320,11 @@ mod tests {
 
     #[test]
     fn config_reads_back() {
-        let p = ImageProcessor { patch_size: 7, min_pixels: 10, ..ImageProcessor::default() };
+        let p = ImageProcessor {
+            patch_size: 7,
+            min_pixels: 10,
+            ..ImageProcessor::default()
+        };
         assert_eq!(ImageProcessor::from_json(&p.to_json()).unwrap(), p);
         let error = ImageProcessor::from_json(&json!({"patch_size": "big"})).unwrap_err();
         assert!(error.to_string().contains("patch_size"), "{error}");

@@ -5,19 +5,33 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod chat;
+mod check;
 mod clip;
+mod columns;
+mod convention;
 mod dataset;
 mod decode;
 pub mod digit_sum;
 mod error;
+mod export;
+mod file_dataset;
 mod image_processor;
+mod json;
+mod jsonl;
 mod media;
+mod parquet;
+mod random_file;
 mod resize;
+mod row;
 mod sample;
 
 pub use chat::ChatTemplate;
+pub use check::{CheckReport, Problem, ProblemKind, RowTokens, check_rows};
+pub use columns::ColumnMap;
 pub use dataset::Dataset;
 pub use error::{Error, Report};
+pub use export::write_jsonl;
+pub use file_dataset::FileDataset;
 pub use image_processor::{ImageProcessor, Patches};
 pub use media::{DEFAULT_FPS, MAX_ENCODED_BYTES, MAX_PIXELS, Media, MediaHash, Video};
 pub use sample::{Message, Part, Role, Sample};

@@ -130,7 +130,7 @@ fn a_configuration_that_cannot_be_drawn_names_its_field() {
     assert!(refused(DigitSumConfig { width: 49, ..d() }).contains("50 to 4096"));
     assert!(
         refused(DigitSumConfig {
-            max_digits: usize::MAX,
+            cells: usize::MAX,
             ..d()
         })
         .contains("digit_sum.width")

@@ -126,7 +126,12 @@ impl DigitSumConfig {
             digits,
             "at least min_digits",
         )?;
-        require(digits <= cells, "max_digits", digits, format!("at most cells, {cells}"))?;
+        require(
+            digits <= cells,
+            "max_digits",
+            digits,
+            format!("at most cells, {cells}"),
+        )?;
         require(
             wide_enough,
             "width",

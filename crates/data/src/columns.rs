@@ -1,0 +1,40 @@
+//! Which column holds what: explicit names, or the conventions of the field.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Names of columns; what is left out is found by convention (verl, TRL, EasyR1, ms-swift).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ColumnMap {
+    /// The conversation or the user's question. Convention: `messages`, `prompt`, `problem`,
+    /// `question`, `query`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// Images: paths, bytes, base64, or structs of these. Convention: `images`, `image`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<String>,
+    /// Videos: each a list of frames, or a GIF. Convention: `videos`, `video`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub videos: Option<String>,
+    /// The ground truth. Convention: `answer`, `solution`, `ground_truth`,
+    /// `reward_model.ground_truth`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// The expert trajectory. Convention: `expert`, `completion`, `response`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expert: Option<String>,
+    /// A stable name of the row. Convention: `id`, else file and row number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+impl ColumnMap {
+    /// The column names to try, in order.
+    pub(crate) fn candidates<'a>(given: &'a Option<String>, known: &[&'a str]) -> Vec<&'a str> {
+        match given {
+            Some(name) => vec![name.as_str()],
+            None => known.to_vec(),
+        }
+    }
+}

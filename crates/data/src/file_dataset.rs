@@ -1,0 +1,114 @@
+//! Rows of JSONL, JSON and Parquet files as one data set.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::convention::Convention;
+use crate::parquet::{Cache, DEFAULT_CACHE_BYTES};
+use crate::row::Rows;
+use crate::{ColumnMap, Dataset, Error, Sample, json, jsonl, parquet};
+
+/// Rows of one or more files, one after the other. A row is read when it is asked for.
+pub struct FileDataset {
+    name: String,
+    columns: ColumnMap,
+    image_dir: Option<PathBuf>,
+    files: Vec<Source>,
+    len: usize,
+}
+
+struct Source {
+    path: PathBuf,
+    /// Index of its first row in the data set.
+    first: usize,
+    rows: Box<dyn Rows>,
+}
+
+impl FileDataset {
+    /// Opens files by their ending: `.jsonl`, `.json`, `.parquet`. Relative image paths start
+    /// from `image_dir`, or from the folder of their data file.
+    ///
+    /// # Errors
+    /// [`Error::File`] for a file that is missing, empty, of another kind or damaged.
+    pub fn open(
+        paths: &[PathBuf],
+        columns: &ColumnMap,
+        image_dir: Option<&Path>,
+    ) -> Result<Self, Error> {
+        let cache = Arc::new(Cache::new(DEFAULT_CACHE_BYTES));
+        let mut files = Vec::new();
+        let mut len = 0;
+        for (index, path) in paths.iter().enumerate() {
+            let rows = open(path, index, &cache).map_err(|error| error.in_file(path))?;
+            let first = len;
+            len += rows.len();
+            files.push(Source {
+                path: path.clone(),
+                first,
+                rows,
+            });
+        }
+        let names: Vec<String> = paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        if len == 0 {
+            return Err(Error::file(format!("no rows in {}", names.join(", "))));
+        }
+        Ok(Self {
+            name: names.join(", "),
+            columns: columns.clone(),
+            image_dir: image_dir.map(Path::to_path_buf),
+            files,
+            len,
+        })
+    }
+}
+
+fn open(path: &Path, index: usize, cache: &Arc<Cache>) -> Result<Box<dyn Rows>, Error> {
+    if path.is_dir() {
+        return Err(Error::file("data file is a folder").help("name the files inside it"));
+    }
+    let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+    match ending.as_deref() {
+        Some("jsonl" | "ndjson") => Ok(Box::new(jsonl::open(path)?)),
+        Some("json") => Ok(Box::new(json::open(path)?)),
+        Some("parquet") => Ok(Box::new(parquet::open(path, index, Arc::clone(cache))?)),
+        _ => Err(Error::file("unknown kind of data file")
+            .found(format!("ending {:?}", ending.unwrap_or_default()))
+            .expected(".jsonl, .json or .parquet")),
+    }
+}
+
+impl Dataset for FileDataset {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn get(&self, i: usize) -> Result<Sample, Error> {
+        if i >= self.len {
+            return Err(Error::row("no such row")
+                .found(i)
+                .expected(format!("0 to {}", self.len - 1)));
+        }
+        let source = &self.files[self.files.partition_point(|source| source.first <= i) - 1];
+        let local = i - source.first;
+        let number = source.rows.number(local);
+        let row = source
+            .rows
+            .row(local)
+            .map_err(|error| error.at(&source.path, number))?;
+        let beside = source.path.parent().unwrap_or(Path::new("."));
+        let convention = Convention {
+            columns: &self.columns,
+            file: &source.path,
+            row: number,
+            folder: self.image_dir.as_deref().unwrap_or(beside),
+        };
+        convention.sample(row)
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}

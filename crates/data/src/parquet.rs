@@ -1,0 +1,226 @@
+//! Parquet: row groups are decoded on demand and kept in a cache with a byte budget.
+//!
+//! The row group is the unit of reading. A file written as one huge row group costs its decoded
+//! size in memory; `row_group_size=100` (as Hugging Face writes image sets) keeps it small.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use parquet::errors::ParquetError;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::Field;
+use serde_json::Number;
+
+use crate::Error;
+use crate::random_file;
+use crate::row::{Row, Rows, Value, row_size};
+
+/// Decoded rows kept in memory by default, over all Parquet files of a data set.
+pub(crate) const DEFAULT_CACHE_BYTES: usize = 1 << 30;
+
+/// Decoded row groups of several files, least recently used first.
+pub(crate) struct Cache {
+    budget: usize,
+    groups: Mutex<VecDeque<Entry>>,
+}
+
+struct Entry {
+    key: (usize, usize),
+    rows: Arc<Vec<Row>>,
+    bytes: usize,
+}
+
+impl Cache {
+    pub(crate) fn new(budget: usize) -> Self {
+        Self {
+            budget,
+            groups: Mutex::new(VecDeque::new()),
+        }
+    }
+
+    fn find(&self, key: (usize, usize)) -> Option<Arc<Vec<Row>>> {
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let i = groups.iter().position(|entry| entry.key == key)?;
+        let entry = groups.remove(i)?;
+        let rows = entry.rows.clone();
+        groups.push_back(entry);
+        Some(rows)
+    }
+
+    fn keep(&self, key: (usize, usize), rows: Arc<Vec<Row>>) {
+        let bytes = rows.iter().map(|row| row_size(row)).sum();
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        groups.push_back(Entry { key, rows, bytes });
+        let mut total: usize = groups.iter().map(|entry| entry.bytes).sum();
+        while total > self.budget && groups.len() > 1 {
+            let Some(oldest) = groups.pop_front() else {
+                break;
+            };
+            total -= oldest.bytes;
+        }
+    }
+}
+
+/// One Parquet file.
+pub(crate) struct ParquetRows {
+    reader: SerializedFileReader<File>,
+    /// First row of each group, and the total at the end.
+    starts: Vec<usize>,
+    cache: Arc<Cache>,
+    /// Number of this file in the shared cache.
+    file: usize,
+    /// Held while a group is decoded, so that two threads never decode the same one.
+    decoding: Vec<Mutex<()>>,
+}
+
+/// Opens a file; `file` is its key in `cache`.
+pub(crate) fn open(path: &Path, file: usize, cache: Arc<Cache>) -> Result<ParquetRows, Error> {
+    let handle = random_file::open(path)?;
+    let reader = guarded(|| SerializedFileReader::new(handle)).map_err(|reason| {
+        Error::file("not a Parquet file, or a damaged one")
+            .found(reason)
+            .help("write it again with pyarrow, or name JSON data .json or .jsonl")
+    })?;
+    let mut starts = vec![0_usize];
+    for group in reader.metadata().row_groups() {
+        let total = usize::try_from(group.num_rows())
+            .ok()
+            .and_then(|rows| starts[starts.len() - 1].checked_add(rows))
+            .filter(|&total| total <= u32::MAX as usize);
+        match total {
+            Some(total) => starts.push(total),
+            None => {
+                return Err(
+                    Error::file("Parquet row group has an impossible number of rows")
+                        .found(group.num_rows()),
+                );
+            }
+        }
+    }
+    Ok(ParquetRows {
+        decoding: (1..starts.len()).map(|_| Mutex::new(())).collect(),
+        reader,
+        starts,
+        cache,
+        file,
+    })
+}
+
+impl ParquetRows {
+    fn group(&self, index: usize) -> Result<Arc<Vec<Row>>, Error> {
+        let key = (self.file, index);
+        if let Some(rows) = self.cache.find(key) {
+            return Ok(rows);
+        }
+        let _alone = self.decoding[index]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(rows) = self.cache.find(key) {
+            return Ok(rows);
+        }
+        let rows = Arc::new(self.decode(index)?);
+        self.cache.keep(key, rows.clone());
+        Ok(rows)
+    }
+
+    fn decode(&self, index: usize) -> Result<Vec<Row>, Error> {
+        guarded(|| {
+            let group = self.reader.get_row_group(index)?;
+            group
+                .get_row_iter(None)?
+                .map(|row| Ok(convert_row(row?)))
+                .collect()
+        })
+        .map_err(|reason| {
+            Error::file(format!("row group {index} cannot be decoded"))
+                .found(reason)
+                .help("write the file again with pyarrow (columns of text, numbers, bytes, lists and structs)")
+        })
+    }
+}
+
+impl Rows for ParquetRows {
+    fn len(&self) -> usize {
+        self.starts[self.starts.len() - 1]
+    }
+
+    fn row(&self, i: usize) -> Result<Row, Error> {
+        let index = self.starts.partition_point(|&start| start <= i) - 1;
+        let group = self.group(index)?;
+        match group.get(i - self.starts[index]) {
+            Some(row) => Ok(row.clone()),
+            None => Err(Error::file(format!(
+                "row group {index} has fewer rows than its header says"
+            ))),
+        }
+    }
+}
+
+/// Runs the Parquet library; it panics on types that it does not know and on damaged pages.
+fn guarded<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|e| e.to_string()),
+        Err(panic) => Err(panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
+            .unwrap_or_else(|| "a damaged page".to_owned())),
+    }
+}
+
+fn convert_row(row: parquet::record::Row) -> Row {
+    let columns = row.into_columns().into_iter();
+    columns
+        .map(|(name, field)| (name, convert(&field)))
+        .collect()
+}
+
+fn convert(field: &Field) -> Value {
+    let float = |v: f64| Number::from_f64(v).map_or(Value::Null, Value::Number);
+    match field {
+        Field::Null => Value::Null,
+        Field::Bool(b) => Value::Bool(*b),
+        Field::Byte(n) => Value::Number((*n).into()),
+        Field::Short(n) => Value::Number((*n).into()),
+        Field::Int(n) => Value::Number((*n).into()),
+        Field::Long(n) => Value::Number((*n).into()),
+        Field::UByte(n) => Value::Number((*n).into()),
+        Field::UShort(n) => Value::Number((*n).into()),
+        Field::UInt(n) => Value::Number((*n).into()),
+        Field::ULong(n) => Value::Number((*n).into()),
+        Field::Float16(v) => float(f64::from(*v)),
+        // Through text, so that 0.1 stays 0.1 and does not become 0.10000000149.
+        Field::Float(v) => float(v.to_string().parse().unwrap_or(f64::from(*v))),
+        Field::Double(v) => float(*v),
+        Field::Str(text) => Value::Text(text.clone()),
+        Field::Bytes(bytes) => Value::Bytes(bytes.data().into()),
+        Field::Group(row) => Value::Struct(
+            row.get_column_iter()
+                .map(|(name, field)| (name.clone(), convert(field)))
+                .collect(),
+        ),
+        Field::ListInternal(list) => Value::List(list.elements().iter().map(convert).collect()),
+        Field::MapInternal(map) => Value::Struct(
+            map.entries()
+                .iter()
+                .map(|(key, value)| (key_text(key), convert(value)))
+                .collect(),
+        ),
+        Field::Decimal(_)
+        | Field::Date(_)
+        | Field::TimeMillis(_)
+        | Field::TimeMicros(_)
+        | Field::TimestampMillis(_)
+        | Field::TimestampMicros(_) => Value::Text(field.to_string()),
+    }
+}
+
+fn key_text(key: &Field) -> String {
+    match key {
+        Field::Str(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
