@@ -1,2 +1,86 @@
-//! percept command line.
-fn main() {}
+//! The `percept` binary: argument parsing, wiring, progress, exit codes.
+//!
+//! Exit code 0: done. 1: the command ran and found problems (`data check`) or failed. 2: the
+//! command line is wrong. 130: stopped by Ctrl-C after writing a checkpoint.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod args;
+mod check;
+mod config;
+mod eval;
+mod failure;
+mod generate;
+mod merge;
+mod open;
+mod progress;
+mod quickstart;
+mod score;
+mod table;
+mod train;
+mod view;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Cli, Color, Command, Data, Global};
+use failure::Failure;
+
+/// What a command that did not fail has to say.
+enum Done {
+    /// All is well.
+    Well,
+    /// It ran to its end and found problems.
+    Problems,
+    /// Stopped by Ctrl-C.
+    Stopped,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(&cli) {
+        Ok(Done::Well) => ExitCode::SUCCESS,
+        Ok(Done::Problems) => ExitCode::from(1),
+        Ok(Done::Stopped) => ExitCode::from(130),
+        Err(failure) => {
+            failure.print(colour(&cli.global, std::io::stderr().is_terminal()));
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn dispatch(cli: &Cli) -> Result<Done, Failure> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Quickstart(args) => quickstart::run(args, global),
+        Command::Train(args) => train::run(args, global),
+        Command::Config(args) => config::run(args),
+        Command::Data(Data::Check(args)) => check::run(args, global),
+        Command::Data(Data::Export(args)) => check::export(args),
+        Command::Generate(args) => generate::run(args, global),
+        Command::Score(args) => score::run(args),
+        Command::Eval(args) => eval::run(args, global),
+        Command::View(args) => view::run(args),
+        Command::Merge(args) => merge::run(args),
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                *shell,
+                &mut Cli::command(),
+                "percept",
+                &mut std::io::stdout(),
+            );
+            Ok(Done::Well)
+        }
+    }
+}
+
+/// Whether to colour a stream that is or is not a terminal.
+fn colour(global: &Global, terminal: bool) -> bool {
+    match global.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+    }
+}

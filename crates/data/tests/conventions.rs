@@ -1,5 +1,7 @@
 //! Each convention of the field is read, and each mistake is named with file, row and field.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 
 use percept_data::digit_sum::{DigitSum, DigitSumConfig};

@@ -71,7 +71,11 @@ pub fn evaluate(
     limit: usize,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Evaluation, Error> {
-    let total = if limit == 0 { dataset.len() } else { limit.min(dataset.len()) };
+    let total = if limit == 0 {
+        dataset.len()
+    } else {
+        limit.min(dataset.len())
+    };
     let sampler = Sampler::new(model, processor, 0)?;
     let mut records = Vec::with_capacity(total * sampling.n);
     for start in (0..total).step_by(CHUNK) {
@@ -82,7 +86,10 @@ pub fn evaluate(
             .iter()
             .map(|sample| processor.prompt(sample).map(Arc::new))
             .collect::<Result<Vec<Arc<Prompt>>, _>>()?;
-        let params = SamplingParams { seed: sampling.seed.wrapping_add(start as u64), ..sampling.clone() };
+        let params = SamplingParams {
+            seed: sampling.seed.wrapping_add(start as u64),
+            ..sampling.clone()
+        };
         let rollouts = sampler.generate(&prompts, &params, &mut |_| {})?;
         judge(&samples, &prompts, &rollouts, rewards, &mut records);
         progress(start + samples.len(), total);
@@ -126,7 +133,9 @@ fn judge(
             prompt: prompts[rollout.prompt].text.clone(),
             completion: rollout.text.clone(),
             answer: sample.answer.clone(),
-            score: parts.first().and_then(|(_, part)| part.as_ref().ok().copied()),
+            score: parts
+                .first()
+                .and_then(|(_, part)| part.as_ref().ok().copied()),
             parts,
             tokens: rollout.tokens.len(),
             finish_reason: rollout.finish_reason.name().to_owned(),
@@ -147,7 +156,9 @@ pub fn question_type(sample: &Sample) -> String {
 pub fn summarise(records: Vec<Record>) -> Evaluation {
     let mut rows: BTreeMap<&str, (&str, Vec<f64>)> = BTreeMap::new();
     for record in &records {
-        let row = rows.entry(&record.id).or_insert((&record.question_type, Vec::new()));
+        let row = rows
+            .entry(&record.id)
+            .or_insert((&record.question_type, Vec::new()));
         row.1.extend(record.score);
     }
     let mut all = Vec::new();
@@ -160,14 +171,21 @@ pub fn summarise(records: Vec<Record>) -> Evaluation {
         all.push(mean);
         by_type.entry(kind).or_default().push(mean);
     }
-    let by_type = by_type.into_iter().map(|(k, v)| (k.to_owned(), estimate(&v))).collect();
+    let by_type = by_type
+        .into_iter()
+        .map(|(k, v)| (k.to_owned(), estimate(&v)))
+        .collect();
     let count = records.len().max(1) as f64;
     Evaluation {
         accuracy: estimate(&all),
         by_type,
         ungraded: records.iter().filter(|r| r.score.is_none()).count(),
         response_length: records.iter().map(|r| r.tokens as f64).sum::<f64>() / count,
-        clip_ratio: records.iter().filter(|r| r.finish_reason == "length").count() as f64 / count,
+        clip_ratio: records
+            .iter()
+            .filter(|r| r.finish_reason == "length")
+            .count() as f64
+            / count,
         records,
     }
 }

@@ -37,7 +37,12 @@ const RESAMPLES: usize = 2_000;
 pub fn estimate(values: &[f64]) -> Estimate {
     let n = values.len();
     if n == 0 {
-        return Estimate { mean: f64::NAN, low: f64::NAN, high: f64::NAN, n };
+        return Estimate {
+            mean: f64::NAN,
+            low: f64::NAN,
+            high: f64::NAN,
+            n,
+        };
     }
     let mean = values.iter().sum::<f64>() / n as f64;
     let mut state = 0x5eed_u64;
@@ -46,7 +51,12 @@ pub fn estimate(values: &[f64]) -> Estimate {
         .collect();
     means.sort_unstable_by(f64::total_cmp);
     let at = |q: f64| means[((RESAMPLES - 1) as f64 * q).round() as usize];
-    Estimate { mean, low: at(0.025), high: at(0.975), n }
+    Estimate {
+        mean,
+        low: at(0.025),
+        high: at(0.975),
+        n,
+    }
 }
 
 fn below(state: &mut u64, bound: usize) -> usize {

@@ -80,7 +80,12 @@ impl<'a> Sampler<'a> {
         processor: &'a Processor,
         weight_version: u64,
     ) -> Result<Self, Error> {
-        Ok(Self { model, processor, decoder: Decoder::new(model)?, weight_version })
+        Ok(Self {
+            model,
+            processor,
+            decoder: Decoder::new(model)?,
+            weight_version,
+        })
     }
 
     /// Samples `params.n` responses to each prompt, ordered by prompt, then sample.
@@ -96,7 +101,11 @@ impl<'a> Sampler<'a> {
     ) -> Result<Vec<Rollout>, Error> {
         check(params)?;
         let banned = self.processor.banned_ids();
-        let mut state = Progress { done: 0, total: prompts.len() * params.n, tokens: 0 };
+        let mut state = Progress {
+            done: 0,
+            total: prompts.len() * params.n,
+            tokens: 0,
+        };
         let mut finished: Vec<Rollout> = Vec::with_capacity(state.total);
         let mut waiting = Waiting::new(prompts.len(), params.n);
         let mut slots: Vec<Slot> = Vec::new();
@@ -135,7 +144,9 @@ impl<'a> Sampler<'a> {
             .map(|&index| {
                 let prompt = &prompts[index];
                 let rows = self.model.embed_prompt(prompt)?;
-                Ok(self.decoder.prefill(rows, &prompt.positions, prompt.next_position))
+                Ok(self
+                    .decoder
+                    .prefill(rows, &prompt.positions, prompt.next_position))
             })
             .collect::<Result<Vec<Arc<Prefix>>, Error>>()?;
         for (index, prefix) in fresh.into_iter().zip(prefixes) {
@@ -167,17 +178,28 @@ impl<'a> Sampler<'a> {
         slots: &mut Vec<Slot>,
         logits: &mut Vec<f32>,
     ) -> Result<(), Error> {
-        let (mut rollouts, mut sequences): (Vec<Rollout>, Vec<Sequence>) =
-            slots.drain(..).map(|slot| (slot.rollout, slot.sequence)).unzip();
-        let last: Vec<u32> =
-            rollouts.iter().map(|r| r.tokens.last().copied().unwrap_or_default()).collect();
+        let (mut rollouts, mut sequences): (Vec<Rollout>, Vec<Sequence>) = slots
+            .drain(..)
+            .map(|slot| (slot.rollout, slot.sequence))
+            .unzip();
+        let last: Vec<u32> = rollouts
+            .iter()
+            .map(|r| r.tokens.last().copied().unwrap_or_default())
+            .collect();
         self.decoder.step(&mut sequences, &last, logits);
         rollouts
             .par_iter_mut()
             .zip(logits.par_chunks(self.decoder.vocab_size()))
             .try_for_each(|(rollout, row)| {
                 let position = rollout.tokens.len();
-                let drawn = pick(row, params, banned, rollout.prompt, rollout.sample, position)?;
+                let drawn = pick(
+                    row,
+                    params,
+                    banned,
+                    rollout.prompt,
+                    rollout.sample,
+                    position,
+                )?;
                 rollout.tokens.push(drawn.token);
                 rollout.log_probs.push(drawn.log_prob);
                 Ok::<(), Error>(())
@@ -224,16 +246,28 @@ impl<'a> Sampler<'a> {
 }
 
 fn check(params: &SamplingParams) -> Result<(), Error> {
-    let problem = |field, found: String, expected| Err(Error::Params { field, found, expected });
+    let problem = |field, found: String, expected| {
+        Err(Error::Params {
+            field,
+            found,
+            expected,
+        })
+    };
     if !(params.temperature >= 0.0 && params.temperature.is_finite()) {
-        return problem("temperature", params.temperature.to_string(), "0 (greedy) or more");
+        return problem(
+            "temperature",
+            params.temperature.to_string(),
+            "0 (greedy) or more",
+        );
     }
     if !(params.top_p > 0.0 && params.top_p <= 1.0) {
         return problem("top_p", params.top_p.to_string(), "above 0 and at most 1");
     }
-    for (field, value) in
-        [("n", params.n), ("max_tokens", params.max_tokens), ("max_num_seqs", params.max_num_seqs)]
-    {
+    for (field, value) in [
+        ("n", params.n),
+        ("max_tokens", params.max_tokens),
+        ("max_num_seqs", params.max_num_seqs),
+    ] {
         if value == 0 {
             return problem(field, "0".into(), "1 or more");
         }
@@ -255,7 +289,11 @@ fn pick(
     let u = uniform(params.seed, prompt as u64, sample as u64, position as u64);
     let drawn = draw(logits, params, banned, u);
     if !drawn.log_prob.is_finite() {
-        return Err(Error::NonFinite { prompt, sample, position });
+        return Err(Error::NonFinite {
+            prompt,
+            sample,
+            position,
+        });
     }
     Ok(drawn)
 }
@@ -271,18 +309,28 @@ struct Waiting {
 
 impl Waiting {
     fn new(prompts: usize, n: usize) -> Self {
-        Self { next: 0, total: prompts * n, n, prefixes: Vec::new() }
+        Self {
+            next: 0,
+            total: prompts * n,
+            n,
+            prefixes: Vec::new(),
+        }
     }
 
     fn take(&mut self, free: usize) -> Vec<(usize, usize)> {
         let end = self.total.min(self.next + free);
-        let jobs = (self.next..end).map(|job| (job / self.n, job % self.n)).collect();
+        let jobs = (self.next..end)
+            .map(|job| (job / self.n, job % self.n))
+            .collect();
         self.next = end;
         jobs
     }
 
     fn prefix(&self, prompt: usize) -> Option<&Arc<Prefix>> {
-        self.prefixes.iter().find(|(index, _)| *index == prompt).map(|(_, prefix)| prefix)
+        self.prefixes
+            .iter()
+            .find(|(index, _)| *index == prompt)
+            .map(|(_, prefix)| prefix)
     }
 
     fn keep(&mut self, prompt: usize, prefix: Arc<Prefix>) {

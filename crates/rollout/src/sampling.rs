@@ -79,7 +79,11 @@ fn splitmix(x: u64) -> u64 {
 /// never drawn. Ties of the greedy choice go to the lower id. Non-finite logits are never drawn
 /// unless nothing else is left.
 pub fn draw(logits: &[f32], params: &SamplingParams, banned: &[u32], u: f64) -> Draw {
-    let temperature = if params.temperature > 0.0 { params.temperature } else { 1.0 };
+    let temperature = if params.temperature > 0.0 {
+        params.temperature
+    } else {
+        1.0
+    };
     let log_z = log_sum_exp(logits, temperature);
     let token = if params.temperature <= 0.0 {
         argmax(logits, banned)
@@ -95,7 +99,10 @@ pub fn draw(logits: &[f32], params: &SamplingParams, banned: &[u32], u: f64) -> 
 fn log_sum_exp(logits: &[f32], temperature: f32) -> f64 {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let inverse = 1.0 / temperature;
-    let sum: f64 = logits.iter().map(|&l| f64::from(((l - max) * inverse).exp())).sum();
+    let sum: f64 = logits
+        .iter()
+        .map(|&l| f64::from(((l - max) * inverse).exp()))
+        .sum();
     f64::from(max) * f64::from(inverse) + sum.ln()
 }
 
@@ -133,17 +140,22 @@ fn draw_full(logits: &[f32], temperature: f32, banned: &[u32], u: f64) -> u32 {
 
 /// Inverse transform sampling over the top-k and nucleus tokens, likeliest first.
 fn draw_truncated(logits: &[f32], params: &SamplingParams, banned: &[u32], u: f64) -> u32 {
-    let mut order: Vec<u32> =
-        (0..logits.len() as u32).filter(|id| !banned.contains(id)).collect();
+    let mut order: Vec<u32> = (0..logits.len() as u32)
+        .filter(|id| !banned.contains(id))
+        .collect();
     let by_logit = |a: &u32, b: &u32| {
-        logits[*b as usize].total_cmp(&logits[*a as usize]).then_with(|| a.cmp(b))
+        logits[*b as usize]
+            .total_cmp(&logits[*a as usize])
+            .then_with(|| a.cmp(b))
     };
     if params.top_k > 0 && params.top_k < order.len() {
         order.select_nth_unstable_by(params.top_k - 1, by_logit);
         order.truncate(params.top_k);
     }
     order.sort_unstable_by(by_logit);
-    let Some(&first) = order.first() else { return argmax(logits, banned) };
+    let Some(&first) = order.first() else {
+        return argmax(logits, banned);
+    };
     let max = logits[first as usize];
     let mass: Vec<f64> = order
         .iter()
@@ -184,12 +196,19 @@ mod tests {
 
     #[test]
     fn draws_follow_the_softmax_and_report_its_logarithm() {
-        let params = SamplingParams { temperature: 0.7, ..Default::default() };
+        let params = SamplingParams {
+            temperature: 0.7,
+            ..Default::default()
+        };
         let z: f64 = LOGITS.iter().map(|l| f64::from(l / 0.7).exp()).sum();
         let shares = shares(&params, &[]);
         for (id, &logit) in LOGITS.iter().enumerate() {
             let p = f64::from(logit / 0.7).exp() / z;
-            assert!((shares[id] - p).abs() < 0.015, "{id}: {} for {p}", shares[id]);
+            assert!(
+                (shares[id] - p).abs() < 0.015,
+                "{id}: {} for {p}",
+                shares[id]
+            );
         }
         let d = draw(&LOGITS, &params, &[], 0.5);
         let p = f64::from(LOGITS[d.token as usize] / 0.7).exp() / z;
@@ -200,8 +219,14 @@ mod tests {
     fn banned_tokens_never_appear() {
         for params in [
             SamplingParams::default(),
-            SamplingParams { top_p: 0.9, ..Default::default() },
-            SamplingParams { temperature: 0.0, ..Default::default() },
+            SamplingParams {
+                top_p: 0.9,
+                ..Default::default()
+            },
+            SamplingParams {
+                temperature: 0.0,
+                ..Default::default()
+            },
         ] {
             let shares = shares(&params, &[2, 0]);
             assert_eq!(shares[2] + shares[0], 0.0);
@@ -210,24 +235,44 @@ mod tests {
 
     #[test]
     fn greedy_takes_the_first_of_equals() {
-        let params = SamplingParams { temperature: 0.0, ..Default::default() };
+        let params = SamplingParams {
+            temperature: 0.0,
+            ..Default::default()
+        };
         assert_eq!(draw(&LOGITS, &params, &[], 0.9).token, 2);
     }
 
     #[test]
     fn top_k_one_is_greedy_and_a_small_nucleus_keeps_the_likeliest() {
-        let k = SamplingParams { top_k: 1, ..Default::default() };
+        let k = SamplingParams {
+            top_k: 1,
+            ..Default::default()
+        };
         assert_eq!(shares(&k, &[])[2], 1.0);
-        let p = SamplingParams { top_p: 0.3, ..Default::default() };
+        let p = SamplingParams {
+            top_p: 0.3,
+            ..Default::default()
+        };
         assert_eq!(shares(&p, &[])[2], 1.0);
-        let two = shares(&SamplingParams { top_p: 0.6, ..Default::default() }, &[]);
+        let two = shares(
+            &SamplingParams {
+                top_p: 0.6,
+                ..Default::default()
+            },
+            &[],
+        );
         assert!((two[2] - 0.5).abs() < 0.02 && (two[4] - 0.5).abs() < 0.02);
     }
 
     #[test]
     fn uniform_numbers_differ_in_each_coordinate() {
         let base = uniform(1, 2, 3, 4);
-        for other in [uniform(2, 2, 3, 4), uniform(1, 3, 3, 4), uniform(1, 2, 4, 4), uniform(1, 2, 3, 5)] {
+        for other in [
+            uniform(2, 2, 3, 4),
+            uniform(1, 3, 3, 4),
+            uniform(1, 2, 4, 4),
+            uniform(1, 2, 3, 5),
+        ] {
             assert!((0.0..1.0).contains(&other));
             assert_ne!(base, other);
         }

@@ -62,7 +62,10 @@ pub fn save(
 /// # Errors
 /// [`Error::Checkpoint`] when it is not one of ours or of another version.
 pub fn load_state(path: &Path) -> Result<State, Error> {
-    let bad = |message: String| Error::Checkpoint { path: path.to_owned(), message };
+    let bad = |message: String| Error::Checkpoint {
+        path: path.to_owned(),
+        message,
+    };
     let text = std::fs::read_to_string(path.join(STATE))
         .map_err(|e| bad(format!("cannot read {STATE}: {e}")))?;
     let state: State = serde_json::from_str(&text)

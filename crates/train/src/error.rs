@@ -51,13 +51,17 @@ pub enum Error {
         reason: String,
     },
     /// Trainable tensors that the loss does not reach.
-    #[error("these trainable tensors received no gradient in the first step: {names}\n  help: freeze them, or check that the data uses them (a vision tower needs images)")]
+    #[error(
+        "these trainable tensors received no gradient in the first step: {names}\n  help: freeze them, or check that the data uses them (a vision tower needs images)"
+    )]
     NoGradient {
         /// Their names.
         names: String,
     },
     /// Too many updates that are not finite.
-    #[error("{count} consecutive updates had a loss or gradient that is not finite; stopped before weights were touched\n  help: lower the learning rate, or resume from the last checkpoint with --set")]
+    #[error(
+        "{count} consecutive updates had a loss or gradient that is not finite; stopped before weights were touched\n  help: lower the learning rate, or resume from the last checkpoint with --set"
+    )]
     NonFinite {
         /// How many in a row.
         count: usize,
@@ -90,6 +94,9 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn write(path: &std::path::Path, source: std::io::Error) -> Self {
-        Error::Write { path: path.to_owned(), source }
+        Error::Write {
+            path: path.to_owned(),
+            source,
+        }
     }
 }

@@ -55,15 +55,24 @@ pub struct Collected {
 pub(crate) fn collect(run: &mut Run<'_>, config: &RlConfig) -> Result<Collected, Error> {
     let filter = &run.recipe.algorithm.filter_groups;
     let mut found = Collected::default();
-    let sampler = Sampler::new(run.learner.model(), &run.processor, run.state.weight_version)?;
-    let mut order =
-        RowOrder::new(run.data.rl.len(), run.recipe.trainer.seed, run.recipe.data.shuffle);
+    let sampler = Sampler::new(
+        run.learner.model(),
+        &run.processor,
+        run.state.weight_version,
+    )?;
+    let mut order = RowOrder::new(
+        run.data.rl.len(),
+        run.recipe.trainer.seed,
+        run.recipe.data.shuffle,
+    );
     let mut position = run.state.rl_position;
     loop {
         let rows = next_prompts(run, &mut order, &mut position, config, &mut found)?;
         let groups = sample_groups(run, &sampler, rows, &mut found)?;
         found.sampled_groups += groups.len();
-        found.all_scores.extend(groups.iter().flat_map(|g| g.scores.iter().copied()));
+        found
+            .all_scores
+            .extend(groups.iter().flat_map(|g| g.scores.iter().copied()));
         found.gen_batches += 1;
         for group in groups {
             if !filter.enable || informative(&group)? {
@@ -101,7 +110,11 @@ fn next_prompts(
             Err(reason) => {
                 refused += 1;
                 if refused > run.data.rl.len() {
-                    return Err(Error::NoRows { stage: "rl", tried: refused, reason });
+                    return Err(Error::NoRows {
+                        stage: "rl",
+                        tried: refused,
+                        reason,
+                    });
                 }
             }
         }
@@ -114,7 +127,11 @@ fn read_prompt(run: &Run<'_>, row: usize, limit: usize) -> Result<(Sample, Arc<P
     let sample = run.data.rl.get(row).map_err(|e| e.to_string())?;
     let prompt = run.processor.prompt(&sample).map_err(|e| e.to_string())?;
     if prompt.tokens.len() > limit {
-        return Err(format!("{}: prompt of {} tokens", sample.id, prompt.tokens.len()));
+        return Err(format!(
+            "{}: prompt of {} tokens",
+            sample.id,
+            prompt.tokens.len()
+        ));
     }
     Ok((sample, Arc::new(prompt)))
 }
@@ -187,9 +204,14 @@ fn sample_groups(
 
 /// The reward with DAPO's soft length penalty.
 fn shaped(run: &Run<'_>, length: usize, reward: &Reward) -> Option<f64> {
-    let penalty = run.recipe.algorithm.overlong.as_ref().map_or(0.0, |overlong| {
-        overlong.penalty(length, run.recipe.rollout.max_completion_length)
-    });
+    let penalty = run
+        .recipe
+        .algorithm
+        .overlong
+        .as_ref()
+        .map_or(0.0, |overlong| {
+            overlong.penalty(length, run.recipe.rollout.max_completion_length)
+        });
     reward.total.map(|total| total + penalty)
 }
 

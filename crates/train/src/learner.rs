@@ -116,8 +116,7 @@ impl Learner {
             self.gradient_checkpointing,
             |hidden| -> Result<_, Error> {
                 let hidden = percept_nn::gather_rows(hidden, &packed.rows);
-                let stats =
-                    linear_log_prob(hidden, model.lm_head(), &packed.targets, temperature);
+                let stats = linear_log_prob(hidden, model.lm_head(), &packed.targets, temperature);
                 let values = TokenValues {
                     log_prob: percept_nn::to_vec(&stats.log_prob),
                     entropy: percept_nn::to_vec(&stats.entropy),
@@ -145,8 +144,10 @@ impl Learner {
         let grads = std::mem::take(&mut self.grads);
         let finite = std::mem::replace(&mut self.finite, true);
         self.check_reached(&grads)?;
-        let mut host: Vec<Option<Vec<f32>>> =
-            grads.into_iter().map(|grad| grad.map(|g| g.into_vec())).collect();
+        let mut host: Vec<Option<Vec<f32>>> = grads
+            .into_iter()
+            .map(|grad| grad.map(|g| g.into_vec()))
+            .collect();
         let grad_norm = percept_nn::global_norm(host.iter().flatten().map(Vec::as_slice));
         if !finite || !grad_norm.is_finite() {
             return Ok(Update::NotFinite);
@@ -157,7 +158,9 @@ impl Learner {
             _ => 1.0,
         };
         for (index, param) in self.model.parameters_mut().iter_mut().enumerate() {
-            let Some(grad) = host.get_mut(index).and_then(Option::take) else { continue };
+            let Some(grad) = host.get_mut(index).and_then(Option::take) else {
+                continue;
+            };
             let matrix = param.shape().len() > 1;
             let step = AdamW {
                 lr,
@@ -190,9 +193,18 @@ impl Learner {
         if missing.is_empty() {
             return Ok(());
         }
-        let shown = missing.iter().take(5).copied().collect::<Vec<_>>().join(", ");
+        let shown = missing
+            .iter()
+            .take(5)
+            .copied()
+            .collect::<Vec<_>>()
+            .join(", ");
         let more = missing.len().saturating_sub(5);
-        let names = if more > 0 { format!("{shown} and {more} more") } else { shown };
+        let names = if more > 0 {
+            format!("{shown} and {more} more")
+        } else {
+            shown
+        };
         Err(Error::NoGradient { names })
     }
 
@@ -270,7 +282,11 @@ const REFERENCE: &str = "reference";
 
 fn fresh_moments(model: &Model) -> Vec<Moments> {
     let size = |param: &percept_model::Param| if param.trainable() { param.numel() } else { 0 };
-    model.parameters().iter().map(|param| Moments::zeros(size(param))).collect()
+    model
+        .parameters()
+        .iter()
+        .map(|param| Moments::zeros(size(param)))
+        .collect()
 }
 
 fn token_values(model: &Model, packed: &Packed, temperature: f32) -> Result<TokenValues, Error> {

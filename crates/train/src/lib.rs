@@ -10,6 +10,7 @@ mod checkpoint;
 mod error;
 mod group;
 mod learner;
+mod memory;
 mod moments;
 mod names;
 mod observer;
@@ -30,6 +31,7 @@ mod summary;
 
 pub use error::Error;
 pub use learner::{Learner, Objective, TokenValues, Update, score};
+pub use memory::estimate_memory;
 pub use observer::{Event, Metrics, Observer, Silent, Stage};
 pub use pack::{PackItem, Packed, micro_batches, pack};
 pub use recipe::*;

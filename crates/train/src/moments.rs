@@ -15,9 +15,16 @@ use crate::Error;
 /// # Errors
 /// [`Error::Report`] when the disk refuses.
 pub fn save(path: &Path, params: &[Param], moments: &[Moments]) -> Result<(), Error> {
-    let bad = |message: String| Error::Checkpoint { path: path.to_owned(), message };
+    let bad = |message: String| Error::Checkpoint {
+        path: path.to_owned(),
+        message,
+    };
     let mut views = Vec::new();
-    for (param, moments) in params.iter().zip(moments).filter(|(param, _)| param.trainable()) {
+    for (param, moments) in params
+        .iter()
+        .zip(moments)
+        .filter(|(param, _)| param.trainable())
+    {
         for (prefix, values) in [("exp_avg", &moments.first), ("exp_avg_sq", &moments.second)] {
             let shape = param.shape().to_vec();
             let view = TensorView::new(Dtype::F32, shape, bytemuck::cast_slice(values))
@@ -34,16 +41,23 @@ pub fn save(path: &Path, params: &[Param], moments: &[Moments]) -> Result<(), Er
 /// # Errors
 /// [`Error::Checkpoint`] when the file is damaged or belongs to another model.
 pub fn load(path: &Path, params: &[Param]) -> Result<Vec<Moments>, Error> {
-    let bad = |message: String| Error::Checkpoint { path: path.to_owned(), message };
-    let bytes = std::fs::read(path)
-        .map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let bad = |message: String| Error::Checkpoint {
+        path: path.to_owned(),
+        message,
+    };
+    let bytes = std::fs::read(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|e| bad(format!("not a complete safetensors file: {e}")))?;
     let found: HashMap<String, TensorView<'_>> = file.tensors().into_iter().collect();
     let read = |prefix: &str, param: &Param| -> Result<Vec<f32>, Error> {
         let name = format!("{prefix}.{}", param.name());
         let view = found.get(&name).ok_or_else(|| {
-            bad(format!("{name} is missing; did `model` in the recipe change since this run began?"))
+            bad(format!(
+                "{name} is missing; did `model` in the recipe change since this run began?"
+            ))
         })?;
         if view.dtype() != Dtype::F32 || view.shape() != param.shape() {
             return Err(bad(format!(
@@ -61,7 +75,10 @@ pub fn load(path: &Path, params: &[Param]) -> Result<Vec<Moments>, Error> {
             if !param.trainable() {
                 return Ok(Moments::zeros(0));
             }
-            Ok(Moments { first: read("exp_avg", param)?, second: read("exp_avg_sq", param)? })
+            Ok(Moments {
+                first: read("exp_avg", param)?,
+                second: read("exp_avg_sq", param)?,
+            })
         })
         .collect()
 }

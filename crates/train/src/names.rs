@@ -38,7 +38,10 @@ pub fn translate(metrics: Metrics, names: MetricNames) -> Metrics {
             None => name,
         },
     };
-    metrics.into_iter().map(|(name, value)| (rename(name), value)).collect()
+    metrics
+        .into_iter()
+        .map(|(name, value)| (rename(name), value))
+        .collect()
 }
 
 #[cfg(test)]
@@ -47,8 +50,10 @@ mod tests {
 
     #[test]
     fn trl_names_are_a_switch_and_unknown_ones_stay() {
-        let metrics =
-            vec![("critic/rewards/mean".to_owned(), 0.5), ("perf/throughput".to_owned(), 9.0)];
+        let metrics = vec![
+            ("critic/rewards/mean".to_owned(), 0.5),
+            ("perf/throughput".to_owned(), 9.0),
+        ];
         assert_eq!(translate(metrics.clone(), MetricNames::Verl), metrics);
         let trl = translate(metrics, MetricNames::Trl);
         assert_eq!(trl[0].0, "reward");

@@ -13,7 +13,8 @@ impl Stream {
         for byte in purpose.bytes() {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
-        let mut stream = Self(seed ^ hash.rotate_left(21) ^ index.wrapping_mul(0xd6e8_feb8_6659_fd93));
+        let mut stream =
+            Self(seed ^ hash.rotate_left(21) ^ index.wrapping_mul(0xd6e8_feb8_6659_fd93));
         stream.next_u64();
         stream
     }
@@ -52,7 +53,12 @@ pub struct RowOrder {
 impl RowOrder {
     /// Order of `len` rows; without `shuffle`, file order in every epoch.
     pub fn new(len: usize, seed: u64, shuffle: bool) -> Self {
-        Self { len, seed, shuffle, epoch: None }
+        Self {
+            len,
+            seed,
+            shuffle,
+            epoch: None,
+        }
     }
 
     /// The row at `position` of the endless order.
@@ -62,10 +68,16 @@ impl RowOrder {
         if !self.shuffle {
             return offset;
         }
-        if self.epoch.as_ref().is_none_or(|(number, _)| *number != epoch) {
+        if self
+            .epoch
+            .as_ref()
+            .is_none_or(|(number, _)| *number != epoch)
+        {
             self.epoch = Some((epoch, permutation(self.len, self.seed, epoch)));
         }
-        self.epoch.as_ref().map_or(offset, |(_, rows)| rows[offset] as usize)
+        self.epoch
+            .as_ref()
+            .map_or(offset, |(_, rows)| rows[offset] as usize)
     }
 }
 
@@ -82,8 +94,9 @@ mod tests {
     #[test]
     fn each_epoch_visits_every_row_once_in_its_own_order() {
         let mut order = RowOrder::new(100, 7, true);
-        let epochs: Vec<Vec<usize>> =
-            (0..3).map(|e| (0..100).map(|i| order.row(e * 100 + i)).collect()).collect();
+        let epochs: Vec<Vec<usize>> = (0..3)
+            .map(|e| (0..100).map(|i| order.row(e * 100 + i)).collect())
+            .collect();
         for rows in &epochs {
             let mut sorted = rows.clone();
             sorted.sort_unstable();
@@ -107,6 +120,9 @@ mod tests {
         for _ in 0..70_000 {
             counts[stream.below(7) as usize] += 1;
         }
-        assert!(counts.iter().all(|&c| (9_500..10_500).contains(&c)), "{counts:?}");
+        assert!(
+            counts.iter().all(|&c| (9_500..10_500).contains(&c)),
+            "{counts:?}"
+        );
     }
 }

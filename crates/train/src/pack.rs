@@ -23,7 +23,11 @@ pub struct PackItem<'a> {
 impl PackItem<'_> {
     /// Rows on the token axis (the last token of a response predicts nothing and is left out).
     pub fn tokens(&self) -> usize {
-        let responses: usize = self.responses.iter().map(|r| r.len().saturating_sub(1)).sum();
+        let responses: usize = self
+            .responses
+            .iter()
+            .map(|r| r.len().saturating_sub(1))
+            .sum();
         self.prompt.tokens.len() + responses
     }
 }
@@ -56,10 +60,19 @@ pub fn pack(items: &[PackItem<'_>]) -> Result<Packed, Error> {
         batch.tokens.extend_from_slice(&prompt.tokens);
         batch.positions.extend_from_slice(&prompt.positions);
         batch.images.extend(prompt.vision.iter().cloned());
-        batch.vision_index.extend(prompt.vision_index.iter().map(|row| row + start as u32));
-        spans.push(Span { start, len, prefix_start: 0, prefix_len: 0 });
+        batch
+            .vision_index
+            .extend(prompt.vision_index.iter().map(|row| row + start as u32));
+        spans.push(Span {
+            start,
+            len,
+            prefix_start: 0,
+            prefix_len: 0,
+        });
         for response in &item.responses {
-            let Some((_, inputs)) = response.split_last() else { continue };
+            let Some((_, inputs)) = response.split_last() else {
+                continue;
+            };
             let first = batch.tokens.len();
             rows.push((start + len - 1) as u32);
             rows.extend((first..first + inputs.len()).map(|row| row as u32));
@@ -69,12 +82,23 @@ pub fn pack(items: &[PackItem<'_>]) -> Result<Packed, Error> {
             }
             batch.tokens.extend_from_slice(inputs);
             let next = prompt.next_position;
-            batch.positions.extend((next..next + inputs.len() as u32).map(|p| [p; 3]));
-            spans.push(Span { start: first, len: inputs.len(), prefix_start: start, prefix_len: len });
+            batch
+                .positions
+                .extend((next..next + inputs.len() as u32).map(|p| [p; 3]));
+            spans.push(Span {
+                start: first,
+                len: inputs.len(),
+                prefix_start: start,
+                prefix_len: len,
+            });
         }
     }
     batch.layout = Arc::new(Layout::new(spans, batch.tokens.len())?);
-    Ok(Packed { batch, rows, targets })
+    Ok(Packed {
+        batch,
+        rows,
+        targets,
+    })
 }
 
 /// Splits items, in order, into forward passes of at most `budget` tokens. A group that is larger
@@ -100,13 +124,19 @@ pub fn micro_batches<'a>(items: &[PackItem<'a>], budget: usize) -> Vec<Vec<PackI
 }
 
 fn split_item<'a>(item: &PackItem<'a>, budget: usize) -> Vec<PackItem<'a>> {
-    let mut parts = vec![PackItem { prompt: item.prompt, responses: Vec::new() }];
+    let mut parts = vec![PackItem {
+        prompt: item.prompt,
+        responses: Vec::new(),
+    }];
     for &response in &item.responses {
         let full = parts.last().is_some_and(|part| {
             !part.responses.is_empty() && part.tokens() + response.len() > budget + 1
         });
         if full {
-            parts.push(PackItem { prompt: item.prompt, responses: Vec::new() });
+            parts.push(PackItem {
+                prompt: item.prompt,
+                responses: Vec::new(),
+            });
         }
         if let Some(part) = parts.last_mut() {
             part.responses.push(response);
@@ -122,12 +152,21 @@ fn split_item<'a>(item: &PackItem<'a>, budget: usize) -> Vec<PackItem<'a>> {
 pub fn pack_training(rows: &[Training]) -> Result<Packed, Error> {
     let items: Vec<PackItem<'_>> = rows
         .iter()
-        .map(|row| PackItem { prompt: &row.prompt, responses: Vec::new() })
+        .map(|row| PackItem {
+            prompt: &row.prompt,
+            responses: Vec::new(),
+        })
         .collect();
     let mut packed = pack(&items)?;
     let mut start = 0;
     for row in rows {
-        for (at, _) in row.mask.iter().enumerate().skip(1).filter(|(_, trained)| **trained) {
+        for (at, _) in row
+            .mask
+            .iter()
+            .enumerate()
+            .skip(1)
+            .filter(|(_, trained)| **trained)
+        {
             packed.rows.push((start + at - 1) as u32);
             packed.targets.push(row.prompt.tokens[at]);
         }
@@ -173,7 +212,11 @@ mod tests {
     fn each_response_token_is_predicted_by_the_row_before_it() {
         let p = prompt(3);
         let (a, b): (&[u32], &[u32]) = (&[10, 11, 12], &[20]);
-        let packed = pack(&[PackItem { prompt: &p, responses: vec![a, b] }]).unwrap();
+        let packed = pack(&[PackItem {
+            prompt: &p,
+            responses: vec![a, b],
+        }])
+        .unwrap();
         assert_eq!(packed.batch.tokens, [0, 1, 2, 10, 11]);
         assert_eq!(packed.rows, [2, 3, 4, 2]);
         assert_eq!(packed.targets, [10, 11, 12, 20]);

@@ -12,8 +12,10 @@ use crate::{Error, Recipe};
 /// # Errors
 /// [`Error::Recipe`] with file, line, column and what was expected.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Recipe, Error> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
     parse(&text, &path.display().to_string(), overrides)
 }
 
@@ -56,7 +58,10 @@ fn merged(
 }
 
 fn set(table: &mut toml::Table, entry: &str) -> Result<(), Error> {
-    let bad = |message: String| Error::Recipe { at: format!("--set {entry}"), message };
+    let bad = |message: String| Error::Recipe {
+        at: format!("--set {entry}"),
+        message,
+    };
     let (path, value) = entry
         .split_once('=')
         .ok_or_else(|| bad("expected key.path=value, for example --set rl.optim.lr=1e-6".into()))?;
@@ -91,7 +96,10 @@ fn located(text: &str, name: &str, error: &toml::de::Error) -> Error {
         }
         None => name.to_owned(),
     };
-    Error::Recipe { at, message: error.message().trim().to_owned() }
+    Error::Recipe {
+        at,
+        message: error.message().trim().to_owned(),
+    }
 }
 
 /// Fills in what one field takes from another.
@@ -107,10 +115,15 @@ fn resolve(mut recipe: Recipe) -> Recipe {
 /// What the types cannot say.
 fn check(recipe: &Recipe, name: &str) -> Result<(), Error> {
     let problem = |message: &str| {
-        Err(Error::Recipe { at: name.to_owned(), message: message.to_owned() })
+        Err(Error::Recipe {
+            at: name.to_owned(),
+            message: message.to_owned(),
+        })
     };
     if recipe.model.path.is_some() == recipe.model.tiny.is_some() {
-        return problem("model: give exactly one of `path` (a Hugging Face folder) and `[model.tiny]`");
+        return problem(
+            "model: give exactly one of `path` (a Hugging Face folder) and `[model.tiny]`",
+        );
     }
     if recipe.data.digit_sum.is_some() != recipe.data.train_files.is_empty() {
         return problem("data: give either `train_files` or `[data.digit_sum]`");
@@ -150,7 +163,9 @@ fn check(recipe: &Recipe, name: &str) -> Result<(), Error> {
         return problem(&format!("algorithm: {error}"));
     }
     if recipe.reward.functions.is_empty() {
-        return problem("reward.functions is empty: `[rl]` needs at least one, for example [[reward.functions]] name = \"math\"");
+        return problem(
+            "reward.functions is empty: `[rl]` needs at least one, for example [[reward.functions]] name = \"math\"",
+        );
     }
     Ok(())
 }
@@ -165,8 +180,10 @@ impl Recipe {
     /// # Errors
     /// [`Error::Recipe`] when a value has no TOML form (a number over 2⁶³).
     pub fn to_toml(&self) -> Result<String, Error> {
-        toml::to_string_pretty(self)
-            .map_err(|e| Error::Recipe { at: "recipe".into(), message: e.to_string() })
+        toml::to_string_pretty(self).map_err(|e| Error::Recipe {
+            at: "recipe".into(),
+            message: e.to_string(),
+        })
     }
 
     /// JSON Schema of the recipe, for editors.

@@ -76,7 +76,10 @@ impl Default for SftConfig {
             steps: 100,
             train_batch_size: 32,
             ppo_max_token_len: 16_384,
-            optim: OptimConfig { lr: 1e-5, ..OptimConfig::default() },
+            optim: OptimConfig {
+                lr: 1e-5,
+                ..OptimConfig::default()
+            },
         }
     }
 }
@@ -166,7 +169,10 @@ pub struct FilterGroups {
 
 impl Default for FilterGroups {
     fn default() -> Self {
-        Self { enable: false, max_num_gen_batches: 10 }
+        Self {
+            enable: false,
+            max_num_gen_batches: 10,
+        }
     }
 }
 

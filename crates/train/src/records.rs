@@ -56,7 +56,11 @@ pub(crate) fn write(
                     .map(|&id| run.processor.token_text(id))
                     .collect(),
                 log_probs: rollout.log_probs.clone(),
-                entropy: if measured { entropy.to_vec() } else { Vec::new() },
+                entropy: if measured {
+                    entropy.to_vec()
+                } else {
+                    Vec::new()
+                },
                 token_advantages: advantages.to_vec(),
                 weights: None,
                 images: images.clone(),
@@ -68,11 +72,15 @@ pub(crate) fn write(
 
 fn part((name, verdict): &(String, Verdict)) -> RewardPart {
     match verdict {
-        Verdict::Score(score) => {
-            RewardPart { name: name.clone(), value: Some(*score), reason: None }
-        }
-        Verdict::Ungraded(reason) => {
-            RewardPart { name: name.clone(), value: None, reason: Some(reason.clone()) }
-        }
+        Verdict::Score(score) => RewardPart {
+            name: name.clone(),
+            value: Some(*score),
+            reason: None,
+        },
+        Verdict::Ungraded(reason) => RewardPart {
+            name: name.clone(),
+            value: None,
+            reason: Some(reason.clone()),
+        },
     }
 }

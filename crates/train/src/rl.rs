@@ -36,15 +36,19 @@ impl Batch {
     fn new(groups: &[Group]) -> Self {
         let rollouts = || groups.iter().flat_map(|g| &g.rollouts);
         let offsets = Offsets::from_lengths(rollouts().map(|r| r.tokens.len()));
-        let rollout_log_prob: Vec<f32> =
-            rollouts().flat_map(|r| r.log_probs.iter().copied()).collect();
+        let rollout_log_prob: Vec<f32> = rollouts()
+            .flat_map(|r| r.log_probs.iter().copied())
+            .collect();
         Self {
             group: groups
                 .iter()
                 .enumerate()
                 .flat_map(|(index, g)| std::iter::repeat_n(index, g.rollouts.len()))
                 .collect(),
-            rewards: groups.iter().flat_map(|g| g.scores.iter().copied()).collect(),
+            rewards: groups
+                .iter()
+                .flat_map(|g| g.scores.iter().copied())
+                .collect(),
             mask: vec![true; offsets.tokens()],
             old_log_prob: rollout_log_prob.clone(),
             ref_log_prob: None,
@@ -92,7 +96,9 @@ pub(crate) fn step(run: &mut Run<'_>, config: &RlConfig) -> Result<Metrics, Erro
         update_actor: update_seconds,
     };
     store(run, &found, &batch, &credit)?;
-    Ok(rl_metrics::collect(run, &found, &batch, &credit, &updates, &times))
+    Ok(rl_metrics::collect(
+        run, &found, &batch, &credit, &updates, &times,
+    ))
 }
 
 /// Log-probabilities that need a forward pass before the first update.
@@ -114,7 +120,11 @@ fn prepare(
         let packed = pack(&part)?;
         run.state.tokens += packed.batch.tokens.len() as u64;
         if recompute {
-            old.extend(run.learner.log_probs(&packed, run.recipe.rollout.temperature)?.log_prob);
+            old.extend(
+                run.learner
+                    .log_probs(&packed, run.recipe.rollout.temperature)?
+                    .log_prob,
+            );
         }
         if reference {
             let temperature = run.recipe.rollout.temperature;
@@ -201,12 +211,13 @@ fn mini_batch(
         let loss = &run.recipe.algorithm.loss;
         let mut stats = Stats::new();
         let mut values = (Vec::new(), Vec::new());
-        run.learner.forward_backward(&packed, run.recipe.rollout.temperature, &mut |now| {
-            let (objective, metrics) = objective(loss, batch, credit, rows, &total, now)?;
-            stats = metrics;
-            values = (now.log_prob.clone(), now.entropy.clone());
-            Ok(objective)
-        })?;
+        run.learner
+            .forward_backward(&packed, run.recipe.rollout.temperature, &mut |now| {
+                let (objective, metrics) = objective(loss, batch, credit, rows, &total, now)?;
+                stats = metrics;
+                values = (now.log_prob.clone(), now.entropy.clone());
+                Ok(objective)
+            })?;
         add_stats(&mut updates.stats, &stats);
         if first_update {
             batch.remember(rows, &values.0, &values.1);
@@ -232,9 +243,10 @@ fn rows_with_gradient(run: &Run<'_>, batch: &Batch, credit: &Credit, all: &[usiz
     all.iter()
         .copied()
         .filter(|&row| {
-            batch.offsets.row(row).any(|token| {
-                credit.mask[token] && (everywhere || credit.advantage[token] != 0.0)
-            })
+            batch
+                .offsets
+                .row(row)
+                .any(|token| credit.mask[token] && (everywhere || credit.advantage[token] != 0.0))
         })
         .collect()
 }
@@ -247,7 +259,10 @@ fn items_of<'a>(groups: &'a [Group], batch: &Batch, rows: &[usize]) -> Vec<PackI
         let group = batch.group[row];
         let response: &[u32] = &groups[group].rollouts[row - batch.rows_of(group).start].tokens;
         if last != Some(group) {
-            items.push(PackItem { prompt: &groups[group].prompt, responses: Vec::new() });
+            items.push(PackItem {
+                prompt: &groups[group].prompt,
+                responses: Vec::new(),
+            });
             last = Some(group);
         }
         if let Some(item) = items.last_mut() {
@@ -270,7 +285,10 @@ fn objective(
     let credit = credit.select(&batch.offsets, rows);
     let old = batch.offsets.gather(rows, &batch.old_log_prob);
     let rollout = batch.offsets.gather(rows, &batch.rollout_log_prob);
-    let reference = batch.ref_log_prob.as_ref().map(|r| batch.offsets.gather(rows, r));
+    let reference = batch
+        .ref_log_prob
+        .as_ref()
+        .map(|r| batch.offsets.gather(rows, r));
     let signals = Signals {
         offsets: &offsets,
         mask: &credit.mask,
@@ -306,7 +324,11 @@ impl Batch {
     fn mismatch(&self, rows: &[usize]) -> Result<Mismatch, Error> {
         let trainer = self.offsets.gather(rows, &self.trainer_log_prob);
         let rollout = self.offsets.gather(rows, &self.rollout_log_prob);
-        Ok(Mismatch::of(&trainer, &rollout, &vec![true; trainer.len()])?)
+        Ok(Mismatch::of(
+            &trainer,
+            &rollout,
+            &vec![true; trainer.len()],
+        )?)
     }
 }
 

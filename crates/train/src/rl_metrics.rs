@@ -30,28 +30,59 @@ pub(crate) fn collect(
     actor(updates, &mut out);
     for (name, value) in &credit.stats {
         if name.starts_with("advantage/") {
-            put(&mut out, &format!("critic/{}", name.replacen("advantage", "advantages", 1)), *value);
+            put(
+                &mut out,
+                &format!("critic/{}", name.replacen("advantage", "advantages", 1)),
+                *value,
+            );
         }
     }
     if let Some(mismatch) = &updates.mismatch {
-        put(&mut out, "training/rollout_probs_diff_mean", mismatch.probs_diff_mean);
-        put(&mut out, "training/rollout_probs_diff_max", mismatch.probs_diff_max);
+        put(
+            &mut out,
+            "training/rollout_probs_diff_mean",
+            mismatch.probs_diff_mean,
+        );
+        put(
+            &mut out,
+            "training/rollout_probs_diff_max",
+            mismatch.probs_diff_max,
+        );
     }
-    put(&mut out, "training/global_step", (run.state.global_step + 1) as f64);
-    put(&mut out, "training/weight_version", run.state.weight_version as f64);
-    put(&mut out, "training/trained_tokens", batch.offsets.tokens() as f64);
+    put(
+        &mut out,
+        "training/global_step",
+        (run.state.global_step + 1) as f64,
+    );
+    put(
+        &mut out,
+        "training/weight_version",
+        run.state.weight_version as f64,
+    );
+    put(
+        &mut out,
+        "training/trained_tokens",
+        batch.offsets.tokens() as f64,
+    );
     put(&mut out, "data/skipped_rows", found.skipped_rows as f64);
     put(&mut out, "timing_s/step", times.step);
     put(&mut out, "timing_s/gen", found.gen_seconds);
     put(&mut out, "timing_s/reward", found.reward_seconds);
     put(&mut out, "timing_s/old_log_prob", times.old_log_prob);
     put(&mut out, "timing_s/update_actor", times.update_actor);
-    let prompt_tokens: usize =
-        found.groups.iter().map(|g| g.prompt.tokens.len() * g.rollouts.len()).sum();
+    let prompt_tokens: usize = found
+        .groups
+        .iter()
+        .map(|g| g.prompt.tokens.len() * g.rollouts.len())
+        .sum();
     let total = (found.tokens + prompt_tokens) as f64;
     put(&mut out, "perf/total_num_tokens", total);
     put(&mut out, "perf/throughput", total / times.step);
-    put(&mut out, "perf/gen_tokens_per_s", found.tokens as f64 / found.gen_seconds);
+    put(
+        &mut out,
+        "perf/gen_tokens_per_s",
+        found.tokens as f64 / found.gen_seconds,
+    );
     out
 }
 
@@ -68,13 +99,21 @@ fn rewards(run: &Run<'_>, found: &Collected, out: &mut Metrics) {
         graded.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / (graded.len().max(2) - 1) as f64;
     put(out, "critic/rewards/std", variance.sqrt());
     let all = found.all_scores.len().max(1) as f64;
-    put(out, "reward/ungraded", (found.all_scores.len() - graded.len()) as f64 / all);
+    put(
+        out,
+        "reward/ungraded",
+        (found.all_scores.len() - graded.len()) as f64 / all,
+    );
     for name in run.rewards.names() {
         let scores: Vec<f64> = found.groups.iter().flat_map(|g| g.graded(&name)).collect();
         put(out, &format!("reward/{name}/mean"), self::mean(&scores));
     }
     let flat = found.groups.iter().filter(|g| g.flat()).count();
-    put(out, "reward/frac_zero_std", flat as f64 / found.groups.len().max(1) as f64);
+    put(
+        out,
+        "reward/frac_zero_std",
+        flat as f64 / found.groups.len().max(1) as f64,
+    );
     put(out, "train/num_gen_batches", found.gen_batches as f64);
     put(out, "train/sampled_groups", found.sampled_groups as f64);
     put(out, "train/trained_groups", found.groups.len() as f64);
@@ -84,9 +123,18 @@ fn lengths(groups: &[Group], out: &mut Metrics) {
     let rollouts = || groups.iter().flat_map(|g| &g.rollouts);
     let lengths: Vec<f64> = rollouts().map(|r| r.tokens.len() as f64).collect();
     spread(out, "response_length", &lengths);
-    let clipped = rollouts().filter(|r| r.finish_reason == FinishReason::Length).count();
-    put(out, "response_length/clip_ratio", clipped as f64 / lengths.len().max(1) as f64);
-    let prompts: Vec<f64> = groups.iter().map(|g| g.prompt.tokens.len() as f64).collect();
+    let clipped = rollouts()
+        .filter(|r| r.finish_reason == FinishReason::Length)
+        .count();
+    put(
+        out,
+        "response_length/clip_ratio",
+        clipped as f64 / lengths.len().max(1) as f64,
+    );
+    let prompts: Vec<f64> = groups
+        .iter()
+        .map(|g| g.prompt.tokens.len() as f64)
+        .collect();
     spread(out, "prompt_length", &prompts);
 }
 
@@ -102,11 +150,23 @@ fn actor(updates: &Updates, out: &mut Metrics) {
 }
 
 fn mean(values: &[f64]) -> f64 {
-    if values.is_empty() { f64::NAN } else { values.iter().sum::<f64>() / values.len() as f64 }
+    if values.is_empty() {
+        f64::NAN
+    } else {
+        values.iter().sum::<f64>() / values.len() as f64
+    }
 }
 
 fn spread(out: &mut Metrics, name: &str, values: &[f64]) {
     put(out, &format!("{name}/mean"), mean(values));
-    put(out, &format!("{name}/max"), values.iter().copied().fold(f64::NAN, f64::max));
-    put(out, &format!("{name}/min"), values.iter().copied().fold(f64::NAN, f64::min));
+    put(
+        out,
+        &format!("{name}/max"),
+        values.iter().copied().fold(f64::NAN, f64::max),
+    );
+    put(
+        out,
+        &format!("{name}/min"),
+        values.iter().copied().fold(f64::NAN, f64::min),
+    );
 }

@@ -10,10 +10,10 @@ use percept_report::{MetricsWriter, Row, RunDir, TensorBoardWriter};
 use percept_reward::RewardSet;
 use percept_rollout::SamplingParams;
 
+use crate::learner::Update;
 use crate::observer::{Event, Metrics, Observer, Stage};
 use crate::source::{Data, open_data, open_model, open_rewards};
 use crate::state::{State, StoredEvaluation};
-use crate::learner::Update;
 use crate::{Error, Learner, Recipe, checkpoint, names, rl, sft, summary};
 
 /// How a run may begin.
@@ -69,13 +69,19 @@ pub fn run(
     observer: &mut dyn Observer,
     stop: &AtomicBool,
 ) -> Result<Outcome, Error> {
-    let path = recipe.trainer.output_dir.join(&recipe.trainer.experiment_name);
+    let path = recipe
+        .trainer
+        .output_dir
+        .join(&recipe.trainer.experiment_name);
     let mut run = Run::open(recipe, &path, start, observer, stop)?;
     let finished = run.stages()?;
     run.save()?;
     let report = run.report()?;
     Ok(Outcome {
-        checkpoint: run.dir.latest_checkpoint()?.map(|checkpoint| checkpoint.path),
+        checkpoint: run
+            .dir
+            .latest_checkpoint()?
+            .map(|checkpoint| checkpoint.path),
         dir: path,
         report,
         finished,
@@ -103,7 +109,8 @@ impl<'a> Run<'a> {
         };
         let text = recipe.to_toml()?;
         if std::fs::read_to_string(dir.recipe()).is_ok_and(|before| before != text) {
-            let note = "the recipe differs from the one this run began with; going on with the new one";
+            let note =
+                "the recipe differs from the one this run began with; going on with the new one";
             observer.event(Event::Notice(note.into()));
         }
         percept_report::write_atomic(&dir.recipe(), text.as_bytes())?;
@@ -120,7 +127,10 @@ impl<'a> Run<'a> {
             }
         };
         if saved.is_some() {
-            observer.event(Event::Notice(format!("resuming after step {}", state.global_step)));
+            observer.event(Event::Notice(format!(
+                "resuming after step {}",
+                state.global_step
+            )));
         }
         let step = state.global_step as u64;
         dir.discard_after(step)?;
@@ -177,7 +187,8 @@ impl<'a> Run<'a> {
         if done >= total {
             return Ok(true);
         }
-        self.observer.event(Event::StageStarted { stage, done, total });
+        self.observer
+            .event(Event::StageStarted { stage, done, total });
         loop {
             self.evaluate_on_the_way(stage, done, total)?;
             if done >= total {
@@ -233,14 +244,20 @@ impl<'a> Run<'a> {
         };
         self.metrics.write(&row)?;
         self.tensorboard.write(&row)?;
-        self.observer.event(Event::Step { stage, done, metrics: &named });
+        self.observer.event(Event::Step {
+            stage,
+            done,
+            metrics: &named,
+        });
         Ok(())
     }
 
     /// Evaluates unless this run already has an evaluation of that name.
     fn evaluate_once(&mut self, name: &str, limit: usize) -> Result<(), Error> {
         let known = self.state.evaluations.iter().any(|e| e.name == name);
-        let Some(val) = self.data.val.as_deref() else { return Ok(()) };
+        let Some(val) = self.data.val.as_deref() else {
+            return Ok(());
+        };
         if known {
             return Ok(());
         }
@@ -276,8 +293,7 @@ impl<'a> Run<'a> {
         let path = folder.join(format!("{name}.jsonl"));
         let mut lines = Vec::new();
         for record in &found.records {
-            serde_json::to_writer(&mut lines, record)
-                .map_err(|e| Error::write(&path, e.into()))?;
+            serde_json::to_writer(&mut lines, record).map_err(|e| Error::write(&path, e.into()))?;
             lines.push(b'\n');
         }
         percept_report::write_atomic(&path, &lines)?;
@@ -308,7 +324,9 @@ impl<'a> Run<'a> {
             Update::NotFinite => self.state.nonfinite += 1,
         }
         if self.state.nonfinite >= self.recipe.trainer.max_nonfinite_updates.max(1) {
-            return Err(Error::NonFinite { count: self.state.nonfinite });
+            return Err(Error::NonFinite {
+                count: self.state.nonfinite,
+            });
         }
         Ok(())
     }

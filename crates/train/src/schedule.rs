@@ -35,14 +35,21 @@ mod tests {
             assert_eq!(learning_rate(&config, 3, 104), 2.0);
             assert_eq!(learning_rate(&config, 4, 104), 2.0);
             let end = learning_rate(&config, 104, 104);
-            let floor = if schedule == Schedule::Constant { 2.0 } else { 0.2 };
+            let floor = if schedule == Schedule::Constant {
+                2.0
+            } else {
+                0.2
+            };
             assert!((end - floor).abs() < 1e-12, "{schedule:?} ends at {end}");
         }
     }
 
     #[test]
     fn decay_never_rises() {
-        let config = OptimConfig { lr_scheduler_type: Schedule::Cosine, ..OptimConfig::default() };
+        let config = OptimConfig {
+            lr_scheduler_type: Schedule::Cosine,
+            ..OptimConfig::default()
+        };
         let rates: Vec<f64> = (0..=50).map(|s| learning_rate(&config, s, 50)).collect();
         assert!(rates.windows(2).all(|w| w[1] <= w[0]));
     }

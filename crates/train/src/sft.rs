@@ -19,7 +19,10 @@ pub(crate) fn step(run: &mut Run<'_>, config: &SftConfig) -> Result<Metrics, Err
     let clock = Instant::now();
     let (rows, skipped) = next_rows(run, config)?;
     let trained: usize = rows.iter().map(Training::trained_tokens).sum();
-    let total = Normaliser { tokens: trained, sequences: rows.len() };
+    let total = Normaliser {
+        tokens: trained,
+        sequences: rows.len(),
+    };
     let mut loss = 0.0;
     let mut tokens = 0;
     for part in training_batches(&rows, config.ppo_max_token_len) {
@@ -37,7 +40,11 @@ pub(crate) fn step(run: &mut Run<'_>, config: &SftConfig) -> Result<Metrics, Err
                 &total,
             )?;
             loss += sft.loss;
-            Ok(Objective { loss: sft.loss, d_log_prob: sft.d_log_prob, d_entropy: None })
+            Ok(Objective {
+                loss: sft.loss,
+                d_log_prob: sft.d_log_prob,
+                d_entropy: None,
+            })
         })?;
     }
     let lr = learning_rate(&config.optim, run.state.sft_step, config.steps);
@@ -60,7 +67,10 @@ pub(crate) fn step(run: &mut Run<'_>, config: &SftConfig) -> Result<Metrics, Err
         ("perf/throughput", tokens as f64 / seconds),
         ("timing_s/step", seconds),
     ];
-    Ok(named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    Ok(named
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect())
 }
 
 /// The next `train_batch_size` rows that have something to train on, and how many had not.
@@ -89,7 +99,11 @@ fn next_rows(run: &mut Run<'_>, config: &SftConfig) -> Result<(Vec<Training>, us
         };
         refused += 1;
         if refused > data.len() {
-            return Err(Error::NoRows { stage: "sft", tried: refused, reason });
+            return Err(Error::NoRows {
+                stage: "sft",
+                tried: refused,
+                reason,
+            });
         }
     }
     Ok((rows, refused))

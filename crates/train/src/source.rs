@@ -32,13 +32,21 @@ pub fn open_data(config: &DataConfig) -> Result<Data, Error> {
         });
     }
     let open = |paths: &[std::path::PathBuf]| -> Result<Box<dyn Dataset>, Error> {
-        Ok(Box::new(FileDataset::open(paths, &config.columns, config.image_dir.as_deref())?))
+        Ok(Box::new(FileDataset::open(
+            paths,
+            &config.columns,
+            config.image_dir.as_deref(),
+        )?))
     };
     let val = match config.val_files.as_slice() {
         [] => None,
         files => Some(open(files)?),
     };
-    Ok(Data { sft: open(&config.train_files)?, rl: open(&config.train_files)?, val })
+    Ok(Data {
+        sft: open(&config.train_files)?,
+        rl: open(&config.train_files)?,
+        val,
+    })
 }
 
 /// Builds or loads the model and its processor, with the recipe's image limits and adapters;

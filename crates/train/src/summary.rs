@@ -23,7 +23,10 @@ pub fn write(dir: &RunDir, recipe: &Recipe, state: &State) -> Result<(), Error> 
         ("device", recipe.trainer.device.clone()),
         ("seed", recipe.trainer.seed.to_string()),
         ("advantage", recipe.algorithm.advantage.name().to_owned()),
-        ("policy loss", recipe.algorithm.loss.policy_loss.name().to_owned()),
+        (
+            "policy loss",
+            recipe.algorithm.loss.policy_loss.name().to_owned(),
+        ),
     ]
     .into_iter()
     .map(|(key, value)| (key.to_owned(), value))

@@ -1,0 +1,337 @@
+//! The command line: verbs, options and the examples that `--help` shows.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Train vision-language models to reason from what they see, and measure them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "percept",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+#[command(after_help = "Examples:
+  percept quickstart                                  train a small model on digit-sum, end to end
+  percept train recipe.toml --set rl.optim.lr=2e-6    train your model on your data
+  percept train recipe.toml --resume                  go on where a killed run stopped
+  percept eval --model DIR --data test.jsonl --reward math
+  percept view runs/quickstart                        look at curves and rollouts")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Say nothing but errors and results.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Machine-readable output: one JSON object per line on standard output.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Colours.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a small vision-language model on the built-in task: warm start, GRPO, evaluation, report.
+    Quickstart(Quickstart),
+    /// Run a recipe.
+    Train(Train),
+    /// Print a recipe with every field resolved and documented.
+    Config(Config),
+    /// Look at data before it costs anything.
+    #[command(subcommand)]
+    Data(Data),
+    /// Sample responses.
+    Generate(Generate),
+    /// Log-probabilities and entropies of given completions, per token.
+    Score(Score),
+    /// Accuracy on a data set with verifiable answers.
+    Eval(Eval),
+    /// Open or serve the report of a run.
+    View(View),
+    /// Merge a LoRA adapter into its base model.
+    Merge(Merge),
+    /// Print a shell completion script.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `percept quickstart`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  percept quickstart
+  percept quickstart --set trainer.seed=1 --output runs/seed1")]
+pub struct Quickstart {
+    /// Run folder.
+    #[arg(long, default_value = "runs/quickstart")]
+    pub output: PathBuf,
+    /// A run of about a minute that still has to learn something (used by CI).
+    #[arg(long)]
+    pub short: bool,
+    /// Change a field of the built-in recipe.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Go on where a stopped run stopped.
+    #[arg(long)]
+    pub resume: bool,
+    /// Delete the run folder first if it exists.
+    #[arg(long, conflicts_with = "resume")]
+    pub overwrite: bool,
+}
+
+/// `percept train`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  percept train recipe.toml
+  percept train recipe.toml --set rl.optim.lr=2e-6 --set trainer.seed=3
+  percept train recipe.toml --resume")]
+pub struct Train {
+    /// The recipe (TOML).
+    pub recipe: PathBuf,
+    /// Change a field of the recipe.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Go on where a stopped run stopped.
+    #[arg(long)]
+    pub resume: bool,
+    /// Delete the run folder first if it exists.
+    #[arg(long, conflicts_with = "resume")]
+    pub overwrite: bool,
+}
+
+/// `percept config`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  percept config recipe.toml                 every field with its value and documentation
+  percept config --quickstart                the built-in recipe
+  percept config --schema > recipe.schema.json")]
+pub struct Config {
+    /// The recipe (TOML).
+    #[arg(required_unless_present_any = ["schema", "quickstart"])]
+    pub recipe: Option<PathBuf>,
+    /// Change a field of the recipe.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Print the JSON Schema of recipes instead.
+    #[arg(long)]
+    pub schema: bool,
+    /// Print the recipe of `percept quickstart`.
+    #[arg(long, conflicts_with = "recipe")]
+    pub quickstart: bool,
+    /// Leave the documentation out.
+    #[arg(long)]
+    pub bare: bool,
+}
+
+/// `percept data …`
+#[derive(Debug, Subcommand)]
+pub enum Data {
+    /// Read a recipe's whole data set and report every problem; exit code 1 if there is one.
+    Check(DataCheck),
+    /// Write the built-in task as JSONL with PNG files.
+    Export(DataExport),
+}
+
+/// `percept data check`
+#[derive(Debug, Args)]
+pub struct DataCheck {
+    /// The recipe (TOML).
+    pub recipe: PathBuf,
+    /// Change a field of the recipe.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Stop listing problems of one kind after this many (0: list all).
+    #[arg(long, default_value_t = 20)]
+    pub most: usize,
+}
+
+/// `percept data export`
+#[derive(Debug, Args)]
+pub struct DataExport {
+    /// Folder to write.
+    #[arg(long)]
+    pub output: PathBuf,
+    /// Rows.
+    #[arg(long, default_value_t = 100)]
+    pub rows: usize,
+    /// Which handwriting: `train` or `test`.
+    #[arg(long, default_value = "train")]
+    pub split: String,
+    /// Seed.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// Where a model comes from.
+#[derive(Debug, Clone, Args)]
+pub struct ModelArgs {
+    /// Hugging Face folder.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// LoRA adapter folder (PEFT format) on top of it.
+    #[arg(long)]
+    pub adapter: Option<PathBuf>,
+    /// Device: cpu, or vulkan:0, cuda:0, … when the build has it.
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+}
+
+/// Sampling options (names of vLLM and Hugging Face).
+#[derive(Debug, Clone, Args)]
+pub struct SamplingArgs {
+    /// Softmax temperature; 0 is greedy.
+    #[arg(long, default_value_t = 0.0)]
+    pub temperature: f32,
+    /// Nucleus.
+    #[arg(long, default_value_t = 1.0)]
+    pub top_p: f32,
+    /// Only the k likeliest tokens (0: off).
+    #[arg(long, default_value_t = 0)]
+    pub top_k: usize,
+    /// Longest response in tokens.
+    #[arg(long, default_value_t = 512)]
+    pub max_tokens: usize,
+    /// Responses per prompt.
+    #[arg(long, short, default_value_t = 1)]
+    pub n: usize,
+    /// Seed.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Text that ends a response (may be repeated).
+    #[arg(long)]
+    pub stop: Vec<String>,
+    /// Sequences decoded at once.
+    #[arg(long, default_value_t = 64)]
+    pub max_num_seqs: usize,
+}
+
+/// `percept generate`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  percept generate --model DIR --image photo.png 'What is in the picture?'
+  percept generate --model DIR --input prompts.jsonl --output answers.jsonl -n 4 --temperature 1")]
+pub struct Generate {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// The question (or use --input).
+    #[arg(required_unless_present = "input")]
+    pub prompt: Option<String>,
+    /// An image for the question (may be repeated).
+    #[arg(long)]
+    pub image: Vec<PathBuf>,
+    /// A system message.
+    #[arg(long)]
+    pub system: Option<String>,
+    /// Rows in any of the formats that training reads.
+    #[arg(long, conflicts_with = "prompt")]
+    pub input: Option<PathBuf>,
+    /// Where JSONL goes (default: standard output).
+    #[arg(long)]
+    pub output: Option<PathBuf>,
+    /// Sampling.
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+}
+
+/// `percept score`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Input rows: a prompt in any format that training reads, plus `completion` (text).
+Output rows: id, tokens, token_ids, log_probs, entropies, sum.
+
+Examples:
+  percept score --model DIR --input pairs.jsonl --output scored.jsonl"
+)]
+pub struct Score {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Rows with `completion`.
+    #[arg(long)]
+    pub input: PathBuf,
+    /// Where JSONL goes (default: standard output).
+    #[arg(long)]
+    pub output: Option<PathBuf>,
+    /// Temperature of the distribution.
+    #[arg(long, default_value_t = 1.0)]
+    pub temperature: f32,
+}
+
+/// `percept eval`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  percept eval --model DIR --data test.jsonl --reward math --output eval/
+  percept eval --model DIR --digit-sum 500")]
+pub struct Eval {
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// Data files.
+    #[arg(long, required_unless_present = "digit_sum")]
+    pub data: Vec<PathBuf>,
+    /// This many held-out questions of the built-in task.
+    #[arg(long, conflicts_with = "data")]
+    pub digit_sum: Option<usize>,
+    /// Verifier.
+    #[arg(long, default_value = "math")]
+    pub reward: String,
+    /// At most this many rows (0: all).
+    #[arg(long, default_value_t = 0)]
+    pub limit: usize,
+    /// Folder for per-sample records and the summary.
+    #[arg(long)]
+    pub output: Option<PathBuf>,
+    /// Sampling.
+    #[command(flatten)]
+    pub sampling: SamplingArgs,
+}
+
+/// `percept view`
+#[derive(Debug, Args)]
+pub struct View {
+    /// Run folder.
+    pub run: PathBuf,
+    /// Serve all rollouts at this address instead of writing report.html.
+    #[arg(long, num_args = 0..=1, default_missing_value = "127.0.0.1:7860", value_name = "ADDRESS")]
+    pub serve: Option<String>,
+}
+
+/// `percept merge`
+#[derive(Debug, Args)]
+pub struct Merge {
+    /// Base model folder.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Adapter folder (PEFT format).
+    #[arg(long)]
+    pub adapter: PathBuf,
+    /// Folder to write.
+    #[arg(long)]
+    pub output: PathBuf,
+}

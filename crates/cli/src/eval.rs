@@ -1,0 +1,79 @@
+//! `percept eval`: accuracy on a data set with verifiable answers.
+
+use std::io::Write;
+
+use percept_data::digit_sum::{DigitSum, DigitSumConfig, Split};
+use percept_data::{ColumnMap, Dataset, FileDataset};
+use percept_eval::evaluate;
+use percept_reward::{RewardConfig, RewardSet};
+use percept_train::StoredEvaluation;
+
+use crate::args::{Eval, Global};
+use crate::{Done, Failure, open, table};
+
+pub fn run(args: &Eval, global: &Global) -> Result<Done, Failure> {
+    let (model, processor) = open::model(&args.model)?;
+    let data: Box<dyn Dataset> = match args.digit_sum {
+        Some(len) => {
+            let config = DigitSumConfig {
+                split: Split::Test,
+                len,
+                ..DigitSumConfig::default()
+            };
+            Box::new(DigitSum::new(config)?)
+        }
+        None => Box::new(FileDataset::open(&args.data, &ColumnMap::default(), None)?),
+    };
+    let functions = serde_json::json!({"functions": [{"name": args.reward}]});
+    let rewards: RewardConfig = serde_json::from_value(functions)
+        .map_err(|e| Failure::new(format!("--reward {}: {e}", args.reward)))?;
+    let rewards = RewardSet::build(&rewards)?;
+    let sampling = open::sampling(&args.sampling);
+    let quiet = global.quiet || global.json;
+    let clock = std::time::Instant::now();
+    let found = evaluate(
+        &model,
+        &processor,
+        data.as_ref(),
+        &rewards,
+        &sampling,
+        args.limit,
+        &mut |done, total| {
+            if !quiet {
+                eprintln!("{done} of {total}");
+            }
+        },
+    )?;
+    let summary = StoredEvaluation {
+        name: data.name().to_owned(),
+        global_step: 0,
+        accuracy: found.accuracy,
+        by_type: found.by_type,
+        ungraded: found.ungraded,
+        response_length: found.response_length,
+        clip_ratio: found.clip_ratio,
+        seconds: clock.elapsed().as_secs_f64(),
+    };
+    if let Some(folder) = &args.output {
+        std::fs::create_dir_all(folder)?;
+        let mut out = open::JsonLines::create(Some(&folder.join("records.jsonl")))?;
+        for record in &found.records {
+            writeln!(out, "{}", serde_json::to_string(record)?)?;
+        }
+        out.finish()?;
+        let json = serde_json::json!({
+            "model": args.model.model,
+            "reward": args.reward,
+            "sampling": sampling,
+            "evaluation": summary,
+        });
+        let text = serde_json::to_vec_pretty(&json)?;
+        percept_report::write_atomic(&folder.join("summary.json"), &text)?;
+    }
+    if global.json {
+        println!("{}", serde_json::to_string(&summary)?);
+    } else {
+        print!("{}", table::evaluations(&[summary]));
+    }
+    Ok(Done::Well)
+}

@@ -1,0 +1,95 @@
+//! `percept generate`.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use percept_data::{Dataset, Media, Message, Part, Role, Sample};
+use percept_model::Prompt;
+use percept_rollout::{Rollout, Sampler};
+
+use crate::args::{Generate, Global};
+use crate::{Done, Failure, open};
+
+/// Rows that are decoded together; bounds memory, changes no result.
+const CHUNK: usize = 256;
+
+pub fn run(args: &Generate, global: &Global) -> Result<Done, Failure> {
+    let (model, processor) = open::model(&args.model)?;
+    let params = open::sampling(&args.sampling);
+    let sampler = Sampler::new(&model, &processor, 0)?;
+    let Some(input) = &args.input else {
+        let sample = single(args)?;
+        let prompt = Arc::new(processor.prompt(&sample)?);
+        for rollout in sampler.generate(&[prompt], &params, &mut |_| {})? {
+            if global.json {
+                println!("{}", record(&sample, &rollout));
+            } else {
+                println!("{}", rollout.text);
+            }
+        }
+        return Ok(Done::Well);
+    };
+    let rows = open::rows(input)?;
+    let mut out = open::JsonLines::create(args.output.as_deref())?;
+    for start in (0..rows.len()).step_by(CHUNK) {
+        let samples = (start..rows.len().min(start + CHUNK))
+            .map(|row| rows.get(row))
+            .collect::<Result<Vec<Sample>, _>>()?;
+        let prompts = samples
+            .iter()
+            .map(|sample| processor.prompt(sample).map(Arc::new))
+            .collect::<Result<Vec<Arc<Prompt>>, _>>()?;
+        // A row's random numbers depend on its place in the file, not in the chunk.
+        let params = percept_rollout::SamplingParams {
+            seed: params.seed.wrapping_add(start as u64),
+            ..params.clone()
+        };
+        for rollout in sampler.generate(&prompts, &params, &mut |_| {})? {
+            writeln!(out, "{}", record(&samples[rollout.prompt], &rollout))?;
+        }
+        if !global.quiet && args.output.is_some() {
+            eprintln!("{} of {} rows", start + samples.len(), rows.len());
+        }
+    }
+    out.finish()?;
+    Ok(Done::Well)
+}
+
+fn single(args: &Generate) -> Result<Sample, Failure> {
+    let mut messages = Vec::new();
+    if let Some(system) = &args.system {
+        let content = vec![Part::Text(system.clone())];
+        messages.push(Message {
+            role: Role::System,
+            content,
+            train: None,
+        });
+    }
+    let mut content: Vec<Part> = (0..args.image.len()).map(Part::Image).collect();
+    content.extend(args.prompt.iter().cloned().map(Part::Text));
+    messages.push(Message {
+        role: Role::User,
+        content,
+        train: None,
+    });
+    Ok(Sample {
+        id: "command line".into(),
+        messages,
+        images: args.image.iter().map(Media::from_path).collect(),
+        videos: Vec::new(),
+        answer: None,
+        expert: None,
+        meta: serde_json::Map::new(),
+    })
+}
+
+fn record(sample: &Sample, rollout: &Rollout) -> serde_json::Value {
+    serde_json::json!({
+        "id": sample.id,
+        "sample": rollout.sample,
+        "completion": rollout.text,
+        "finish_reason": rollout.finish_reason.name(),
+        "token_ids": rollout.tokens,
+        "log_probs": rollout.log_probs,
+    })
+}

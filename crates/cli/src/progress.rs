@@ -1,0 +1,202 @@
+//! What a running training shows: bars on a terminal, lines in a log, JSON on request.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use percept_train::{Event, Metrics, Observer, Stage};
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Bars on a terminal, a line now and then in a log.
+    Human,
+    /// One JSON object per event on standard output.
+    Json,
+    /// Nothing.
+    Quiet,
+}
+
+/// Shows the events of a run on standard error.
+pub struct Progress {
+    mode: Mode,
+    bar: Option<ProgressBar>,
+    terminal: bool,
+    lines: usize,
+    /// Logs get a line this often, in steps.
+    every: usize,
+}
+
+impl Progress {
+    /// Nothing is shown before the first event.
+    pub fn new(mode: Mode) -> Self {
+        Self {
+            mode,
+            bar: None,
+            terminal: std::io::stderr().is_terminal(),
+            lines: 0,
+            every: 10,
+        }
+    }
+
+    /// Takes the bar away, for a result to be printed.
+    pub fn finish(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn start(&mut self, label: &str, done: usize, total: usize) {
+        self.finish();
+        if !self.terminal {
+            self.say(&format!("{label}: {total} steps{}", resumed(done)));
+            self.every = (total / 20).max(1);
+            return;
+        }
+        let style = ProgressStyle::with_template(
+            "{prefix:>9} {bar:28} {pos}/{len} {elapsed_precise} left {eta} {msg}",
+        );
+        let bar = ProgressBar::new(total as u64).with_prefix(label.to_owned());
+        bar.set_draw_target(ProgressDrawTarget::stderr());
+        if let Ok(style) = style {
+            bar.set_style(style);
+        }
+        // Steps of an earlier process say nothing about this one's speed.
+        bar.set_position(done as u64);
+        bar.reset_eta();
+        bar.enable_steady_tick(Duration::from_millis(500));
+        self.bar = Some(bar);
+    }
+
+    fn say(&mut self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    fn human(&mut self, event: &Event<'_>) {
+        match event {
+            Event::StageStarted { stage, done, total } => {
+                self.lines = *done;
+                let label = if *stage == Stage::Sft { "sft" } else { "grpo" };
+                self.start(label, *done, *total);
+            }
+            Event::Step {
+                stage,
+                done,
+                metrics,
+            } => {
+                let line = summary(*stage, metrics);
+                match &self.bar {
+                    Some(bar) => {
+                        bar.set_position(*done as u64);
+                        bar.set_message(line);
+                    }
+                    None if done % self.every == 0 => {
+                        eprintln!("  {} {done:>5}  {line}", stage.name());
+                    }
+                    None => {}
+                }
+            }
+            Event::Evaluating { done, total } => {
+                if self.terminal {
+                    if self.bar.as_ref().is_none_or(|bar| bar.prefix() != "eval") {
+                        self.start("eval", 0, *total);
+                    }
+                    if let Some(bar) = &self.bar {
+                        bar.set_position(*done as u64);
+                    }
+                }
+            }
+            Event::Evaluated { name, accuracy } => {
+                if self.bar.as_ref().is_some_and(|bar| bar.prefix() == "eval") {
+                    self.finish();
+                }
+                self.say(&format!("  accuracy ({name}): {:.1} %", accuracy * 100.0));
+            }
+            Event::Saved { .. } => {}
+            Event::Notice(text) => self.say(&format!("note: {text}")),
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn event(&mut self, event: Event<'_>) {
+        match self.mode {
+            Mode::Quiet => {}
+            Mode::Human => self.human(&event),
+            Mode::Json => {
+                let mut out = std::io::stdout().lock();
+                // A closed pipe must not stop the training.
+                let _ = writeln!(out, "{}", json(&event));
+            }
+        }
+    }
+}
+
+fn resumed(done: usize) -> String {
+    if done == 0 {
+        String::new()
+    } else {
+        format!(", {done} done before")
+    }
+}
+
+fn get(metrics: &Metrics, name: &str) -> Option<f64> {
+    metrics
+        .iter()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| *value)
+}
+
+/// The numbers that a person watches, in one line.
+fn summary(stage: Stage, metrics: &Metrics) -> String {
+    let wanted: &[(&str, &str, usize)] = match stage {
+        Stage::Sft => &[("loss", "train/loss", 3), ("grad", "train/grad_norm", 2)],
+        Stage::Rl => &[
+            ("reward", "critic/rewards/mean", 3),
+            ("len", "response_length/mean", 1),
+            ("entropy", "actor/entropy", 3),
+        ],
+    };
+    let mut parts: Vec<String> = wanted
+        .iter()
+        .filter_map(|(label, name, digits)| {
+            get(metrics, name).map(|value| format!("{label} {value:.digits$}"))
+        })
+        .collect();
+    if let Some(rate) = get(metrics, "perf/throughput") {
+        parts.push(format!("{:.1}k tok/s", rate / 1000.0));
+    }
+    parts.join("  ")
+}
+
+fn json(event: &Event<'_>) -> serde_json::Value {
+    match event {
+        Event::StageStarted { stage, done, total } => serde_json::json!({
+            "event": "stage", "stage": stage.name(), "done": done, "total": total,
+        }),
+        Event::Step {
+            stage,
+            done,
+            metrics,
+        } => {
+            let numbers: serde_json::Map<String, serde_json::Value> = metrics
+                .iter()
+                .map(|(name, value)| (name.clone(), (*value).into()))
+                .collect();
+            serde_json::json!({
+                "event": "step", "stage": stage.name(), "done": done, "metrics": numbers,
+            })
+        }
+        Event::Evaluating { done, total } => {
+            serde_json::json!({"event": "evaluating", "done": done, "total": total})
+        }
+        Event::Evaluated { name, accuracy } => {
+            serde_json::json!({"event": "evaluated", "name": name, "accuracy": accuracy})
+        }
+        Event::Saved { path } => serde_json::json!({"event": "saved", "path": path}),
+        Event::Notice(text) => serde_json::json!({"event": "notice", "text": text}),
+    }
+}

@@ -1,0 +1,76 @@
+//! `percept score`: log-probabilities and entropies of given completions.
+
+use std::io::Write;
+
+use percept_data::{Dataset, Sample};
+use percept_train::{PackItem, TokenValues, score};
+
+use crate::args::Score;
+use crate::{Done, Failure, open};
+
+/// Completions that share a forward pass.
+const CHUNK: usize = 16;
+
+pub fn run(args: &Score) -> Result<Done, Failure> {
+    let (model, processor) = open::model(&args.model)?;
+    let rows = open::rows(&args.input)?;
+    let mut out = open::JsonLines::create(args.output.as_deref())?;
+    for start in (0..rows.len()).step_by(CHUNK) {
+        let samples = (start..rows.len().min(start + CHUNK))
+            .map(|row| rows.get(row))
+            .collect::<Result<Vec<Sample>, _>>()?;
+        let mut prompts = Vec::new();
+        let mut completions = Vec::new();
+        for sample in &samples {
+            let text = completion(sample)?;
+            completions.push(processor.encode(text)?);
+            prompts.push(processor.prompt(sample)?);
+        }
+        let items: Vec<PackItem<'_>> = prompts
+            .iter()
+            .zip(&completions)
+            .map(|(prompt, tokens)| PackItem {
+                prompt,
+                responses: vec![tokens],
+            })
+            .collect();
+        let values = score(&model, &items, args.temperature)?;
+        for ((sample, tokens), values) in samples.iter().zip(&completions).zip(&values) {
+            let texts: Vec<String> = tokens.iter().map(|&id| processor.token_text(id)).collect();
+            writeln!(out, "{}", record(sample, tokens, &texts, values))?;
+        }
+    }
+    out.finish()?;
+    Ok(Done::Well)
+}
+
+/// The text to score: the row's `completion`, else its expert trajectory.
+fn completion(sample: &Sample) -> Result<&str, Failure> {
+    let given = sample
+        .meta
+        .get("completion")
+        .and_then(serde_json::Value::as_str);
+    given.or(sample.expert.as_deref()).ok_or_else(|| {
+        Failure::new(format!(
+            "{}: no text to score; expected a string in the column `completion`",
+            sample.id
+        ))
+    })
+}
+
+fn record(
+    sample: &Sample,
+    tokens: &[u32],
+    texts: &[String],
+    values: &TokenValues,
+) -> serde_json::Value {
+    let sum: f64 = values.log_prob.iter().map(|&l| f64::from(l)).sum();
+    serde_json::json!({
+        "id": sample.id,
+        "tokens": texts,
+        "token_ids": tokens,
+        "log_probs": values.log_prob,
+        "entropies": values.entropy,
+        "sum": sum,
+    })
+}

@@ -1,0 +1,104 @@
+//! `percept train`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use percept_train::{Outcome, Recipe, Start};
+
+use crate::args::{Global, Train};
+use crate::progress::{Mode, Progress};
+use crate::{Done, Failure, table};
+
+pub fn run(args: &Train, global: &Global) -> Result<Done, Failure> {
+    let recipe = percept_train::load(&args.recipe, &args.set)?;
+    execute(&recipe, args.resume, args.overwrite, global)
+}
+
+/// Runs a recipe with progress and the closing table.
+pub fn execute(
+    recipe: &Recipe,
+    resume: bool,
+    overwrite: bool,
+    global: &Global,
+) -> Result<Done, Failure> {
+    let dir = recipe
+        .trainer
+        .output_dir
+        .join(&recipe.trainer.experiment_name);
+    if overwrite {
+        remove(&dir)?;
+    }
+    let mode = match (global.quiet, global.json) {
+        (_, true) => Mode::Json,
+        (true, false) => Mode::Quiet,
+        (false, false) => Mode::Human,
+    };
+    let stop = stop_on_ctrl_c()?;
+    let mut progress = Progress::new(mode);
+    let start = if resume { Start::Resume } else { Start::New };
+    let outcome = percept_train::run(recipe, start, &mut progress, &stop)?;
+    progress.finish();
+    close(&outcome, mode);
+    Ok(if outcome.finished {
+        Done::Well
+    } else {
+        Done::Stopped
+    })
+}
+
+/// The first Ctrl-C asks for a checkpoint and an orderly end, the second one kills.
+fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!(
+            "\nstopping after this step; a checkpoint will be written (Ctrl-C again: stop now)"
+        );
+    })?;
+    Ok(stop)
+}
+
+fn close(outcome: &Outcome, mode: Mode) {
+    match mode {
+        Mode::Json => {
+            let line = serde_json::json!({
+                "event": "finished",
+                "finished": outcome.finished,
+                "run": outcome.dir,
+                "checkpoint": outcome.checkpoint,
+                "report": outcome.report,
+                "seconds": outcome.seconds,
+                "evaluations": outcome.evaluations,
+            });
+            println!("{line}");
+        }
+        Mode::Quiet | Mode::Human => {
+            print!("{}", table::evaluations(&outcome.evaluations));
+            if let Some(checkpoint) = &outcome.checkpoint {
+                println!("checkpoint  {}", checkpoint.display());
+            }
+            println!("report      {}", outcome.report.display());
+            if !outcome.finished {
+                println!("stopped before the end; go on with --resume");
+            }
+        }
+    }
+}
+
+/// Deletes a run folder, and nothing that is not one.
+fn remove(dir: &Path) -> Result<(), Failure> {
+    if !dir.exists() {
+        return Ok(());
+    }
+    if !dir.join("recipe.toml").is_file() && dir.read_dir()?.next().is_some() {
+        return Err(Failure::new(format!(
+            "{} is not a run folder (it has no recipe.toml); not deleting it",
+            dir.display()
+        )));
+    }
+    Ok(std::fs::remove_dir_all(dir)?)
+}

@@ -1,0 +1,31 @@
+//! `percept view`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use percept_report::{RunDir, Server};
+
+use crate::args::View;
+use crate::{Done, Failure};
+
+pub fn run(args: &View) -> Result<Done, Failure> {
+    let dir = RunDir::open(&args.run)?;
+    let Some(address) = &args.serve else {
+        println!("{}", percept_report::write_report(&dir)?.display());
+        return Ok(Done::Well);
+    };
+    let address: SocketAddr = address.parse().map_err(|_| {
+        Failure::new(format!(
+            "--serve {address}: expected an address and a port, for example 127.0.0.1:7860"
+        ))
+    })?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))?;
+    let shown = dir.path().display().to_string();
+    let server = Server::bind(dir, address)?;
+    eprintln!("serving {shown} at {} (Ctrl-C ends it)", server.url());
+    server.run(&stop);
+    Ok(Done::Well)
+}

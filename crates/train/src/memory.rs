@@ -1,0 +1,56 @@
+//! What a run will need, by component, before it starts.
+
+use percept_model::Model;
+
+use crate::Recipe;
+
+/// Bytes by component. Weights, gradients and moments are exact; activations and sampling are
+/// the arithmetic of one full forward pass and one full batch of sequences; the allocator's
+/// overhead is not in it.
+pub fn estimate_memory(recipe: &Recipe, model: &Model) -> Vec<(&'static str, u64)> {
+    const F32: u64 = 4;
+    let count = |trainable: bool| -> u64 {
+        let params = model
+            .parameters()
+            .iter()
+            .filter(|p| !trainable || p.trainable());
+        params.map(|p| p.numel() as u64).sum()
+    };
+    let (all, trained) = (count(false), count(true));
+    let text = &model.config().text;
+    let tokens = [
+        recipe.sft.as_ref().map(|sft| sft.ppo_max_token_len),
+        recipe.rl.as_ref().map(|rl| rl.ppo_max_token_len),
+    ];
+    let tokens = tokens.into_iter().flatten().max().unwrap_or(0) as u64;
+    // Per token and layer: inputs of the two norms, of the projections and of the product of the
+    // MLP, and what attention keeps.
+    let heads = (text.num_attention_heads + 2 * text.num_key_value_heads) * text.head_dim;
+    let layer = (6 * text.hidden_size + 3 * heads + 3 * text.intermediate_size) as u64;
+    let layers = match recipe.model.gradient_checkpointing {
+        true => layer + (text.num_hidden_layers * text.hidden_size) as u64,
+        false => layer * text.num_hidden_layers as u64,
+    };
+    let mut parts = vec![
+        ("weights", all * F32),
+        ("gradients", trained * F32),
+        ("optimizer moments", 2 * trained * F32),
+        ("activations", tokens * layers * F32),
+    ];
+    if let Some(rl) = &recipe.rl {
+        let rollout = &recipe.rollout;
+        let prompts = (rollout.max_num_seqs / rollout.num_generations.max(1)).max(1);
+        let slots = rollout
+            .max_num_seqs
+            .min(rl.train_batch_size * rollout.num_generations)
+            * rollout.max_completion_length
+            + prompts * recipe.data.max_prompt_length;
+        let token = 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim;
+        parts.push(("sampler weights", all * F32));
+        parts.push(("KV cache", slots as u64 * token as u64 * F32));
+        if recipe.algorithm.loss.needs_ref_log_prob() && recipe.model.lora.is_none() {
+            parts.push(("reference weights", all * F32));
+        }
+    }
+    parts
+}
