@@ -126,7 +126,7 @@ fn draw_full(logits: &[f32], temperature: f32, banned: &[u32], u: f64) -> u32 {
     let mut last = None;
     for (id, &logit) in (0u32..).zip(logits) {
         let p = mass(logit);
-        if !(p > 0.0) || banned.contains(&id) {
+        if p.is_nan() || p <= 0.0 || banned.contains(&id) {
             continue;
         }
         last = Some(id);

@@ -132,7 +132,7 @@ pub enum OldLogProb {
 }
 
 /// Credit assignment and policy loss.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AlgorithmConfig {
     /// Advantage estimator by name: `grpo`, `dr_grpo`, `rloo`, `reinforce_plus_plus`, ….
@@ -144,17 +144,6 @@ pub struct AlgorithmConfig {
     /// DAPO's soft penalty for responses that nearly fill `max_completion_length`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overlong: Option<credit::OverlongConfig>,
-}
-
-impl Default for AlgorithmConfig {
-    fn default() -> Self {
-        Self {
-            advantage: credit::AdvantageConfig::default(),
-            loss: credit::LossConfig::default(),
-            filter_groups: FilterGroups::default(),
-            overlong: None,
-        }
-    }
 }
 
 /// DAPO's dynamic sampling.

@@ -339,7 +339,7 @@ fn store(
     credit: &Credit,
 ) -> Result<(), Error> {
     let frequency = run.recipe.trainer.rollout_freq;
-    if frequency == 0 || run.state.rl_step % frequency != 0 {
+    if frequency == 0 || !run.state.rl_step.is_multiple_of(frequency) {
         return Ok(());
     }
     records::write(run, &found.groups, batch, credit)

@@ -105,7 +105,7 @@ fn rewards(run: &Run<'_>, found: &Collected, out: &mut Metrics) {
         (found.all_scores.len() - graded.len()) as f64 / all,
     );
     for name in run.rewards.names() {
-        let scores: Vec<f64> = found.groups.iter().flat_map(|g| g.graded(&name)).collect();
+        let scores: Vec<f64> = found.groups.iter().flat_map(|g| g.graded(name)).collect();
         put(out, &format!("reward/{name}/mean"), self::mean(&scores));
     }
     let flat = found.groups.iter().filter(|g| g.flat()).count();

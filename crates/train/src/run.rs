@@ -201,7 +201,7 @@ impl<'a> Run<'a> {
             done += 1;
             self.finish_step(stage, done, metrics)?;
             let frequency = self.recipe.trainer.save_freq;
-            if done == total || (frequency > 0 && done % frequency == 0) {
+            if done == total || (frequency > 0 && done.is_multiple_of(frequency)) {
                 self.save()?;
             }
         }
@@ -215,7 +215,12 @@ impl<'a> Run<'a> {
         total: usize,
     ) -> Result<(), Error> {
         let every = self.recipe.eval.test_freq;
-        if stage != Stage::Rl || every == 0 || done == 0 || done % every != 0 || done >= total {
+        if stage != Stage::Rl
+            || every == 0
+            || done == 0
+            || !done.is_multiple_of(every)
+            || done >= total
+        {
             return Ok(());
         }
         self.evaluate_once(&format!("rl-step-{done}"), self.recipe.eval.quick_samples)
