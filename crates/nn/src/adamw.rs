@@ -14,7 +14,10 @@ pub struct Moments {
 impl Moments {
     /// Moments of a parameter that was never updated.
     pub fn zeros(len: usize) -> Self {
-        Self { first: vec![0.0; len], second: vec![0.0; len] }
+        Self {
+            first: vec![0.0; len],
+            second: vec![0.0; len],
+        }
     }
 }
 
@@ -33,6 +36,20 @@ pub struct AdamW {
     pub weight_decay: f64,
     /// The gradient is multiplied by this first (clipping by global norm).
     pub grad_scale: f64,
+}
+
+impl Default for AdamW {
+    /// The defaults of `torch.optim.AdamW`.
+    fn default() -> Self {
+        Self {
+            lr: 1e-3,
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            weight_decay: 0.01,
+            grad_scale: 1.0,
+        }
+    }
 }
 
 /// Elements per task; updates are element-wise, so the split changes no bit.
@@ -57,9 +74,7 @@ impl AdamW {
             .zip(moments.first.par_chunks_mut(CHUNK))
             .zip(moments.second.par_chunks_mut(CHUNK))
             .for_each(|(((values, grad), first), second)| {
-                for (((value, grad), m), v) in
-                    values.iter_mut().zip(grad).zip(first).zip(second)
-                {
+                for (((value, grad), m), v) in values.iter_mut().zip(grad).zip(first).zip(second) {
                     let g = grad * scale;
                     *m = beta1 * *m + (1.0 - beta1) * g;
                     *v = beta2 * *v + (1.0 - beta2) * g * g;
@@ -108,7 +123,10 @@ mod tests {
             adamw.step(&mut values, &grad, &mut moments, step);
         }
         for (value, torch) in values.iter().zip(TORCH) {
-            assert!((f64::from(*value) - torch).abs() < 1e-6, "{value} for {torch}");
+            assert!(
+                (f64::from(*value) - torch).abs() < 1e-6,
+                "{value} for {torch}"
+            );
         }
     }
 

@@ -12,7 +12,9 @@ pub enum Error {
         message: String,
     },
     /// A device that this build does not have.
-    #[error("device {found:?} is not one of this build; it has: {available}\n  help: build percept with the cargo feature of that device, for example --features vulkan")]
+    #[error(
+        "device {found:?} is not one of this build; it has: {available}\n  help: build percept with the cargo feature of that device, for example --features vulkan"
+    )]
     Device {
         /// What was asked for.
         found: String,

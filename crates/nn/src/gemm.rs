@@ -20,12 +20,20 @@ pub(crate) struct Mat {
 impl Mat {
     /// A row-major matrix whose rows are `row` elements apart.
     pub(crate) fn rows(data: &[f32], row: usize) -> Self {
-        Self { data: data.as_ptr(), row, column: 1 }
+        Self {
+            data: data.as_ptr(),
+            row,
+            column: 1,
+        }
     }
 
     /// Its transpose, without moving anything.
     pub(crate) fn t(self) -> Self {
-        Self { row: self.column, column: self.row, ..self }
+        Self {
+            row: self.column,
+            column: self.row,
+            ..self
+        }
     }
 }
 

@@ -12,11 +12,40 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
-use burn::tensor::{Tensor, TensorData};
+use burn::backend::{
+    Autodiff, Backend, Dispatch, DispatchTensor, Flex, TensorMetadata, backend_extension,
+};
+use burn::tensor::{Device, Tensor, TensorData};
 
-/// Inputs of an operation; [`run`] fills shorter lists up with empty arrays.
+/// Inputs of an operation; [`Input::none`] fills shorter lists up.
 pub const INPUTS: usize = 3;
+
+/// What the backward pass of an operation reads, and so must be kept in memory until then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Of the inputs.
+    pub inputs: [bool; INPUTS],
+    /// The result.
+    pub output: bool,
+}
+
+impl Keep {
+    /// The inputs and not the result.
+    pub const INPUTS: Self = Self {
+        inputs: [true; INPUTS],
+        output: false,
+    };
+    /// Everything.
+    pub const ALL: Self = Self {
+        inputs: [true; INPUTS],
+        output: true,
+    };
+    /// Nothing but the gradient of the result.
+    pub const NOTHING: Self = Self {
+        inputs: [false; INPUTS],
+        output: false,
+    };
+}
 
 /// A differentiable function of up to three arrays. An instance serves one call: it may keep
 /// what its backward needs.
@@ -24,10 +53,14 @@ pub trait HostOp: Debug + Send + Sync {
     /// Shape of the result.
     fn shape(&self) -> Vec<usize>;
 
+    /// What [`HostOp::backward`] reads, given which inputs need a gradient.
+    fn keep(&self, wanted: [bool; INPUTS]) -> Keep;
+
     /// The result, row-major.
     fn forward(&self, inputs: [&[f32]; INPUTS]) -> Vec<f32>;
 
-    /// Gradients of the inputs; those that are not `wanted` may be empty.
+    /// Gradients of the inputs; those that are not `wanted` may be empty. Arrays that are not in
+    /// [`HostOp::keep`] come as empty slices.
     fn backward(
         &self,
         inputs: [&[f32]; INPUTS],
@@ -40,12 +73,13 @@ pub trait HostOp: Debug + Send + Sync {
 /// Burn backends that run a [`HostOp`].
 #[backend_extension(Flex, Autodiff)]
 pub trait HostOps: Backend {
-    /// Runs the operation.
+    /// Runs the operation; a recorded one keeps `keep`.
     fn host_op(
         a: FloatTensor<Self>,
         b: FloatTensor<Self>,
         c: FloatTensor<Self>,
         op: Arc<dyn HostOp>,
+        keep: Keep,
     ) -> FloatTensor<Self>;
 }
 
@@ -65,7 +99,9 @@ impl HostMemory for Flex {
     }
 
     fn elements(tensor: &FlexTensor) -> &[f32] {
-        tensor.as_slice().expect("row_major made it contiguous f32")
+        tensor
+            .as_slice()
+            .expect("row_major made it contiguous; operators checked that it is f32")
     }
 
     fn tensor(elements: Vec<f32>, shape: Vec<usize>) -> FlexTensor {
@@ -74,7 +110,13 @@ impl HostMemory for Flex {
 }
 
 impl HostOps for Flex {
-    fn host_op(a: FlexTensor, b: FlexTensor, c: FlexTensor, op: Arc<dyn HostOp>) -> FlexTensor {
+    fn host_op(
+        a: FlexTensor,
+        b: FlexTensor,
+        c: FlexTensor,
+        op: Arc<dyn HostOp>,
+        _: Keep,
+    ) -> FlexTensor {
         forward::<Flex>(&[a, b, c].map(Flex::row_major), op.as_ref())
     }
 }
@@ -90,6 +132,7 @@ impl<B: HostOps + HostMemory, C: CheckpointStrategy> HostOps for Autodiff<B, C> 
         b: FloatTensor<Self>,
         c: FloatTensor<Self>,
         op: Arc<dyn HostOp>,
+        keep: Keep,
     ) -> FloatTensor<Self> {
         let [(a, node_a), (b, node_b), (c, node_c)] = [a, b, c].map(|t| t.into_parts());
         let nodes = [node_a, node_b, node_c];
@@ -97,8 +140,24 @@ impl<B: HostOps + HostMemory, C: CheckpointStrategy> HostOps for Autodiff<B, C> 
         match HostBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
                 let output = forward::<B>(&inputs, op.as_ref());
-                let state = Saved { inputs, output: output.clone(), op };
-                prepared.finish(state, output)
+                let shapes = inputs.each_ref().map(|input| input.shape().to_vec());
+                let [a, b, c] = inputs;
+                let [keep_a, keep_b, keep_c] = keep.inputs;
+                let inputs = [
+                    keep_a.then_some(a),
+                    keep_b.then_some(b),
+                    keep_c.then_some(c),
+                ];
+                let kept = keep.output.then(|| output.clone());
+                prepared.finish(
+                    Saved {
+                        inputs,
+                        shapes,
+                        output: kept,
+                        op,
+                    },
+                    output,
+                )
             }
             OpsKind::UnTracked(prepared) => prepared.finish(forward::<B>(&inputs, op.as_ref())),
         }
@@ -108,8 +167,9 @@ impl<B: HostOps + HostMemory, C: CheckpointStrategy> HostOps for Autodiff<B, C> 
 /// What a recorded operation keeps; the arrays share memory with the tensors.
 #[derive(Debug, Clone)]
 struct Saved<B: Backend> {
-    inputs: [FloatTensor<B>; INPUTS],
-    output: FloatTensor<B>,
+    inputs: [Option<FloatTensor<B>>; INPUTS],
+    shapes: [Vec<usize>; INPUTS],
+    output: Option<FloatTensor<B>>,
     op: Arc<dyn HostOp>,
 }
 
@@ -126,27 +186,54 @@ impl<B: HostMemory> Backward<B, INPUTS> for HostBackward {
         _: &mut Checkpointer,
     ) {
         let grad = B::row_major(gradients.consume::<B>(&ops.node));
-        let Saved { inputs, output, op } = ops.state;
+        let Saved {
+            inputs,
+            shapes,
+            output,
+            op,
+        } = ops.state;
         let found = op.backward(
-            inputs.each_ref().map(B::elements),
-            B::elements(&output),
+            inputs
+                .each_ref()
+                .map(|kept| kept.as_ref().map_or(&[][..], B::elements)),
+            output.as_ref().map_or(&[][..], B::elements),
             B::elements(&grad),
             ops.parents.each_ref().map(Option::is_some),
         );
-        for ((node, input), elements) in ops.parents.into_iter().zip(&inputs).zip(found) {
+        drop((inputs, output, grad));
+        for ((node, shape), elements) in ops.parents.into_iter().zip(shapes).zip(found) {
             if let Some(node) = node {
-                let shape = input.shape().to_vec();
                 gradients.register::<B>(node.id, B::tensor(elements, shape));
             }
         }
     }
 }
 
+/// An input of a [`HostOp`].
+pub(crate) struct Input {
+    tensor: DispatchTensor,
+    tracked: bool,
+}
+
+impl Input {
+    /// Stands for an input that an operation does not have.
+    pub(crate) fn none() -> Self {
+        Tensor::<1>::zeros([0], &Device::flex()).into()
+    }
+}
+
+impl<const D: usize> From<Tensor<D>> for Input {
+    fn from(tensor: Tensor<D>) -> Self {
+        Self {
+            tracked: tensor.is_tracked(),
+            tensor: tensor.into_dispatch(),
+        }
+    }
+}
+
 /// Runs `op` on tensors of the CPU backend, inside autodiff or outside of it.
-pub(crate) fn run<const D: usize>(
-    inputs: [burn::backend::DispatchTensor; INPUTS],
-    op: impl HostOp + 'static,
-) -> Tensor<D> {
-    let [a, b, c] = inputs;
-    Tensor::from_dispatch(Dispatch::host_op(a, b, c, Arc::new(op)))
+pub(crate) fn run<const D: usize>(inputs: [Input; INPUTS], op: impl HostOp + 'static) -> Tensor<D> {
+    let keep = op.keep(inputs.each_ref().map(|input| input.tracked));
+    let [a, b, c] = inputs.map(|input| input.tensor);
+    Tensor::from_dispatch(Dispatch::host_op(a, b, c, Arc::new(op), keep))
 }

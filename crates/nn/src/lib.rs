@@ -23,6 +23,6 @@ pub use device::parse_device;
 pub use error::Error;
 pub use layout::{Layout, Span};
 pub use ops::{
-    TokenStats, attention, dot, embedding, gather_rows, layer_norm, linear, linear_log_prob,
-    rms_norm, rotary, scatter_rows, swiglu, to_vec,
+    TokenStats, attention, dot, embedding, gather_rows, gelu, layer_norm, linear, linear_log_prob,
+    quick_gelu, rms_norm, rotary, scatter_rows, swiglu, to_vec,
 };

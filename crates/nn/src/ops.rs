@@ -1,12 +1,17 @@
 //! The operators of the training path. Each is defined in [`crate::reference`]; the choice of a
 //! kernel is made here and nowhere else.
+//!
+//! Shapes and indices are checked before any kernel runs; a mismatch is a mistake of the calling
+//! code and panics with both shapes.
 
 use std::sync::{Arc, OnceLock};
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
-use crate::host_op::run;
+use crate::host_op::{Input, run};
+use crate::kernels::activation::{Activation, Function};
 use crate::kernels::attention::Attention;
+use crate::kernels::layer_norm::LayerNorm;
 use crate::kernels::linear::Linear;
 use crate::kernels::log_prob::LogProb;
 use crate::kernels::norm::RmsNorm;
@@ -14,14 +19,9 @@ use crate::kernels::pointwise::{Rotary, SwiGlu};
 use crate::kernels::rows::{Gather, Scatter};
 use crate::{Layout, reference};
 
-/// Whether the tensors of a device are host memory, so that the CPU kernels apply.
-fn on_host(device: &Device) -> bool {
-    device.clone().inner() == Device::flex()
-}
-
-/// Stands for an input that an operation does not have.
-fn nothing() -> burn::backend::DispatchTensor {
-    Tensor::<1>::zeros([0], &Device::flex()).into_dispatch()
+/// Whether the CPU kernels apply: f32 in host memory.
+fn has_kernel<const D: usize>(x: &Tensor<D>) -> bool {
+    x.dtype() == DType::F32 && x.device().inner() == Device::flex()
 }
 
 /// Log-probability and entropy at each row of the loss.
@@ -37,6 +37,9 @@ pub struct TokenStats {
 /// its whole prefix and itself, causally or fully.
 ///
 /// `q` `[T, Hq, D]`, `k` and `v` `[T, Hkv, D]` with `Hq` a multiple of `Hkv`; result `[T, Hq, D]`.
+///
+/// # Panics
+/// When the shapes do not fit each other or `layout`.
 pub fn attention(
     q: Tensor<3>,
     k: Tensor<3>,
@@ -45,111 +48,298 @@ pub fn attention(
     causal: bool,
     scale: f32,
 ) -> Tensor<3> {
-    if !on_host(&q.device()) {
+    let ([tokens, heads, dim], [kv_tokens, kv_heads, kv_dim]) = (q.dims(), k.dims());
+    assert!(
+        k.dims() == v.dims() && kv_tokens == tokens && kv_dim == dim,
+        "attention: q {:?}, k {:?}, v {:?}",
+        q.dims(),
+        k.dims(),
+        v.dims()
+    );
+    assert!(
+        kv_heads > 0 && heads.is_multiple_of(kv_heads),
+        "attention: {heads} heads are no multiple of {kv_heads} key/value heads"
+    );
+    let covered = layout.len();
+    assert_eq!(
+        covered, tokens,
+        "attention: the layout covers {covered} tokens of {tokens}"
+    );
+    if !has_kernel(&q) {
         return reference::attention(q, k, v, layout, causal, scale);
     }
-    let [tokens, heads, dim] = q.dims();
-    let kv_heads = k.dims()[1];
     let layout = Arc::clone(layout);
     let log_z = OnceLock::new();
-    let op = Attention { tokens, heads, kv_heads, dim, causal, scale, layout, log_z };
-    run([q.into_dispatch(), k.into_dispatch(), v.into_dispatch()], op)
+    let op = Attention {
+        tokens,
+        heads,
+        kv_heads,
+        dim,
+        causal,
+        scale,
+        layout,
+        log_z,
+    };
+    run([q.into(), k.into(), v.into()], op)
 }
 
 /// `x / sqrt(mean(x²) + eps) · weight` over the last axis: `[T, H]`, `[H]` (arXiv 1910.07467).
+///
+/// # Panics
+/// When the widths differ.
 pub fn rms_norm(x: Tensor<2>, weight: Tensor<1>, eps: f64) -> Tensor<2> {
-    if !on_host(&x.device()) {
+    let [rows, width] = x.dims();
+    assert_eq!(
+        weight.dims(),
+        [width],
+        "rms_norm: weight of x {:?}",
+        x.dims()
+    );
+    if !has_kernel(&x) {
         return reference::rms_norm(x, weight, eps);
     }
-    let [rows, width] = x.dims();
-    let op = RmsNorm { rows, width, eps: eps as f32 };
-    run([x.into_dispatch(), weight.into_dispatch(), nothing()], op)
+    let op = RmsNorm {
+        rows,
+        width,
+        eps: eps as f32,
+    };
+    run([x.into(), weight.into(), Input::none()], op)
 }
 
-/// Layer normalisation over the last axis: `[T, H]`, `[H]`, `[H]`.
+/// Layer normalisation over the last axis: `[T, H]`, `[H]`, `[H]` (arXiv 1607.06450).
+///
+/// # Panics
+/// When the widths differ.
 pub fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, eps: f64) -> Tensor<2> {
-    reference::layer_norm(x, weight, bias, eps)
+    let [rows, width] = x.dims();
+    assert_eq!(
+        weight.dims(),
+        [width],
+        "layer_norm: weight of x {:?}",
+        x.dims()
+    );
+    assert_eq!(bias.dims(), [width], "layer_norm: bias of x {:?}", x.dims());
+    if !has_kernel(&x) {
+        return reference::layer_norm(x, weight, bias, eps);
+    }
+    let op = LayerNorm {
+        rows,
+        width,
+        eps: eps as f32,
+    };
+    run([x.into(), weight.into(), bias.into()], op)
 }
 
 /// Rotary position embedding in the rotate-half form of transformers: `x` `[T, H, D]`, tables
 /// `[T, D]` without gradient.
+///
+/// # Panics
+/// When the tables do not fit, or D is odd.
 pub fn rotary(x: Tensor<3>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<3> {
-    if !on_host(&x.device()) {
+    let [tokens, heads, dim] = x.dims();
+    assert_eq!(
+        cos.dims(),
+        [tokens, dim],
+        "rotary: cosines of x {:?}",
+        x.dims()
+    );
+    assert_eq!(
+        sin.dims(),
+        [tokens, dim],
+        "rotary: sines of x {:?}",
+        x.dims()
+    );
+    assert!(
+        dim.is_multiple_of(2),
+        "rotary: {dim} values of a head are no pairs"
+    );
+    if !has_kernel(&x) {
         return reference::rotary(x, cos, sin);
     }
-    let [tokens, heads, dim] = x.dims();
-    let inputs = [x.into_dispatch(), cos.into_dispatch(), sin.into_dispatch()];
-    run(inputs, Rotary { tokens, heads, dim })
+    run(
+        [x.into(), cos.into(), sin.into()],
+        Rotary { tokens, heads, dim },
+    )
 }
 
-/// `silu(gate) · up`, both `[T, H]`.
+/// `silu(gate) · up`, both `[T, H]` (arXiv 2002.05202).
+///
+/// # Panics
+/// When the shapes differ.
 pub fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
-    if !on_host(&gate.device()) {
+    let [rows, width] = gate.dims();
+    assert_eq!(up.dims(), [rows, width], "swiglu: gate and up");
+    if !has_kernel(&gate) {
         return reference::swiglu(gate, up);
     }
-    let [rows, width] = gate.dims();
-    run([gate.into_dispatch(), up.into_dispatch(), nothing()], SwiGlu { rows, width })
+    run(
+        [gate.into(), up.into(), Input::none()],
+        SwiGlu { rows, width },
+    )
+}
+
+/// The exact GELU, `x·Φ(x)`, over `[T, H]` (arXiv 1606.08415).
+pub fn gelu(x: Tensor<2>) -> Tensor<2> {
+    if !has_kernel(&x) {
+        return reference::gelu(x);
+    }
+    activation(x, Function::Gelu)
+}
+
+/// `x·σ(1.702·x)` over `[T, H]`: the GELU of CLIP and of Qwen2-VL's vision tower.
+pub fn quick_gelu(x: Tensor<2>) -> Tensor<2> {
+    if !has_kernel(&x) {
+        return reference::quick_gelu(x);
+    }
+    activation(x, Function::QuickGelu)
+}
+
+fn activation(x: Tensor<2>, function: Function) -> Tensor<2> {
+    let [rows, width] = x.dims();
+    run(
+        [x.into(), Input::none(), Input::none()],
+        Activation {
+            function,
+            rows,
+            width,
+        },
+    )
 }
 
 /// `x · weightᵀ + bias`: `[T, I]`, `[O, I]` as checkpoints store it, `[O]`.
+///
+/// # Panics
+/// When the shapes do not fit.
 pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
-    if !on_host(&x.device()) {
+    let ([rows, inputs], [outputs, weight_inputs]) = (x.dims(), weight.dims());
+    assert_eq!(
+        weight_inputs,
+        inputs,
+        "linear: x {:?}, weight {:?}",
+        x.dims(),
+        weight.dims()
+    );
+    if let Some(bias) = &bias {
+        assert_eq!(
+            bias.dims(),
+            [outputs],
+            "linear: bias of weight {:?}",
+            weight.dims()
+        );
+    }
+    if !has_kernel(&x) {
         return reference::linear(x, weight, bias);
     }
-    let [rows, inputs] = x.dims();
-    let outputs = weight.dims()[0];
-    let bias = bias.map_or_else(nothing, Tensor::into_dispatch);
-    run([x.into_dispatch(), weight.into_dispatch(), bias], Linear { rows, inputs, outputs })
+    let bias = bias.map_or_else(Input::none, Input::from);
+    run(
+        [x.into(), weight.into(), bias],
+        Linear {
+            rows,
+            inputs,
+            outputs,
+        },
+    )
 }
 
 /// Rows of an embedding table: `[V, H]`, result `[ids, H]`; the backward pass adds into the rows.
+///
+/// # Panics
+/// When an id is not a row.
 pub fn embedding(weight: Tensor<2>, ids: &[u32]) -> Tensor<2> {
-    if !on_host(&weight.device()) {
+    let [rows, width] = weight.dims();
+    check_rows("embedding", ids, rows);
+    if !has_kernel(&weight) {
         return reference::embedding(weight, ids);
     }
-    let [rows, width] = weight.dims();
-    let op = Gather { rows, width, index: ids.to_vec() };
-    run([weight.into_dispatch(), nothing(), nothing()], op)
+    let op = Gather {
+        rows,
+        width,
+        index: ids.to_vec(),
+    };
+    run([weight.into(), Input::none(), Input::none()], op)
 }
 
 /// The rows `index` of `x`, repetition allowed; the backward pass adds them up.
+///
+/// # Panics
+/// When an index is not a row.
 pub fn gather_rows(x: Tensor<2>, index: &[u32]) -> Tensor<2> {
     embedding(x, index)
 }
 
-/// `x` with row `index[i]` replaced by `rows[i]`; `index` has no repetition.
+/// `x` with row `index[i]` replaced by `rows[i]`.
+///
+/// # Panics
+/// When an index is not a row or occurs twice, or the shapes do not fit.
 pub fn scatter_rows(x: Tensor<2>, index: &[u32], rows: Tensor<2>) -> Tensor<2> {
-    if !on_host(&x.device()) {
+    let [count, width] = x.dims();
+    assert_eq!(
+        rows.dims(),
+        [index.len(), width],
+        "scatter_rows: rows for x {:?}",
+        x.dims()
+    );
+    check_rows("scatter_rows", index, count);
+    let mut replaced = vec![false; count];
+    for &row in index {
+        let again = std::mem::replace(&mut replaced[row as usize], true);
+        assert!(!again, "scatter_rows: row {row} occurs twice");
+    }
+    if !has_kernel(&x) {
         return reference::scatter_rows(x, index, rows);
     }
-    let [count, width] = x.dims();
-    let op = Scatter { rows: count, width, index: index.to_vec() };
-    run([x.into_dispatch(), rows.into_dispatch(), nothing()], op)
+    let op = Scatter {
+        rows: count,
+        width,
+        index: index.to_vec(),
+    };
+    run([x.into(), rows.into(), Input::none()], op)
+}
+
+fn check_rows(op: &str, index: &[u32], rows: usize) {
+    let wrong = index.iter().find(|&&row| row as usize >= rows);
+    assert!(wrong.is_none(), "{op}: index {wrong:?} of {rows} rows");
 }
 
 /// Log-probability of `targets` and entropy under `softmax(hidden · weightᵀ / temperature)`:
-/// `hidden` `[N, H]`, `weight` `[V, H]`. Gradients flow from both results.
+/// `hidden` `[N, H]`, `weight` `[V, H]`. Gradients flow from both results. An array `[N, V]` is
+/// never kept: the backward pass computes the logits again, chunk by chunk.
+///
+/// # Panics
+/// When the shapes do not fit, a target is not in the vocabulary, or the temperature is not
+/// positive.
 pub fn linear_log_prob(
     hidden: Tensor<2>,
     weight: Tensor<2>,
     targets: &[u32],
     temperature: f32,
 ) -> TokenStats {
-    if !on_host(&hidden.device()) {
+    let ([rows, width], [vocabulary, weight_width]) = (hidden.dims(), weight.dims());
+    assert_eq!(
+        width, weight_width,
+        "linear_log_prob: widths of hidden and weight"
+    );
+    assert_eq!(rows, targets.len(), "linear_log_prob: rows and targets");
+    assert!(
+        temperature > 0.0,
+        "linear_log_prob: temperature {temperature}"
+    );
+    check_rows("linear_log_prob", targets, vocabulary);
+    if !has_kernel(&hidden) {
         return reference::linear_log_prob(hidden, weight, targets, temperature);
     }
-    let [rows, width] = hidden.dims();
+    let log_z = OnceLock::new();
     let op = LogProb {
         width,
-        vocabulary: weight.dims()[0],
+        vocabulary,
         targets: targets.to_vec(),
         temperature,
-        log_z: OnceLock::new(),
+        log_z,
     };
-    let both: Tensor<2> = run([hidden.into_dispatch(), weight.into_dispatch(), nothing()], op);
+    let both: Tensor<2> = run([hidden.into(), weight.into(), Input::none()], op);
     TokenStats {
-        log_prob: both.clone().narrow(0, 0, 1).reshape([rows]),
-        entropy: both.narrow(0, 1, 1).reshape([rows]),
+        log_prob: both.clone().narrow(0, 0, 1).squeeze_dim(0),
+        entropy: both.narrow(0, 1, 1).squeeze_dim(0),
     }
 }
 
@@ -167,5 +357,8 @@ pub fn dot(x: Tensor<1>, c: &[f32]) -> Tensor<1> {
 
 /// The values of a tensor on the host, row-major, without its autodiff graph.
 pub fn to_vec<const D: usize>(x: &Tensor<D>) -> Vec<f32> {
-    x.clone().into_data().try_into_vec().expect("tensors of this crate are f32")
+    x.clone()
+        .into_data()
+        .try_into_vec()
+        .expect("tensors of this crate are f32")
 }

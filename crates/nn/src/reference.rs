@@ -35,8 +35,16 @@ pub fn attention(
         };
         let queries = q.clone().narrow(0, span.start, span.len).swap_dims(0, 1);
         let scores = queries.matmul(spread(part(&k)).swap_dims(1, 2)) * scale;
-        let scores = if causal { scores + mask(span.prefix_len, span.len, &q.device()) } else { scores };
-        activation::softmax(scores, 2).matmul(spread(part(&v))).swap_dims(0, 1)
+        let scores = match causal {
+            true => {
+                let dtype = scores.dtype();
+                scores + mask(span.prefix_len, span.len, &q.device()).cast(dtype)
+            }
+            false => scores,
+        };
+        activation::softmax(scores, 2)
+            .matmul(spread(part(&v)))
+            .swap_dims(0, 1)
     });
     Tensor::cat(outputs.collect(), 0)
 }
@@ -44,9 +52,18 @@ pub fn attention(
 /// `[1, len, prefix + len]`: −∞ where a query must not look.
 fn mask(prefix: usize, len: usize, device: &Device) -> Tensor<3> {
     let width = prefix + len;
-    let value = |at: usize| if at % width > prefix + at / width { f32::NEG_INFINITY } else { 0.0 };
+    let value = |at: usize| {
+        if at % width > prefix + at / width {
+            f32::NEG_INFINITY
+        } else {
+            0.0
+        }
+    };
     let values: Vec<f32> = (0..len * width).map(value).collect();
-    Tensor::from_data(TensorData::new(values, [1, len, width]), &device.clone().inner())
+    Tensor::from_data(
+        TensorData::new(values, [1, len, width]),
+        &device.clone().inner(),
+    )
 }
 
 /// See [`crate::rms_norm`].
@@ -73,6 +90,16 @@ pub fn rotary(x: Tensor<3>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<3> {
 /// See [`crate::swiglu`].
 pub fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
     activation::silu(gate) * up
+}
+
+/// See [`crate::gelu`].
+pub fn gelu(x: Tensor<2>) -> Tensor<2> {
+    activation::gelu(x)
+}
+
+/// See [`crate::quick_gelu`].
+pub fn quick_gelu(x: Tensor<2>) -> Tensor<2> {
+    x.clone() * activation::sigmoid(x * 1.702)
 }
 
 /// See [`crate::linear`].

@@ -4,6 +4,8 @@
 //! result, several times what the order of summation changes. The definitions themselves are
 //! checked against finite differences in f64 in `finite_differences.rs`.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -15,7 +17,9 @@ fn values(seed: u64, len: usize) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) + 1;
     (0..len)
         .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             ((state >> 40) as f32 / (1u64 << 23) as f32) - 1.0
         })
         .collect()
@@ -23,7 +27,9 @@ fn values(seed: u64, len: usize) -> Vec<f32> {
 
 fn leaf<const D: usize>(seed: u64, shape: [usize; D]) -> Tensor<D> {
     let data = TensorData::new(values(seed, shape.iter().product()), shape);
-    Tensor::from_data(data, &Device::flex()).autodiff().require_grad()
+    Tensor::from_data(data, &Device::flex())
+        .autodiff()
+        .require_grad()
 }
 
 fn constant<const D: usize>(seed: u64, shape: [usize; D]) -> Tensor<D> {
@@ -63,18 +69,25 @@ macro_rules! compare {
 #[test]
 fn linear() {
     for (rows, inputs, outputs) in [(1, 1, 1), (7, 5, 3), (300, 33, 48)] {
-        let (x, w, b) = (leaf(1, [rows, inputs]), leaf(2, [outputs, inputs]), leaf(3, [outputs]));
+        let (x, w, b) = (
+            leaf(1, [rows, inputs]),
+            leaf(2, [outputs, inputs]),
+            leaf(3, [outputs]),
+        );
         compare!(
             "linear",
             nn::linear(x.clone(), w.clone(), Some(b.clone())),
             reference::linear(x.clone(), w.clone(), Some(b.clone())),
-            x, w, b
+            x,
+            w,
+            b
         );
         compare!(
             "linear without bias",
             nn::linear(x.clone(), w.clone(), None),
             reference::linear(x.clone(), w.clone(), None),
-            x, w
+            x,
+            w
         );
     }
 }
@@ -87,9 +100,42 @@ fn rms_norm() {
             "rms_norm",
             nn::rms_norm(x.clone(), w.clone(), 1e-5),
             reference::rms_norm(x.clone(), w.clone(), 1e-5),
-            x, w
+            x,
+            w
         );
     }
+}
+
+#[test]
+fn layer_norm() {
+    for (rows, width) in [(1, 5), (3, 17), (300, 64)] {
+        let (x, w, b) = (leaf(1, [rows, width]), leaf(2, [width]), leaf(3, [width]));
+        compare!(
+            "layer_norm",
+            nn::layer_norm(x.clone() + 2.0, w.clone(), b.clone(), 1e-5),
+            reference::layer_norm(x.clone() + 2.0, w.clone(), b.clone(), 1e-5),
+            x,
+            w,
+            b
+        );
+    }
+}
+
+#[test]
+fn gelus() {
+    let x = leaf(1, [37, 19]);
+    compare!(
+        "gelu",
+        nn::gelu(x.clone() * 6.0),
+        reference::gelu(x.clone() * 6.0),
+        x
+    );
+    compare!(
+        "quick_gelu",
+        nn::quick_gelu(x.clone() * 6.0),
+        reference::quick_gelu(x.clone() * 6.0),
+        x
+    );
 }
 
 #[test]
@@ -99,9 +145,14 @@ fn swiglu_and_rotary() {
         "swiglu",
         nn::swiglu(gate.clone() * 4.0, up.clone()),
         reference::swiglu(gate.clone() * 4.0, up.clone()),
-        gate, up
+        gate,
+        up
     );
-    let (x, cos, sin) = (leaf(3, [140, 3, 10]), constant(4, [140, 10]), constant(5, [140, 10]));
+    let (x, cos, sin) = (
+        leaf(3, [140, 3, 10]),
+        constant(4, [140, 10]),
+        constant(5, [140, 10]),
+    );
     compare!(
         "rotary",
         nn::rotary(x.clone(), cos.clone(), sin.clone()),
@@ -124,7 +175,8 @@ fn rows_move_and_their_gradients_add_up() {
         "scatter_rows",
         nn::scatter_rows(x.clone(), &[6, 2], rows.clone()),
         reference::scatter_rows(x.clone(), &[6, 2], rows.clone()),
-        x, rows
+        x,
+        rows
     );
 }
 
@@ -136,9 +188,20 @@ fn log_prob_and_entropy() {
         let both = |stats: nn::TokenStats| Tensor::cat(vec![stats.log_prob, stats.entropy], 0);
         compare!(
             "linear_log_prob",
-            both(nn::linear_log_prob(h.clone(), w.clone() * 3.0, &targets, 0.7)),
-            both(reference::linear_log_prob(h.clone(), w.clone() * 3.0, &targets, 0.7)),
-            h, w
+            both(nn::linear_log_prob(
+                h.clone(),
+                w.clone() * 3.0,
+                &targets,
+                0.7
+            )),
+            both(reference::linear_log_prob(
+                h.clone(),
+                w.clone() * 3.0,
+                &targets,
+                0.7
+            )),
+            h,
+            w
         );
     }
 }
@@ -147,12 +210,17 @@ fn attention_case(layout: Layout, heads: usize, kv_heads: usize, dim: usize, cau
     let tokens = layout.len();
     let layout = Arc::new(layout);
     let q = leaf(1, [tokens, heads, dim]);
-    let (k, v) = (leaf(2, [tokens, kv_heads, dim]), leaf(3, [tokens, kv_heads, dim]));
+    let (k, v) = (
+        leaf(2, [tokens, kv_heads, dim]),
+        leaf(3, [tokens, kv_heads, dim]),
+    );
     compare!(
         "attention",
         nn::attention(q.clone() * 3.0, k.clone(), v.clone(), &layout, causal, 0.8),
         reference::attention(q.clone() * 3.0, k.clone(), v.clone(), &layout, causal, 0.8),
-        q, k, v
+        q,
+        k,
+        v
     );
 }
 
@@ -183,6 +251,63 @@ proptest! {
         }
         attention_case(Layout::new(spans, at).unwrap(), kv_heads * group, kv_heads, 6, causal);
     }
+}
+
+#[test]
+fn an_axis_without_tokens_is_no_error() {
+    let (x, w) = (leaf(1, [0, 4]), leaf(2, [5, 4]));
+    assert_eq!(nn::linear(x.clone(), w.clone(), None).dims(), [0, 5]);
+    assert_eq!(nn::rms_norm(x.clone(), leaf(3, [4]), 1e-6).dims(), [0, 4]);
+    assert_eq!(nn::gather_rows(w.clone(), &[]).dims(), [0, 4]);
+    assert_eq!(
+        nn::linear_log_prob(x.clone(), w, &[], 1.0).entropy.dims(),
+        [0]
+    );
+    let q = x.reshape([0, 2, 2]);
+    let layout = Arc::new(Layout::default());
+    assert_eq!(
+        nn::attention(q.clone(), q.clone(), q, &layout, true, 1.0).dims(),
+        [0, 2, 2]
+    );
+}
+
+/// One operator with arguments that do not fit.
+fn refused(expected: &str, call: impl FnOnce() + std::panic::UnwindSafe) {
+    let panic = std::panic::catch_unwind(call).unwrap_err();
+    let message = panic.downcast_ref::<String>().map_or("", String::as_str);
+    assert!(
+        message.contains(expected),
+        "{message:?} does not say {expected:?}"
+    );
+}
+
+#[test]
+fn arguments_that_do_not_fit_are_refused_before_memory_is_touched() {
+    refused("linear: x [2, 3]", || {
+        drop(nn::linear(leaf(1, [2, 3]), leaf(2, [2, 4]), None))
+    });
+    refused("Some(4) of 4 rows", || {
+        drop(nn::embedding(leaf(1, [4, 2]), &[0, 4]))
+    });
+    refused("row 1 occurs twice", || {
+        drop(nn::scatter_rows(leaf(1, [4, 2]), &[1, 1], leaf(2, [2, 2])));
+    });
+    refused("covers 3 tokens of 2", || {
+        let (q, layout) = (leaf(1, [2, 1, 2]), Arc::new(Layout::packed(&[3])));
+        drop(nn::attention(q.clone(), q.clone(), q, &layout, true, 1.0));
+    });
+    refused("no multiple", || {
+        let (q, k, layout) = (leaf(1, [2, 3, 2]), leaf(2, [2, 2, 2]), Layout::packed(&[2]));
+        drop(nn::attention(q, k.clone(), k, &Arc::new(layout), true, 1.0));
+    });
+    refused("Some(5) of 5 rows", || {
+        drop(nn::linear_log_prob(
+            leaf(1, [1, 2]),
+            leaf(2, [5, 2]),
+            &[5],
+            1.0,
+        ));
+    });
 }
 
 #[test]

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use crate::gemm::{Mat, Threads, product};
 use crate::host::simd::{Isa, Kernel, LANES, Lanes, dispatch};
-use crate::host_op::{HostOp, INPUTS};
+use crate::host_op::{HostOp, INPUTS, Keep};
 use crate::{Layout, Span};
 
 /// Queries that are computed together.
@@ -70,25 +70,6 @@ impl Block {
 }
 
 impl Attention {
-    /// Spans grouped by the run that they descend from.
-    fn families(&self) -> Vec<Vec<Span>> {
-        let mut families: Vec<Vec<Span>> = Vec::new();
-        // First token of each span seen, and its family.
-        let mut starts: Vec<(usize, usize)> = Vec::new();
-        for span in self.layout.spans() {
-            let family = if span.prefix_len == 0 {
-                families.push(Vec::new());
-                families.len() - 1
-            } else {
-                let at = starts.partition_point(|&(start, _)| start <= span.prefix_start);
-                starts[at - 1].1
-            };
-            starts.push((span.start, family));
-            families[family].push(*span);
-        }
-        families
-    }
-
     fn blocks(&self, span: &Span) -> impl Iterator<Item = Block> {
         let (span, causal) = (*span, self.causal);
         (0..span.len).step_by(BLOCK).map(move |offset| {
@@ -105,10 +86,12 @@ impl Attention {
 
     /// Runs `task(family, key/value head)` for all of them.
     fn each(&self, task: impl Fn(&[Span], usize) + Sync) {
-        let families = self.families();
+        let families = self.layout.families();
         let tasks = families.len() * self.kv_heads;
         (0..tasks).into_par_iter().for_each(|index| {
-            task(&families[index / self.kv_heads], index % self.kv_heads);
+            let members = families[index / self.kv_heads].iter();
+            let spans: Vec<Span> = members.map(|&i| self.layout.spans()[i as usize]).collect();
+            task(&spans, index % self.kv_heads);
         });
     }
 
@@ -124,7 +107,16 @@ impl Attention {
                 // SAFETY: the caller's promise.
                 unsafe {
                     let out = out.add(column);
-                    product(shape, scale, a, b.rows(first).t(), 0.0, out, keys, Threads::One);
+                    product(
+                        shape,
+                        scale,
+                        a,
+                        b.rows(first).t(),
+                        0.0,
+                        out,
+                        keys,
+                        Threads::One,
+                    );
                 }
             }
         }
@@ -143,7 +135,11 @@ impl Attention {
 
     /// Keys that a row of a block sees: its columns `0..seen`.
     fn seen(&self, block: &Block, row: usize) -> usize {
-        if self.causal { block.prefix.1 + block.offset + row + 1 } else { block.keys() }
+        if self.causal {
+            block.prefix.1 + block.offset + row + 1
+        } else {
+            block.keys()
+        }
     }
 }
 
@@ -167,6 +163,10 @@ impl HostOp for Attention {
         vec![self.tokens, self.heads, self.dim]
     }
 
+    fn keep(&self, _: [bool; INPUTS]) -> Keep {
+        Keep::ALL
+    }
+
     fn forward(&self, [q, k, v]: [&[f32]; INPUTS]) -> Vec<f32> {
         let mut output = vec![0.0; q.len()];
         let mut log_z = vec![0.0; self.heads * self.tokens];
@@ -174,12 +174,20 @@ impl HostOp for Attention {
         let group = self.heads / self.kv_heads;
         let (q_row, kv_row) = (self.heads * self.dim, self.kv_heads * self.dim);
         self.each(|spans, kv_head| {
-            let kv = |data| Head { data, row: kv_row, offset: kv_head * self.dim };
+            let kv = |data| Head {
+                data,
+                row: kv_row,
+                offset: kv_head * self.dim,
+            };
             let mut scores = Vec::new();
             for block in spans.iter().flat_map(|span| self.blocks(span)) {
                 scores.resize(block.len * block.keys(), 0.0);
                 for head in kv_head * group..(kv_head + 1) * group {
-                    let q = Head { data: q, row: q_row, offset: head * self.dim };
+                    let q = Head {
+                        data: q,
+                        row: q_row,
+                        offset: head * self.dim,
+                    };
                     // SAFETY: rows of this block and columns of this head belong to this task;
                     // `scores` was sized for the block.
                     unsafe {
@@ -206,22 +214,32 @@ impl HostOp for Attention {
         grad: &[f32],
         _: [bool; INPUTS],
     ) -> [Vec<f32>; INPUTS] {
-        let log_z = self.log_z.get().expect("the forward pass of this call kept it");
-        let (mut dq, mut dk, mut dv) =
-            (vec![0.0; q.len()], vec![0.0; k.len()], vec![0.0; v.len()]);
+        let log_z = self
+            .log_z
+            .get()
+            .expect("the forward pass of this call kept it");
+        let (mut dq, mut dk, mut dv) = (vec![0.0; q.len()], vec![0.0; k.len()], vec![0.0; v.len()]);
         let out = [&mut dq, &mut dk, &mut dv].map(|array| Shared(array.as_mut_ptr()));
         let group = self.heads / self.kv_heads;
         let (q_row, kv_row) = (self.heads * self.dim, self.kv_heads * self.dim);
         self.each(|spans, kv_head| {
             let [dq, dk, dv] = out;
-            let kv = |data| Head { data, row: kv_row, offset: kv_head * self.dim };
+            let kv = |data| Head {
+                data,
+                row: kv_row,
+                offset: kv_head * self.dim,
+            };
             let (mut p, mut ds) = (Vec::new(), Vec::new());
             for block in spans.iter().flat_map(|span| self.blocks(span)) {
                 let keys = block.keys();
                 p.resize(block.len * keys, 0.0);
                 ds.resize(block.len * keys, 0.0);
                 for head in kv_head * group..(kv_head + 1) * group {
-                    let of = |data| Head { data, row: q_row, offset: head * self.dim };
+                    let of = |data| Head {
+                        data,
+                        row: q_row,
+                        offset: head * self.dim,
+                    };
                     let rows = |data| of(data).rows(block.start);
                     // SAFETY: the queries' rows, and the keys' rows of the family in this
                     // key/value head, belong to this task; `p` and `ds` fit the block.
@@ -245,7 +263,16 @@ impl HostOp for Attention {
                         let to_q = dq.at(block.start * q_row + head * self.dim);
                         over_keys(&block, self.dim, self.scale, ds, kv(k), 0.0, to_q, q_row);
                         let offset = kv_head * self.dim;
-                        to_keys(&block, self.dim, self.scale, ds, rows(q), dk, offset, kv_row);
+                        to_keys(
+                            &block,
+                            self.dim,
+                            self.scale,
+                            ds,
+                            rows(q),
+                            dk,
+                            offset,
+                            kv_row,
+                        );
                         to_keys(&block, self.dim, 1.0, p, rows(grad), dv, offset, kv_row);
                     }
                 }
@@ -274,10 +301,24 @@ unsafe fn over_keys(
     for ((first, count), column) in [(block.prefix, 0), (block.own, block.prefix.1)] {
         if count > 0 {
             // SAFETY: `column` is inside a row of `p`.
-            let p = Mat { data: unsafe { p.data.add(column) }, ..p };
+            let p = Mat {
+                data: unsafe { p.data.add(column) },
+                ..p
+            };
             let shape = [block.len, count, dim];
             // SAFETY: the caller's promise.
-            unsafe { product(shape, scale, p, b.rows(first), keep, out, out_row, Threads::One) };
+            unsafe {
+                product(
+                    shape,
+                    scale,
+                    p,
+                    b.rows(first),
+                    keep,
+                    out,
+                    out_row,
+                    Threads::One,
+                )
+            };
             keep = 1.0;
         }
     }
@@ -301,7 +342,10 @@ unsafe fn to_keys(
     for ((first, count), column) in [(block.prefix, 0), (block.own, block.prefix.1)] {
         if count > 0 {
             // SAFETY: `column` is inside a row of `p`.
-            let p = Mat { data: unsafe { p.data.add(column) }, ..p };
+            let p = Mat {
+                data: unsafe { p.data.add(column) },
+                ..p
+            };
             let shape = [count, block.len, dim];
             let out = out.at(first * out_row + offset);
             // SAFETY: the caller's promise.
@@ -342,7 +386,10 @@ impl Kernel for SoftMax<'_> {
             let mut sum = sums.sum();
             if whole < len {
                 let rest = len - whole;
-                S::load_part(x.add(whole), rest).sub(S::splat(max)).exp().store_part(x.add(whole), rest);
+                S::load_part(x.add(whole), rest)
+                    .sub(S::splat(max))
+                    .exp()
+                    .store_part(x.add(whole), rest);
                 for at in whole..len {
                     sum += *x.add(at);
                 }
@@ -350,7 +397,9 @@ impl Kernel for SoftMax<'_> {
             let scale = S::splat(1.0 / sum);
             for at in (0..len).step_by(LANES) {
                 let n = LANES.min(len - at);
-                S::load_part(x.add(at), n).mul(scale).store_part(x.add(at), n);
+                S::load_part(x.add(at), n)
+                    .mul(scale)
+                    .store_part(x.add(at), n);
             }
             max + sum.ln()
         }
@@ -388,7 +437,8 @@ impl Kernel for Slopes<'_> {
                 let n = LANES.min(self.seen - at);
                 let prob = S::load_part(p.add(at), n).sub(z).exp();
                 prob.store_part(p.add(at), n);
-                prob.mul(S::load_part(ds.add(at), n).sub(delta)).store_part(ds.add(at), n);
+                prob.mul(S::load_part(ds.add(at), n).sub(delta))
+                    .store_part(ds.add(at), n);
             }
         }
         self.p[self.seen..].fill(0.0);

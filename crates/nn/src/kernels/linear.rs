@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::TASK_ROWS;
 use crate::gemm::{Mat, matrix};
-use crate::host_op::{HostOp, INPUTS};
+use crate::host_op::{HostOp, INPUTS, Keep};
 
 /// Inputs: x `[rows, inputs]`, w `[outputs, inputs]`, b `[outputs]` or empty.
 #[derive(Debug)]
@@ -17,6 +17,13 @@ pub(crate) struct Linear {
 impl HostOp for Linear {
     fn shape(&self) -> Vec<usize> {
         vec![self.rows, self.outputs]
+    }
+
+    fn keep(&self, [want_x, want_w, _]: [bool; INPUTS]) -> Keep {
+        Keep {
+            inputs: [want_w, want_x, false],
+            output: false,
+        }
     }
 
     fn forward(&self, [x, w, bias]: [&[f32]; INPUTS]) -> Vec<f32> {
@@ -41,7 +48,11 @@ impl HostOp for Linear {
         dy: &[f32],
         [want_x, want_w, want_b]: [bool; INPUTS],
     ) -> [Vec<f32>; INPUTS] {
-        let Self { rows, inputs, outputs } = *self;
+        let Self {
+            rows,
+            inputs,
+            outputs,
+        } = *self;
         let (x, w) = (Mat::rows(x, inputs), Mat::rows(w, inputs));
         let d = Mat::rows(dy, outputs);
         let when = |wanted: bool, f: &dyn Fn() -> Vec<f32>| if wanted { f() } else { Vec::new() };

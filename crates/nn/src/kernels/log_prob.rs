@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::gemm::{Mat, Threads, matrix, product};
 use crate::host::simd::{Isa, Kernel, LANES, Lanes, dispatch};
-use crate::host_op::{HostOp, INPUTS};
+use crate::host_op::{HostOp, INPUTS, Keep};
 
 /// Logits held at once, in elements: 16 MiB.
 const CHUNK: usize = 4 << 20;
@@ -42,6 +42,10 @@ impl LogProb {
 impl HostOp for LogProb {
     fn shape(&self) -> Vec<usize> {
         vec![2, self.targets.len()]
+    }
+
+    fn keep(&self, _: [bool; INPUTS]) -> Keep {
+        Keep::ALL
     }
 
     fn forward(&self, [h, w, _]: [&[f32]; INPUTS]) -> Vec<f32> {
@@ -81,7 +85,10 @@ impl HostOp for LogProb {
         let n = self.targets.len();
         let entropy = &output[n..];
         let (d_log_prob, d_entropy) = grad.split_at(n);
-        let log_z = self.log_z.get().expect("the forward pass of this call kept it");
+        let log_z = self
+            .log_z
+            .get()
+            .expect("the forward pass of this call kept it");
         let mut dh = vec![0.0; if want_h { h.len() } else { 0 }];
         let mut dw = vec![0.0; if want_w { w.len() } else { 0 }];
         let rows = self.rows();
@@ -90,13 +97,25 @@ impl HostOp for LogProb {
             let count = range.len();
             let part = &h[range.start * self.width..range.end * self.width];
             let mut logits = self.logits(part, w);
-            logits.par_chunks_mut(self.vocabulary).zip(range.clone()).for_each(|(row, i)| {
-                let (z, t) = (log_z[i], self.temperature);
-                let (a, b) = (d_log_prob[i] / t, d_entropy[i] / t);
-                let entropy = entropy[i];
-                dispatch(Isa::detect(), Slopes { row, z, a, b, entropy });
-                row[self.targets[i] as usize] += a;
-            });
+            logits
+                .par_chunks_mut(self.vocabulary)
+                .zip(range.clone())
+                .for_each(|(row, i)| {
+                    let (z, t) = (log_z[i], self.temperature);
+                    let (a, b) = (d_log_prob[i] / t, d_entropy[i] / t);
+                    let entropy = entropy[i];
+                    dispatch(
+                        Isa::detect(),
+                        Slopes {
+                            row,
+                            z,
+                            a,
+                            b,
+                            entropy,
+                        },
+                    );
+                    row[self.targets[i] as usize] += a;
+                });
             let d = Mat::rows(&logits, self.vocabulary);
             if want_h {
                 let out = dh[range.start * self.width..].as_mut_ptr();

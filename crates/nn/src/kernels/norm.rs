@@ -8,7 +8,7 @@ use super::TASK_ROWS;
 use super::linear::add_all;
 use crate::host::rms_norm_rows;
 use crate::host::simd::{Isa, Kernel, LANES, Lanes, dispatch};
-use crate::host_op::{HostOp, INPUTS};
+use crate::host_op::{HostOp, INPUTS, Keep};
 
 /// Inputs: x `[rows, width]`, w `[width]`.
 #[derive(Debug)]
@@ -21,6 +21,10 @@ pub(crate) struct RmsNorm {
 impl HostOp for RmsNorm {
     fn shape(&self) -> Vec<usize> {
         vec![self.rows, self.width]
+    }
+
+    fn keep(&self, _: [bool; INPUTS]) -> Keep {
+        Keep::INPUTS
     }
 
     fn forward(&self, [x, w, _]: [&[f32]; INPUTS]) -> Vec<f32> {
@@ -46,15 +50,31 @@ impl HostOp for RmsNorm {
             .zip(x.par_chunks(task).zip(grad.par_chunks(task)))
             .map(|(dx, (x, grad))| {
                 let mut dw = vec![0.0; self.width];
-                let rows = x.chunks_exact(self.width).zip(grad.chunks_exact(self.width));
+                let rows = x
+                    .chunks_exact(self.width)
+                    .zip(grad.chunks_exact(self.width));
                 for (dx, (x, grad)) in dx.chunks_exact_mut(self.width).zip(rows) {
                     let eps = self.eps;
-                    dispatch(Isa::detect(), Row { x, w, grad, eps, dx, dw: &mut dw });
+                    dispatch(
+                        Isa::detect(),
+                        Row {
+                            x,
+                            w,
+                            grad,
+                            eps,
+                            dx,
+                            dw: &mut dw,
+                        },
+                    );
                 }
                 dw
             })
             .collect();
-        let dw = if want_w { add_all(parts, self.width) } else { Vec::new() };
+        let dw = if want_w {
+            add_all(parts, self.width)
+        } else {
+            Vec::new()
+        };
         [dx, dw, Vec::new()]
     }
 }
@@ -75,9 +95,17 @@ impl Kernel for Row<'_> {
     #[inline(always)]
     unsafe fn run<S: Lanes>(self) {
         let width = self.x.len();
-        let vectors = || (0..width).step_by(LANES).map(|at| (at, LANES.min(width - at)));
+        let vectors = || {
+            (0..width)
+                .step_by(LANES)
+                .map(|at| (at, LANES.min(width - at)))
+        };
         let (x, w) = (self.x.as_ptr(), self.w.as_ptr());
-        let (grad, dx, dw) = (self.grad.as_ptr(), self.dx.as_mut_ptr(), self.dw.as_mut_ptr());
+        let (grad, dx, dw) = (
+            self.grad.as_ptr(),
+            self.dx.as_mut_ptr(),
+            self.dw.as_mut_ptr(),
+        );
         // SAFETY: all arrays have `width` elements; the caller has the instructions.
         unsafe {
             let (mut squares, mut dots) = (S::splat(0.0), S::splat(0.0));

@@ -2,12 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::TASK_ROWS;
-use crate::host::simd::{Isa, Kernel, LANES, Lanes, dispatch};
-use crate::host_op::{HostOp, INPUTS};
-
-/// Elements per task.
-const TASK: usize = 16_384;
+use super::activation::sigmoid;
+use super::{TASK, TASK_ROWS, vectors};
+use crate::host::simd::{Isa, Kernel, Lanes, dispatch};
+use crate::host_op::{HostOp, INPUTS, Keep};
 
 /// Inputs: gate and up, both `[rows, width]`; result `silu(gate)·up`.
 #[derive(Debug)]
@@ -21,11 +19,16 @@ impl HostOp for SwiGlu {
         vec![self.rows, self.width]
     }
 
+    fn keep(&self, _: [bool; INPUTS]) -> Keep {
+        Keep::INPUTS
+    }
+
     fn forward(&self, [gate, up, _]: [&[f32]; INPUTS]) -> Vec<f32> {
         let mut out = vec![0.0; gate.len()];
-        out.par_chunks_mut(TASK).zip(gate.par_chunks(TASK)).zip(up.par_chunks(TASK)).for_each(
-            |((out, gate), up)| dispatch(Isa::detect(), Forward { gate, up, out }),
-        );
+        out.par_chunks_mut(TASK)
+            .zip(gate.par_chunks(TASK))
+            .zip(up.par_chunks(TASK))
+            .for_each(|((out, gate), up)| dispatch(Isa::detect(), Forward { gate, up, out }));
         out
     }
 
@@ -40,9 +43,22 @@ impl HostOp for SwiGlu {
         d_gate
             .par_chunks_mut(TASK)
             .zip(d_up.par_chunks_mut(TASK))
-            .zip(gate.par_chunks(TASK).zip(up.par_chunks(TASK)).zip(grad.par_chunks(TASK)))
+            .zip(
+                gate.par_chunks(TASK)
+                    .zip(up.par_chunks(TASK))
+                    .zip(grad.par_chunks(TASK)),
+            )
             .for_each(|((d_gate, d_up), ((gate, up), grad))| {
-                dispatch(Isa::detect(), Backward { gate, up, grad, d_gate, d_up });
+                dispatch(
+                    Isa::detect(),
+                    Backward {
+                        gate,
+                        up,
+                        grad,
+                        d_gate,
+                        d_up,
+                    },
+                );
             });
         [d_gate, d_up, Vec::new()]
     }
@@ -62,11 +78,6 @@ struct Backward<'a> {
     d_up: &'a mut [f32],
 }
 
-/// Offsets and lengths of the vectors that cover `len` elements.
-fn vectors(len: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..len).step_by(LANES).map(move |at| (at, LANES.min(len - at)))
-}
-
 impl Kernel for Forward<'_> {
     type Output = ();
 
@@ -77,7 +88,9 @@ impl Kernel for Forward<'_> {
             unsafe {
                 let gate = S::load_part(self.gate.as_ptr().add(at), n);
                 let up = S::load_part(self.up.as_ptr().add(at), n);
-                gate.mul(sigmoid(gate)).mul(up).store_part(self.out.as_mut_ptr().add(at), n);
+                gate.mul(sigmoid(gate))
+                    .mul(up)
+                    .store_part(self.out.as_mut_ptr().add(at), n);
             }
         }
     }
@@ -99,16 +112,12 @@ impl Kernel for Backward<'_> {
                 grad.mul(silu).store_part(self.d_up.as_mut_ptr().add(at), n);
                 // silu' = s + silu·(1 − s)
                 let slope = silu.fma(S::splat(1.0).sub(s), s);
-                grad.mul(up).mul(slope).store_part(self.d_gate.as_mut_ptr().add(at), n);
+                grad.mul(up)
+                    .mul(slope)
+                    .store_part(self.d_gate.as_mut_ptr().add(at), n);
             }
         }
     }
-}
-
-#[inline(always)]
-unsafe fn sigmoid<S: Lanes>(x: S) -> S {
-    // SAFETY: register arithmetic on instructions that the caller has.
-    unsafe { S::splat(1.0).div(S::splat(0.0).sub(x).exp().add(S::splat(1.0))) }
 }
 
 /// Inputs: x `[tokens, heads, dim]`, cos and sin `[tokens, dim]` (constants).
@@ -131,7 +140,10 @@ impl Rotary {
         let mut out = vec![0.0; x.len()];
         out.par_chunks_mut(TASK_ROWS * width)
             .zip(x.par_chunks(TASK_ROWS * width))
-            .zip(cos.par_chunks(TASK_ROWS * dim).zip(sin.par_chunks(TASK_ROWS * dim)))
+            .zip(
+                cos.par_chunks(TASK_ROWS * dim)
+                    .zip(sin.par_chunks(TASK_ROWS * dim)),
+            )
             .for_each(|((out, x), (cos, sin))| {
                 let tables = cos.chunks_exact(dim).zip(sin.chunks_exact(dim));
                 let tokens = out.chunks_exact_mut(width).zip(x.chunks_exact(width));
@@ -161,6 +173,13 @@ impl Rotary {
 impl HostOp for Rotary {
     fn shape(&self) -> Vec<usize> {
         vec![self.tokens, self.heads, self.dim]
+    }
+
+    fn keep(&self, _: [bool; INPUTS]) -> Keep {
+        Keep {
+            inputs: [false, true, true],
+            output: false,
+        }
     }
 
     fn forward(&self, [x, cos, sin]: [&[f32]; INPUTS]) -> Vec<f32> {

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::TASK_ROWS;
-use crate::host_op::{HostOp, INPUTS};
+use crate::host_op::{HostOp, INPUTS, Keep};
 
 /// Input: table `[rows, width]`; result: its rows `index`.
 #[derive(Debug)]
@@ -16,6 +16,10 @@ pub(crate) struct Gather {
 impl HostOp for Gather {
     fn shape(&self) -> Vec<usize> {
         vec![self.index.len(), self.width]
+    }
+
+    fn keep(&self, _: [bool; INPUTS]) -> Keep {
+        Keep::NOTHING
     }
 
     fn forward(&self, [table, _, _]: [&[f32]; INPUTS]) -> Vec<f32> {
@@ -55,6 +59,10 @@ impl HostOp for Scatter {
         vec![self.rows, self.width]
     }
 
+    fn keep(&self, _: [bool; INPUTS]) -> Keep {
+        Keep::NOTHING
+    }
+
     fn forward(&self, [x, values, _]: [&[f32]; INPUTS]) -> Vec<f32> {
         let mut out = x.to_vec();
         for (&row, value) in self.index.iter().zip(values.chunks_exact(self.width)) {
@@ -82,13 +90,13 @@ impl HostOp for Scatter {
 
 fn gather(table: &[f32], width: usize, index: &[u32]) -> Vec<f32> {
     let mut out = vec![0.0; index.len() * width];
-    out.par_chunks_mut(TASK_ROWS * width).zip(index.par_chunks(TASK_ROWS)).for_each(
-        |(out, index)| {
+    out.par_chunks_mut(TASK_ROWS * width)
+        .zip(index.par_chunks(TASK_ROWS))
+        .for_each(|(out, index)| {
             for (out, &row) in out.chunks_exact_mut(width).zip(index) {
                 let at = row as usize * width;
                 out.copy_from_slice(&table[at..at + width]);
             }
-        },
-    );
+        });
     out
 }
