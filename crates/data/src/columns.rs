@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct ColumnMap {
     /// The conversation or the user's question. Convention: `messages`, `prompt`, `problem`,
-    /// `question`, `query`.
+    /// `question`, `query`, `conversations`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
     /// Images: paths, bytes, base64, or structs of these. Convention: `images`, `image`.

@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::shorten;
+use crate::conversation::{MediaList, frame_rate};
 use crate::row::{Row, Value};
-use crate::{ColumnMap, DEFAULT_FPS, Error, Media, Message, Part, Role, Sample, Video};
+use crate::{ColumnMap, DEFAULT_FPS, Error, Media, Message, Role, Sample, Video};
 
 /// Where a row comes from and how its columns are read.
 pub(crate) struct Convention<'a> {
@@ -35,20 +35,22 @@ impl Convention<'_> {
             Some((name, value)) => self.videos(&name, value)?,
             None => Vec::new(),
         };
-        let known = ["messages", "prompt", "problem", "question", "query"];
+        let known = [
+            "messages",
+            "prompt",
+            "problem",
+            "question",
+            "query",
+            "conversations",
+        ];
         let Some((name, value)) = take(&mut row, &map.prompt, &known)? else {
             let names: Vec<&str> = row.iter().map(|(name, _)| name.as_str()).collect();
             return Err(Error::row("row has no prompt")
                 .found(format!("columns {}", names.join(", ")))
-                .expected("messages, prompt, problem, question or query")
+                .expected("messages, prompt, problem, question, query or conversations")
                 .help("name the column in data.columns.prompt"));
         };
-        let mut media = MediaList {
-            images,
-            videos,
-            inline: Vec::new(),
-            convention: self,
-        };
+        let mut media = MediaList::new(images, videos, self);
         let mut messages = media.messages(&name, value)?;
         let system = match take(&mut row, &None, &["system"])? {
             Some((name, value)) => text_or_null(&name, value)?,
@@ -65,7 +67,7 @@ impl Convention<'_> {
             None => None,
         };
         let id = match take(&mut row, &map.id, &["id"])? {
-            Some((name, value)) => scalar(&name, value)?,
+            Some((_, value)) => scalar(value),
             None => None,
         };
         let file = self
@@ -101,7 +103,7 @@ impl Convention<'_> {
             .collect()
     }
 
-    fn image(&self, field: &str, value: Value) -> Result<Media, Error> {
+    pub(crate) fn image(&self, field: &str, value: Value) -> Result<Media, Error> {
         let wrong = |value: &Value| {
             Error::row("not an image")
                 .field(field)
@@ -143,11 +145,10 @@ impl Convention<'_> {
                 .expected("a file, bytes or base64")
                 .help("download the images first; percept reads no network"));
         }
-        let path = Path::new(text.strip_prefix("file://").unwrap_or(text));
-        // No path is this long; a base64 image always is.
-        if text.len() > 1024 {
+        if is_base64_image(text) {
             return Media::from_base64(text).map_err(|e| e.field(field));
         }
+        let path = Path::new(text.strip_prefix("file://").unwrap_or(text));
         Ok(Media::from_path(self.resolve(path)))
     }
 
@@ -174,7 +175,7 @@ impl Convention<'_> {
     }
 
     /// A list of frames (with `fps` beside it in a struct), or a GIF.
-    fn video(&self, field: &str, value: Value) -> Result<Video, Error> {
+    pub(crate) fn video(&self, field: &str, value: Value) -> Result<Video, Error> {
         match value {
             Value::List(frames) => {
                 let frames = self.images(field, Value::List(frames))?;
@@ -200,14 +201,8 @@ impl Convention<'_> {
                         .expected("{\"frames\": […], \"fps\": 2.0}"));
                 };
                 let mut video = self.video(field, frames)?;
-                if let Some(Value::Number(fps)) = get("fps") {
-                    let fps = fps.as_f64().unwrap_or(f64::NAN) as f32;
-                    if !(fps > 0.0 && fps.is_finite()) {
-                        return Err(Error::row("frame rate must be above 0")
-                            .field(format!("{field}.fps"))
-                            .found(fps));
-                    }
-                    video.fps = fps;
+                if let Some(fps) = get("fps").filter(|fps| !fps.is_null()) {
+                    video.fps = frame_rate(field, &fps)?;
                 }
                 Ok(video)
             }
@@ -228,8 +223,8 @@ impl Convention<'_> {
 
     fn answer(&self, row: &mut Row) -> Result<Option<String>, Error> {
         let known = ["answer", "solution", "ground_truth"];
-        if let Some((name, value)) = take(row, &self.columns.answer, &known)? {
-            return scalar(&name, value);
+        if let Some((_, value)) = take(row, &self.columns.answer, &known)? {
+            return Ok(scalar(value));
         }
         // verl keeps it inside a struct, which stays in `meta` as well.
         let inside = row
@@ -244,279 +239,40 @@ impl Convention<'_> {
                     .find(|(name, _)| name == "ground_truth")
                     .map(|(_, v)| v.clone())
             });
-        inside.map_or(Ok(None), |value| scalar("reward_model.ground_truth", value))
+        Ok(inside.and_then(scalar))
     }
 }
 
-/// Media of a row while its messages are read.
-struct MediaList<'a> {
-    images: Vec<Media>,
-    videos: Vec<Video>,
-    /// Images that messages carry themselves, in order.
-    inline: Vec<Media>,
-    convention: &'a Convention<'a>,
+/// Whether a text is base64 and not a path: it begins as an encoded image does, or no path is as
+/// long.
+fn is_base64_image(text: &str) -> bool {
+    // PNG, GIF, WebP, JPEG
+    let known = ["iVBORw0KGgo", "R0lGOD", "UklGR", "/9j/4", "/9j/2"];
+    text.len() > 1024 || (text.len() >= 32 && known.iter().any(|head| text.starts_with(head)))
 }
 
-/// Stands for "the next image of the column" until [`MediaList::place`] numbers them.
-const NEXT: usize = usize::MAX;
-
-impl MediaList<'_> {
-    fn messages(&mut self, column: &str, value: Value) -> Result<Vec<Message>, Error> {
-        match value {
-            Value::Text(text) => Ok(vec![Message {
-                role: Role::User,
-                content: self.parts(&text),
-                train: None,
-            }]),
-            Value::List(turns) if !turns.is_empty() => turns
-                .into_iter()
-                .enumerate()
-                .map(|(index, turn)| self.message(&format!("{column}[{index}]"), turn))
-                .collect(),
-            other => Err(Error::row("not a conversation")
-                .field(column)
-                .found(other.describe())
-                .expected("text, or a list of {\"role\": …, \"content\": …}")),
-        }
-    }
-
-    fn message(&mut self, field: &str, value: Value) -> Result<Message, Error> {
-        let Value::Struct(fields) = value else {
-            return Err(Error::row("turn is not an object")
-                .field(field)
-                .found(value.describe())
-                .expected("{\"role\": …, \"content\": …}"));
-        };
-        let (mut role, mut content, mut train) = (None, None, None);
-        for (name, value) in fields {
-            match (name.as_str(), value) {
-                ("role" | "from", value) => role = Some(self.role(field, value)?),
-                ("content" | "value", value) => content = Some(value),
-                ("train" | "loss", Value::Bool(bit)) => train = Some(bit),
-                _ => {}
-            }
-        }
-        let Some(role) = role else {
-            return Err(Error::row("turn has no role")
-                .field(field)
-                .expected("a field `role`"));
-        };
-        let content = match content {
-            Some(Value::Text(text)) => self.parts(&text),
-            Some(Value::List(items)) => {
-                let mut parts = Vec::new();
-                for (index, item) in items.into_iter().enumerate() {
-                    self.part(&format!("{field}.content[{index}]"), item, &mut parts)?;
-                }
-                parts
-            }
-            other => {
-                return Err(Error::row("turn has no content")
-                    .field(format!("{field}.content"))
-                    .found(other.unwrap_or(Value::Null).describe())
-                    .expected("text or a list of parts"));
-            }
-        };
-        Ok(Message {
-            role,
-            content,
-            train,
-        })
-    }
-
-    fn role(&self, field: &str, value: Value) -> Result<Role, Error> {
-        match &value {
-            Value::Text(text) => match text.as_str() {
-                "system" => Ok(Role::System),
-                "user" | "human" => Ok(Role::User),
-                "assistant" | "gpt" => Ok(Role::Assistant),
-                "tool" | "function" => Ok(Role::Tool),
-                _ => Err(()),
-            },
-            _ => Err(()),
-        }
-        .map_err(|()| {
-            Error::row("unknown role")
-                .field(format!("{field}.role"))
-                .found(value.describe())
-                .expected("system, user, assistant or tool")
-        })
-    }
-
-    /// Text with `<image>` and `<video>` tags.
-    fn parts(&self, text: &str) -> Vec<Part> {
-        let mut parts = Vec::new();
-        let mut rest = text;
-        loop {
-            let image = rest
-                .find("<image>")
-                .map(|at| (at, "<image>", Part::Image(NEXT)));
-            let video = rest
-                .find("<video>")
-                .map(|at| (at, "<video>", Part::Video(NEXT)));
-            let first = [image, video]
-                .into_iter()
-                .flatten()
-                .min_by_key(|(at, _, _)| *at);
-            let Some((at, tag, part)) = first else { break };
-            if at > 0 {
-                parts.push(Part::Text(rest[..at].to_owned()));
-            }
-            parts.push(part);
-            rest = &rest[at + tag.len()..];
-        }
-        if !rest.is_empty() || parts.is_empty() {
-            parts.push(Part::Text(rest.to_owned()));
-        }
-        parts
-    }
-
-    /// One element of a content list.
-    fn part(&mut self, field: &str, value: Value, out: &mut Vec<Part>) -> Result<(), Error> {
-        let fields = match value {
-            Value::Text(text) => {
-                out.extend(self.parts(&text));
-                return Ok(());
-            }
-            Value::Struct(fields) => fields,
-            other => {
-                return Err(Error::row("not a part of a turn")
-                    .field(field)
-                    .found(other.describe())
-                    .expected("text or {\"type\": …}"));
-            }
-        };
-        let get = |key: &str| {
-            let found = fields
-                .iter()
-                .find(|(name, value)| name == key && !value.is_null());
-            found.map(|(_, value)| value.clone())
-        };
-        let kind = match get("type") {
-            Some(Value::Text(kind)) => kind,
-            _ => {
-                return Err(Error::row("part has no type")
-                    .field(field)
-                    .expected("type = text, image or video"));
-            }
-        };
-        match kind.as_str() {
-            "text" => match get("text") {
-                Some(Value::Text(text)) => out.push(Part::Text(text)),
-                other => {
-                    return Err(Error::row("part has no text")
-                        .field(format!("{field}.text"))
-                        .found(other.unwrap_or(Value::Null).describe()));
-                }
-            },
-            "image" | "image_url" => {
-                let own = ["image", "image_url", "url", "path", "base64", "bytes"];
-                match own.iter().find_map(|key| get(key)) {
-                    Some(value) => {
-                        self.inline.push(self.convention.image(field, value)?);
-                        out.push(Part::Image(self.inline.len() - 1));
-                    }
-                    None => out.push(Part::Image(NEXT)),
-                }
-            }
-            "video" => out.push(Part::Video(NEXT)),
-            other => {
-                return Err(Error::row("unknown type of part")
-                    .field(format!("{field}.type"))
-                    .found(format!("\"{}\"", shorten(other, 40)))
-                    .expected("text, image, image_url or video"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives every image and video of the columns its place in the conversation.
-    fn place(&mut self, column: &str, messages: &mut [Message]) -> Result<(), Error> {
-        let marks = |messages: &[Message], video: bool| {
-            let part = if video {
-                Part::Video(NEXT)
-            } else {
-                Part::Image(NEXT)
-            };
-            messages
-                .iter()
-                .flat_map(|m| &m.content)
-                .filter(|p| **p == part)
-                .count()
-        };
-        let (images, videos) = (marks(messages, false), marks(messages, true));
-        // TRL: images without a mark stand before the first turn of the user.
-        if let Some(user) = messages.iter_mut().find(|m| m.role == Role::User) {
-            if videos == 0 {
-                let parts = self.videos.iter().map(|_| Part::Video(NEXT));
-                user.content.splice(0..0, parts);
-            }
-            if images == 0 {
-                let parts = self.images.iter().map(|_| Part::Image(NEXT));
-                user.content.splice(0..0, parts);
-            }
-        }
-        for (video, what, found) in [
-            (false, "images", self.images.len()),
-            (true, "videos", self.videos.len()),
-        ] {
-            let expected = marks(messages, video);
-            if expected != found {
-                return Err(
-                    Error::row(format!("number of {what} and of their marks differ"))
-                        .field(column)
-                        .found(format!("{expected} marks, {found} {what}"))
-                        .help("each image needs one <image> tag or part, and each tag an image"),
-                );
-            }
-        }
-        // Column images first, in the order of their marks, then the inline ones.
-        let base = self.images.len();
-        let (mut image, mut video) = (0, 0);
-        for part in messages.iter_mut().flat_map(|m| &mut m.content) {
-            match part {
-                Part::Image(index) if *index == NEXT => {
-                    *index = image;
-                    image += 1;
-                }
-                Part::Image(index) => *index += base,
-                Part::Video(index) => {
-                    *index = video;
-                    video += 1;
-                }
-                Part::Text(_) => {}
-            }
-        }
-        self.images.append(&mut self.inline);
-        Ok(())
-    }
-}
-
-/// Removes the first of the columns that is there and not null. A column named by the user must
-/// be there.
+/// Removes the first of the columns that is there and not null; those that are null go as well.
+/// A column named by the user must be there.
 fn take(
     row: &mut Row,
     given: &Option<String>,
     known: &[&str],
 ) -> Result<Option<(String, Value)>, Error> {
-    for name in ColumnMap::candidates(given, known) {
-        let at = row
-            .iter()
-            .position(|(column, value)| column == name && !value.is_null());
-        if let Some(at) = at {
-            return Ok(Some(row.remove(at)));
-        }
+    if let Some(name) = given
+        && !row.iter().any(|(column, _)| column == name)
+    {
+        let names: Vec<&str> = row.iter().map(|(name, _)| name.as_str()).collect();
+        return Err(Error::row("row has no such column")
+            .field(name.as_str())
+            .found(format!("columns {}", names.join(", ")))
+            .help("correct data.columns in the recipe"));
     }
-    match given {
-        Some(name) if !row.iter().any(|(column, _)| column == name) => {
-            let names: Vec<&str> = row.iter().map(|(name, _)| name.as_str()).collect();
-            Err(Error::row("row has no such column")
-                .field(name.as_str())
-                .found(format!("columns {}", names.join(", ")))
-                .help("correct data.columns in the recipe"))
-        }
-        _ => Ok(None),
-    }
+    let names = ColumnMap::candidates(given, known);
+    row.retain(|(column, value)| !(value.is_null() && names.contains(&column.as_str())));
+    let at = names
+        .iter()
+        .find_map(|name| row.iter().position(|(column, _)| column == name));
+    Ok(at.map(|at| row.remove(at)))
 }
 
 fn text_or_null(field: &str, value: Value) -> Result<Option<String>, Error> {
@@ -531,14 +287,14 @@ fn text_or_null(field: &str, value: Value) -> Result<Option<String>, Error> {
 }
 
 /// A text, number or truth value as text; anything else as JSON.
-fn scalar(_: &str, value: Value) -> Result<Option<String>, Error> {
-    Ok(match value {
+fn scalar(value: Value) -> Option<String> {
+    match value {
         Value::Null => None,
         Value::Text(text) => Some(text),
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(bit) => Some(bit.to_string()),
         other => Some(other.into_json().to_string()),
-    })
+    }
 }
 
 /// A text, or a conversation whose last turn is the assistant's.
@@ -546,27 +302,33 @@ fn expert(field: &str, value: Value) -> Result<Option<String>, Error> {
     let Value::List(turns) = value else {
         return text_or_null(field, value);
     };
-    let text = turns.into_iter().rev().find_map(|turn| {
-        let Value::Struct(fields) = turn else {
-            return None;
-        };
-        let text = |key: &str| {
-            fields
-                .iter()
-                .find(|(name, _)| name == key)
-                .and_then(|(_, value)| match value {
-                    Value::Text(text) => Some(text.clone()),
-                    _ => None,
-                })
-        };
-        (text("role").as_deref() == Some("assistant"))
-            .then(|| text("content"))
-            .flatten()
+    let text = turns.iter().rev().find_map(|turn| {
+        let speaks = matches!(turn.get("role"), Some(Value::Text(role)) if role == "assistant");
+        if speaks {
+            turn.get("content").and_then(plain_text)
+        } else {
+            None
+        }
     });
     match text {
         Some(text) => Ok(Some(text)),
         None => Err(Error::row("no turn of the assistant")
             .field(field)
             .expected("text, or a list that has {\"role\": \"assistant\", \"content\": text}")),
+    }
+}
+
+/// Text, or the text parts of a content list.
+fn plain_text(content: &Value) -> Option<String> {
+    match content {
+        Value::Text(text) => Some(text.clone()),
+        Value::List(parts) => parts
+            .iter()
+            .map(|part| match part.get("text") {
+                Some(Value::Text(text)) => Some(text.as_str()),
+                _ => None,
+            })
+            .collect(),
+        _ => None,
     }
 }

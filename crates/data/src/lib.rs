@@ -9,6 +9,7 @@ mod check;
 mod clip;
 mod columns;
 mod convention;
+mod conversation;
 mod dataset;
 mod decode;
 pub mod digit_sum;

@@ -38,6 +38,15 @@ impl Value {
         matches!(self, Self::Null)
     }
 
+    /// The field of a struct, unless it is null.
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+        let Self::Struct(fields) = self else {
+            return None;
+        };
+        let field = fields.iter().find(|(name, _)| name == key);
+        field.map(|(_, value)| value).filter(|v| !v.is_null())
+    }
+
     /// The value for error messages: its type and, where short, itself.
     pub(crate) fn describe(&self) -> String {
         match self {

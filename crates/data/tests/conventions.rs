@@ -95,7 +95,7 @@ fn easy_r1_and_ms_swift_rows() {
 }
 
 #[test]
-fn images_inside_the_conversation_come_after_those_of_the_column() {
+fn images_of_column_and_conversation_are_numbered_as_they_appear() {
     let png = base64(&std::fs::read(Folder::new().path("a.png")).map_or_else(
         |_| {
             let mut bytes = std::io::Cursor::new(Vec::new());
@@ -109,7 +109,7 @@ fn images_inside_the_conversation_come_after_those_of_the_column() {
     let s = one(&format!(
         r#"{{"messages": [{{"role": "user", "content": [{{"type": "image_url", "image_url": {{"url": "data:image/png;base64,{png}"}}}}, {{"type": "image"}}]}}], "images": [{{"base64": "{png}"}}]}}"#
     ));
-    assert_eq!(s.messages[0].content, [Part::Image(1), Part::Image(0)]);
+    assert_eq!(s.messages[0].content, [Part::Image(0), Part::Image(1)]);
     assert_eq!(s.images.len(), 2);
 }
 
