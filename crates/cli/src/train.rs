@@ -1,6 +1,5 @@
 //! `percept train`.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -22,13 +21,6 @@ pub fn execute(
     overwrite: bool,
     global: &Global,
 ) -> Result<Done, Failure> {
-    let dir = recipe
-        .trainer
-        .output_dir
-        .join(&recipe.trainer.experiment_name);
-    if overwrite {
-        remove(&dir)?;
-    }
     let mode = match (global.quiet, global.json) {
         (_, true) => Mode::Json,
         (true, false) => Mode::Quiet,
@@ -36,7 +28,11 @@ pub fn execute(
     };
     let stop = stop_on_ctrl_c()?;
     let mut progress = Progress::new(mode);
-    let start = if resume { Start::Resume } else { Start::New };
+    let start = match (resume, overwrite) {
+        (true, _) => Start::Resume,
+        (false, true) => Start::Overwrite,
+        (false, false) => Start::New,
+    };
     let outcome = percept_train::run(recipe, start, &mut progress, &stop)?;
     progress.finish();
     close(&outcome, mode);
@@ -87,18 +83,4 @@ fn close(outcome: &Outcome, mode: Mode) {
             }
         }
     }
-}
-
-/// Deletes a run folder, and nothing that is not one.
-fn remove(dir: &Path) -> Result<(), Failure> {
-    if !dir.exists() {
-        return Ok(());
-    }
-    if !dir.join("recipe.toml").is_file() && dir.read_dir()?.next().is_some() {
-        return Err(Failure::new(format!(
-            "{} is not a run folder (it has no recipe.toml); not deleting it",
-            dir.display()
-        )));
-    }
-    Ok(std::fs::remove_dir_all(dir)?)
 }

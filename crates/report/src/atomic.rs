@@ -189,7 +189,8 @@ fn parent(path: &Path) -> &Path {
     }
 }
 
-fn remove(path: &Path) -> Result<(), Error> {
+/// Removes a file, or a folder with all that is in it.
+pub(crate) fn remove(path: &Path) -> Result<(), Error> {
     let kind = path
         .symlink_metadata()
         .map_err(Error::io("remove", path))?

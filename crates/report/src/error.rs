@@ -29,7 +29,7 @@ pub enum Error {
     },
     /// The folder was not made by a run.
     #[error(
-        "{}: not a run folder: {reason}\n  help: name the folder given to `percept train --out` (it holds recipe.toml and metrics.jsonl)",
+        "{}: not a run folder: {reason}\n  help: name the folder given to `trainer.output_dir` and `trainer.experiment_name` (it holds recipe.toml and metrics.jsonl)",
         path.display()
     )]
     NotARun {
@@ -61,7 +61,7 @@ pub enum Error {
     },
     /// The address of the viewer cannot be used.
     #[error(
-        "cannot listen on {address}: {source}\n  help: another program may use the port; choose one with --port, 0 takes any free one"
+        "cannot listen on {address}: {source}\n  help: another program may use the port; choose another one; 0 takes any free one"
     )]
     Listen {
         /// The address.
@@ -93,6 +93,9 @@ fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "the disk or quota is full: free some space (old checkpoints are the largest files of a run), then resume"
+        }
+        io::ErrorKind::FileTooLarge => {
+            "the file would pass this system's or this user's size limit (`ulimit -f`): raise it, or choose another disk, then resume"
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "this user may not do that there: check the permissions, or choose another folder"

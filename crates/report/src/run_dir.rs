@@ -52,6 +52,24 @@ impl RunDir {
         Ok(run)
     }
 
+    /// Makes the folder of a new run in the place of an old run, which is removed. A folder that
+    /// holds anything but a run is refused, and so is a run that another process writes to.
+    pub fn replace(path: &Path) -> Result<Self, Error> {
+        match Self::create(path) {
+            Err(Error::RunExists { .. }) => {}
+            made => return made,
+        }
+        let old = Self::resume(path)?;
+        // What tells that this is a run goes last: a kill on the way leaves one.
+        let mut names = atomic::list(path)?;
+        names.sort_by_key(|name| [RECIPE, METRICS].contains(&name.as_str()));
+        for name in names.iter().filter(|name| *name != LOCK) {
+            atomic::remove(&path.join(name))?;
+        }
+        drop(old);
+        Self::create(path)
+    }
+
     /// Opens a run for reading, while it goes on or afterwards.
     pub fn open(path: &Path) -> Result<Self, Error> {
         if !path.is_dir() {
@@ -270,6 +288,22 @@ mod tests {
             "{message}"
         );
         assert_eq!(RunDir::resume(&path).unwrap().name(), "a");
+    }
+
+    #[test]
+    fn a_run_is_replaced_as_a_whole_unless_it_is_none_or_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let run = RunDir::replace(&path).unwrap();
+        write_atomic(&run.recipe(), b"").unwrap();
+        checkpoint(&run, 3);
+        assert!(matches!(RunDir::replace(&path), Err(Error::Locked { .. })));
+        drop(run);
+        let run = RunDir::replace(&path).unwrap();
+        assert_eq!((steps(&run), run.recipe().exists()), (vec![], false));
+        fs::write(folder.path().join("thesis.tex"), "").unwrap();
+        assert!(RunDir::replace(folder.path()).is_err());
+        assert!(folder.path().join("thesis.tex").exists());
     }
 
     #[test]

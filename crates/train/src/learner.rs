@@ -100,7 +100,8 @@ impl Learner {
         Ok(token_values(model, packed, temperature)?.log_prob)
     }
 
-    /// One forward and backward pass; gradients add up until [`Learner::optim_step`].
+    /// One forward and backward pass; gradients add up until [`Learner::optim_step`]. Dropout, where
+    /// the adapters have it, is on with masks that `dropout_seed` alone decides.
     ///
     /// # Errors
     /// [`Error::Model`] when the batch does not fit the model, and the errors of `objective`.
@@ -108,10 +109,12 @@ impl Learner {
         &mut self,
         packed: &Packed,
         temperature: f32,
+        dropout_seed: u64,
         objective: &mut dyn FnMut(&TokenValues) -> Result<Objective, Error>,
     ) -> Result<(), Error> {
+        self.model.set_dropout_seed(Some(dropout_seed));
         let model = &self.model;
-        let (loss, grads) = model.forward_backward(
+        let passed = model.forward_backward(
             &packed.batch,
             self.gradient_checkpointing,
             |hidden| -> Result<_, Error> {
@@ -129,7 +132,10 @@ impl Learner {
                 }
                 Ok((scalar, objective.loss))
             },
-        )?;
+        );
+        // Sampling, evaluation and log-probabilities without gradients see the whole model.
+        self.model.set_dropout_seed(None);
+        let (loss, grads) = passed?;
         self.finite &= loss.is_finite();
         self.grads.add(grads);
         Ok(())

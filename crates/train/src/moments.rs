@@ -67,7 +67,13 @@ pub fn load(path: &Path, params: &[Param]) -> Result<Vec<Moments>, Error> {
                 param.shape()
             )));
         }
-        Ok(bytemuck::pod_collect_to_vec(view.data()))
+        let values: Vec<f32> = bytemuck::pod_collect_to_vec(view.data());
+        match values.iter().find(|value| !value.is_finite()) {
+            Some(value) => Err(bad(format!(
+                "{name} holds {value}; the file is broken: remove this checkpoint to go on from the one before"
+            ))),
+            None => Ok(values),
+        }
     };
     params
         .iter()

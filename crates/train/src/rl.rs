@@ -202,7 +202,12 @@ fn mini_batch(
     // Before the first update of a step, the trainer's weights are the sampler's.
     let first_update = groups[chosen[0]].rollouts[0].weight_version == run.state.weight_version;
     let mut at = 0;
-    for part in micro_batches(&items, config.ppo_max_token_len) {
+    for (index, part) in micro_batches(&items, config.ppo_max_token_len)
+        .into_iter()
+        .enumerate()
+    {
+        let dropout = run.dropout_seed(updates.count, index);
+        let temperature = run.recipe.rollout.temperature;
         let count: usize = part.iter().map(|item| item.responses.len()).sum();
         let rows = &needed[at..at + count];
         at += count;
@@ -212,7 +217,7 @@ fn mini_batch(
         let mut stats = Stats::new();
         let mut values = (Vec::new(), Vec::new());
         run.learner
-            .forward_backward(&packed, run.recipe.rollout.temperature, &mut |now| {
+            .forward_backward(&packed, temperature, dropout, &mut |now| {
                 let (objective, metrics) = objective(loss, batch, credit, rows, &total, now)?;
                 stats = metrics;
                 values = (now.log_prob.clone(), now.entropy.clone());

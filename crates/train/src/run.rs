@@ -12,6 +12,7 @@ use percept_rollout::SamplingParams;
 
 use crate::learner::Update;
 use crate::observer::{Event, Metrics, Observer, Stage};
+use crate::order::Stream;
 use crate::source::{Data, open_data, open_model, open_rewards};
 use crate::state::{State, StoredEvaluation};
 use crate::{Error, Learner, Recipe, checkpoint, names, rl, sft, summary};
@@ -23,6 +24,9 @@ pub enum Start {
     New,
     /// Where the run in the folder stopped; from the beginning when it has no checkpoint yet.
     Resume,
+    /// In the place of the run in the folder, which is removed once model, data and verifiers of
+    /// the new one are open.
+    Overwrite,
 }
 
 /// How a run ended.
@@ -90,6 +94,23 @@ pub fn run(
     })
 }
 
+/// The folder of a run that begins or goes on.
+fn open_dir(path: &Path, start: Start, observer: &mut dyn Observer) -> Result<RunDir, Error> {
+    if start != Start::Resume {
+        return Ok(RunDir::create(path)?);
+    }
+    if path.join("recipe.toml").exists() {
+        return Ok(RunDir::resume(path)?);
+    }
+    // Killed before it wrote anything: there is nothing to go on from.
+    let dir = RunDir::create(path)?;
+    observer.event(Event::Notice(format!(
+        "{} holds no run yet; starting from the beginning",
+        path.display()
+    )));
+    Ok(dir)
+}
+
 impl<'a> Run<'a> {
     fn open(
         recipe: &'a Recipe,
@@ -101,21 +122,16 @@ impl<'a> Run<'a> {
         let device = percept_nn::parse_device(&recipe.trainer.device)?;
         let data = open_data(&recipe.data)?;
         let rewards = open_rewards(recipe)?;
-        let dir = match start {
-            Start::New => RunDir::create(path)?,
-            // Killed before it wrote anything: there is nothing to go on from.
-            Start::Resume if !path.join("recipe.toml").exists() => RunDir::create(path)?,
-            Start::Resume => RunDir::resume(path)?,
-        };
         let text = recipe.to_toml()?;
-        if std::fs::read_to_string(dir.recipe()).is_ok_and(|before| before != text) {
-            let note =
-                "the recipe differs from the one this run began with; going on with the new one";
-            observer.event(Event::Notice(note.into()));
-        }
-        percept_report::write_atomic(&dir.recipe(), text.as_bytes())?;
-        let saved = dir.latest_checkpoint()?.map(|checkpoint| checkpoint.path);
-        let (model, processor) = open_model(recipe, saved.as_deref(), &device)?;
+        let (dir, saved, (model, processor)) = if start == Start::Overwrite {
+            let opened = open_model(recipe, None, &device)?;
+            (RunDir::replace(path)?, None, opened)
+        } else {
+            let dir = open_dir(path, start, observer)?;
+            let saved = dir.latest_checkpoint()?.map(|checkpoint| checkpoint.path);
+            let opened = open_model(recipe, saved.as_deref(), &device)?;
+            (dir, saved, opened)
+        };
         let mut learner = Learner::new(model, recipe);
         let state = match &saved {
             None => State::default(),
@@ -132,11 +148,18 @@ impl<'a> Run<'a> {
                 state.global_step
             )));
         }
-        let step = state.global_step as u64;
-        dir.discard_after(step)?;
         if state.rl_step > 0 {
             learner.load_reference(&dir, recipe)?;
         }
+        // All that can be wrong was looked at: from here on the folder changes.
+        if std::fs::read_to_string(dir.recipe()).is_ok_and(|before| before != text) {
+            let note =
+                "the recipe differs from the one this run began with; going on with the new one";
+            observer.event(Event::Notice(note.into()));
+        }
+        percept_report::write_atomic(&dir.recipe(), text.as_bytes())?;
+        let step = state.global_step as u64;
+        dir.discard_after(step)?;
         Ok(Self {
             metrics: MetricsWriter::open(&dir, Some(step))?,
             tensorboard: TensorBoardWriter::open(&dir, Some(step))?,
@@ -336,6 +359,14 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Seed of the dropout masks of one forward pass, by its place in the run, so that a resumed
+    /// run draws the same ones.
+    pub(crate) fn dropout_seed(&self, mini_batch: usize, micro_batch: usize) -> u64 {
+        let step = self.state.global_step as u64;
+        let place = step << 40 | (mini_batch as u64) << 20 | micro_batch as u64;
+        Stream::new(self.recipe.trainer.seed, "dropout", place).next_u64()
+    }
+
     /// Moves the time since the last call into the state.
     fn tick(&mut self) {
         self.state.seconds += self.clock.elapsed().as_secs_f64();
@@ -344,6 +375,7 @@ impl<'a> Run<'a> {
 
     fn save(&mut self) -> Result<(), Error> {
         self.tick();
+        self.metrics.sync()?;
         let path = checkpoint::save(&self.dir, &self.learner, &self.processor, &self.state)?;
         match self.recipe.trainer.max_ckpt_to_keep {
             0 => {}

@@ -25,27 +25,32 @@ pub(crate) fn step(run: &mut Run<'_>, config: &SftConfig) -> Result<Metrics, Err
     };
     let mut loss = 0.0;
     let mut tokens = 0;
-    for part in training_batches(&rows, config.ppo_max_token_len) {
+    for (index, part) in training_batches(&rows, config.ppo_max_token_len)
+        .into_iter()
+        .enumerate()
+    {
+        let dropout = run.dropout_seed(0, index);
         let packed = pack_training(part)?;
         tokens += packed.batch.tokens.len();
         let offsets = Offsets::from_lengths(part.iter().map(Training::trained_tokens));
         let mask = vec![true; offsets.tokens()];
-        run.learner.forward_backward(&packed, 1.0, &mut |now| {
-            let sft = sft_loss(
-                LossAggMode::TokenMean,
-                &offsets,
-                &now.log_prob,
-                &mask,
-                None,
-                &total,
-            )?;
-            loss += sft.loss;
-            Ok(Objective {
-                loss: sft.loss,
-                d_log_prob: sft.d_log_prob,
-                d_entropy: None,
-            })
-        })?;
+        run.learner
+            .forward_backward(&packed, 1.0, dropout, &mut |now| {
+                let sft = sft_loss(
+                    LossAggMode::TokenMean,
+                    &offsets,
+                    &now.log_prob,
+                    &mask,
+                    None,
+                    &total,
+                )?;
+                loss += sft.loss;
+                Ok(Objective {
+                    loss: sft.loss,
+                    d_log_prob: sft.d_log_prob,
+                    d_entropy: None,
+                })
+            })?;
     }
     let lr = learning_rate(&config.optim, run.state.sft_step, config.steps);
     let update = run.learner.optim_step(&config.optim, lr)?;
