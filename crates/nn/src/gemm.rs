@@ -1,13 +1,6 @@
 //! Matrix products on slices, through the `gemm` crate that Burn's CPU backend uses too.
 
-/// How many threads a product may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Threads {
-    /// The calling one: the caller is already parallel.
-    One,
-    /// All of rayon's.
-    All,
-}
+use crate::kernels::unwritten;
 
 /// A matrix in memory: element (i, j) is at `i·row + j·column`.
 #[derive(Debug, Clone, Copy)]
@@ -56,11 +49,10 @@ pub(crate) unsafe fn product(
     keep: f32,
     out: *mut f32,
     out_row: usize,
-    threads: Threads,
 ) {
-    let parallelism = match threads {
-        Threads::All if m * k * n > SERIAL => gemm::Parallelism::Rayon(0),
-        _ => gemm::Parallelism::None,
+    let parallelism = match m * k * n > SERIAL {
+        true => gemm::Parallelism::Rayon(0),
+        false => gemm::Parallelism::None,
     };
     // SAFETY: the caller's promise.
     unsafe {
@@ -91,8 +83,8 @@ pub(crate) unsafe fn product(
 /// `scale·a·b` as a new row-major `[m, n]`.
 pub(crate) fn matrix(shape: [usize; 3], scale: f32, a: Mat, b: Mat) -> Vec<f32> {
     let [m, _, n] = shape;
-    let mut out = vec![0.0; m * n];
+    let mut out = unwritten(m * n);
     // SAFETY: callers pass matrices of `shape` over live slices; `out` is ours.
-    unsafe { product(shape, scale, a, b, 0.0, out.as_mut_ptr(), n, Threads::All) };
+    unsafe { product(shape, scale, a, b, 0.0, out.as_mut_ptr(), n) };
     out
 }

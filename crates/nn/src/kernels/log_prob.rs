@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
-use crate::gemm::{Mat, Threads, matrix, product};
+use crate::gemm::{Mat, matrix, product};
 use crate::host::simd::{Isa, Kernel, LANES, Lanes, dispatch};
 use crate::host_op::{HostOp, INPUTS, Keep};
 
@@ -122,13 +122,13 @@ impl HostOp for LogProb {
                 let shape = [count, self.vocabulary, self.width];
                 let w = Mat::rows(w, self.width);
                 // SAFETY: `count` rows of `dh` follow `out`; nothing else touches them.
-                unsafe { product(shape, 1.0, d, w, 0.0, out, self.width, Threads::All) };
+                unsafe { product(shape, 1.0, d, w, 0.0, out, self.width) };
             }
             if want_w {
                 let shape = [self.vocabulary, count, self.width];
                 let (out, x) = (dw.as_mut_ptr(), Mat::rows(part, self.width));
                 // SAFETY: `dw` has the shape of w.
-                unsafe { product(shape, 1.0, d.t(), x, 1.0, out, self.width, Threads::All) };
+                unsafe { product(shape, 1.0, d.t(), x, 1.0, out, self.width) };
             }
         }
         [dh, dw, Vec::new()]
@@ -164,7 +164,12 @@ impl Kernel for Sums<'_> {
                 sum += e;
                 weighted += e * (l - max);
             }
-            [sum, weighted, max]
+            // `max` ignores logits that are no number; `weighted` does not.
+            [
+                sum,
+                weighted,
+                if weighted.is_nan() { f32::NAN } else { max },
+            ]
         }
     }
 }

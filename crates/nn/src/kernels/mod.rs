@@ -25,3 +25,15 @@ fn vectors(len: usize) -> impl Iterator<Item = (usize, usize)> {
         .step_by(LANES)
         .map(move |at| (at, LANES.min(len - at)))
 }
+
+/// An array for a kernel that writes every element before anybody reads one: zeros would be one
+/// more pass over memory, on one thread.
+pub(crate) fn unwritten(len: usize) -> Vec<f32> {
+    let mut array = Vec::with_capacity(len);
+    // SAFETY: f32 has no invalid bit pattern, and callers write before they read.
+    #[allow(clippy::uninit_vec)]
+    unsafe {
+        array.set_len(len);
+    }
+    array
+}

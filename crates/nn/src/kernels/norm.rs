@@ -4,8 +4,8 @@
 
 use rayon::prelude::*;
 
-use super::TASK_ROWS;
 use super::linear::add_all;
+use super::{TASK_ROWS, unwritten};
 use crate::host::rms_norm_rows;
 use crate::host::simd::{Isa, Kernel, LANES, Lanes, dispatch};
 use crate::host_op::{HostOp, INPUTS, Keep};
@@ -28,7 +28,7 @@ impl HostOp for RmsNorm {
     }
 
     fn forward(&self, [x, w, _]: [&[f32]; INPUTS]) -> Vec<f32> {
-        let mut out = vec![0.0; x.len()];
+        let mut out = unwritten(x.len());
         let task = TASK_ROWS * self.width;
         out.par_chunks_mut(task)
             .zip(x.par_chunks(task))
@@ -43,7 +43,7 @@ impl HostOp for RmsNorm {
         grad: &[f32],
         [_, want_w, _]: [bool; INPUTS],
     ) -> [Vec<f32>; INPUTS] {
-        let mut dx = vec![0.0; x.len()];
+        let mut dx = unwritten(x.len());
         let task = TASK_ROWS * self.width;
         let parts: Vec<Vec<f32>> = dx
             .par_chunks_mut(task)

@@ -1,0 +1,519 @@
+//! Variable-length attention with shared prefixes.
+//!
+//! `S = scale·q·kᵀ` over a span's prefix and itself, `P = softmax(S)`, `o = P·v`. Backward, with
+//! `P` computed again from the stored log-sum-exp: `dP = do·vᵀ`, `dS = P∘(dP − Σ do·o)`,
+//! `dq = scale·dS·k`, `dk = scale·dSᵀ·q`, `dv = Pᵀ·do` (arXiv 2205.14135).
+//!
+//! Work is cut by family and key/value head: no key of one family of spans is seen by another, so
+//! no two tasks write to one row, and the order of all sums is fixed. Long spans go in blocks of
+//! queries and chunks of keys, so the scores of a task stay in cache; what a causal mask hides is
+//! left out by tiles of rows.
+
+mod plan;
+mod soften;
+mod tile;
+
+use std::sync::{Arc, OnceLock};
+
+use rayon::prelude::*;
+
+use self::plan::{Block, Chunk, Piece, QUERIES, blocks, chunks};
+use self::soften::{Dots, Scale, Slopes, SoftMax, State};
+use self::tile::Product;
+use super::unwritten;
+use crate::Layout;
+use crate::host::simd::{Isa, LANES, dispatch};
+use crate::host_op::{HostOp, INPUTS, Keep};
+
+/// Rows of a tile; what a causal mask hides is left out in these steps.
+const TILE: usize = 12;
+
+/// Inputs: q `[tokens, heads, dim]`, k and v `[tokens, kv_heads, dim]`.
+#[derive(Debug)]
+pub(crate) struct Attention {
+    pub tokens: usize,
+    pub heads: usize,
+    pub kv_heads: usize,
+    pub dim: usize,
+    pub causal: bool,
+    pub scale: f32,
+    pub layout: Arc<Layout>,
+    /// `[heads, tokens]` log-sum-exp of the scores, from the forward pass.
+    pub log_z: OnceLock<Vec<f32>>,
+}
+
+/// One head of `[tokens, heads, dim]`: memory that tasks read or write at disjoint places.
+#[derive(Clone, Copy)]
+struct Head {
+    data: *mut f32,
+    /// Elements from one token to the next.
+    row: usize,
+}
+
+// SAFETY: a task writes to rows of its own family and head only (module documentation).
+unsafe impl Send for Head {}
+// SAFETY: as above.
+unsafe impl Sync for Head {}
+
+impl Head {
+    /// `data` is written to only where it comes from `as_mut_ptr`.
+    fn new(data: *const f32, heads: usize, dim: usize) -> Self {
+        Self {
+            data: data.cast_mut(),
+            row: heads * dim,
+        }
+    }
+
+    /// The head at `offset` elements of each token.
+    fn at(self, offset: usize) -> Self {
+        Self {
+            data: self.data.wrapping_add(offset),
+            ..self
+        }
+    }
+
+    fn token(self, token: usize) -> *mut f32 {
+        self.data.wrapping_add(token * self.row)
+    }
+}
+
+/// Memory of a task, reused from span to span.
+#[derive(Default)]
+struct Scratch {
+    scores: Vec<f32>,
+    slopes: Vec<f32>,
+    keys: Packed,
+    values: Packed,
+}
+
+/// Keys (or values) of a chunk, transposed piece by piece: `[dim, width]` each.
+#[derive(Default)]
+struct Packed {
+    data: Vec<f32>,
+    /// The pieces in `data`. Heads of a group share all, responses to one prompt the first.
+    pieces: Vec<Piece>,
+}
+
+impl Packed {
+    /// # Safety
+    /// The pieces' tokens exist in `head`, with `dim` values each.
+    unsafe fn pack(&mut self, head: Head, dim: usize, chunk: &Chunk) {
+        let size = chunk.width * dim;
+        if self.data.len() < size {
+            self.data.resize(size, 0.0);
+        }
+        self.pieces.truncate(chunk.pieces.len());
+        for (index, piece) in chunk.pieces.iter().enumerate() {
+            if self.pieces.get(index) == Some(piece) {
+                continue;
+            }
+            // What follows may have been overwritten.
+            self.pieces.truncate(index);
+            self.pieces.push(*piece);
+            let out = &mut self.data[piece.column * dim..(piece.column + piece.width) * dim];
+            for (d, out) in out.chunks_exact_mut(piece.width).enumerate() {
+                let mut from = head.token(piece.start).wrapping_add(d);
+                for value in &mut out[..piece.len] {
+                    // SAFETY: the caller's promise.
+                    *value = unsafe { *from };
+                    from = from.wrapping_add(head.row);
+                }
+                out[piece.len..].fill(0.0);
+            }
+        }
+    }
+
+    fn piece(&self, piece: &Piece, dim: usize) -> *const f32 {
+        self.data[piece.column * dim..].as_ptr()
+    }
+}
+
+/// Row tiles of a block for a piece: first row, rows, and keys that the last of them sees.
+fn tiles(block: Block, piece: Piece) -> impl Iterator<Item = (usize, usize, usize)> {
+    let step = if piece.causal.is_some() {
+        TILE
+    } else {
+        QUERIES
+    };
+    (0..block.len)
+        .step_by(step)
+        .map(move |row| {
+            let rows = step.min(block.len - row);
+            (row, rows, piece.seen(block.offset + row + rows - 1))
+        })
+        .filter(|&(_, _, seen)| seen > 0)
+}
+
+/// `out[rows of block, columns of chunk] = scale·a·packedᵀ`, up to the keys that are seen.
+///
+/// # Safety
+/// `out` has the block's rows of `chunk.stride`; `a` has the block's tokens.
+unsafe fn by_keys(
+    (block, chunk): (Block, &Chunk),
+    dim: usize,
+    scale: f32,
+    a: Head,
+    packed: &Packed,
+    out: &mut [f32],
+) {
+    for piece in &chunk.pieces {
+        for (row, rows, seen) in tiles(block, *piece) {
+            let product = Product {
+                m: rows,
+                k: dim,
+                n: seen.next_multiple_of(LANES),
+                scale,
+                a: a.token(block.start + row),
+                a_row: a.row,
+                a_column: 1,
+                b: packed.piece(piece, dim),
+                b_row: piece.width,
+                out: out[row * chunk.stride + piece.column..].as_mut_ptr(),
+                out_row: chunk.stride,
+                add: false,
+            };
+            // SAFETY: the caller's promise; a piece's width is a multiple of the lanes.
+            unsafe { product.run() };
+        }
+    }
+}
+
+/// Adds `scale·p·b` to the block's rows of `out`, with `b` the rows of the chunk's keys; the first
+/// time, overwrites them (`fresh`).
+///
+/// # Safety
+/// `p` has the block's rows of `chunk.stride`; tokens exist; `out` is this task's.
+unsafe fn over_keys(
+    (block, chunk): (Block, &Chunk),
+    dim: usize,
+    scale: f32,
+    p: &[f32],
+    b: Head,
+    fresh: bool,
+    out: Head,
+) {
+    for (index, piece) in chunk.pieces.iter().enumerate() {
+        for (row, rows, seen) in tiles(block, *piece) {
+            let product = Product {
+                m: rows,
+                k: seen,
+                n: dim,
+                scale,
+                a: p[row * chunk.stride + piece.column..].as_ptr(),
+                a_row: chunk.stride,
+                a_column: 1,
+                b: b.token(piece.start),
+                b_row: b.row,
+                out: out.token(block.start + row),
+                out_row: out.row,
+                add: !(fresh && index == 0),
+            };
+            // SAFETY: the caller's promise.
+            unsafe { product.run() };
+        }
+    }
+}
+
+/// Adds `scale·pᵀ·a` to the rows of the chunk's keys, `a` being the rows of the block's queries.
+///
+/// # Safety
+/// As [`over_keys`].
+unsafe fn to_keys(
+    (block, chunk): (Block, &Chunk),
+    dim: usize,
+    scale: f32,
+    p: &[f32],
+    a: Head,
+    out: Head,
+) {
+    for piece in &chunk.pieces {
+        let seen = piece.seen(block.offset + block.len - 1);
+        let step = if piece.causal.is_some() {
+            TILE
+        } else {
+            seen.max(1)
+        };
+        for key in (0..seen).step_by(step) {
+            let row = piece.first_place(key).saturating_sub(block.offset);
+            let product = Product {
+                m: step.min(seen - key),
+                k: block.len - row,
+                n: dim,
+                scale,
+                a: p[row * chunk.stride + piece.column + key..].as_ptr(),
+                a_row: 1,
+                a_column: chunk.stride,
+                b: a.token(block.start + row),
+                b_row: a.row,
+                out: out.token(piece.start + key),
+                out_row: out.row,
+                add: true,
+            };
+            // SAFETY: the caller's promise.
+            unsafe { product.run() };
+        }
+    }
+}
+
+impl Attention {
+    /// Runs `task(family, key/value head, scratch)` for all of them.
+    fn each(&self, task: impl Fn(&[u32], usize, &mut Scratch) + Sync) {
+        let families = self.layout.families();
+        let tasks = families.len() * self.kv_heads;
+        (0..tasks)
+            .into_par_iter()
+            .for_each_init(Scratch::default, |scratch, index| {
+                // What was packed belongs to another family or head.
+                scratch.keys.pieces.clear();
+                scratch.values.pieces.clear();
+                task(
+                    &families[index / self.kv_heads],
+                    index % self.kv_heads,
+                    scratch,
+                );
+            });
+    }
+
+    fn query_heads(&self, kv_head: usize) -> std::ops::Range<usize> {
+        let group = self.heads / self.kv_heads;
+        kv_head * group..(kv_head + 1) * group
+    }
+
+    /// One block of queries of one head.
+    ///
+    /// # Safety
+    /// `out` and `log_z` belong to this task.
+    unsafe fn forward_block(
+        &self,
+        block: Block,
+        chunks: &[Chunk],
+        [q, k, v, out]: [Head; 4],
+        log_z: &mut [f32],
+        scratch: &mut Scratch,
+    ) {
+        let isa = Isa::detect();
+        let mut states = [State::START; QUERIES];
+        let states = &mut states[..block.len];
+        let (dim, out_row) = (self.dim, out.row);
+        for (index, chunk) in chunks.iter().enumerate() {
+            let part = (block, chunk);
+            if chunk
+                .pieces
+                .iter()
+                .all(|piece| piece.seen(block.offset + block.len - 1) == 0)
+            {
+                break;
+            }
+            let size = block.len * chunk.stride;
+            // SAFETY: the caller's promise; the scores have the size of the block.
+            unsafe {
+                scratch.keys.pack(k, dim, chunk);
+                let scores = room(&mut scratch.scores, size);
+                by_keys(part, dim, self.scale, q, &scratch.keys, scores);
+                dispatch(
+                    isa,
+                    SoftMax {
+                        block,
+                        chunk,
+                        scores,
+                        states,
+                    },
+                );
+                if index > 0 {
+                    let out = out.token(block.start);
+                    dispatch(
+                        isa,
+                        Scale {
+                            out,
+                            out_row,
+                            dim,
+                            states,
+                            finish: false,
+                        },
+                    );
+                }
+                over_keys(part, dim, 1.0, scores, v, index == 0, out);
+            }
+        }
+        let out = out.token(block.start);
+        dispatch(
+            isa,
+            Scale {
+                out,
+                out_row,
+                dim,
+                states,
+                finish: true,
+            },
+        );
+        for (z, state) in log_z.iter_mut().zip(states) {
+            *z = state.max + state.sum.ln();
+        }
+    }
+
+    /// Backward of one block of queries of one head: sets its rows of dq, adds to those of dk, dv.
+    ///
+    /// # Safety
+    /// The gradients' rows belong to this task.
+    unsafe fn backward_block(
+        &self,
+        block: Block,
+        chunks: &[Chunk],
+        [q, k, v, out, grad]: [Head; 5],
+        [dq, dk, dv]: [Head; 3],
+        log_z: &[f32],
+        scratch: &mut Scratch,
+    ) {
+        let isa = Isa::detect();
+        let mut delta = [0.0; QUERIES];
+        let delta = &mut delta[..block.len];
+        let (dim, scale) = (self.dim, self.scale);
+        let (o, d_o) = (out.token(block.start), grad.token(block.start));
+        dispatch(
+            isa,
+            Dots {
+                o,
+                d_o,
+                row: out.row,
+                dim,
+                delta,
+            },
+        );
+        for (index, chunk) in chunks.iter().enumerate() {
+            let part = (block, chunk);
+            if chunk
+                .pieces
+                .iter()
+                .all(|piece| piece.seen(block.offset + block.len - 1) == 0)
+            {
+                break;
+            }
+            let size = block.len * chunk.stride;
+            // SAFETY: the caller's promise; scores and slopes have the size of the block.
+            unsafe {
+                scratch.keys.pack(k, dim, chunk);
+                scratch.values.pack(v, dim, chunk);
+                let p = room(&mut scratch.scores, size);
+                let ds = room(&mut scratch.slopes, size);
+                by_keys(part, dim, scale, q, &scratch.keys, p);
+                by_keys(part, dim, 1.0, grad, &scratch.values, ds);
+                dispatch(
+                    isa,
+                    Slopes {
+                        block,
+                        chunk,
+                        p,
+                        ds,
+                        log_z,
+                        delta,
+                    },
+                );
+                over_keys(part, dim, scale, ds, k, index == 0, dq);
+                to_keys(part, dim, scale, ds, q, dk);
+                to_keys(part, dim, 1.0, p, grad, dv);
+            }
+        }
+    }
+}
+
+/// The first `size` elements; what they hold does not matter.
+fn room(buffer: &mut Vec<f32>, size: usize) -> &mut [f32] {
+    if buffer.len() < size {
+        buffer.resize(size, 0.0);
+    }
+    &mut buffer[..size]
+}
+
+impl HostOp for Attention {
+    fn shape(&self) -> Vec<usize> {
+        vec![self.tokens, self.heads, self.dim]
+    }
+
+    fn keep(&self, _: [bool; INPUTS]) -> Keep {
+        Keep::ALL
+    }
+
+    fn forward(&self, [q, k, v]: [&[f32]; INPUTS]) -> Vec<f32> {
+        let Self {
+            tokens,
+            heads,
+            kv_heads,
+            dim,
+            causal,
+            ..
+        } = *self;
+        let mut output = unwritten(q.len());
+        let mut log_z = unwritten(heads * tokens);
+        let [q, o] = [q.as_ptr(), output.as_mut_ptr()].map(|p| Head::new(p, heads, dim));
+        let [k, v] = [k, v].map(|x| Head::new(x.as_ptr(), kv_heads, dim));
+        let z = Head {
+            data: log_z.as_mut_ptr(),
+            row: tokens,
+        };
+        self.each(|family, kv_head, scratch| {
+            for &index in family {
+                let span = &self.layout.spans()[index as usize];
+                let chunks = chunks(span, causal);
+                let [k, v] = [k, v].map(|x| x.at(kv_head * dim));
+                for (block, head) in
+                    blocks(span).flat_map(|b| self.query_heads(kv_head).map(move |h| (b, h)))
+                {
+                    let [q, o] = [q, o].map(|x| x.at(head * dim));
+                    // SAFETY: the block's rows of this head belong to this task.
+                    unsafe {
+                        let z = z.token(head).wrapping_add(block.start);
+                        let z = std::slice::from_raw_parts_mut(z, block.len);
+                        self.forward_block(block, &chunks, [q, k, v, o], z, scratch);
+                    }
+                }
+            }
+        });
+        let _ = self.log_z.set(log_z);
+        output
+    }
+
+    fn backward(
+        &self,
+        [q, k, v]: [&[f32]; INPUTS],
+        output: &[f32],
+        grad: &[f32],
+        _: [bool; INPUTS],
+    ) -> [Vec<f32>; INPUTS] {
+        let Self {
+            tokens,
+            heads,
+            kv_heads,
+            dim,
+            causal,
+            ..
+        } = *self;
+        let log_z = self
+            .log_z
+            .get()
+            .expect("the forward pass of this call kept it");
+        let mut gradients = [unwritten(q.len()), vec![0.0; k.len()], vec![0.0; v.len()]];
+        let [to_q, to_k, to_v] = gradients.each_mut().map(|gradient| gradient.as_mut_ptr());
+        let [q, out, grad, dq] =
+            [q.as_ptr(), output.as_ptr(), grad.as_ptr(), to_q].map(|x| Head::new(x, heads, dim));
+        let [k, v, dk, dv] =
+            [k.as_ptr(), v.as_ptr(), to_k, to_v].map(|x| Head::new(x, kv_heads, dim));
+        self.each(|family, kv_head, scratch| {
+            let [k, v, dk, dv] = [k, v, dk, dv].map(|x| x.at(kv_head * dim));
+            for &index in family {
+                let span = &self.layout.spans()[index as usize];
+                let chunks = chunks(span, causal);
+                for (block, head) in
+                    blocks(span).flat_map(|b| self.query_heads(kv_head).map(move |h| (b, h)))
+                {
+                    let [q, out, grad, dq] = [q, out, grad, dq].map(|x| x.at(head * dim));
+                    let z = &log_z[head * tokens + block.start..][..block.len];
+                    let (inputs, to) = ([q, k, v, out, grad], [dq, dk, dv]);
+                    // SAFETY: the queries' rows, and the keys' rows of the family in this
+                    // key/value head, belong to this task.
+                    unsafe { self.backward_block(block, &chunks, inputs, to, z, scratch) };
+                }
+            }
+        });
+        gradients
+    }
+}
