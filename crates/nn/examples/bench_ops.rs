@@ -9,7 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use percept_nn::{self as nn, AdamW, Layout, Moments, Span, TokenStats, reference};
+use percept_nn::{self as nn, AdamW, Layout, Moments, Recycler, Span, TokenStats, reference};
+
+#[global_allocator]
+static MEMORY: Recycler = Recycler::new(1 << 30);
 
 const HIDDEN: usize = 128;
 const INNER: usize = 384;

@@ -16,6 +16,7 @@ mod host_op;
 mod kernels;
 mod layout;
 mod ops;
+mod recycler;
 pub mod reference;
 
 pub use adamw::{AdamW, Moments, global_norm};
@@ -26,3 +27,4 @@ pub use ops::{
     TokenStats, attention, dot, embedding, gather_rows, gelu, layer_norm, linear, linear_log_prob,
     quick_gelu, rms_norm, rotary, scatter_rows, swiglu, to_vec,
 };
+pub use recycler::Recycler;

@@ -10,6 +10,7 @@
 //! left out by tiles of rows.
 
 mod plan;
+mod products;
 mod soften;
 mod tile;
 
@@ -17,16 +18,13 @@ use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
-use self::plan::{Block, Chunk, Piece, QUERIES, blocks, chunks};
+use self::plan::{Block, Chunk, QUERIES, blocks, chunks};
+use self::products::{Head, Packed, by_keys, over_keys, to_keys};
 use self::soften::{Dots, Scale, Slopes, SoftMax, State};
-use self::tile::Product;
 use super::unwritten;
 use crate::Layout;
-use crate::host::simd::{Isa, LANES, dispatch};
+use crate::host::simd::{Isa, dispatch};
 use crate::host_op::{HostOp, INPUTS, Keep};
-
-/// Rows of a tile; what a causal mask hides is left out in these steps.
-const TILE: usize = 12;
 
 /// Inputs: q `[tokens, heads, dim]`, k and v `[tokens, kv_heads, dim]`.
 #[derive(Debug)]
@@ -42,41 +40,6 @@ pub(crate) struct Attention {
     pub log_z: OnceLock<Vec<f32>>,
 }
 
-/// One head of `[tokens, heads, dim]`: memory that tasks read or write at disjoint places.
-#[derive(Clone, Copy)]
-struct Head {
-    data: *mut f32,
-    /// Elements from one token to the next.
-    row: usize,
-}
-
-// SAFETY: a task writes to rows of its own family and head only (module documentation).
-unsafe impl Send for Head {}
-// SAFETY: as above.
-unsafe impl Sync for Head {}
-
-impl Head {
-    /// `data` is written to only where it comes from `as_mut_ptr`.
-    fn new(data: *const f32, heads: usize, dim: usize) -> Self {
-        Self {
-            data: data.cast_mut(),
-            row: heads * dim,
-        }
-    }
-
-    /// The head at `offset` elements of each token.
-    fn at(self, offset: usize) -> Self {
-        Self {
-            data: self.data.wrapping_add(offset),
-            ..self
-        }
-    }
-
-    fn token(self, token: usize) -> *mut f32 {
-        self.data.wrapping_add(token * self.row)
-    }
-}
-
 /// Memory of a task, reused from span to span.
 #[derive(Default)]
 struct Scratch {
@@ -84,175 +47,6 @@ struct Scratch {
     slopes: Vec<f32>,
     keys: Packed,
     values: Packed,
-}
-
-/// Keys (or values) of a chunk, transposed piece by piece: `[dim, width]` each.
-#[derive(Default)]
-struct Packed {
-    data: Vec<f32>,
-    /// The pieces in `data`. Heads of a group share all, responses to one prompt the first.
-    pieces: Vec<Piece>,
-}
-
-impl Packed {
-    /// # Safety
-    /// The pieces' tokens exist in `head`, with `dim` values each.
-    unsafe fn pack(&mut self, head: Head, dim: usize, chunk: &Chunk) {
-        let size = chunk.width * dim;
-        if self.data.len() < size {
-            self.data.resize(size, 0.0);
-        }
-        self.pieces.truncate(chunk.pieces.len());
-        for (index, piece) in chunk.pieces.iter().enumerate() {
-            if self.pieces.get(index) == Some(piece) {
-                continue;
-            }
-            // What follows may have been overwritten.
-            self.pieces.truncate(index);
-            self.pieces.push(*piece);
-            let out = &mut self.data[piece.column * dim..(piece.column + piece.width) * dim];
-            for (d, out) in out.chunks_exact_mut(piece.width).enumerate() {
-                let mut from = head.token(piece.start).wrapping_add(d);
-                for value in &mut out[..piece.len] {
-                    // SAFETY: the caller's promise.
-                    *value = unsafe { *from };
-                    from = from.wrapping_add(head.row);
-                }
-                out[piece.len..].fill(0.0);
-            }
-        }
-    }
-
-    fn piece(&self, piece: &Piece, dim: usize) -> *const f32 {
-        self.data[piece.column * dim..].as_ptr()
-    }
-}
-
-/// Row tiles of a block for a piece: first row, rows, and keys that the last of them sees.
-fn tiles(block: Block, piece: Piece) -> impl Iterator<Item = (usize, usize, usize)> {
-    let step = if piece.causal.is_some() {
-        TILE
-    } else {
-        QUERIES
-    };
-    (0..block.len)
-        .step_by(step)
-        .map(move |row| {
-            let rows = step.min(block.len - row);
-            (row, rows, piece.seen(block.offset + row + rows - 1))
-        })
-        .filter(|&(_, _, seen)| seen > 0)
-}
-
-/// `out[rows of block, columns of chunk] = scale·a·packedᵀ`, up to the keys that are seen.
-///
-/// # Safety
-/// `out` has the block's rows of `chunk.stride`; `a` has the block's tokens.
-unsafe fn by_keys(
-    (block, chunk): (Block, &Chunk),
-    dim: usize,
-    scale: f32,
-    a: Head,
-    packed: &Packed,
-    out: &mut [f32],
-) {
-    for piece in &chunk.pieces {
-        for (row, rows, seen) in tiles(block, *piece) {
-            let product = Product {
-                m: rows,
-                k: dim,
-                n: seen.next_multiple_of(LANES),
-                scale,
-                a: a.token(block.start + row),
-                a_row: a.row,
-                a_column: 1,
-                b: packed.piece(piece, dim),
-                b_row: piece.width,
-                out: out[row * chunk.stride + piece.column..].as_mut_ptr(),
-                out_row: chunk.stride,
-                add: false,
-            };
-            // SAFETY: the caller's promise; a piece's width is a multiple of the lanes.
-            unsafe { product.run() };
-        }
-    }
-}
-
-/// Adds `scale·p·b` to the block's rows of `out`, with `b` the rows of the chunk's keys; the first
-/// time, overwrites them (`fresh`).
-///
-/// # Safety
-/// `p` has the block's rows of `chunk.stride`; tokens exist; `out` is this task's.
-unsafe fn over_keys(
-    (block, chunk): (Block, &Chunk),
-    dim: usize,
-    scale: f32,
-    p: &[f32],
-    b: Head,
-    fresh: bool,
-    out: Head,
-) {
-    for (index, piece) in chunk.pieces.iter().enumerate() {
-        for (row, rows, seen) in tiles(block, *piece) {
-            let product = Product {
-                m: rows,
-                k: seen,
-                n: dim,
-                scale,
-                a: p[row * chunk.stride + piece.column..].as_ptr(),
-                a_row: chunk.stride,
-                a_column: 1,
-                b: b.token(piece.start),
-                b_row: b.row,
-                out: out.token(block.start + row),
-                out_row: out.row,
-                add: !(fresh && index == 0),
-            };
-            // SAFETY: the caller's promise.
-            unsafe { product.run() };
-        }
-    }
-}
-
-/// Adds `scale·pᵀ·a` to the rows of the chunk's keys, `a` being the rows of the block's queries.
-///
-/// # Safety
-/// As [`over_keys`].
-unsafe fn to_keys(
-    (block, chunk): (Block, &Chunk),
-    dim: usize,
-    scale: f32,
-    p: &[f32],
-    a: Head,
-    out: Head,
-) {
-    for piece in &chunk.pieces {
-        let seen = piece.seen(block.offset + block.len - 1);
-        let step = if piece.causal.is_some() {
-            TILE
-        } else {
-            seen.max(1)
-        };
-        for key in (0..seen).step_by(step) {
-            let row = piece.first_place(key).saturating_sub(block.offset);
-            let product = Product {
-                m: step.min(seen - key),
-                k: block.len - row,
-                n: dim,
-                scale,
-                a: p[row * chunk.stride + piece.column + key..].as_ptr(),
-                a_row: 1,
-                a_column: chunk.stride,
-                b: a.token(block.start + row),
-                b_row: a.row,
-                out: out.token(piece.start + key),
-                out_row: out.row,
-                add: true,
-            };
-            // SAFETY: the caller's promise.
-            unsafe { product.run() };
-        }
-    }
 }
 
 impl Attention {

@@ -100,7 +100,7 @@ pub(super) fn chunks(span: &Span, causal: bool) -> Vec<Chunk> {
         }
     }
     for chunk in &mut chunks {
-        chunk.stride = (chunk.width / LANES | 1) * LANES;
+        chunk.stride = ((chunk.width / LANES) | 1) * LANES;
     }
     chunks
 }
