@@ -3,6 +3,7 @@
 use minijinja::{Environment, ErrorKind, Value, context};
 use serde_json::json;
 
+use crate::template_functions::{self, TODAY};
 use crate::{Error, Message, Part};
 
 /// A compiled chat template.
@@ -17,6 +18,9 @@ pub struct ChatTemplate {
 impl ChatTemplate {
     /// Compiles `source`; the two tokens are what the template calls `bos_token`, `eos_token`.
     ///
+    /// `strftime_now` answers with 1 January 2025: a prompt that changes with the day would make
+    /// runs irreproducible.
+    ///
     /// # Errors
     /// [`Error::Template`] with the line of a syntax error.
     pub fn new(source: &str, bos_token: &str, eos_token: &str) -> Result<Self, Error> {
@@ -28,10 +32,10 @@ impl ChatTemplate {
         environment.add_function("raise_exception", |text: String| -> Result<Value, _> {
             Err(minijinja::Error::new(ErrorKind::InvalidOperation, text))
         });
-        // A prompt that changes with the day would make runs irreproducible.
-        environment.add_function("strftime_now", |_format: String| "01 Jan 2025".to_owned());
+        environment.add_function("strftime_now", |format: &str| TODAY.format(format));
+        environment.add_filter("tojson", template_functions::tojson);
         environment
-            .add_template_owned("chat", source.to_owned())
+            .add_template_owned("chat", template_functions::plain_blocks(source))
             .map_err(|e| Error::template(format!("chat template does not compile: {e}")))?;
         Ok(Self {
             source: source.to_owned(),
@@ -60,16 +64,15 @@ impl ChatTemplate {
         let render = || {
             self.environment.get_template("chat")?.render(context! {
                 messages => messages,
+                tools => Value::from(()),
+                documents => Value::from(()),
                 add_generation_prompt => add_generation_prompt,
                 bos_token => self.bos_token,
                 eos_token => self.eos_token,
             })
         };
         render().map_err(|e| {
-            let mut reason = e.to_string();
-            if let Some(detail) = e.detail() {
-                reason = detail.to_owned();
-            }
+            let reason = e.detail().map_or_else(|| e.to_string(), str::to_owned);
             Error::template(format!("chat template refused the conversation: {reason}"))
         })
     }
@@ -98,24 +101,6 @@ mod tests {
     use super::*;
     use crate::Role;
 
-    /// As in the Qwen2-VL hub repositories.
-    const QWEN2_VL: &str = "{% set image_count = namespace(value=0) %}{% set video_count = namespace(value=0) %}{% for message in messages %}{% if loop.first and message['role'] != 'system' %}<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}<|im_start|>{{ message['role'] }}\n{% if message['content'] is string %}{{ message['content'] }}<|im_end|>\n{% else %}{% for content in message['content'] %}{% if content['type'] == 'image' or 'image' in content or 'image_url' in content %}{% set image_count.value = image_count.value + 1 %}{% if add_vision_id %}Picture {{ image_count.value }}: {% endif %}<|vision_start|><|image_pad|><|vision_end|>{% elif content['type'] == 'video' or 'video' in content %}{% set video_count.value = video_count.value + 1 %}{% if add_vision_id %}Video {{ video_count.value }}: {% endif %}<|vision_start|><|video_pad|><|vision_end|>{% elif 'text' in content %}{{ content['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
-
-    #[test]
-    fn the_template_of_qwen2_vl_renders_as_in_transformers() {
-        let template = ChatTemplate::new(QWEN2_VL, "", "<|im_end|>").unwrap();
-        let user = Message {
-            role: Role::User,
-            content: vec![Part::Image(0), Part::Text("What?".into())],
-            train: None,
-        };
-        assert_eq!(
-            template.render(&[user], true).unwrap(),
-            "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n\
-             <|vision_start|><|image_pad|><|vision_end|>What?<|im_end|>\n<|im_start|>assistant\n"
-        );
-    }
-
     #[test]
     fn python_methods_work_and_refusals_carry_their_reason() {
         let source = "{% if messages[0].role != 'user' %}{{ raise_exception('users first') }}{% endif %}{{ messages[0].content.strip().upper() }}";
@@ -124,6 +109,14 @@ mod tests {
         assert_eq!(template.render(&turn(Role::User), false).unwrap(), "HI");
         let error = template.render(&turn(Role::System), false).unwrap_err();
         assert!(error.to_string().contains("users first"), "{error}");
-        assert!(ChatTemplate::new("{% if %}", "", "").is_err());
+        let error = ChatTemplate::new("a\n{% if %}", "", "").unwrap_err();
+        assert!(error.to_string().contains('2'), "no line in: {error}");
+    }
+
+    #[test]
+    fn loops_can_be_left_early() {
+        let source = "{% for i in range(9) %}{% if i == 3 %}{% break %}{% endif %}{{ i }}{% endfor %}{{ tools is none }}";
+        let template = ChatTemplate::new(source, "", "").unwrap();
+        assert_eq!(template.render(&[], false).unwrap(), "012True");
     }
 }

@@ -25,6 +25,7 @@ mod random_file;
 mod resize;
 mod row;
 mod sample;
+mod template_functions;
 
 pub use chat::ChatTemplate;
 pub use check::{CheckReport, Problem, ProblemKind, RowTokens, check_rows};

@@ -1,0 +1,67 @@
+//! Chat templates against transformers (`tools/chat_goldens.py`).
+
+use std::path::Path;
+
+use percept_data::{ChatTemplate, Message, Part, Role};
+use serde_json::Value;
+
+fn message(turn: &Value) -> Message {
+    let role = match turn["role"].as_str().unwrap() {
+        "system" => Role::System,
+        "user" => Role::User,
+        "assistant" => Role::Assistant,
+        _ => Role::Tool,
+    };
+    let content = match &turn["content"] {
+        Value::String(text) => vec![Part::Text(text.clone())],
+        parts => parts
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|part| match part["type"].as_str().unwrap() {
+                "image" => Part::Image(0),
+                "video" => Part::Video(0),
+                _ => Part::Text(part["text"].as_str().unwrap().to_owned()),
+            })
+            .collect(),
+    };
+    Message {
+        role,
+        content,
+        train: None,
+    }
+}
+
+#[test]
+fn real_templates_render_as_in_transformers() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/chat");
+    let cases = std::fs::read_to_string(folder.join("rendered.json")).unwrap();
+    let cases: Vec<Value> = serde_json::from_str(&cases).unwrap();
+    assert!(cases.len() > 100);
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let text = |field: &str| case[field].as_str().unwrap();
+        let source = std::fs::read_to_string(folder.join(text("template"))).unwrap();
+        let template = ChatTemplate::new(&source, text("bos_token"), text("eos_token")).unwrap();
+        let turns: Vec<Message> = case["messages"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(message)
+            .collect();
+        let found = template.render(&turns, case["add_generation_prompt"] == true);
+        if found.as_deref().ok() != case["rendered"].as_str() {
+            wrong.push(format!(
+                "{}, {}: {found:?}\n  expected {}",
+                case["template"], case["conversation"], case["rendered"]
+            ));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n")
+    );
+}

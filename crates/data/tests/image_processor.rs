@@ -1,0 +1,154 @@
+//! Image preprocessing against transformers' Pillow processor (`tools/image_goldens.py`).
+
+use std::fmt::Write;
+
+use image::RgbImage;
+use percept_data::{ImageProcessor, Media, Patches};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+fn golden() -> Value {
+    serde_json::from_str(include_str!("golden/images.json")).unwrap()
+}
+
+fn sha(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .fold(String::new(), |mut out, byte| {
+            write!(out, "{byte:02x}").unwrap();
+            out
+        })
+}
+
+/// The picture of tools/image_goldens.py.
+fn picture(width: u32, height: u32, seed: i64) -> RgbImage {
+    RgbImage::from_fn(width, height, |x, y| {
+        let (x, y) = (i64::from(x), i64::from(y));
+        image::Rgb(std::array::from_fn(|c| {
+            let c = c as i64;
+            let level = match (x / 31 + y / 23) % 3 {
+                0 => (x * (3 + c) + y * (5 - c) + seed * 17) % 256,
+                1 if (x / 9 + y / 7 + c) % 2 == 0 => 255,
+                1 => 0,
+                _ => {
+                    let mixed = x * 7919 + y * 104_729 + c * 1_299_709 + seed * 15_485_863;
+                    ((mixed * mixed) >> 7) % 256
+                }
+            };
+            level as u8
+        }))
+    })
+}
+
+fn size(case: &Value, field: &str) -> u32 {
+    case[field].as_u64().unwrap() as u32
+}
+
+fn grid(case: &Value) -> [usize; 3] {
+    serde_json::from_value(case["grid_thw"].clone()).unwrap()
+}
+
+/// The largest distance from the golden's picked values.
+fn distance(case: &Value, patches: &Patches) -> f64 {
+    let picks: Vec<f64> = serde_json::from_value(case["picks"].clone()).unwrap();
+    let at = |i: usize| f64::from(patches.pixels[i * patches.pixels.len() / picks.len()]);
+    // serde_json reads a double within one unit in the last place; the golden values are singles.
+    let far = picks
+        .iter()
+        .enumerate()
+        .map(|(i, &p)| (at(i) - f64::from(p as f32)).abs());
+    far.fold(0.0, f64::max)
+}
+
+#[test]
+fn images_equal_the_pillow_processor_bit_for_bit() {
+    for case in golden()["images"].as_array().unwrap() {
+        let (width, height) = (size(case, "width"), size(case, "height"));
+        let name = format!("{width} × {height}, {}", case["config"]);
+        let image = picture(width, height, 0);
+        assert_eq!(
+            sha(image.as_raw()),
+            case["picture"],
+            "{name}: the picture itself"
+        );
+        let processor = ImageProcessor::from_json(&case["config"]).unwrap();
+        let patches = processor.process(&image).unwrap();
+        assert_eq!(patches.grid_thw, grid(case), "{name}");
+        assert!(
+            distance(case, &patches) == 0.0,
+            "{name}: {}",
+            distance(case, &patches)
+        );
+        let bytes: Vec<u8> = patches
+            .pixels
+            .iter()
+            .flat_map(|v| v.to_le_bytes())
+            .collect();
+        assert_eq!(sha(&bytes), case["values"], "{name}");
+        let merged = patches.len() / processor.merge_size.pow(2);
+        let tokens = processor.token_count(width as usize, height as usize);
+        assert_eq!(tokens.unwrap(), merged, "{name}");
+    }
+}
+
+#[test]
+fn sizes_follow_smart_resize() {
+    let processor = ImageProcessor::default();
+    for case in golden()["sizes"].as_array().unwrap() {
+        let side = |i: usize| case[i].as_u64().map(|side| side as usize);
+        let found = processor.resized(side(0).unwrap(), side(1).unwrap()).ok();
+        assert_eq!(found, side(2).zip(side(3)), "{case}");
+    }
+}
+
+/// transformers resizes videos with torchvision, whose rounding differs from Pillow's.
+#[test]
+fn videos_are_within_one_grey_level_of_the_torchvision_processor() {
+    for case in golden()["videos"].as_array().unwrap() {
+        let (width, height) = (size(case, "width"), size(case, "height"));
+        let frames: Vec<RgbImage> = (0..i64::from(size(case, "frames")))
+            .map(|seed| picture(width, height, seed))
+            .collect();
+        let processor = ImageProcessor::from_json(&case["config"]).unwrap();
+        let patches = processor.process_video(&frames).unwrap();
+        assert_eq!(patches.grid_thw, grid(case));
+        let smallest = processor.image_std.iter().copied().fold(1.0, f32::min);
+        let level = 1.0 / 255.0 / f64::from(smallest);
+        let far = distance(case, &patches);
+        assert!(
+            far < 1.01 * level,
+            "{width} × {height}: {far} is above {level}"
+        );
+    }
+}
+
+#[test]
+fn png_modes_convert_as_pillow_converts_them() {
+    for case in golden()["modes"].as_array().unwrap() {
+        let media = Media::from_base64(case["png"].as_str().unwrap()).unwrap();
+        assert_eq!(
+            sha(media.decode().unwrap().as_raw()),
+            case["rgb"],
+            "{}",
+            case["mode"]
+        );
+    }
+}
+
+#[test]
+fn impossible_shapes_are_refused_with_their_size() {
+    let processor = ImageProcessor::default();
+    let error = processor
+        .process(&RgbImage::new(2010, 10))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("2010 × 10") && error.contains("200"),
+        "{error}"
+    );
+    assert!(processor.process(&RgbImage::new(0, 10)).is_err());
+    assert!(processor.process_video(&[]).is_err());
+    let frames = [RgbImage::new(56, 56), RgbImage::new(56, 84)];
+    let error = processor.process_video(&frames).unwrap_err().to_string();
+    assert!(error.contains("84"), "{error}");
+}
