@@ -1,8 +1,9 @@
 //! An allocator that keeps large blocks for the next array of about the same size.
 //!
 //! A training step makes and drops hundreds of arrays of some megabytes. The system's allocator
-//! gives such memory back at once, and every new array pays page faults for all of it: for SwiGLU
-//! on 8 192 × 384 values, forward and backward, 21 ms of which 14 ms are the kernel's (2 cores).
+//! gives such memory back at once, and every new array pays page faults for all of it: SwiGLU of
+//! 8 192 × 384 values, forward and backward, takes 9.1 ms with glibc and 3.4 ms with this
+//! (2 cores, `bench_ops`).
 //! The arrays of Burn and of this crate are freed by whoever drops the tensor last, so the only
 //! place to keep them is the allocator:
 //!

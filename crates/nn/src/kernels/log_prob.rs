@@ -145,13 +145,20 @@ impl Kernel for Sums<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Lanes>(self) -> [f32; 3] {
-        let max = self.row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let len = self.row.len();
         let x = self.row.as_ptr();
         // SAFETY: `n` elements follow `at`; lanes beyond them are made 0 by the masks below.
         unsafe {
-            let (mut sum, mut weighted) = (S::splat(0.0), S::splat(0.0));
             let whole = len / LANES * LANES;
+            let mut tops = [S::splat(f32::MIN); 4];
+            for at in (0..whole).step_by(LANES) {
+                // Four chains: one is as long as the latency of a comparison.
+                let top = &mut tops[at / LANES % 4];
+                *top = top.max(S::load(x.add(at)));
+            }
+            let top = tops[0].max(tops[1]).max(tops[2].max(tops[3])).largest();
+            let max = self.row[whole..].iter().copied().fold(top, f32::max);
+            let (mut sum, mut weighted) = (S::splat(0.0), S::splat(0.0));
             for at in (0..whole).step_by(LANES) {
                 let l = S::load(x.add(at)).sub(S::splat(max));
                 let e = l.exp();
