@@ -204,3 +204,31 @@ fn contact_sheet() {
     sheet.save(&path).unwrap();
     println!("{}", path.display());
 }
+
+#[test]
+fn an_expert_errs_as_often_as_configured_and_stays_consistent() {
+    let expert_error = 0.1;
+    let task = task(DigitSumConfig {
+        len: 2000,
+        expert_error,
+        ..Default::default()
+    });
+    let (mut digits, mut wrong) = (0, 0);
+    for i in 0..task.len() {
+        let sample = task.get(i).unwrap();
+        let truth = numbers(&sample, "digits");
+        let expert = sample.expert.unwrap();
+        let seen: Vec<u64> = expert["<think>I see ".len()..expert.find('.').unwrap()]
+            .split(' ')
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        assert_eq!(seen.len(), truth.len());
+        let errors = seen.iter().zip(&truth).filter(|(a, b)| a != b).count();
+        digits += truth.len();
+        wrong += errors;
+        let boxed = format!("\\boxed{{{}}}", sample.answer.unwrap());
+        assert!(errors > 0 || expert.ends_with(&boxed), "{expert}");
+    }
+    let rate = wrong as f64 / digits as f64;
+    assert!((rate - 0.1).abs() < 0.015, "{rate}");
+}

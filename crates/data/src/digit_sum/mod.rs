@@ -77,6 +77,10 @@ pub struct DigitSumConfig {
     /// Use only this many different handwriting images (spread evenly over the ten digits); all of the split when
     /// absent. A warm start on few leaves reading for reinforcement learning to improve.
     pub handwriting: Option<usize>,
+    /// Probability that the expert takes a digit for another one. Its steps and its answer follow from what it believes
+    /// to see, as a person's would; the ground truth does not. What a warm start learns from such an expert, a reward
+    /// can correct.
+    pub expert_error: f32,
     /// The types of question; samples cycle through them, so that every type is equally frequent.
     pub questions: Vec<QuestionType>,
 }
@@ -96,6 +100,7 @@ impl Default for DigitSumConfig {
             max_scale: 0.95,
             clutter: 0.5,
             handwriting: None,
+            expert_error: 0.0,
             questions: QuestionType::ALL.to_vec(),
         }
     }
@@ -154,6 +159,12 @@ impl DigitSumConfig {
             (0.0..=1.0).contains(&self.clutter),
             "clutter",
             self.clutter,
+            "0 to 1",
+        )?;
+        require(
+            (0.0..=1.0).contains(&self.expert_error),
+            "expert_error",
+            self.expert_error,
             "0 to 1",
         )?;
         require(
@@ -262,7 +273,10 @@ impl Dataset for DigitSum {
         let image = Media::from_bytes(png(&image));
         let mut seen = vec![None; self.config.cells];
         for (&cell, &digit) in cells.iter().zip(&digits) {
-            seen[cell] = Some(digit);
+            let mistaken = random.unit() < self.config.expert_error;
+            // One of the other nine.
+            let other = (usize::from(digit) + 1 + random.below(9)) % 10;
+            seen[cell] = Some(if mistaken { other as u8 } else { digit });
         }
 
         let meta = serde_json::json!({
