@@ -42,6 +42,8 @@ pub(crate) fn rgb(bytes: &[u8]) -> Result<RgbImage, Error> {
     })
 }
 
+const HELP_SMALLER: &str = "scale the image down; the model sees at most data.max_pixels of it";
+
 const HELP_AGAIN: &str = "fetch or export the file again, or drop the row";
 
 fn reader<R: BufRead + Seek>(source: R) -> Result<ImageReader<R>, Error> {
@@ -78,12 +80,18 @@ pub(crate) fn check_size((width, height): (u32, u32)) -> Result<(), Error> {
         return Err(Error::media("image is too large")
             .found(format!("{width}×{height}"))
             .expected(format!("at most {MAX_PIXELS} pixels"))
-            .help("scale the image down; the model sees at most data.image.max_pixels of it"));
+            .help(HELP_SMALLER));
     }
     Ok(())
 }
 
 fn corrupt(error: &image::ImageError) -> Error {
+    if matches!(error, image::ImageError::Limits(_)) {
+        return Error::media("image is too large")
+            .found(error)
+            .expected(format!("at most {MAX_PIXELS} pixels"))
+            .help(HELP_SMALLER);
+    }
     Error::media("image is corrupt or truncated")
         .found(error)
         .help(HELP_AGAIN)

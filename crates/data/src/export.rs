@@ -4,24 +4,23 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::{Error, Part, Sample};
+use crate::{Error, Media, Part, Sample};
 
 /// Writes `data.jsonl` and the images beside it (`images/000012-0.png`); reading the file back
-/// gives the same samples. Videos are written as lists of frames.
+/// gives the same samples. Videos are written as lists of frames. Media are numbered as they
+/// appear in the conversation.
 ///
 /// # Errors
-/// [`Error::File`] when the disk refuses, and the errors of the samples.
+/// [`Error::File`] when the disk refuses, the errors of the samples, and [`Error::Row`] for a
+/// sample that a file cannot hold: without messages, with media that stand nowhere in them, or
+/// with a field in `meta` that would be read back as something else.
 pub fn write_jsonl(
     samples: impl Iterator<Item = Result<Sample, Error>>,
     dir: &Path,
 ) -> Result<PathBuf, Error> {
     let images = dir.join("images");
-    let disk = |path: &Path| {
-        let path = path.to_path_buf();
-        move |e: std::io::Error| Error::file(format!("cannot be written: {e}")).in_file(path)
-    };
     fs::create_dir_all(&images).map_err(disk(&images))?;
     let path = dir.join("data.jsonl");
     let temporary = dir.join("data.jsonl.tmp");
@@ -29,16 +28,15 @@ pub fn write_jsonl(
     let mut out = std::io::BufWriter::new(file);
     for (row, sample) in samples.enumerate() {
         let sample = sample?;
-        let mut names = Vec::new();
-        for (index, image) in sample.images.iter().enumerate() {
-            let bytes = image.encoded()?;
-            let name = format!("images/{row:06}-{index}.{}", ending(&bytes));
-            let path = dir.join(&name);
-            fs::write(&path, &bytes).map_err(disk(&path))?;
-            names.push(name);
-        }
-        let line = record(&sample, names);
-        writeln!(out, "{line}").map_err(disk(&temporary))?;
+        let record = record(&sample, dir, row).map_err(|error| match error.report().row {
+            // Media name the row that they came from.
+            Some(_) => error,
+            None => {
+                let what = format!("sample {}: {}", sample.id, error.report().what);
+                error.what(what)
+            }
+        })?;
+        writeln!(out, "{record}").map_err(disk(&temporary))?;
     }
     let file = out
         .into_inner()
@@ -48,39 +46,115 @@ pub fn write_jsonl(
     Ok(path)
 }
 
-fn record(sample: &Sample, images: Vec<String>) -> Value {
-    let messages: Vec<Value> = sample
-        .messages
-        .iter()
-        .map(|message| {
-            let parts: Vec<Value> = message
-                .content
-                .iter()
-                .map(|part| match part {
-                    Part::Text(text) => json!({"type": "text", "text": text}),
-                    Part::Image(_) => json!({"type": "image"}),
-                    Part::Video(_) => json!({"type": "video"}),
-                })
-                .collect();
-            let mut turn = json!({"role": message.role.as_str(), "content": parts});
-            if let Some(train) = message.train {
-                turn["train"] = train.into();
+fn disk(path: &Path) -> impl Fn(std::io::Error) -> Error {
+    let path = path.to_path_buf();
+    move |e| Error::file(format!("cannot be written: {e}")).in_file(&path)
+}
+
+fn record(sample: &Sample, dir: &Path, row: usize) -> Result<Value, Error> {
+    if sample.messages.is_empty() {
+        return Err(Error::row("no messages").expected("at least one turn"));
+    }
+    let mut images = Vec::new();
+    let mut videos = Vec::new();
+    for part in sample.messages.iter().flat_map(|m| &m.content) {
+        let missing = || {
+            Error::row("the conversation shows media that the sample does not have")
+                .found(format!("{part:?}"))
+        };
+        match *part {
+            Part::Text(_) => {}
+            Part::Image(index) => {
+                let image = sample.images.get(index).ok_or_else(missing)?;
+                let stem = format!("{row:06}-{}", images.len());
+                images.push(write_image(image, dir, &stem)?);
             }
-            turn
-        })
-        .collect();
-    let mut row = json!({"id": sample.id, "messages": messages, "images": images});
+            Part::Video(index) => {
+                let video = sample.videos.get(index).ok_or_else(missing)?;
+                let number = videos.len();
+                let frames = video.frames.iter().enumerate().map(|(at, frame)| {
+                    write_image(frame, dir, &format!("{row:06}-video{number}-{at:04}"))
+                });
+                let frames: Vec<String> = frames.collect::<Result<_, _>>()?;
+                videos.push(json!({"frames": frames, "fps": video.fps}));
+            }
+        }
+    }
+    if images.len() < sample.images.len() || videos.len() < sample.videos.len() {
+        return Err(Error::row("media that stand nowhere in the conversation")
+            .found(format!(
+                "{} images, {} videos",
+                sample.images.len(),
+                sample.videos.len()
+            ))
+            .expected(format!("{} and {}", images.len(), videos.len())));
+    }
+    let mut record = Map::new();
+    record.insert("id".into(), sample.id.as_str().into());
+    record.insert("messages".into(), messages(sample));
+    record.insert("images".into(), images.into());
+    if !videos.is_empty() {
+        record.insert("videos".into(), videos.into());
+    }
     for (name, value) in [("answer", &sample.answer), ("expert", &sample.expert)] {
         if let Some(value) = value {
-            row[name] = value.as_str().into();
+            record.insert(name.into(), value.as_str().into());
         }
     }
     for (name, value) in &sample.meta {
-        if row.get(name).is_none() {
-            row[name] = value.clone();
+        if misread(sample, name, value) {
+            return Err(
+                Error::row("this field of meta would be read back as a column")
+                    .field(name.as_str())
+                    .help("give the column another name"),
+            );
+        }
+        if !record.contains_key(name) {
+            record.insert(name.clone(), value.clone());
         }
     }
-    row
+    Ok(record.into())
+}
+
+fn messages(sample: &Sample) -> Value {
+    let turns = sample.messages.iter().map(|message| {
+        let parts = message.content.iter().map(|part| match part {
+            Part::Text(text) => json!({"type": "text", "text": text}),
+            Part::Image(_) => json!({"type": "image"}),
+            Part::Video(_) => json!({"type": "video"}),
+        });
+        let parts: Vec<Value> = parts.collect();
+        let mut turn = json!({"role": message.role.as_str(), "content": parts});
+        if let Some(train) = message.train {
+            turn["train"] = train.into();
+        }
+        turn
+    });
+    turns.collect()
+}
+
+/// Whether the reader would take a field of `meta` for one of its columns. Null says nothing.
+fn misread(sample: &Sample, name: &str, value: &Value) -> bool {
+    if value.is_null() {
+        return false;
+    }
+    match name {
+        "id" | "messages" | "images" | "videos" | "answer" | "expert" | "system" => true,
+        "video" => sample.videos.is_empty(),
+        "solution" | "ground_truth" => sample.answer.is_none(),
+        "reward_model" => sample.answer.is_none() && !value["ground_truth"].is_null(),
+        "completion" | "response" => sample.expert.is_none(),
+        _ => false,
+    }
+}
+
+/// Writes an image under `images/`; returns its path from `dir`.
+fn write_image(image: &Media, dir: &Path, stem: &str) -> Result<String, Error> {
+    let bytes = image.encoded()?;
+    let name = format!("images/{stem}.{}", ending(&bytes));
+    let path = dir.join(&name);
+    fs::write(&path, &bytes).map_err(disk(&path))?;
+    Ok(name)
 }
 
 fn ending(bytes: &[u8]) -> &'static str {

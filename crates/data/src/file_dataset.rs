@@ -29,12 +29,16 @@ impl FileDataset {
     /// from `image_dir`, or from the folder of their data file.
     ///
     /// # Errors
-    /// [`Error::File`] for a file that is missing, empty, of another kind or damaged.
+    /// [`Error::File`] for a file that is missing, empty, of another kind or damaged;
+    /// [`Error::Config`] when no file is named.
     pub fn open(
         paths: &[PathBuf],
         columns: &ColumnMap,
         image_dir: Option<&Path>,
     ) -> Result<Self, Error> {
+        if paths.is_empty() {
+            return Err(Error::config("no data files").help("name at least one in the recipe"));
+        }
         let cache = Arc::new(Cache::new(DEFAULT_CACHE_BYTES));
         let mut files = Vec::new();
         let mut len = 0;

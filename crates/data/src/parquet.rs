@@ -100,6 +100,15 @@ pub(crate) fn open(path: &Path, file: usize, cache: Arc<Cache>) -> Result<Parque
             }
         }
     }
+    let told = reader.metadata().file_metadata().num_rows();
+    if usize::try_from(told) != Ok(starts[starts.len() - 1]) {
+        return Err(Error::file("damaged Parquet file")
+            .found(format!("{told} rows"))
+            .expected(format!(
+                "{}, the sum of its row groups",
+                starts[starts.len() - 1]
+            )));
+    }
     Ok(ParquetRows {
         decoding: (1..starts.len()).map(|_| Mutex::new(())).collect(),
         reader,

@@ -280,7 +280,7 @@ fn a_check_finds_every_kind_of_problem() {
             ("x.jsonl:4", ProblemKind::Image),
             ("x.jsonl:5", ProblemKind::Answer),
             ("x.jsonl:6", ProblemKind::Overlong),
-            ("row 7", ProblemKind::Row),
+            ("x.jsonl:7", ProblemKind::Row),
         ]
     );
     assert_eq!((report.rows, report.prompt_tokens.len()), (7, 4));

@@ -1,0 +1,194 @@
+//! What is written is read back: property over samples of every shape.
+
+#![allow(clippy::unwrap_used)]
+
+use std::io::Cursor;
+
+use image::{ImageFormat, Rgb, RgbImage};
+use percept_data::{
+    ColumnMap, Dataset, Error, FileDataset, Media, Message, Part, Role, Sample, Video, write_jsonl,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn media(seed: u8) -> Media {
+    let (width, height) = (1 + u32::from(seed % 5), 1 + u32::from(seed % 3));
+    let pixels = RgbImage::from_pixel(width, height, Rgb([seed, 255 - seed, 7]));
+    let format = match seed % 3 {
+        0 => return Media::from_image(pixels),
+        1 => ImageFormat::Jpeg,
+        _ => ImageFormat::Bmp,
+    };
+    let mut bytes = Cursor::new(Vec::new());
+    pixels.write_to(&mut bytes, format).unwrap();
+    Media::from_bytes(bytes.into_inner())
+}
+
+#[derive(Debug, Clone)]
+enum Piece {
+    Text(String),
+    Image(u8),
+    Video(Vec<u8>, f32),
+}
+
+fn piece() -> impl Strategy<Value = Piece> {
+    let text = prop_oneof![any::<String>(), Just("a <image> <video> b".to_owned())];
+    prop_oneof![
+        3 => text.prop_map(Piece::Text),
+        2 => any::<u8>().prop_map(Piece::Image),
+        1 => (prop::collection::vec(any::<u8>(), 0..3), 0.1f32..60.0)
+            .prop_map(|(frames, fps)| Piece::Video(frames, fps)),
+    ]
+}
+
+type Turn = (Role, Vec<Piece>, Option<bool>);
+
+fn turn() -> impl Strategy<Value = Turn> {
+    let role = prop_oneof![
+        Just(Role::System),
+        Just(Role::User),
+        Just(Role::Assistant),
+        Just(Role::Tool)
+    ];
+    let pieces = prop::collection::vec(piece(), 0..4);
+    (role, pieces, any::<Option<bool>>())
+}
+
+fn meta() -> impl Strategy<Value = serde_json::Map<String, Value>> {
+    let value = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<i16>().prop_map(|n| (f64::from(n) / 8.0).into()),
+        any::<String>().prop_map(Value::from),
+        any::<Vec<u8>>().prop_map(|list| json!({"list": list})),
+    ];
+    // Names of columns belong to columns; `a_field_that_would_be_misread_is_refused` has those.
+    prop::collection::btree_map("m_[a-z]{0,6}|level|data_source|prompt|.{0,3}", value, 0..4)
+        .prop_map(|fields| fields.into_iter().collect::<serde_json::Map<_, _>>())
+        .prop_map(|mut fields| {
+            let known = |name: &str| name == "id" || name == "prompt" && fields[name].is_null();
+            let names: Vec<String> = fields.keys().filter(|name| known(name)).cloned().collect();
+            names.iter().for_each(|name| {
+                fields.remove(name);
+            });
+            fields
+        })
+}
+
+fn sample() -> impl Strategy<Value = Sample> {
+    let texts = (
+        any::<String>(),
+        any::<Option<String>>(),
+        any::<Option<String>>(),
+    );
+    let turns = prop::collection::vec(turn(), 1..4);
+    (texts, turns, meta()).prop_map(|((id, answer, expert), turns, meta)| {
+        let mut sample = Sample::new(id, Vec::new());
+        (sample.answer, sample.expert, sample.meta) = (answer, expert, meta);
+        for (role, pieces, train) in turns {
+            let mut content = Vec::new();
+            for piece in pieces {
+                content.push(match piece {
+                    Piece::Text(text) => Part::Text(text),
+                    Piece::Image(seed) => {
+                        sample.images.push(media(seed));
+                        Part::Image(sample.images.len() - 1)
+                    }
+                    Piece::Video(frames, fps) => {
+                        let frames = frames.into_iter().map(media).collect();
+                        sample.videos.push(Video { frames, fps });
+                        Part::Video(sample.videos.len() - 1)
+                    }
+                });
+            }
+            sample.messages.push(Message {
+                role,
+                content,
+                train,
+            });
+        }
+        sample
+    })
+}
+
+fn assert_same(a: &Sample, b: &Sample) {
+    assert_eq!(a.id, b.id);
+    assert_eq!(a.messages, b.messages);
+    assert_eq!((&a.answer, &a.expert), (&b.answer, &b.expert));
+    assert_eq!(a.meta, b.meta);
+    let pixels = |images: &[Media]| -> Vec<Vec<u8>> {
+        let encoded = images.iter().map(|image| image.encoded().unwrap().to_vec());
+        encoded.collect()
+    };
+    assert_eq!(pixels(&a.images), pixels(&b.images));
+    assert_eq!(a.videos.len(), b.videos.len());
+    for (a, b) in a.videos.iter().zip(&b.videos) {
+        assert_eq!(a.fps, b.fps);
+        assert_eq!(pixels(&a.frames), pixels(&b.frames));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn written_samples_read_back_the_same(samples in prop::collection::vec(sample(), 1..4)) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write_jsonl(samples.iter().cloned().map(Ok), folder.path()).unwrap();
+        let back = FileDataset::open(&[path], &ColumnMap::default(), None).unwrap();
+        prop_assert_eq!(back.len(), samples.len());
+        for (i, sample) in samples.iter().enumerate() {
+            assert_same(sample, &back.get(i).unwrap());
+        }
+    }
+}
+
+fn write(sample: Sample) -> Result<(), Error> {
+    let folder = tempfile::tempdir().unwrap();
+    write_jsonl([Ok(sample)].into_iter(), folder.path()).map(|_| ())
+}
+
+fn asks() -> Sample {
+    Sample::new("s1", vec![Message::text(Role::User, "Hi")])
+}
+
+#[test]
+fn a_field_that_would_be_misread_is_refused() {
+    for name in ["id", "images", "video", "system", "solution", "response"] {
+        let mut sample = asks();
+        sample.meta.insert(name.into(), "x".into());
+        let error = write(sample).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("s1"), "{error}");
+    }
+    let mut sample = asks();
+    sample
+        .meta
+        .insert("reward_model".into(), json!({"ground_truth": "3"}));
+    assert!(write(sample.clone()).is_err());
+    sample.answer = Some("3".into());
+    write(sample).unwrap();
+}
+
+#[test]
+fn media_and_marks_must_agree() {
+    let mut sample = asks();
+    sample.images.push(media(1));
+    let error = write(sample).unwrap_err().to_string();
+    assert!(error.contains("stand nowhere"), "{error}");
+    let mut sample = asks();
+    sample.messages[0].content.push(Part::Image(0));
+    let error = write(sample).unwrap_err().to_string();
+    assert!(error.contains("Image(0)"), "{error}");
+    let error = write(Sample::new("s1", Vec::new())).unwrap_err();
+    assert!(error.to_string().contains("no messages"), "{error}");
+}
+
+#[test]
+fn an_error_of_a_sample_leaves_no_data_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let samples = [Ok(asks()), Err(Error::row("bad").at("x.jsonl", 2))];
+    let error = write_jsonl(samples.into_iter(), folder.path()).unwrap_err();
+    assert_eq!(error.to_string(), "x.jsonl:2: bad");
+    assert!(!folder.path().join("data.jsonl").exists());
+}
