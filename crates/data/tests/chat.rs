@@ -1,5 +1,7 @@
 //! Chat templates against transformers (`tools/chat_goldens.py`).
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 
 use percept_data::{ChatTemplate, Message, Part, Role};

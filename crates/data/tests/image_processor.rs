@@ -1,5 +1,7 @@
 //! Image preprocessing against transformers' Pillow processor (`tools/image_goldens.py`).
 
+#![allow(clippy::unwrap_used)]
+
 use std::fmt::Write;
 
 use image::RgbImage;
