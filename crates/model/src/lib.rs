@@ -24,6 +24,7 @@ mod model;
 mod param;
 mod positions;
 mod processor;
+mod processor_files;
 mod random;
 mod recompute;
 mod rope;

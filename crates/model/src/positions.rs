@@ -11,7 +11,7 @@ pub(crate) enum Run {
         /// Merged tokens in time, height, width.
         grid: [usize; 3],
         /// Temporal positions between two temporal patches.
-        interval: f64,
+        interval: f32,
     },
 }
 
@@ -35,9 +35,12 @@ pub(crate) fn positions(runs: &[Run]) -> (Vec<[u32; 3]>, u32) {
                 out.extend((at..at + count as u32).map(|p| [p; 3]));
                 at += count as u32;
             }
-            Run::Vision { grid: [t, h, w], interval } => {
+            Run::Vision {
+                grid: [t, h, w],
+                interval,
+            } => {
                 for time in 0..t {
-                    let time = at + (time as f64 * interval) as u32;
+                    let time = at + (time as f32 * interval) as u32;
                     for row in 0..h as u32 {
                         out.extend((0..w as u32).map(|column| [time, at + row, at + column]));
                     }
@@ -57,17 +60,33 @@ mod tests {
 
     #[test]
     fn an_image_takes_the_room_of_its_longer_side() {
-        let runs = [Run::Text(2), Run::Vision { grid: [1, 2, 3], interval: 1.0 }, Run::Text(1)];
+        let runs = [
+            Run::Text(2),
+            Run::Vision {
+                grid: [1, 2, 3],
+                interval: 1.0,
+            },
+            Run::Text(1),
+        ];
         let (found, next) = positions(&runs);
-        assert_eq!(found[2..8].iter().map(|p| p[1]).collect::<Vec<_>>(), [2, 2, 2, 3, 3, 3]);
-        assert_eq!(found[2..8].iter().map(|p| p[2]).collect::<Vec<_>>(), [2, 3, 4, 2, 3, 4]);
+        assert_eq!(
+            found[2..8].iter().map(|p| p[1]).collect::<Vec<_>>(),
+            [2, 2, 2, 3, 3, 3]
+        );
+        assert_eq!(
+            found[2..8].iter().map(|p| p[2]).collect::<Vec<_>>(),
+            [2, 3, 4, 2, 3, 4]
+        );
         assert!(found[2..8].iter().all(|p| p[0] == 2));
         assert_eq!((found[8], next), ([5; 3], 6));
     }
 
     #[test]
     fn frames_are_spaced_by_truncated_seconds() {
-        let (found, _) = positions(&[Run::Vision { grid: [3, 1, 1], interval: 2.8 }]);
+        let (found, _) = positions(&[Run::Vision {
+            grid: [3, 1, 1],
+            interval: 2.8,
+        }]);
         assert_eq!(found.iter().map(|p| p[0]).collect::<Vec<_>>(), [0, 2, 5]);
     }
 }

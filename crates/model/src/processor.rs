@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokenizers::Tokenizer;
 
 use crate::positions::{Run, positions};
+use crate::processor_files::{VisionSide, ids, json_file, special, template_source};
 use crate::{Error, Prompt, VisionTokens};
 
 /// Everything between text and token ids of one model family.
@@ -18,14 +19,6 @@ pub struct Processor {
     vision: Option<VisionSide>,
     eos_ids: Vec<u32>,
     tokenizer_config: Value,
-}
-
-/// What a processor of a vision-language model has besides.
-struct VisionSide {
-    images: ImageProcessor,
-    tokens: VisionTokens,
-    /// Temporal positions per second of video; none in Qwen2-VL, whose frames count by one.
-    tokens_per_second: Option<f64>,
 }
 
 /// A conversation for supervised training.
@@ -52,28 +45,49 @@ impl Processor {
     /// [`Error::Processor`] naming the file that is missing or malformed.
     pub fn load(dir: &Path) -> Result<Self, Error> {
         let path = dir.join("tokenizer.json");
-        let tokenizer = Tokenizer::from_file(&path).map_err(|e| {
-            bad(path.display(), format!("not a readable tokenizer: {e}\n  help: slow tokenizers are converted with transformers' AutoTokenizer.save_pretrained"))
+        let mut tokenizer = Tokenizer::from_file(&path).map_err(|e| {
+            let help =
+                "slow tokenizers are converted with transformers' AutoTokenizer.save_pretrained";
+            bad(
+                path.display(),
+                format!("not a readable tokenizer: {e}\n  help: {help}"),
+            )
         })?;
+        // Some files carry the settings of the run that wrote them; prompts are never cut or filled.
+        tokenizer.with_padding(None);
+        tokenizer
+            .with_truncation(None)
+            .map_err(|e| bad(path.display(), e.to_string()))?;
         let tokenizer_config = json_file(&dir.join("tokenizer_config.json"))?.unwrap_or(json!({}));
         let config = json_file(&dir.join("config.json"))?.unwrap_or(json!({}));
         let generation = json_file(&dir.join("generation_config.json"))?.unwrap_or(json!({}));
         let token = |field: &str| special(&tokenizer_config, field).unwrap_or_default();
         let template = match template_source(dir, &tokenizer_config)? {
             None => None,
-            Some(source) => {
-                Some(ChatTemplate::new(&source, &token("bos_token"), &token("eos_token"))?)
-            }
+            Some(source) => Some(ChatTemplate::new(
+                &source,
+                &token("bos_token"),
+                &token("eos_token"),
+            )?),
         };
         let mut eos_ids = ids(&generation["eos_token_id"]);
         if eos_ids.is_empty() {
             eos_ids = ids(&config["eos_token_id"]);
         }
+        if eos_ids.is_empty() {
+            eos_ids = ids(&config["text_config"]["eos_token_id"]);
+        }
         eos_ids.extend(tokenizer.token_to_id(&token("eos_token")));
         eos_ids.sort_unstable();
         eos_ids.dedup();
         let vision = VisionSide::load(dir, &config)?;
-        Ok(Self { tokenizer, template, vision, eos_ids, tokenizer_config })
+        Ok(Self {
+            tokenizer,
+            template,
+            vision,
+            eos_ids,
+            tokenizer_config,
+        })
     }
 
     /// Puts a processor together from its parts.
@@ -87,10 +101,12 @@ impl Processor {
         tokens_per_second: f64,
     ) -> Result<Self, Error> {
         let text = tokenizer.to_string();
-        let tokenizer = Tokenizer::from_bytes(text.as_bytes())
-            .map_err(|e| bad("tokenizer", e.to_string()))?;
+        let tokenizer =
+            Tokenizer::from_bytes(text.as_bytes()).map_err(|e| bad("tokenizer", e.to_string()))?;
         let id = |token: &str| {
-            tokenizer.token_to_id(token).ok_or_else(|| bad("tokenizer", format!("has no {token}")))
+            tokenizer
+                .token_to_id(token)
+                .ok_or_else(|| bad("tokenizer", format!("has no {token}")))
         };
         let tokens = VisionTokens {
             image: id("<|image_pad|>")?,
@@ -98,11 +114,28 @@ impl Processor {
             start: id("<|vision_start|>")?,
             end: id("<|vision_end|>")?,
         };
-        let eos_ids = vec![id(&special(&tokenizer_config, "eos_token").unwrap_or_default())?];
-        let source = tokenizer_config["chat_template"].as_str().unwrap_or_default();
+        let eos_ids = vec![id(
+            &special(&tokenizer_config, "eos_token").unwrap_or_default()
+        )?];
+        let source = tokenizer_config["chat_template"]
+            .as_str()
+            .unwrap_or_default();
         let template = Some(ChatTemplate::new(source, "", "")?);
-        let vision = VisionSide { images, tokens, tokens_per_second: Some(tokens_per_second) };
-        Ok(Self { tokenizer, template, vision: Some(vision), eos_ids, tokenizer_config })
+        let videos = images.clone();
+        let tokens_per_second = Some(tokens_per_second);
+        let vision = VisionSide {
+            images,
+            videos,
+            tokens,
+            tokens_per_second,
+        };
+        Ok(Self {
+            tokenizer,
+            template,
+            vision: Some(vision),
+            eos_ids,
+            tokenizer_config,
+        })
     }
 
     /// Writes the files that [`Processor::load`] and transformers read, besides those that
@@ -123,9 +156,7 @@ impl Processor {
             std::fs::write(&path, template.source()).map_err(Error::io(&path))?;
         }
         if let Some(vision) = &self.vision {
-            let mut config = vision.images.to_json();
-            config["processor_class"] = "Qwen2_5_VLProcessor".into();
-            crate::save::write_json(&dir.join("preprocessor_config.json"), &config)?;
+            vision.save(dir)?;
         }
         Ok(())
     }
@@ -139,15 +170,19 @@ impl Processor {
         min_pixels: Option<usize>,
         max_pixels: Option<usize>,
     ) -> Result<(), Error> {
-        let Some(vision) = &mut self.vision else { return Ok(()) };
-        vision.images.min_pixels = min_pixels.unwrap_or(vision.images.min_pixels);
-        vision.images.max_pixels = max_pixels.unwrap_or(vision.images.max_pixels);
-        if vision.images.min_pixels > vision.images.max_pixels {
-            let message = format!(
-                "{} is above max_pixels, {}",
-                vision.images.min_pixels, vision.images.max_pixels
-            );
-            return Err(bad("min_pixels", message));
+        let Some(vision) = &mut self.vision else {
+            return Ok(());
+        };
+        for side in [&mut vision.images, &mut vision.videos] {
+            side.min_pixels = min_pixels.unwrap_or(side.min_pixels);
+            side.max_pixels = max_pixels.unwrap_or(side.max_pixels);
+            if side.min_pixels > side.max_pixels {
+                let message = format!(
+                    "{} is above max_pixels, {}",
+                    side.min_pixels, side.max_pixels
+                );
+                return Err(bad("min_pixels", message));
+            }
         }
         Ok(())
     }
@@ -158,10 +193,16 @@ impl Processor {
     /// # Errors
     /// [`Error::Processor`] or [`Error::Data`] naming the sample.
     pub fn prompt(&self, sample: &Sample) -> Result<Prompt, Error> {
-        let last = sample.messages.iter().rposition(|m| m.role != Role::Assistant);
+        let last = sample
+            .messages
+            .iter()
+            .rposition(|m| m.role != Role::Assistant);
         let turns = last.map_or(&[][..], |last| &sample.messages[..=last]);
-        if turns.is_empty() {
-            return Err(at(sample, "messages", "no turn of the user to answer".into()));
+        if turns.iter().all(|m| m.role == Role::System) {
+            let message =
+                "no turn of the user to answer\n  help: a prompt needs a turn with role user"
+                    .to_owned();
+            return Err(at(sample, "messages", message));
         }
         let text = self.render(sample, turns, true)?;
         self.assemble(sample, turns, &[(text, false)])
@@ -183,6 +224,12 @@ impl Processor {
             };
             messages.push(Message::text(Role::Assistant, expert.as_str()));
         }
+        // What follows the last trained turn teaches nothing.
+        let Some(last) = messages.iter().rposition(Message::trains) else {
+            let message = "no turn to train on: every assistant turn has train = false".into();
+            return Err(at(sample, "messages", message));
+        };
+        messages.truncate(last + 1);
         let mut segments: Vec<(String, bool)> = Vec::new();
         let mut done = String::new();
         for index in 0..messages.len() {
@@ -191,9 +238,10 @@ impl Processor {
             }
             let before = self.render(sample, &messages[..index], true)?;
             let after = self.render(sample, &messages[..=index], false)?;
-            let (Some(gap), Some(turn)) =
-                (before.strip_prefix(done.as_str()), after.strip_prefix(before.as_str()))
-            else {
+            let (Some(gap), Some(turn)) = (
+                before.strip_prefix(done.as_str()),
+                after.strip_prefix(before.as_str()),
+            ) else {
                 let message = "the chat template rewrites earlier turns, so the loss mask of \
                                this conversation is not defined; train on its last turn only"
                     .to_owned();
@@ -205,7 +253,7 @@ impl Processor {
             segments.push((rest.to_owned(), false));
             done = after;
         }
-        // What follows the last trained token teaches nothing.
+        // Nor does what the template writes behind the end token.
         while segments.last().is_some_and(|(_, trained)| !trained) {
             segments.pop();
         }
@@ -216,8 +264,13 @@ impl Processor {
 
     /// Cuts a rendered turn after its end token.
     fn split_after_end<'a>(&self, turn: &'a str) -> (&'a str, &'a str) {
-        let ends = self.eos_ids.iter().filter_map(|&id| self.tokenizer.id_to_token(id));
-        let end = ends.filter_map(|end| turn.rfind(&end).map(|at| at + end.len())).max();
+        let ends = self
+            .eos_ids
+            .iter()
+            .filter_map(|&id| self.tokenizer.id_to_token(id));
+        let end = ends
+            .filter_map(|end| turn.rfind(&end).map(|at| at + end.len()))
+            .max();
         turn.split_at(end.unwrap_or(turn.len()))
     }
 
@@ -227,12 +280,18 @@ impl Processor {
         messages: &[Message],
         open_answer: bool,
     ) -> Result<String, Error> {
+        let medium = |part: &Part| !matches!(part, Part::Text(_));
+        if self.vision.is_none() && messages.iter().flat_map(|m| &m.content).any(medium) {
+            let message = "this model reads text only\n  help: remove the images and videos or \
+                           choose a vision-language model"
+                .to_owned();
+            return Err(at(sample, "messages", message));
+        }
         let Some(template) = &self.template else {
-            return Err(at(
-                sample,
-                "messages",
-                "the model has no chat template\n  help: add chat_template.jinja to its folder".into(),
-            ));
+            let message = "the model has no chat template\n  help: add chat_template.jinja to its \
+                           folder"
+                .to_owned();
+            return Err(at(sample, "messages", message));
         };
         template
             .render(messages, open_answer)
@@ -275,24 +334,31 @@ impl Processor {
                 };
                 let video = token == vision.tokens.video;
                 let Some(found) = media.next().filter(|m| m.video == video) else {
-                    return Err(at(
-                        sample,
-                        "messages",
-                        "the prompt has more placeholders than images or videos; does its text contain <|image_pad|>?".into(),
-                    ));
+                    let name = self.token_text(token);
+                    let message = format!(
+                        "the prompt has more placeholders than images or videos\n  help: does a \
+                         turn's text contain {name}? Write images as parts of a turn instead"
+                    );
+                    return Err(at(sample, "messages", message));
                 };
                 let merge = vision.images.merge_size;
                 let [t, h, w] = found.patches.grid_thw;
                 let count = t * (h / merge) * (w / merge);
                 let start = prompt.tokens.len();
-                prompt.vision_index.extend((start..start + count).map(|row| row as u32));
+                prompt
+                    .vision_index
+                    .extend((start..start + count).map(|row| row as u32));
                 prompt.tokens.extend(std::iter::repeat_n(token, count));
                 mask.extend(std::iter::repeat_n(false, count));
                 let interval = match (video, vision.tokens_per_second) {
-                    (true, Some(rate)) => rate * found.seconds_per_patch,
+                    // Single precision as in transformers: the product is truncated.
+                    (true, Some(rate)) => rate as f32 * found.seconds_per_patch,
                     _ => 1.0,
                 };
-                runs.push(Run::Vision { grid: [t, h / merge, w / merge], interval });
+                runs.push(Run::Vision {
+                    grid: [t, h / merge, w / merge],
+                    interval,
+                });
                 prompt.vision.push(found.patches);
             }
         }
@@ -317,25 +383,42 @@ impl Processor {
                 Part::Video(index) => (true, *index),
             };
             let Some(vision) = &self.vision else {
-                return Err(at(
-                    sample,
-                    "images",
-                    "this model reads text only; remove the images or choose a vision-language model".into(),
-                ));
+                return Err(at(sample, "images", "this model reads text only".into()));
             };
-            let missing = || at(sample, "images", format!("the turn names number {index}, which is not there"));
+            let (field, count) = match video {
+                true => ("videos", sample.videos.len()),
+                false => ("images", sample.images.len()),
+            };
+            let missing = || {
+                let message = format!(
+                    "a turn names number {index}, counted from 0, but the sample has {count}"
+                );
+                at(sample, field, message)
+            };
             let (patches, seconds) = if video {
                 let video = sample.videos.get(index).ok_or_else(missing)?;
-                let frames =
-                    video.frames.iter().map(|f| f.decode()).collect::<Result<Vec<_>, _>>()?;
-                let frame_seconds = 1.0 / f64::from(video.fps);
-                let seconds = vision.images.temporal_patch_size as f64 * frame_seconds;
-                (vision.images.process_video(&frames)?, seconds)
+                let frames = video
+                    .frames
+                    .iter()
+                    .map(|f| f.decode())
+                    .collect::<Result<Vec<_>, _>>()?;
+                // The rate as it was written: 1.7, not the single nearest to it.
+                let fps: f64 = video
+                    .fps
+                    .to_string()
+                    .parse()
+                    .unwrap_or(f64::from(video.fps));
+                let seconds = vision.videos.temporal_patch_size as f64 / fps;
+                (vision.videos.process_video(&frames)?, seconds as f32)
             } else {
                 let image = sample.images.get(index).ok_or_else(missing)?;
                 (vision.images.process(&image.decode()?)?, 0.0)
             };
-            out.push(Medium { patches: Arc::new(patches), video, seconds_per_patch: seconds });
+            out.push(Medium {
+                patches: Arc::new(patches),
+                video,
+                seconds_per_patch: seconds,
+            });
         }
         Ok(out)
     }
@@ -346,7 +429,10 @@ impl Processor {
     /// [`Error::Processor`] when the tokenizer cannot encode it.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
         let encoding = self.tokenizer.encode_fast(text, false);
-        Ok(encoding.map_err(|e| bad("tokenizer", e.to_string()))?.get_ids().to_vec())
+        Ok(encoding
+            .map_err(|e| bad("tokenizer", e.to_string()))?
+            .get_ids()
+            .to_vec())
     }
 
     /// Text of token ids, special tokens left out.
@@ -366,7 +452,10 @@ impl Processor {
 
     /// Tokens that are never sampled: placeholders of images and videos.
     pub fn banned_ids(&self) -> Vec<u32> {
-        self.vision.iter().flat_map(|v| [v.tokens.image, v.tokens.video]).collect()
+        self.vision
+            .iter()
+            .flat_map(|v| [v.tokens.image, v.tokens.video])
+            .collect()
     }
 
     /// Token ids in all, special ones included.
@@ -394,86 +483,16 @@ impl Processor {
 struct Medium {
     patches: Arc<Patches>,
     video: bool,
-    seconds_per_patch: f64,
+    seconds_per_patch: f32,
 }
 
-impl VisionSide {
-    fn load(dir: &Path, config: &Value) -> Result<Option<Self>, Error> {
-        let vision = &config["vision_config"];
-        if vision.is_null() {
-            return Ok(None);
-        }
-        let path = dir.join("preprocessor_config.json");
-        let Some(images) = json_file(&path)? else {
-            return Err(bad(path.display(), "missing; a vision-language model needs it".into()));
-        };
-        let token = |field: &str| {
-            config[field].as_u64().map(|id| id as u32).ok_or_else(|| {
-                bad(dir.join("config.json").display(), format!("{field} is not a token id"))
-            })
-        };
-        let tokens = VisionTokens {
-            image: token("image_token_id")?,
-            video: token("video_token_id")?,
-            start: token("vision_start_token_id")?,
-            end: token("vision_end_token_id")?,
-        };
-        // The class default of transformers where the file leaves it out.
-        let timed = config["model_type"] == "qwen2_5_vl";
-        let tokens_per_second =
-            timed.then(|| vision["tokens_per_second"].as_f64().unwrap_or(4.0));
-        let images = ImageProcessor::from_json(&images)?;
-        Ok(Some(Self { images, tokens, tokens_per_second }))
+pub(crate) fn bad(what: impl std::fmt::Display, message: String) -> Error {
+    Error::Processor {
+        what: what.to_string(),
+        message,
     }
-}
-
-fn bad(what: impl std::fmt::Display, message: String) -> Error {
-    Error::Processor { what: what.to_string(), message }
 }
 
 fn at(sample: &Sample, field: &str, message: String) -> Error {
     bad(format!("{}, {field}", sample.id), message)
-}
-
-/// A JSON file; none when it does not exist.
-fn json_file(path: &Path) -> Result<Option<Value>, Error> {
-    if !path.exists() {
-        return Ok(None);
-    }
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-    let parsed = serde_json::from_str(&text);
-    Ok(Some(parsed.map_err(|source| Error::Json { path: path.to_path_buf(), source })?))
-}
-
-/// `chat_template.jinja`, `chat_template.json`, or the tokenizer's own.
-fn template_source(dir: &Path, tokenizer_config: &Value) -> Result<Option<String>, Error> {
-    let path = dir.join("chat_template.jinja");
-    if path.exists() {
-        return Ok(Some(std::fs::read_to_string(&path).map_err(Error::io(&path))?));
-    }
-    let file = json_file(&dir.join("chat_template.json"))?.unwrap_or_default();
-    let text = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        // Several templates by name.
-        Value::Array(all) => all
-            .iter()
-            .find(|t| t["name"] == "default")
-            .and_then(|t| t["template"].as_str().map(str::to_owned)),
-        _ => None,
-    };
-    Ok(text(&file["chat_template"]).or_else(|| text(&tokenizer_config["chat_template"])))
-}
-
-/// A special token of tokenizer_config.json: a string, or an object with `content`.
-fn special(config: &Value, field: &str) -> Option<String> {
-    let value = &config[field];
-    value.as_str().or_else(|| value["content"].as_str()).map(str::to_owned)
-}
-
-/// One token id or a list of them.
-fn ids(value: &Value) -> Vec<u32> {
-    match value {
-        Value::Array(all) => all.iter().filter_map(Value::as_u64).map(|id| id as u32).collect(),
-        value => value.as_u64().map(|id| id as u32).into_iter().collect(),
-    }
 }

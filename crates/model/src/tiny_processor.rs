@@ -62,9 +62,16 @@ impl TinyConfig {
             what: "model.tiny".into(),
             message: format!("the tokenizer has no {what}"),
         };
-        let vision = processor.vision_tokens().ok_or_else(|| missing("vision tokens"))?;
+        let vision = processor
+            .vision_tokens()
+            .ok_or_else(|| missing("vision tokens"))?;
         let id = |token: &str| processor.token_id(token).ok_or_else(|| missing(token));
-        self.config(processor.vocab_size(), vision, id("<|im_end|>")?, id("<|endoftext|>")?)
+        self.config(
+            processor.vocab_size(),
+            vision,
+            id("<|im_end|>")?,
+            id("<|endoftext|>")?,
+        )
     }
 }
 
@@ -146,7 +153,11 @@ mod tests {
         let processor = Processor::tiny(&TinyConfig::default()).unwrap();
         let unknown = processor.token_id(UNKNOWN).unwrap();
         assert!(processor.vocab_size() < 160, "{}", processor.vocab_size());
-        let data = DigitSum::new(DigitSumConfig { len: 400, ..Default::default() }).unwrap();
+        let data = DigitSum::new(DigitSumConfig {
+            len: 400,
+            ..Default::default()
+        })
+        .unwrap();
         for row in 0..data.len() {
             let expert = data.get(row).unwrap().expert.unwrap();
             let tokens = processor.encode(&expert).unwrap();
@@ -159,14 +170,21 @@ mod tests {
     #[test]
     fn the_loss_is_on_the_expert_and_its_end_token_only() {
         let processor = Processor::tiny(&TinyConfig::default()).unwrap();
-        let data = DigitSum::new(DigitSumConfig { len: 8, ..Default::default() }).unwrap();
+        let data = DigitSum::new(DigitSumConfig {
+            len: 8,
+            ..Default::default()
+        })
+        .unwrap();
         for row in 0..data.len() {
             let sample = data.get(row).unwrap();
             let training = processor.sft(&sample).unwrap();
             let prompt = processor.prompt(&sample).unwrap();
             let tokens = &training.prompt.tokens;
             assert_eq!(tokens[..prompt.tokens.len()], prompt.tokens);
-            assert_eq!(training.prompt.positions[..prompt.tokens.len()], prompt.positions);
+            assert_eq!(
+                training.prompt.positions[..prompt.tokens.len()],
+                prompt.positions
+            );
             let trained: Vec<u32> = tokens
                 .iter()
                 .zip(&training.mask)
@@ -175,7 +193,10 @@ mod tests {
                 .collect();
             assert_eq!(trained.last(), processor.eos_ids().first());
             assert_eq!(processor.decode(&trained), sample.expert.clone().unwrap());
-            assert_eq!(prompt.vision_index.len(), prompt.tokens.iter().filter(|&&t| t == 5).count());
+            assert_eq!(
+                prompt.vision_index.len(),
+                prompt.tokens.iter().filter(|&&t| t == 5).count()
+            );
         }
     }
 
@@ -188,9 +209,16 @@ mod tests {
         model.save(dir.path(), crate::SaveDtype::F32).unwrap();
         processor.save(dir.path()).unwrap();
         let back = Processor::load(dir.path()).unwrap();
-        let data = DigitSum::new(DigitSumConfig { len: 1, ..Default::default() }).unwrap();
+        let data = DigitSum::new(DigitSumConfig {
+            len: 1,
+            ..Default::default()
+        })
+        .unwrap();
         let sample = data.get(0).unwrap();
-        let (a, b) = (processor.prompt(&sample).unwrap(), back.prompt(&sample).unwrap());
+        let (a, b) = (
+            processor.prompt(&sample).unwrap(),
+            back.prompt(&sample).unwrap(),
+        );
         assert_eq!((a.tokens, a.positions), (b.tokens, b.positions));
         assert_eq!(processor.eos_ids(), back.eos_ids());
         assert_eq!(processor.banned_ids(), back.banned_ids());

@@ -1,0 +1,441 @@
+//! The processor against transformers (`tools/processor_goldens.py`), and what it refuses.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use image::RgbImage;
+use percept_data::{Media, Message, Part, Role, Sample, Video};
+use percept_model::Processor;
+use serde_json::{Value, json};
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/processor")
+}
+
+/// The picture of tools/image_goldens.py.
+fn picture(width: u32, height: u32, seed: i64) -> RgbImage {
+    RgbImage::from_fn(width, height, |x, y| {
+        let (x, y) = (i64::from(x), i64::from(y));
+        image::Rgb(std::array::from_fn(|c| {
+            let c = c as i64;
+            let mixed = x * 7919 + y * 104_729 + c * 1_299_709 + seed * 15_485_863;
+            let level = match (x / 31 + y / 23) % 3 {
+                0 => (x * (3 + c) + y * (5 - c) + seed * 17) % 256,
+                1 => 255 * ((x / 9 + y / 7 + c + 1) % 2),
+                _ => ((mixed * mixed) >> 7) % 256,
+            };
+            level as u8
+        }))
+    })
+}
+
+/// A part of a turn; its medium goes into the sample.
+fn part(value: &Value, sample: &mut Sample) -> Part {
+    let number = |field: &str| value[field].as_i64().unwrap();
+    let picture = |seed| picture(number("width") as u32, number("height") as u32, seed);
+    match value["type"].as_str().unwrap() {
+        "image" => {
+            sample
+                .images
+                .push(Media::from_image(picture(number("seed"))));
+            Part::Image(sample.images.len() - 1)
+        }
+        "video" => {
+            let frames = (0..number("frames")).map(|i| picture(number("seed") + i));
+            sample.videos.push(Video {
+                frames: frames.map(Media::from_image).collect(),
+                fps: value["fps"].as_f64().unwrap() as f32,
+            });
+            Part::Video(sample.videos.len() - 1)
+        }
+        _ => Part::Text(value["text"].as_str().unwrap().to_owned()),
+    }
+}
+
+fn role(name: &str) -> Role {
+    match name {
+        "system" => Role::System,
+        "user" => Role::User,
+        "assistant" => Role::Assistant,
+        _ => Role::Tool,
+    }
+}
+
+fn sample(case: &Value) -> Sample {
+    let mut sample = Sample::new(case["name"].as_str().unwrap(), Vec::new());
+    for turn in case["messages"].as_array().unwrap() {
+        let content = match &turn["content"] {
+            Value::String(text) => vec![Part::Text(text.clone())],
+            parts => {
+                let parts = parts.as_array().unwrap();
+                parts.iter().map(|p| part(p, &mut sample)).collect()
+            }
+        };
+        let role = role(turn["role"].as_str().unwrap());
+        sample.messages.push(Message {
+            role,
+            content,
+            train: None,
+        });
+    }
+    sample
+}
+
+fn cases() -> Vec<Value> {
+    serde_json::from_slice(&fs::read(golden().join("cases.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn prompts_equal_those_of_transformers() {
+    let processor = Processor::load(&golden()).unwrap();
+    for case in cases() {
+        let sample = sample(&case);
+        let name = &sample.id;
+        let prompt = processor.prompt(&sample).unwrap();
+        assert_eq!(prompt.text, case["text"].as_str().unwrap(), "{name}");
+        assert_eq!(json!(prompt.tokens), case["tokens"], "{name}");
+        assert_eq!(json!(prompt.positions), case["positions"], "{name}");
+        assert_eq!(json!(prompt.next_position), case["next_position"], "{name}");
+        assert_eq!(
+            processor.decode(&prompt.tokens),
+            case["decoded"].as_str().unwrap(),
+            "{name}"
+        );
+        // Grids: percept keeps images and videos in order of appearance, transformers by kind.
+        let mut grids = [Vec::new(), Vec::new()];
+        let kinds = sample
+            .messages
+            .iter()
+            .flat_map(|m| &m.content)
+            .filter_map(|p| match p {
+                Part::Text(_) => None,
+                Part::Image(_) => Some(0),
+                Part::Video(_) => Some(1),
+            });
+        for (kind, patches) in kinds.zip(&prompt.vision) {
+            grids[kind].push(patches.grid_thw);
+        }
+        assert_eq!(json!(grids[0]), case["image_grid_thw"], "{name}");
+        assert_eq!(json!(grids[1]), case["video_grid_thw"], "{name}");
+        let merged: usize = prompt.vision.iter().map(|p| p.len() / 4).sum();
+        assert_eq!(prompt.vision_index.len(), merged, "{name}");
+        let vision = processor.vision_tokens().unwrap();
+        for (row, &token) in prompt.tokens.iter().enumerate() {
+            let placeholder = token == vision.image || token == vision.video;
+            assert_eq!(
+                prompt.vision_index.contains(&(row as u32)),
+                placeholder,
+                "{name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_conversation_for_training_has_the_tokens_of_its_prompt_and_answer() {
+    let processor = Processor::load(&golden()).unwrap();
+    for case in cases() {
+        let mut sample = sample(&case);
+        let prompt = processor.prompt(&sample).unwrap();
+        sample
+            .messages
+            .push(Message::text(Role::Assistant, "The answer is \\boxed{7}."));
+        let training = processor.sft(&sample).unwrap();
+        let whole = &training.prompt;
+        assert_eq!(
+            whole.tokens[..prompt.tokens.len()],
+            prompt.tokens,
+            "{}",
+            sample.id
+        );
+        assert_eq!(
+            whole.positions[..prompt.tokens.len()],
+            prompt.positions,
+            "{}",
+            sample.id
+        );
+        assert_eq!(whole.tokens, {
+            let text = format!("{}The answer is \\boxed{{7}}.<|im_end|>", prompt.text);
+            let mut grids = prompt.vision.iter().map(|p| p.len() / 4);
+            let vision = processor.vision_tokens().unwrap();
+            let ids = processor.encode(&text).unwrap();
+            let expand = |id| {
+                let placeholder = id == vision.image || id == vision.video;
+                std::iter::repeat_n(
+                    id,
+                    if placeholder {
+                        grids.next().unwrap()
+                    } else {
+                        1
+                    },
+                )
+            };
+            ids.into_iter().flat_map(expand).collect::<Vec<_>>()
+        });
+        let assistants = sample
+            .messages
+            .iter()
+            .filter(|m| m.role == Role::Assistant)
+            .count();
+        let starts = training.mask.windows(2).filter(|w| !w[0] && w[1]).count();
+        assert_eq!(starts, assistants, "{}", sample.id);
+    }
+}
+
+#[test]
+fn a_saved_processor_makes_the_same_prompts() {
+    let processor = Processor::load(&golden()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(
+        golden().join("config.json"),
+        folder.path().join("config.json"),
+    )
+    .unwrap();
+    processor.save(folder.path()).unwrap();
+    let back = Processor::load(folder.path()).unwrap();
+    for case in cases() {
+        let sample = sample(&case);
+        let (a, b) = (
+            processor.prompt(&sample).unwrap(),
+            back.prompt(&sample).unwrap(),
+        );
+        assert_eq!(
+            (a.tokens, a.positions, a.vision),
+            (b.tokens, b.positions, b.vision)
+        );
+    }
+    assert_eq!(processor.eos_ids(), back.eos_ids());
+}
+
+/// A copy of the golden folder, without some files.
+fn folder_without(files: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(golden()).unwrap() {
+        let entry = entry.unwrap();
+        if !files.contains(&entry.file_name().to_str().unwrap()) {
+            fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+        }
+    }
+    folder
+}
+
+fn user(content: Vec<Part>) -> Sample {
+    let message = Message {
+        role: Role::User,
+        content,
+        train: None,
+    };
+    let mut sample = Sample::new("train.jsonl:7", vec![message]);
+    sample.images.push(Media::from_image(picture(28, 28, 0)));
+    sample
+}
+
+fn refusal<T>(result: Result<T, percept_model::Error>) -> String {
+    match result {
+        Ok(_) => panic!("accepted"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[track_caller]
+fn says(error: &str, words: &[&str]) {
+    for word in words {
+        assert!(error.contains(word), "no {word:?} in: {error}");
+    }
+}
+
+#[test]
+fn placeholders_in_the_text_of_a_turn_are_refused() {
+    let processor = Processor::load(&golden()).unwrap();
+    let literal = |name: &str| Part::Text(format!("what is {name}?"));
+    for name in ["<|image_pad|>", "<|video_pad|>"] {
+        for content in [
+            vec![literal(name)],
+            vec![Part::Image(0), literal(name)],
+            vec![literal(name), Part::Image(0)],
+        ] {
+            says(
+                &refusal(processor.prompt(&user(content))),
+                &["train.jsonl:7", "messages", "_pad|>"],
+            );
+        }
+    }
+}
+
+#[test]
+fn media_that_are_not_there_or_not_for_this_model_are_refused() {
+    let processor = Processor::load(&golden()).unwrap();
+    let ask = |part| user(vec![part, Part::Text("what?".into())]);
+    let error = refusal(processor.prompt(&ask(Part::Image(1))));
+    says(&error, &["train.jsonl:7", "images", "number 1", "has 1"]);
+    let error = refusal(processor.prompt(&ask(Part::Video(0))));
+    says(&error, &["train.jsonl:7", "videos", "number 0", "has 0"]);
+    let mut broken = ask(Part::Image(0));
+    broken.images[0] = Media::from_bytes(vec![1, 2, 3]);
+    refusal(processor.prompt(&broken));
+
+    let folder = folder_without(&["processor_config.json"]);
+    let path = folder.path().join("config.json");
+    fs::write(path, json!({"model_type": "qwen2"}).to_string()).unwrap();
+    let text_model = Processor::load(folder.path()).unwrap();
+    let error = refusal(text_model.prompt(&ask(Part::Image(0))));
+    says(
+        &error,
+        &["train.jsonl:7", "reads text only", "vision-language"],
+    );
+    assert!(
+        text_model
+            .prompt(&user(vec![Part::Text("hi".into())]))
+            .is_ok()
+    );
+}
+
+#[test]
+fn conversations_without_a_question_or_an_answer_are_refused() {
+    let processor = Processor::load(&golden()).unwrap();
+    for messages in [
+        Vec::new(),
+        vec![Message::text(Role::System, "Be brief.")],
+        vec![Message::text(Role::Assistant, "42")],
+        vec![
+            Message::text(Role::System, "Be brief."),
+            Message::text(Role::Assistant, "42"),
+        ],
+    ] {
+        let error = refusal(processor.prompt(&Sample::new("a.jsonl:3", messages)));
+        says(&error, &["a.jsonl:3", "messages", "user"]);
+    }
+    let question = user(vec![Part::Text("7?".into())]);
+    says(
+        &refusal(processor.sft(&question)),
+        &["train.jsonl:7", "assistant", "expert"],
+    );
+    let mut silent = question.clone();
+    silent.messages.push(Message {
+        train: Some(false),
+        ..Message::text(Role::Assistant, "7")
+    });
+    says(
+        &refusal(processor.sft(&silent)),
+        &["train.jsonl:7", "train"],
+    );
+    let mut expert = question;
+    expert.expert = Some("7".into());
+    assert_eq!(processor.sft(&expert).unwrap().trained_tokens(), 2);
+}
+
+#[test]
+fn turns_behind_the_last_trained_one_are_left_out_with_their_images() {
+    let processor = Processor::load(&golden()).unwrap();
+    let mut sample = user(vec![Part::Image(0), Part::Text("7?".into())]);
+    sample.messages.push(Message::text(Role::Assistant, "7"));
+    let short = processor.sft(&sample).unwrap();
+    let later = Message {
+        role: Role::User,
+        content: vec![Part::Image(0)],
+        train: None,
+    };
+    sample.messages.push(later);
+    sample.messages.push(Message {
+        train: Some(false),
+        ..Message::text(Role::Assistant, "8")
+    });
+    let long = processor.sft(&sample).unwrap();
+    assert_eq!(
+        (short.prompt.tokens, short.mask),
+        (long.prompt.tokens, long.mask)
+    );
+}
+
+#[test]
+fn missing_and_malformed_files_are_named() {
+    let load = |folder: &tempfile::TempDir| refusal(Processor::load(folder.path()).map(|_| ()));
+    let folder = folder_without(&["processor_config.json"]);
+    says(&load(&folder), &["preprocessor_config.json", "missing"]);
+    let folder = folder_without(&["tokenizer.json"]);
+    says(&load(&folder), &["tokenizer.json"]);
+
+    for file in [
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "config.json",
+        "processor_config.json",
+    ] {
+        let folder = folder_without(&[]);
+        fs::write(folder.path().join(file), "{\"version\": ").unwrap();
+        says(&load(&folder), &[file]);
+    }
+    let folder = folder_without(&[]);
+    fs::write(folder.path().join("chat_template.jinja"), "{% for %}").unwrap();
+    says(&load(&folder), &["chat template"]);
+
+    let folder = folder_without(&["chat_template.jinja"]);
+    let processor = Processor::load(folder.path()).unwrap();
+    let error = refusal(processor.prompt(&user(vec![Part::Text("hi".into())])));
+    says(
+        &error,
+        &["train.jsonl:7", "no chat template", "chat_template.jinja"],
+    );
+}
+
+#[test]
+fn truncation_and_padding_of_the_file_do_not_touch_prompts() {
+    let folder = folder_without(&[]);
+    let path = folder.path().join("tokenizer.json");
+    let mut file: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    file["truncation"] =
+        json!({"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0});
+    file["padding"] = json!({
+        "strategy": {"Fixed": 64}, "direction": "Left", "pad_to_multiple_of": null, "pad_id": 0,
+        "pad_type_id": 0, "pad_token": "<|endoftext|>",
+    });
+    fs::write(&path, file.to_string()).unwrap();
+    let (cut, plain) = (
+        Processor::load(folder.path()).unwrap(),
+        Processor::load(&golden()).unwrap(),
+    );
+    let text = "The picture shows three circles and a red square.";
+    assert_eq!(cut.encode(text).unwrap(), plain.encode(text).unwrap());
+}
+
+/// The folder that tools/smollm2.py makes (270 MB, not in the repository).
+#[test]
+fn prompts_of_real_weights_have_the_tokens_of_transformers() {
+    let Some(dir) = std::env::var_os("PERCEPT_SMOLLM2").map(PathBuf::from) else {
+        eprintln!("skipped: PERCEPT_SMOLLM2 is not set");
+        return;
+    };
+    let processor = Processor::load(&dir).unwrap();
+    let golden = fs::read(golden().with_file_name("smollm2_greedy.json")).unwrap();
+    let golden: Value = serde_json::from_slice(&golden).unwrap();
+    for case in golden["cases"].as_array().unwrap() {
+        let text = case["text"].as_str().unwrap();
+        assert_eq!(
+            json!(processor.encode(text).unwrap()),
+            case["input_ids"],
+            "{text}"
+        );
+        let output: Vec<u32> = serde_json::from_value(case["output_ids"].clone()).unwrap();
+        let shown: String = output.iter().map(|&t| processor.token_text(t)).collect();
+        let whole = case["output_text"].as_str().unwrap();
+        // A character of several tokens shows only in the whole.
+        if whole.is_ascii() {
+            assert_eq!(shown, whole, "{text}");
+        }
+        if case["chat"] == true {
+            let question = Message::text(Role::User, case["prompt"].as_str().unwrap());
+            let prompt = processor
+                .prompt(&Sample::new("smollm2", vec![question]))
+                .unwrap();
+            assert_eq!(prompt.text, text);
+            assert_eq!(json!(prompt.tokens), case["input_ids"], "{text}");
+        }
+    }
+    assert!(
+        processor
+            .eos_ids()
+            .contains(&(golden["eos_token_id"].as_u64().unwrap() as u32))
+    );
+}
