@@ -7,6 +7,7 @@ use percept_data::{CheckReport, Dataset, ProblemKind, RowTokens, Sample, check_r
 use percept_train::{Recipe, estimate_memory, open_data, open_model, open_rewards};
 
 use crate::args::{DataCheck, DataExport, Global};
+use crate::output::{note, say};
 use crate::{Done, Failure, table};
 
 pub fn run(args: &DataCheck, global: &Global) -> Result<Done, Failure> {
@@ -47,24 +48,29 @@ pub fn run(args: &DataCheck, global: &Global) -> Result<Done, Failure> {
             let tenth = done * 10 / total.max(1);
             if !quiet && tenth > last {
                 last = tenth;
-                eprintln!("{name}: {done} of {total} rows");
+                note!("{name}: {done} of {total} rows");
             }
         };
         let limit = recipe.data.max_prompt_length;
         let report = check_rows(set, limit, &tokens, &answer, &mut progress);
         clean &= !report.problems.iter().any(|p| p.kind.is_error());
         if global.json {
-            println!("{}", json(name, &report));
+            say!("{}", json(name, &report));
         } else {
-            print_report(name, set.name(), &report, args.most);
+            print_report(name, set.name(), &report, args.most)?;
         }
     }
-    memory(&recipe, &model, global);
+    memory(&recipe, &model, global)?;
     Ok(if clean { Done::Well } else { Done::Problems })
 }
 
-fn print_report(name: &str, source: &str, report: &CheckReport, most: usize) {
-    println!("{name}: {source}");
+fn print_report(
+    name: &str,
+    source: &str,
+    report: &CheckReport,
+    most: usize,
+) -> Result<(), Failure> {
+    say!("{name}: {source}");
     let mut rows = vec![vec!["  rows".to_owned(), report.rows.to_string()]];
     for (label, values) in [
         ("  prompt tokens", &report.prompt_tokens),
@@ -82,13 +88,13 @@ fn print_report(name: &str, source: &str, report: &CheckReport, most: usize) {
             count.to_string(),
         ]);
     }
-    print!("{}", table::format(&rows));
+    crate::output::result(format_args!("{}", table::format(&rows)))?;
     let mut shown: BTreeMap<ProblemKind, usize> = BTreeMap::new();
     for problem in &report.problems {
         let so_far = shown.entry(problem.kind).or_default();
         *so_far += 1;
         if most == 0 || *so_far <= most {
-            println!(
+            say!(
                 "{}: {}: {}",
                 problem.kind.name(),
                 problem.id,
@@ -100,12 +106,13 @@ fn print_report(name: &str, source: &str, report: &CheckReport, most: usize) {
         .iter()
         .filter(|(_, count)| most > 0 && **count > most)
     {
-        println!(
+        say!(
             "{}: {} more (--most 0 lists all)",
             kind.name(),
             count - most
         );
     }
+    Ok(())
 }
 
 /// Smallest, median, largest.
@@ -138,12 +145,12 @@ fn json(name: &str, report: &CheckReport) -> serde_json::Value {
     })
 }
 
-fn memory(recipe: &Recipe, model: &percept_model::Model, global: &Global) {
+fn memory(recipe: &Recipe, model: &percept_model::Model, global: &Global) -> Result<(), Failure> {
     let estimate = estimate_memory(recipe, model);
     if global.json {
         let parts: BTreeMap<&str, u64> = estimate.iter().copied().collect();
-        println!("{}", serde_json::json!({"memory_bytes": parts}));
-        return;
+        say!("{}", serde_json::json!({"memory_bytes": parts}));
+        return Ok(());
     }
     let mib = |bytes: u64| format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20));
     let mut rows = vec![vec!["memory estimate".to_owned(), String::new()]];
@@ -154,7 +161,7 @@ fn memory(recipe: &Recipe, model: &percept_model::Model, global: &Global) {
     );
     let total = estimate.iter().map(|(_, bytes)| bytes).sum();
     rows.push(vec!["  total".to_owned(), mib(total)]);
-    print!("{}", table::format(&rows));
+    crate::output::result(format_args!("{}", table::format(&rows)))
 }
 
 pub fn export(args: &DataExport) -> Result<Done, Failure> {
@@ -175,6 +182,6 @@ pub fn export(args: &DataExport) -> Result<Done, Failure> {
     };
     let task = DigitSum::new(config)?;
     let path = write_jsonl((0..task.len()).map(|row| task.get(row)), &args.output)?;
-    println!("{}", path.display());
+    say!("{}", path.display());
     Ok(Done::Well)
 }

@@ -4,6 +4,7 @@ use percept_train::Recipe;
 use serde_json::Value;
 
 use crate::args::Config;
+use crate::output::say;
 use crate::{Done, Failure, quickstart};
 
 /// Documentation is wrapped at this width.
@@ -12,7 +13,7 @@ const WIDTH: usize = 96;
 pub fn run(args: &Config) -> Result<Done, Failure> {
     let schema = Recipe::json_schema();
     if args.schema {
-        println!("{}", serde_json::to_string_pretty(&schema)?);
+        say!("{}", serde_json::to_string_pretty(&schema)?);
         return Ok(Done::Well);
     }
     let recipe = match &args.recipe {
@@ -21,7 +22,7 @@ pub fn run(args: &Config) -> Result<Done, Failure> {
     };
     let text = recipe.to_toml()?;
     if args.bare {
-        print!("{text}");
+        crate::output::result(format_args!("{text}"))?;
         return Ok(Done::Well);
     }
     let table: toml::Table = toml::from_str(&text)?;
@@ -35,7 +36,7 @@ pub fn run(args: &Config) -> Result<Done, Failure> {
         },
         "",
     );
-    print!("{}", out.trim_start());
+    crate::output::result(format_args!("{}", out.trim_start()))?;
     Ok(Done::Well)
 }
 
@@ -78,6 +79,34 @@ impl<'a> Place<'a> {
             .find_map(inner)
     }
 
+    /// The values of a field that tells apart the kinds of a table (`name = "grpo"`).
+    fn constants(self, name: &str, depth: usize) -> Vec<&'a str> {
+        if depth > 8 {
+            return Vec::new();
+        }
+        if let Some(value) = self.schema["properties"][name]["const"].as_str() {
+            return vec![value];
+        }
+        let inner = |schema| Place { schema, ..self }.constants(name, depth + 1);
+        let target = self.schema["$ref"]
+            .as_str()
+            .and_then(|r| r.rsplit('/').next());
+        let mut found = target
+            .and_then(|t| self.defs.get(t))
+            .map(inner)
+            .unwrap_or_default();
+        for key in ["anyOf", "oneOf", "allOf"] {
+            found.extend(
+                self.schema[key]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .flat_map(inner),
+            );
+        }
+        found
+    }
+
     fn item(self) -> Place<'a> {
         Place {
             schema: &self.schema["items"],
@@ -91,7 +120,10 @@ fn write_table(out: &mut String, table: &toml::Table, place: Place<'_>, path: &s
         if is_table(value) {
             continue;
         }
-        document(out, place.field(key).and_then(|(_, doc)| doc));
+        let doc = place.field(key).and_then(|(_, doc)| doc.map(str::to_owned));
+        let kinds = place.constants(key, 0);
+        let choice = || (!kinds.is_empty()).then(|| format!("One of: {}.", kinds.join(", ")));
+        document(out, doc.or_else(choice).as_deref());
         out.push_str(&format!("{key} = {value}\n"));
     }
     for (key, value) in table {

@@ -9,6 +9,7 @@ use percept_reward::{RewardConfig, RewardSet};
 use percept_train::StoredEvaluation;
 
 use crate::args::{Eval, Global};
+use crate::output::{note, say};
 use crate::{Done, Failure, open, table};
 
 pub fn run(args: &Eval, global: &Global) -> Result<Done, Failure> {
@@ -40,7 +41,7 @@ pub fn run(args: &Eval, global: &Global) -> Result<Done, Failure> {
         args.limit,
         &mut |done, total| {
             if !quiet {
-                eprintln!("{done} of {total}");
+                note!("{done} of {total}");
             }
         },
     )?;
@@ -71,9 +72,9 @@ pub fn run(args: &Eval, global: &Global) -> Result<Done, Failure> {
         percept_report::write_atomic(&folder.join("summary.json"), &text)?;
     }
     if global.json {
-        println!("{}", serde_json::to_string(&summary)?);
+        say!("{}", serde_json::to_string(&summary)?);
     } else {
-        print!("{}", table::evaluations(&[summary]));
+        crate::output::result(format_args!("{}", table::evaluations(&[summary])))?;
     }
     Ok(Done::Well)
 }

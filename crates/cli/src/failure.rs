@@ -12,19 +12,32 @@ impl Failure {
         Self { text: text.into() }
     }
 
+    /// The exit code: that of a program whose reader went away (SIGPIPE) when there is no text.
+    pub fn code(&self) -> u8 {
+        if self.text.is_empty() { 141 } else { 1 }
+    }
+
     /// Writes `error: …` to standard error.
     pub fn print(&self, colour: bool) {
+        if self.text.is_empty() {
+            return;
+        }
         let label = if colour {
             "\u{1b}[1;31merror\u{1b}[0m"
         } else {
             "error"
         };
-        eprintln!("{label}: {}", self.text);
+        crate::output::note!("{label}: {}", self.text);
     }
 }
 
-impl<E: std::error::Error> From<E> for Failure {
+impl<E: std::error::Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
+        let io = (&error as &dyn std::error::Error).downcast_ref::<std::io::Error>();
+        if io.is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe) {
+            // `percept … | head`: there is nobody to tell.
+            return Self::new("");
+        }
         let mut text = error.to_string();
         let mut cause = error.source();
         while let Some(inner) = cause {

@@ -8,6 +8,7 @@ use percept_model::Prompt;
 use percept_rollout::{Rollout, Sampler};
 
 use crate::args::{Generate, Global};
+use crate::output::{note, say};
 use crate::{Done, Failure, open};
 
 /// Rows that are decoded together; bounds memory, changes no result.
@@ -22,9 +23,9 @@ pub fn run(args: &Generate, global: &Global) -> Result<Done, Failure> {
         let prompt = Arc::new(processor.prompt(&sample)?);
         for rollout in sampler.generate(&[prompt], &params, &mut |_| {})? {
             if global.json {
-                println!("{}", record(&sample, &rollout));
+                say!("{}", record(&sample, &rollout));
             } else {
-                println!("{}", rollout.text);
+                say!("{}", rollout.text);
             }
         }
         return Ok(Done::Well);
@@ -48,7 +49,7 @@ pub fn run(args: &Generate, global: &Global) -> Result<Done, Failure> {
             writeln!(out, "{}", record(&samples[rollout.prompt], &rollout))?;
         }
         if !global.quiet && args.output.is_some() {
-            eprintln!("{} of {} rows", start + samples.len(), rows.len());
+            note!("{} of {} rows", start + samples.len(), rows.len());
         }
     }
     out.finish()?;

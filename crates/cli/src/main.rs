@@ -13,6 +13,7 @@ mod failure;
 mod generate;
 mod merge;
 mod open;
+mod output;
 mod progress;
 mod quickstart;
 mod score;
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
         Ok(Done::Stopped) => ExitCode::from(130),
         Err(failure) => {
             failure.print(colour(&cli.global, std::io::stderr().is_terminal()));
-            ExitCode::from(1)
+            ExitCode::from(failure.code())
         }
     }
 }
@@ -65,12 +66,9 @@ fn dispatch(cli: &Cli) -> Result<Done, Failure> {
         Command::View(args) => view::run(args),
         Command::Merge(args) => merge::run(args),
         Command::Completions { shell } => {
-            clap_complete::generate(
-                *shell,
-                &mut Cli::command(),
-                "percept",
-                &mut std::io::stdout(),
-            );
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "percept", &mut script);
+            output::result(format_args!("{}", String::from_utf8_lossy(&script)))?;
             Ok(Done::Well)
         }
     }

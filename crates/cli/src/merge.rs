@@ -3,6 +3,7 @@
 use percept_model::{Model, Processor, SaveDtype};
 
 use crate::args::Merge;
+use crate::output::say;
 use crate::{Done, Failure};
 
 pub fn run(args: &Merge) -> Result<Done, Failure> {
@@ -21,6 +22,6 @@ pub fn run(args: &Merge) -> Result<Done, Failure> {
     model.save(&temporary, SaveDtype::F32)?;
     Processor::load(&args.model)?.save(&temporary)?;
     percept_report::replace_dir(&temporary, &args.output)?;
-    println!("{}", args.output.display());
+    say!("{}", args.output.display());
     Ok(Done::Well)
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use percept_train::{Event, Metrics, Observer, Stage};
 
+use crate::output::note;
+
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -70,8 +72,8 @@ impl Progress {
 
     fn say(&mut self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bar) => bar.suspend(|| note!("{line}")),
+            None => note!("{line}"),
         }
     }
 
@@ -94,7 +96,7 @@ impl Progress {
                         bar.set_message(line);
                     }
                     None if done % self.every == 0 => {
-                        eprintln!("  {} {done:>5}  {line}", stage.name());
+                        note!("  {} {done:>5}  {line}", stage.name());
                     }
                     None => {}
                 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use percept_train::{Outcome, Recipe, Start};
 
 use crate::args::{Global, Train};
+use crate::output::{note, say};
 use crate::progress::{Mode, Progress};
 use crate::{Done, Failure, table};
 
@@ -35,7 +36,7 @@ pub fn execute(
     };
     let outcome = percept_train::run(recipe, start, &mut progress, &stop)?;
     progress.finish();
-    close(&outcome, mode);
+    close(&outcome, mode)?;
     Ok(if outcome.finished {
         Done::Well
     } else {
@@ -51,14 +52,12 @@ fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
         if flag.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        eprintln!(
-            "\nstopping after this step; a checkpoint will be written (Ctrl-C again: stop now)"
-        );
+        note!("\nstopping after this step; a checkpoint will be written (Ctrl-C again: stop now)");
     })?;
     Ok(stop)
 }
 
-fn close(outcome: &Outcome, mode: Mode) {
+fn close(outcome: &Outcome, mode: Mode) -> Result<(), Failure> {
     match mode {
         Mode::Json => {
             let line = serde_json::json!({
@@ -70,17 +69,18 @@ fn close(outcome: &Outcome, mode: Mode) {
                 "seconds": outcome.seconds,
                 "evaluations": outcome.evaluations,
             });
-            println!("{line}");
+            say!("{line}");
         }
         Mode::Quiet | Mode::Human => {
-            print!("{}", table::evaluations(&outcome.evaluations));
+            crate::output::result(format_args!("{}", table::evaluations(&outcome.evaluations)))?;
             if let Some(checkpoint) = &outcome.checkpoint {
-                println!("checkpoint  {}", checkpoint.display());
+                say!("checkpoint  {}", checkpoint.display());
             }
-            println!("report      {}", outcome.report.display());
+            say!("report      {}", outcome.report.display());
             if !outcome.finished {
-                println!("stopped before the end; go on with --resume");
+                say!("stopped before the end; go on with --resume");
             }
         }
     }
+    Ok(())
 }

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use percept_report::{RunDir, Server};
 
 use crate::args::View;
+use crate::output::{note, say};
 use crate::{Done, Failure};
 
 pub fn run(args: &View) -> Result<Done, Failure> {
     let dir = RunDir::open(&args.run)?;
     let Some(address) = &args.serve else {
-        println!("{}", percept_report::write_report(&dir)?.display());
+        say!("{}", percept_report::write_report(&dir)?.display());
         return Ok(Done::Well);
     };
     let address: SocketAddr = address.parse().map_err(|_| {
@@ -25,7 +26,7 @@ pub fn run(args: &View) -> Result<Done, Failure> {
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))?;
     let shown = dir.path().display().to_string();
     let server = Server::bind(dir, address)?;
-    eprintln!("serving {shown} at {} (Ctrl-C ends it)", server.url());
+    note!("serving {shown} at {} (Ctrl-C ends it)", server.url());
     server.run(&stop);
     Ok(Done::Well)
 }
