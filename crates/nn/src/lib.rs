@@ -1,7 +1,7 @@
 //! Differentiable operators of the training path on Burn tensors, the host kernels of the
 //! sampler, and the optimiser.
 //!
-//! An operator is a plain function built from Burn's tensor operations (module [`reference`]: the
+//! An operator is a plain function built from Burn's tensor operations (module [`mod@reference`]: the
 //! definition, which tests compare with) and, on the CPU, a kernel with an analytic backward. The
 //! choice is made in one place.
 
