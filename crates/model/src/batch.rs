@@ -5,6 +5,8 @@ use std::sync::Arc;
 use percept_data::Patches;
 use percept_nn::Layout;
 
+use crate::Error;
+
 /// One prompt, ready for the model: media placeholders expanded, positions assigned, pixels
 /// preprocessed.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +23,25 @@ pub struct Prompt {
     pub vision_index: Vec<u32>,
     /// The prompt as rendered by the chat template, before placeholders were expanded.
     pub text: String,
+}
+
+impl Prompt {
+    /// The prompt itself, if it has at most `max_prompt_length` tokens. Prompts are never cut: a
+    /// cut could go through an image.
+    ///
+    /// # Errors
+    /// [`Error::PromptTooLong`] naming the sample.
+    pub fn within(self, max_prompt_length: usize, sample: &str) -> Result<Self, Error> {
+        if self.tokens.len() <= max_prompt_length {
+            return Ok(self);
+        }
+        Err(Error::PromptTooLong {
+            sample: sample.to_owned(),
+            tokens: self.tokens.len(),
+            vision: self.vision_index.len(),
+            max_prompt_length,
+        })
+    }
 }
 
 /// Prompts and responses on one flat token axis, without padding.
@@ -46,6 +67,25 @@ impl Default for PackedBatch {
             layout: Arc::new(Layout::default()),
             images: Vec::new(),
             vision_index: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prompt_at_the_limit_passes_and_one_above_names_its_sample() {
+        let prompt = Prompt {
+            tokens: vec![0; 9],
+            vision_index: vec![1, 2, 3],
+            ..Prompt::default()
+        };
+        assert!(prompt.clone().within(9, "a.jsonl:3").is_ok());
+        let error = prompt.within(8, "a.jsonl:3").unwrap_err().to_string();
+        for part in ["a.jsonl:3", "9 tokens", "3 of images", "8", "max_pixels"] {
+            assert!(error.contains(part), "no {part:?} in: {error}");
         }
     }
 }

@@ -83,6 +83,22 @@ pub enum Error {
         /// What was found, what was expected, what to do.
         message: String,
     },
+    /// A prompt has more tokens than the recipe allows.
+    #[error(
+        "{sample}: prompt of {tokens} tokens, {vision} of images and videos; at most \
+         {max_prompt_length} are allowed\n  help: raise data.max_prompt_length, or lower \
+         data.max_pixels so that images take fewer tokens"
+    )]
+    PromptTooLong {
+        /// The sample's id.
+        sample: String,
+        /// Tokens of the prompt.
+        tokens: usize,
+        /// Those of images and videos among them.
+        vision: usize,
+        /// The limit.
+        max_prompt_length: usize,
+    },
     /// Media or rows of a data set.
     #[error(transparent)]
     Data(#[from] percept_data::Error),
