@@ -233,3 +233,25 @@ fn key_text(key: &Field) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_of_the_cache_changes_no_row() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/verl.parquet");
+        let rows = |budget: usize| {
+            let rows = open(&path, 0, Arc::new(Cache::new(budget))).unwrap();
+            assert_eq!(rows.starts, [0, 3, 6, 7]);
+            let all: Vec<Row> = [6, 0, 3, 5, 1, 2, 4, 0]
+                .map(|i| rows.row(i).unwrap())
+                .into();
+            let kept = rows.cache.groups.lock().unwrap().len();
+            (all, kept)
+        };
+        let (small, large) = (rows(0), rows(usize::MAX));
+        assert_eq!(small.0, large.0);
+        assert_eq!((small.1, large.1), (1, 3));
+    }
+}

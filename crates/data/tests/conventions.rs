@@ -96,16 +96,7 @@ fn easy_r1_and_ms_swift_rows() {
 
 #[test]
 fn images_of_column_and_conversation_are_numbered_as_they_appear() {
-    let png = base64(&std::fs::read(Folder::new().path("a.png")).map_or_else(
-        |_| {
-            let mut bytes = std::io::Cursor::new(Vec::new());
-            image::RgbImage::new(3, 2)
-                .write_to(&mut bytes, image::ImageFormat::Png)
-                .unwrap();
-            bytes.into_inner()
-        },
-        |bytes| bytes,
-    ));
+    let png = base64(&std::fs::read(Folder::new().path("a.png")).unwrap());
     let s = one(&format!(
         r#"{{"messages": [{{"role": "user", "content": [{{"type": "image_url", "image_url": {{"url": "data:image/png;base64,{png}"}}}}, {{"type": "image"}}]}}], "images": [{{"base64": "{png}"}}]}}"#
     ));
@@ -284,6 +275,44 @@ fn a_check_finds_every_kind_of_problem() {
         ]
     );
     assert_eq!((report.rows, report.prompt_tokens.len()), (7, 4));
+}
+
+#[test]
+fn a_check_says_when_equal_questions_have_different_answers() {
+    let folder = Folder::new();
+    std::fs::copy(folder.path("a.png"), folder.path("copy.png")).unwrap();
+    let lines = [
+        r#"{"prompt": "one", "images": ["a.png"], "answer": "1"}"#,
+        r#"{"prompt": "one", "images": ["copy.png"], "answer": "2"}"#,
+        r#"{"prompt": "one", "answer": "1"}"#,
+        r#"{"prompt": "two", "images": ["a.png", "none.png"], "answer": "1"}"#,
+        r#"{"prompt": [{"role": "bot", "content": "x"}]}"#,
+    ];
+    let data = open(&folder.file("x.jsonl", lines.join("\n"))).unwrap();
+    let tokens = |_: &Sample| Ok(RowTokens::default());
+    let mut heard = Vec::new();
+    let report = check_rows(&data, 2, &tokens, &|_| Ok(()), &mut |done, total| {
+        heard.push((done, total));
+    });
+    assert_eq!(heard.last(), Some(&(5, 5)));
+    let found: Vec<_> = report
+        .problems
+        .iter()
+        .map(|p| (p.id.as_str(), p.field.as_deref()))
+        .collect();
+    let expected = [
+        ("x.jsonl:2", None),
+        ("x.jsonl:4", Some("images[1]")),
+        ("x.jsonl:5", Some("prompt[0].role")),
+    ];
+    assert_eq!(found, expected);
+    let duplicate = &report.problems[0].message;
+    assert!(
+        duplicate.contains("x.jsonl:1, but another answer"),
+        "{duplicate}"
+    );
+    assert_eq!(report.count(ProblemKind::Duplicate), 1);
+    assert!(!report.is_clean());
 }
 
 proptest! {
