@@ -29,6 +29,10 @@ use clap::{CommandFactory, Parser};
 use args::{Cli, Color, Command, Data, Global};
 use failure::Failure;
 
+/// A training step makes and drops hundreds of large arrays; this keeps their memory mapped.
+#[global_allocator]
+static MEMORY: percept_nn::Recycler = percept_nn::Recycler::new(1 << 30);
+
 /// What a command that did not fail has to say.
 enum Done {
     /// All is well.

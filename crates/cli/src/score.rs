@@ -12,6 +12,12 @@ use crate::{Done, Failure, open};
 const CHUNK: usize = 16;
 
 pub fn run(args: &Score) -> Result<Done, Failure> {
+    if !(args.temperature > 0.0 && args.temperature.is_finite()) {
+        return Err(Failure::new(format!(
+            "--temperature {}: expected a number above 0; a greedy choice has no log-probability",
+            args.temperature
+        )));
+    }
     let (model, processor) = open::model(&args.model)?;
     let rows = open::rows(&args.input)?;
     let mut out = open::JsonLines::create(args.output.as_deref())?;
