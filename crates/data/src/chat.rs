@@ -6,6 +6,10 @@ use serde_json::json;
 use crate::template_functions::{self, TODAY};
 use crate::{Error, Message, Part};
 
+/// Instructions that a template may run on one conversation: real templates take some dozens per
+/// turn, this is a second or two.
+const FUEL: u64 = 20_000_000;
+
 /// A compiled chat template.
 #[derive(Debug)]
 pub struct ChatTemplate {
@@ -32,6 +36,7 @@ impl ChatTemplate {
         environment.add_function("raise_exception", |text: String| -> Result<Value, _> {
             Err(minijinja::Error::new(ErrorKind::InvalidOperation, text))
         });
+        environment.set_fuel(Some(FUEL));
         environment.add_function("strftime_now", |format: &str| TODAY.format(format));
         environment.add_filter("tojson", template_functions::tojson);
         environment

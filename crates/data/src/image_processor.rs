@@ -86,6 +86,13 @@ impl ImageProcessor {
                 return Err(bad(field, &config[field], "true"));
             }
         }
+        // Pillow's number of the filter.
+        if config["resample"]
+            .as_u64()
+            .is_some_and(|filter| filter != 3)
+        {
+            return Err(bad("resample", &config["resample"], "3 (bicubic)"));
+        }
         let size = &config["size"];
         let number = |field: &str, value: &Value, into: &mut usize| match value {
             Value::Null => Ok(()),
@@ -134,6 +141,10 @@ impl ImageProcessor {
             *into = list
                 .and_then(|list| list.try_into().ok())
                 .ok_or_else(|| bad(field, value, "three numbers"))?;
+        }
+        if out.image_std.iter().any(|std| !std.is_normal()) {
+            let expected = "three numbers that are not 0";
+            return Err(bad("image_std", &config["image_std"], expected));
         }
         if let Some(factor) = config["rescale_factor"].as_f64() {
             out.rescale_factor = factor;
@@ -317,6 +328,8 @@ mod tests {
         assert_eq!(ImageProcessor::from_json(&p.to_json()).unwrap(), p);
         // Single precision is written in as many digits as it has.
         assert!(p.to_json()["image_mean"][0].to_string().len() <= 10);
+        let error = ImageProcessor::from_json(&json!({"resample": 2})).unwrap_err();
+        assert!(error.to_string().contains("bicubic"), "{error}");
         let error = ImageProcessor::from_json(&json!({"patch_size": "big"})).unwrap_err();
         assert!(error.to_string().contains("patch_size"), "{error}");
     }

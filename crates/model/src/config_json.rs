@@ -232,6 +232,10 @@ fn rope(
         None => fields.number("rope_theta")?,
         found => found,
     };
+    if let Some(found) = theta.filter(|theta| !theta.is_finite() || *theta <= 0.0) {
+        let message = format!("found {found}, expected a positive number");
+        return Err(fields.error("rope_theta", message));
+    }
     let scaling = match &parameters {
         Some(parameters) => rope_scaling(parameters, max_positions)?,
         None => RopeScaling::Default,

@@ -18,7 +18,7 @@ const OPTIMIZER: &str = "percept/optimizer.safetensors";
 /// Writes a checkpoint of the current step and returns its folder.
 ///
 /// # Errors
-/// [`Error::Report`], [`Error::Model`] or [`Error::Write`] when the disk refuses; the checkpoints
+/// [`Error::Save`] or [`Error::Write`] when the disk refuses; the checkpoints
 /// before this one stay as they are.
 pub fn save(
     dir: &RunDir,
@@ -42,7 +42,7 @@ pub fn save(
     }
     let inner = temporary.join("percept");
     std::fs::create_dir_all(&inner).map_err(|e| Error::write(&inner, e))?;
-    let result = (|| {
+    let result: Result<(), Error> = (|| {
         learner.save_weights(&temporary)?;
         processor.save(&temporary)?;
         learner.save_moments(&temporary.join(OPTIMIZER))?;
@@ -54,7 +54,13 @@ pub fn save(
         // What is left of it must not fill a full disk further; the error is the news.
         let _ = std::fs::remove_dir_all(&temporary);
     }
-    result.map(|()| target)
+    match result {
+        Ok(()) => Ok(target),
+        Err(source) => Err(Error::Save {
+            path: target,
+            source: Box::new(source),
+        }),
+    }
 }
 
 /// Reads the state of a checkpoint.

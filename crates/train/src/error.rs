@@ -37,6 +37,16 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// A checkpoint that could not be written.
+    #[error(
+        "checkpoint {path} could not be written: {source}\n  help: free some space or lift the limit, then go on with --resume; the checkpoints before it are complete"
+    )]
+    Save {
+        /// The checkpoint folder.
+        path: PathBuf,
+        /// The file and the system's reason.
+        source: Box<Error>,
+    },
     /// A prompt without a token.
     #[error("a prompt has no tokens; check the chat template and the row's messages")]
     EmptyPrompt,

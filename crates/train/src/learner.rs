@@ -56,6 +56,7 @@ pub struct Learner {
     updates: usize,
     finite: bool,
     checked: bool,
+    saw_images: bool,
 }
 
 impl Learner {
@@ -69,6 +70,7 @@ impl Learner {
             updates: 0,
             finite: true,
             checked: false,
+            saw_images: false,
             model,
         }
     }
@@ -112,6 +114,7 @@ impl Learner {
         dropout_seed: u64,
         objective: &mut dyn FnMut(&TokenValues) -> Result<Objective, Error>,
     ) -> Result<(), Error> {
+        self.saw_images |= !packed.batch.images.is_empty();
         self.model.set_dropout_seed(Some(dropout_seed));
         let model = &self.model;
         let passed = model.forward_backward(
@@ -183,17 +186,21 @@ impl Learner {
         Ok(Update::Done { grad_norm })
     }
 
-    /// In the first step, a trainable tensor without a gradient is a wiring error.
+    /// In the first step, a trainable tensor without a gradient is a wiring error; for the vision
+    /// tower, in the first step with an image.
     fn check_reached(&mut self, grads: &ParamGrads) -> Result<(), Error> {
-        if std::mem::replace(&mut self.checked, true) {
+        if self.checked {
             return Ok(());
         }
+        let vision = self.saw_images;
+        self.checked = vision || self.model.config().vision.is_none();
         let missing: Vec<&str> = self
             .model
             .parameters()
             .iter()
             .zip(grads.iter())
             .filter(|(param, grad)| param.trainable() && grad.is_none())
+            .filter(|(param, _)| vision || !param.name().contains("visual."))
             .map(|(param, _)| param.name())
             .collect();
         if missing.is_empty() {

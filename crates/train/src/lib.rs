@@ -17,6 +17,7 @@ mod observer;
 mod order;
 mod pack;
 mod recipe;
+mod recipe_check;
 mod recipe_file;
 mod recipe_parts;
 mod records;

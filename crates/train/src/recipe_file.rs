@@ -4,6 +4,7 @@ use std::path::Path;
 
 use percept_credit::LossAggMode;
 
+use crate::recipe_check::check;
 use crate::{Error, Recipe};
 
 /// Reads the recipe at `path` and applies `overrides` (each `a.b=value`; the value is TOML, and a
@@ -110,64 +111,6 @@ fn resolve(mut recipe: Recipe) -> Recipe {
         loss.loss_scale_factor = Some(recipe.rollout.max_completion_length as f64);
     }
     recipe
-}
-
-/// What the types cannot say.
-fn check(recipe: &Recipe, name: &str) -> Result<(), Error> {
-    let problem = |message: &str| {
-        Err(Error::Recipe {
-            at: name.to_owned(),
-            message: message.to_owned(),
-        })
-    };
-    if recipe.model.path.is_some() == recipe.model.tiny.is_some() {
-        return problem(
-            "model: give exactly one of `path` (a Hugging Face folder) and `[model.tiny]`",
-        );
-    }
-    if recipe.data.digit_sum.is_some() != recipe.data.train_files.is_empty() {
-        return problem("data: give either `train_files` or `[data.digit_sum]`");
-    }
-    if recipe.sft.is_none() && recipe.rl.is_none() {
-        return problem("nothing to do: add an `[sft]` table, an `[rl]` table, or both");
-    }
-    if recipe.sft.as_ref().is_some_and(|s| s.train_batch_size == 0) {
-        return problem("sft.train_batch_size is 0; expected at least 1");
-    }
-    let Some(rl) = &recipe.rl else { return Ok(()) };
-    if rl.train_batch_size == 0 || rl.ppo_mini_batch_size == 0 || rl.ppo_epochs == 0 {
-        return problem(
-            "rl.train_batch_size, rl.ppo_mini_batch_size and rl.ppo_epochs must each be at least 1",
-        );
-    }
-    if rl.ppo_mini_batch_size > rl.train_batch_size {
-        return problem("rl.ppo_mini_batch_size is larger than rl.train_batch_size; lower it");
-    }
-    if recipe.rollout.num_generations < 2 {
-        return problem(
-            "rollout.num_generations is below 2: a group of one response has no advantage to learn from",
-        );
-    }
-    if recipe.rollout.max_completion_length == 0 {
-        return problem("rollout.max_completion_length is 0; expected at least 1");
-    }
-    let algorithm = &recipe.algorithm;
-    let overlong = algorithm.overlong.as_ref();
-    let longest = recipe.rollout.max_completion_length;
-    let options = algorithm
-        .advantage
-        .check()
-        .and(algorithm.loss.check())
-        .and(overlong.map_or(Ok(()), |overlong| overlong.check(longest)));
-    if let Err(error) = options {
-        return problem(&format!("algorithm: {error}"));
-    }
-    if recipe.reward.functions.is_empty() {
-        return problem(
-            "reward.functions is empty: `[rl]` needs at least one, for example [[reward.functions]] name = \"math\"",
-        );
-    }
-    Ok(())
 }
 
 impl Recipe {

@@ -1,0 +1,90 @@
+//! LoRA adapters.
+
+use super::*;
+
+#[test]
+fn adapters() {
+    let mut cases = Cases::default();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let model = base_model();
+    let recipe = format!(
+        "{}[model.lora]\nr = 2\n[trainer]\nexperiment_name = 'lora'\noutput_dir = '{}'\n{SFT}",
+        &TINY[TINY.find("[data").unwrap()..],
+        folder.path().display()
+    );
+    let recipe = format!("[model]\npath = '{}'\n{recipe}", model.display());
+    write(Path::new(&at("recipe.toml")), recipe);
+    run_in(folder.path(), &["train", "recipe.toml", "--quiet"]).ok();
+    let adapter = at("lora/checkpoints/step-000001");
+    let with = |damage: &dyn Fn(&Path)| {
+        let copied = folder.path().join("copy");
+        let _ = fs::remove_dir_all(&copied);
+        copy(Path::new(&adapter), &copied);
+        damage(&copied);
+        generate(&model, &["hi", "--adapter", copied.to_str().unwrap()])
+    };
+    cases.accepted("a good adapter", &with(&|_| {}));
+    let (weights, config) = ("adapter_model.safetensors", "adapter_config.json");
+    cases.refused(
+        "as a model",
+        &generate(Path::new(&adapter), &["hi"]),
+        &["adapter"],
+    );
+    cases.refused(
+        "no weights",
+        &with(&|m| remove(m.join(weights))),
+        &[weights],
+    );
+    cases.refused(
+        "half the weights",
+        &with(&|m| truncate(&m.join(weights), 0.5)),
+        &[weights],
+    );
+    cases.refused("no config", &with(&|m| remove(m.join(config))), &[config]);
+    cases.refused(
+        "half the config",
+        &with(&|m| truncate(&m.join(config), 0.5)),
+        &[config],
+    );
+    cases.refused(
+        "another rank",
+        &with(&|m| edit_json(&m.join(config), |c| c["r"] = json!(3))),
+        &["lora_A"],
+    );
+    cases.refused(
+        "rank 0",
+        &with(&|m| edit_json(&m.join(config), |c| c["r"] = json!(0))),
+        &["r"],
+    );
+    let exists = run(percept(&[
+        "merge",
+        "--model",
+        model.to_str().unwrap(),
+        "--adapter",
+        &adapter,
+        "--output",
+        &at("lora"),
+    ]));
+    cases.refused("merge into a folder that exists", &exists, &["exists"]);
+    let merged = run(percept(&[
+        "merge",
+        "--model",
+        model.to_str().unwrap(),
+        "--adapter",
+        &adapter,
+        "--output",
+        &at("merged"),
+    ]));
+    cases.accepted("merge", &merged);
+    cases.accepted(
+        "the merged model",
+        &generate(Path::new(&at("merged")), &["hi"]),
+    );
+    cases.holds(
+        "base run",
+        "is as it was",
+        base_run().join("recipe.toml").exists(),
+    );
+    cases.finish();
+}

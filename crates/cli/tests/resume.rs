@@ -1,0 +1,240 @@
+//! A run that is killed and goes on ends with the bytes of one that was never interrupted.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{TINY, percept, run_in, snapshot, write};
+use serde_json::Value;
+
+/// Both stages, two mini-batches, dynamic sampling that moves the row position by itself.
+const STAGES: &str = r#"
+[eval]
+test_freq = 2
+[sft]
+steps = 4
+train_batch_size = 4
+ppo_max_token_len = 200
+optim = { lr = 3e-3, lr_scheduler_type = "cosine", lr_warmup_steps = 2 }
+[rl]
+steps = 5
+train_batch_size = 4
+ppo_mini_batch_size = 2
+ppo_max_token_len = 300
+optim = { lr = 1e-3, lr_warmup_steps = 2 }
+[algorithm.filter_groups]
+enable = true
+max_num_gen_batches = 2
+[[reward.functions]]
+name = "length"
+unit = "characters"
+max_length = 40
+[[reward.functions]]
+name = "accuracy"
+"#;
+
+fn recipe(extra: &str) -> String {
+    let longer = TINY
+        .replace("max_completion_length = 4", "max_completion_length = 12")
+        .replace("num_generations = 2", "num_generations = 4")
+        .replace(
+            "output_dir = \"runs\"",
+            "output_dir = \"runs\"\nsave_freq = 2",
+        );
+    format!("{longer}{STAGES}{extra}")
+}
+
+fn start(folder: &Path, more: &[&str]) -> Child {
+    let mut args = vec!["train", "recipe.toml", "--quiet"];
+    args.extend(more);
+    let mut command = percept(&args);
+    command.current_dir(folder).stdout(Stdio::null());
+    command.spawn().unwrap()
+}
+
+/// What a run leaves, without what depends on the clock.
+fn content(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for (path, bytes) in snapshot(run) {
+        let name = path.strip_prefix(run).unwrap().to_str().unwrap().to_owned();
+        let timeless = match name.as_str() {
+            "report.html" | "summary.json" | ".lock" => continue,
+            name if name.starts_with("tensorboard/") => continue,
+            "metrics.jsonl" => lines_without_time(&bytes),
+            name if name.ends_with("state.json") => without_time(&bytes),
+            _ => bytes,
+        };
+        all.insert(name, timeless);
+    }
+    all
+}
+
+fn lines_without_time(bytes: &[u8]) -> Vec<u8> {
+    let lines = bytes.split(|&b| b == b'\n').filter(|line| !line.is_empty());
+    lines.flat_map(without_time).collect()
+}
+
+fn without_time(json: &[u8]) -> Vec<u8> {
+    let mut value: Value = serde_json::from_slice(json).unwrap();
+    drop_times(&mut value);
+    value.to_string().into_bytes()
+}
+
+fn drop_times(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|key, _| {
+                !([
+                    "time",
+                    "seconds",
+                    "perf/throughput",
+                    "perf/gen_tokens_per_s",
+                ]
+                .contains(&key.as_str())
+                    || key.starts_with("timing_s/"))
+            });
+            map.values_mut().for_each(drop_times);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_times),
+        _ => {}
+    }
+}
+
+fn assert_same(whole: &Path, resumed: &Path, what: &str) {
+    let [whole, resumed] = [whole, resumed].map(content);
+    let names = |all: &BTreeMap<String, Vec<u8>>| all.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&whole), names(&resumed), "{what}");
+    for (name, bytes) in &whole {
+        assert!(bytes == &resumed[name], "{what}: {name} differs");
+    }
+    assert!(
+        whole
+            .keys()
+            .any(|name| name.ends_with("optimizer.safetensors"))
+    );
+    assert!(whole.keys().any(|name| name.starts_with("rollouts/")));
+}
+
+/// Kills at these parts of the time that the whole run takes.
+fn check(name: &str, extra: &str, moments: &[f64]) {
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, killed] = ["whole", "killed"].map(|n| folder.path().join(n));
+    for place in [&whole, &killed] {
+        write(&place.join("recipe.toml"), recipe(extra));
+    }
+    let clock = Instant::now();
+    run_in(&whole, &["train", "recipe.toml", "--quiet"]).ok();
+    let took = clock.elapsed();
+    for &moment in moments {
+        let mut child = start(&killed, &["--resume"]);
+        std::thread::sleep(took.mul_f64(moment));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    run_in(&killed, &["train", "recipe.toml", "--quiet", "--resume"]).ok();
+    let run = |place: &Path| place.join("runs/run");
+    assert_same(&run(&whole), &run(&killed), name);
+}
+
+#[test]
+fn killed_runs_end_with_the_same_bytes() {
+    check("plain", "", &[0.5, 0.3, 0.4]);
+}
+
+#[test]
+fn killed_runs_with_a_reference_end_with_the_same_bytes() {
+    let kl = "[algorithm.loss]\nuse_kl_loss = true\nkl_coef = 0.1\n";
+    check("reference", kl, &[0.7, 0.1, 0.4]);
+}
+
+#[test]
+fn killed_runs_with_dropout_end_with_the_same_bytes() {
+    let lora = "[model.lora]\nr = 4\nlora_dropout = 0.3\n";
+    check("dropout", lora, &[0.3, 0.5, 0.6]);
+}
+
+#[test]
+fn dropout_is_on_in_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let losses = ["0.0", "0.5"].map(|rate| {
+        let place = folder.path().join(rate);
+        let lora = format!("[model.lora]\nr = 4\nlora_dropout = {rate}\n");
+        write(&place.join("recipe.toml"), recipe(&lora));
+        run_in(&place, &["train", "recipe.toml", "--quiet"]).ok();
+        fs::read_to_string(place.join("runs/run/metrics.jsonl")).unwrap()
+    });
+    let [without, with] = losses.map(|text| {
+        let rows: Vec<Value> = text
+            .lines()
+            .map(|l| serde_json::from_str(l).unwrap())
+            .collect();
+        rows.iter()
+            .filter_map(|row| row["train/loss"].as_f64())
+            .collect::<Vec<f64>>()
+    });
+    // B is zero at first: dropout shows from the second step on.
+    assert_eq!(without[0], with[0]);
+    assert_ne!(without[1..], with[1..]);
+}
+
+#[test]
+fn an_interrupt_writes_a_checkpoint_and_the_run_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    write(&folder.path().join("recipe.toml"), recipe(""));
+    let mut child = start(folder.path(), &["--set", "sft.steps=100000"]);
+    let run = folder.path().join("runs/run");
+    let lines =
+        || fs::read_to_string(run.join("metrics.jsonl")).map_or(0, |text| text.lines().count());
+    let clock = Instant::now();
+    while lines() < 5 {
+        assert!(
+            clock.elapsed() < Duration::from_secs(60),
+            "no step in a minute"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let sent = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let done = lines();
+    let checkpoint = run.join(format!("checkpoints/step-{done:06}"));
+    assert!(
+        checkpoint.join("model.safetensors").exists(),
+        "no checkpoint of step {done}"
+    );
+    let steps = format!("sft.steps={}", done + 2);
+    run_in(
+        folder.path(),
+        &[
+            "train",
+            "recipe.toml",
+            "--quiet",
+            "--resume",
+            "--set",
+            &steps,
+        ],
+    )
+    .ok();
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let steps: Vec<u64> = text
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["step"]
+                .as_u64()
+                .unwrap()
+        })
+        .collect();
+    assert!(
+        steps.iter().copied().eq(1..=steps.len() as u64),
+        "{steps:?}"
+    );
+    assert_eq!(steps.len(), done + 2 + 5);
+}

@@ -1,0 +1,216 @@
+//! What a recipe's types cannot say: ranges of numbers, and tables that contradict each other.
+
+use crate::{Error, OptimConfig, Recipe};
+
+/// Where a number may lie. NaN and infinity lie nowhere.
+#[derive(Debug, Clone, Copy)]
+enum Range {
+    /// x ≥ 0.
+    NotNegative,
+    /// x > 0.
+    Positive,
+    /// x ≥ 1.
+    AtLeastOne,
+    /// 0 ≤ x < 1.
+    BelowOne,
+    /// 0 < x ≤ 1.
+    Share,
+    /// 0 ≤ x ≤ 1.
+    UpToOne,
+}
+
+impl Range {
+    fn holds(self, x: f64) -> bool {
+        x.is_finite()
+            && match self {
+                Self::NotNegative => x >= 0.0,
+                Self::Positive => x > 0.0,
+                Self::AtLeastOne => x >= 1.0,
+                Self::BelowOne => (0.0..1.0).contains(&x),
+                Self::Share => x > 0.0 && x <= 1.0,
+                Self::UpToOne => (0.0..=1.0).contains(&x),
+            }
+    }
+
+    fn expected(self) -> &'static str {
+        match self {
+            Self::NotNegative => "0 or more",
+            Self::Positive => "more than 0",
+            Self::AtLeastOne => "at least 1",
+            Self::BelowOne => "0 or more, less than 1",
+            Self::Share => "more than 0, at most 1",
+            Self::UpToOne => "0 to 1",
+        }
+    }
+}
+
+type Limit = (String, f64, Range);
+
+/// Every number of the recipe that has a range and is used.
+fn limits(recipe: &Recipe) -> Vec<Limit> {
+    use Range::{AtLeastOne, NotNegative, Positive, Share};
+    let mut all: Vec<Limit> = Vec::new();
+    let mut add = |table: &str, fields: &[(&str, f64, Range)]| {
+        all.extend(
+            fields
+                .iter()
+                .map(|&(name, x, range)| (format!("{table}.{name}"), x, range)),
+        );
+    };
+    let count = |n: usize| n as f64;
+    add(
+        "data",
+        &[(
+            "max_prompt_length",
+            count(recipe.data.max_prompt_length),
+            AtLeastOne,
+        )],
+    );
+    for (name, pixels) in [
+        ("min_pixels", recipe.data.min_pixels),
+        ("max_pixels", recipe.data.max_pixels),
+    ] {
+        if let Some(pixels) = pixels {
+            add("data", &[(name, count(pixels), AtLeastOne)]);
+        }
+    }
+    if let Some(tiny) = &recipe.model.tiny {
+        add(
+            "model.tiny",
+            &[("initializer_range", tiny.initializer_range, Positive)],
+        );
+    }
+    if let Some(sft) = &recipe.sft {
+        add(
+            "sft",
+            &[
+                ("train_batch_size", count(sft.train_batch_size), AtLeastOne),
+                (
+                    "ppo_max_token_len",
+                    count(sft.ppo_max_token_len),
+                    AtLeastOne,
+                ),
+            ],
+        );
+        add("sft.optim", &optim(&sft.optim));
+    }
+    if let Some(rl) = &recipe.rl {
+        add(
+            "rl",
+            &[
+                ("train_batch_size", count(rl.train_batch_size), AtLeastOne),
+                (
+                    "ppo_mini_batch_size",
+                    count(rl.ppo_mini_batch_size),
+                    AtLeastOne,
+                ),
+                ("ppo_epochs", count(rl.ppo_epochs), AtLeastOne),
+                ("ppo_max_token_len", count(rl.ppo_max_token_len), AtLeastOne),
+            ],
+        );
+        add("rl.optim", &optim(&rl.optim));
+    }
+    let rollout = &recipe.rollout;
+    add(
+        "rollout",
+        &[
+            (
+                "max_completion_length",
+                count(rollout.max_completion_length),
+                AtLeastOne,
+            ),
+            // Greedy responses are all the same: no group has an advantage.
+            ("temperature", f64::from(rollout.temperature), Positive),
+            ("top_p", f64::from(rollout.top_p), Share),
+            ("max_num_seqs", count(rollout.max_num_seqs), AtLeastOne),
+        ],
+    );
+    add(
+        "eval",
+        &[(
+            "temperature",
+            f64::from(recipe.eval.temperature),
+            NotNegative,
+        )],
+    );
+    all
+}
+
+fn optim(optim: &OptimConfig) -> [(&'static str, f64, Range); 7] {
+    use Range::{BelowOne, NotNegative, Positive, UpToOne};
+    [
+        ("lr", optim.lr, NotNegative),
+        ("beta1", optim.beta1, BelowOne),
+        ("beta2", optim.beta2, BelowOne),
+        ("eps", optim.eps, Positive),
+        ("weight_decay", optim.weight_decay, NotNegative),
+        ("clip_grad", optim.clip_grad, NotNegative),
+        ("min_lr_ratio", optim.min_lr_ratio, UpToOne),
+    ]
+}
+
+/// The run's folder lies in `output_dir`.
+fn run_name(name: &str) -> Result<(), String> {
+    let plain = |part: std::path::Component<'_>| matches!(part, std::path::Component::Normal(_));
+    let path = std::path::Path::new(name);
+    if !name.is_empty() && path.components().all(plain) {
+        return Ok(());
+    }
+    Err(format!(
+        "trainer.experiment_name is {name:?}; expected the name of a folder inside trainer.output_dir"
+    ))
+}
+
+/// What the types cannot say.
+pub(crate) fn check(recipe: &Recipe, name: &str) -> Result<(), Error> {
+    let problem = |message: &str| {
+        Err(Error::Recipe {
+            at: name.to_owned(),
+            message: message.to_owned(),
+        })
+    };
+    if recipe.model.path.is_some() == recipe.model.tiny.is_some() {
+        return problem(
+            "model: give exactly one of `path` (a Hugging Face folder) and `[model.tiny]`",
+        );
+    }
+    if recipe.data.digit_sum.is_some() != recipe.data.train_files.is_empty() {
+        return problem("data: give either `train_files` or `[data.digit_sum]`");
+    }
+    if recipe.sft.is_none() && recipe.rl.is_none() {
+        return problem("nothing to do: add an `[sft]` table, an `[rl]` table, or both");
+    }
+    for (field, found, range) in limits(recipe) {
+        if !range.holds(found) {
+            let expected = range.expected();
+            return problem(&format!("{field} is {found}; expected {expected}"));
+        }
+    }
+    run_name(&recipe.trainer.experiment_name).or_else(|message| problem(&message))?;
+    let Some(rl) = &recipe.rl else { return Ok(()) };
+    if rl.ppo_mini_batch_size > rl.train_batch_size {
+        return problem("rl.ppo_mini_batch_size is larger than rl.train_batch_size; lower it");
+    }
+    if recipe.rollout.num_generations < 2 {
+        return problem(
+            "rollout.num_generations is below 2: a group of one response has no advantage to learn from",
+        );
+    }
+    let algorithm = &recipe.algorithm;
+    let overlong = algorithm.overlong.as_ref();
+    let longest = recipe.rollout.max_completion_length;
+    let options = algorithm
+        .advantage
+        .check()
+        .and(algorithm.loss.check())
+        .and(overlong.map_or(Ok(()), |overlong| overlong.check(longest)));
+    if let Err(error) = options {
+        return problem(&format!("algorithm: {error}"));
+    }
+    if recipe.reward.functions.is_empty() {
+        return problem(
+            "reward.functions is empty: `[rl]` needs at least one, for example [[reward.functions]] name = \"math\"",
+        );
+    }
+    Ok(())
+}
