@@ -7,6 +7,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod assemble;
 mod batch;
 mod checkpoint;
 mod config;

@@ -136,7 +136,7 @@ fn tokenizer_config() -> Value {
         "bos_token": null,
         "eos_token": "<|im_end|>",
         "pad_token": "<|endoftext|>",
-        "unk_token": UNKNOWN,
+        // No "unk_token": transformers would leave unknown words out of decoded text.
         "additional_special_tokens": SPECIAL,
         "chat_template": TEMPLATE,
     })
