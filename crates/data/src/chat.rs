@@ -38,6 +38,10 @@ impl ChatTemplate {
         });
         environment.set_fuel(Some(FUEL));
         environment.add_function("strftime_now", |format: &str| TODAY.format(format));
+        // Jinja iterates over what is undefined, but not over none.
+        environment.add_test("iterable", |value: &Value| {
+            !value.is_none() && value.try_iter().is_ok()
+        });
         environment.add_filter("tojson", template_functions::tojson);
         environment
             .add_template_owned("chat", template_functions::plain_blocks(source))
@@ -120,8 +124,8 @@ mod tests {
 
     #[test]
     fn loops_can_be_left_early() {
-        let source = "{% for i in range(9) %}{% if i == 3 %}{% break %}{% endif %}{{ i }}{% endfor %}{{ tools is none }}";
+        let source = "{% for i in range(9) %}{% if i == 3 %}{% break %}{% endif %}{{ i }}{% endfor %}{{ tools is none }}{{ tools is iterable }}{{ 'a' is iterable }}";
         let template = ChatTemplate::new(source, "", "").unwrap();
-        assert_eq!(template.render(&[], false).unwrap(), "012True");
+        assert_eq!(template.render(&[], false).unwrap(), "012TrueFalseTrue");
     }
 }
