@@ -32,12 +32,20 @@ fn the_short_quick_start_learns_and_writes_its_run_folder() {
     // reads nothing is about 12 % over the question types.
     assert!(accuracy("base") < 0.05, "{summary}");
     assert!(accuracy("sft") > accuracy("base") + 0.10, "{summary}");
-    assert!(stages.iter().any(|stage| stage["name"] == "rl"), "{summary}");
+    assert!(
+        stages.iter().any(|stage| stage["name"] == "rl"),
+        "{summary}"
+    );
 
     let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
-    let rows: Vec<serde_json::Value> =
-        metrics.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let loss: Vec<f64> = rows.iter().filter_map(|row| row["train/loss"].as_f64()).collect();
+    let rows: Vec<serde_json::Value> = metrics
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let loss: Vec<f64> = rows
+        .iter()
+        .filter_map(|row| row["train/loss"].as_f64())
+        .collect();
     assert!(loss[loss.len() - 1] < 0.5 * loss[0], "{loss:?}");
     let rl: Vec<&serde_json::Value> = rows.iter().filter(|row| row["stage"] == "rl").collect();
     assert!(!rl.is_empty());
@@ -51,8 +59,16 @@ fn the_short_quick_start_learns_and_writes_its_run_folder() {
     let report = std::fs::read_to_string(run.join("report.html")).unwrap();
     assert!(report.contains("</html>") && !report.contains("https://cdn"));
     let checkpoints = std::fs::read_dir(run.join("checkpoints")).unwrap();
-    let newest = checkpoints.map(|entry| entry.unwrap().path()).max().unwrap();
-    for file in ["config.json", "model.safetensors", "tokenizer.json", "preprocessor_config.json"] {
+    let newest = checkpoints
+        .map(|entry| entry.unwrap().path())
+        .max()
+        .unwrap();
+    for file in [
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "preprocessor_config.json",
+    ] {
         assert!(newest.join(file).is_file(), "{file}");
     }
 }

@@ -78,6 +78,10 @@ fn processor_files() {
             "template of too much",
             "{% for i in range(100000) %}{% for j in range(100000) %}{{ i }}{% endfor %}{% endfor %}",
         ),
+        (
+            "template of a long text",
+            "{% for i in range(100000) %}{{ messages[0].content * 1000 }}{% endfor %}",
+        ),
         ("empty template", ""),
     ] {
         cases.refused(name, &template(text), &["template"]);

@@ -92,10 +92,13 @@ fn run_folders() {
     cases.finish();
 }
 
+/// A name, a file of the checkpoint, and what happens to it.
+type Damage<'a> = (&'a str, &'a str, &'a dyn Fn(&Path));
+
 #[test]
 fn damaged_checkpoints() {
     let mut cases = Cases::default();
-    let damages: [(&str, &str, &dyn Fn(&Path)); 10] = [
+    let damages: [Damage<'_>; 10] = [
         ("state.json cut", "percept/state.json", &|p| {
             truncate(p, 0.5)
         }),
