@@ -1,5 +1,7 @@
 //! Chat templates: the model's own Jinja source, with the functions that transformers gives it.
 
+use std::io::{self, Write};
+
 use minijinja::{Environment, ErrorKind, Value, context};
 use serde_json::json;
 
@@ -9,6 +11,9 @@ use crate::{Error, Message, Part};
 /// Instructions that a template may run on one conversation: real templates take some dozens per
 /// turn, this is a second or two.
 const FUEL: u64 = 20_000_000;
+
+/// Bytes that a conversation may render to: hundreds of times the longest context of today.
+const LONGEST: usize = 64 << 20;
 
 /// A compiled chat template.
 #[derive(Debug)]
@@ -70,20 +75,42 @@ impl ChatTemplate {
         add_generation_prompt: bool,
     ) -> Result<String, Error> {
         let messages: Vec<serde_json::Value> = messages.iter().map(message).collect();
-        let render = || {
-            self.environment.get_template("chat")?.render(context! {
-                messages => messages,
-                tools => Value::from(()),
-                documents => Value::from(()),
-                add_generation_prompt => add_generation_prompt,
-                bos_token => self.bos_token,
-                eos_token => self.eos_token,
-            })
+        let context = context! {
+            messages => messages,
+            tools => Value::from(()),
+            documents => Value::from(()),
+            add_generation_prompt => add_generation_prompt,
+            bos_token => self.bos_token,
+            eos_token => self.eos_token,
         };
-        render().map_err(|e| {
-            let reason = e.detail().map_or_else(|| e.to_string(), str::to_owned);
+        let mut text = Limited(Vec::new());
+        let rendered = self.environment.get_template("chat");
+        let rendered = rendered.and_then(|t| t.render_captured_to(context, &mut text).map(drop));
+        rendered.map_err(|e| {
+            let reason = match e.kind() {
+                ErrorKind::WriteFailure => format!("it writes more than {LONGEST} bytes"),
+                _ => e.detail().map_or_else(|| e.to_string(), str::to_owned),
+            };
             Error::template(format!("chat template refused the conversation: {reason}"))
-        })
+        })?;
+        String::from_utf8(text.0).map_err(|e| Error::template(format!("chat template: {e}")))
+    }
+}
+
+/// Text up to [`LONGEST`] bytes.
+struct Limited(Vec<u8>);
+
+impl Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > LONGEST {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
