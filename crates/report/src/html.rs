@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::page::escape;
 use crate::record::RolloutRecord;
 use crate::{Error, Row, RunDir, Summary, payload};
 use crate::{count_rollouts, read_metrics, read_rollouts_page, write_atomic};
@@ -185,13 +186,6 @@ fn script_safe(json: &str) -> String {
         }
     }
     safe
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 /// At most `count` of the steps, evenly spread, the first and the last among them.

@@ -13,11 +13,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod atomic;
+mod chart;
 mod columns;
 mod error;
 mod html;
 mod http;
 mod metrics;
+mod page;
 mod payload;
 mod record;
 mod rollouts;
@@ -27,9 +29,11 @@ mod summary;
 mod tensorboard;
 
 pub use atomic::{AtomicFile, replace_dir, temporary_path, write_atomic};
+pub use chart::{Chart, Series};
 pub use error::Error;
 pub use html::{Report, render, write_report};
 pub use metrics::{MetricsWriter, Row, read_metrics};
+pub use page::{Page, escape};
 pub use record::{RewardPart, RolloutRecord, Verdict};
 pub use rollouts::{count_rollouts, read_rollouts, read_rollouts_page, write_rollouts};
 pub use run_dir::{Checkpoint, RunDir};
