@@ -1,0 +1,48 @@
+//! The recipe's `[algorithm]` table, as a Python dict.
+
+use percept_credit::{AdvantageConfig, CreditConfig, LossConfig, TokenWeightConfig};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+/// What of `[algorithm]` is mathematics. `filter`, `filter_groups` and `overlong` decide which
+/// prompts and rewards reach the batch; a trainer reads them, and a recipe may be passed as it is.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Algorithm {
+    advantage: AdvantageConfig,
+    token_weight: Vec<TokenWeightConfig>,
+    renormalize_weight: bool,
+    pub loss: LossConfig,
+    #[serde(rename = "filter")]
+    _filter: Option<IgnoredAny>,
+    #[serde(rename = "filter_groups")]
+    _filter_groups: Option<IgnoredAny>,
+    #[serde(rename = "overlong")]
+    _overlong: Option<IgnoredAny>,
+}
+
+impl Algorithm {
+    pub fn read(config: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let mut reader = pythonize::Depythonizer::from_object(config);
+        let algorithm: Self = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+            let path = error.path().to_string();
+            let dot = if path == "." { "" } else { "." };
+            let path = if path == "." { String::new() } else { path };
+            PyValueError::new_err(format!("config{dot}{path}: {}", error.into_inner()))
+        })?;
+        let refused = |error: percept_credit::Error| PyValueError::new_err(format!("config: {error}"));
+        algorithm.credit().check().map_err(refused)?;
+        algorithm.loss.check().map_err(refused)?;
+        Ok(algorithm)
+    }
+
+    pub fn credit(&self) -> CreditConfig {
+        CreditConfig {
+            advantage: self.advantage.clone(),
+            token_weight: self.token_weight.clone(),
+            renormalize_weight: self.renormalize_weight,
+        }
+    }
+}
