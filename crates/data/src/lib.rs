@@ -4,6 +4,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod ablation;
 mod chat;
 mod check;
 mod clip;
@@ -27,6 +28,7 @@ mod row;
 mod sample;
 mod template_functions;
 
+pub use ablation::ImageAblation;
 pub use chat::ChatTemplate;
 pub use check::{CheckReport, Problem, ProblemKind, RowTokens, check_rows};
 pub use columns::ColumnMap;

@@ -15,6 +15,7 @@ pub mod host;
 mod host_op;
 mod kernels;
 mod layout;
+mod nucleus;
 mod ops;
 mod recycler;
 pub mod reference;
@@ -23,6 +24,7 @@ pub use adamw::{AdamW, Moments, global_norm};
 pub use device::parse_device;
 pub use error::Error;
 pub use layout::{Layout, Span};
+pub use nucleus::nucleus_entropy;
 pub use ops::{
     TokenStats, attention, dot, embedding, gather_rows, gelu, layer_norm, linear, linear_log_prob,
     quick_gelu, rms_norm, rotary, scatter_rows, swiglu, to_vec,
