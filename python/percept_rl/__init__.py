@@ -25,8 +25,9 @@ NumPy arrays, lists, or anything on the CPU that speaks DLPack (``torch.Tensor``
 from percept_rl import _native
 from percept_rl._batch import KEYS, flatten
 from percept_rl._native import __version__
+from percept_rl._visual import visual_entropy
 
-__all__ = ["KEYS", "__version__", "credit", "methods", "needs", "policy_loss", "reweight"]
+__all__ = ["KEYS", "__version__", "credit", "methods", "needs", "policy_loss", "reweight", "visual_entropy"]
 
 
 def credit(config, batch):
