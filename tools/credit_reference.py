@@ -196,7 +196,18 @@ def tgrl_advantage(batch, stats="on_policy", norm_adv_by_std=True, eps=1e-6):
     return spread(batch, per_row)
 
 
-ADVANTAGES = {"grpo": grpo, "dr_grpo": dr_grpo, "durian": durian, "tgrl": tgrl_advantage}
+def rloo(batch):
+    """R_i minus the mean of the others."""
+    per_row = {}
+    for rows in batch.groups(batch.graded()):
+        total = batch.reward[rows].sum()
+        for row in rows:
+            n = len(rows)
+            per_row[row] = batch.reward[row] - (total - batch.reward[row]) / (n - 1) if n > 1 else 0.0
+    return spread(batch, per_row)
+
+
+ADVANTAGES = {"grpo": grpo, "dr_grpo": dr_grpo, "rloo": rloo, "durian": durian, "tgrl": tgrl_advantage}
 
 
 # Token weights ------------------------------------------------------------------------------------
@@ -228,7 +239,7 @@ def tor(batch, alpha_r=0.3, alpha_p=0.3, gamma_r=1.0, gamma_p=0.5, unselected=0.
     return weight
 
 
-def direction(batch, alpha=0.1, form="linear", clip=None, **_):
+def direction(batch, alpha=0.1, form="linear", ppl_clamp=None, **_):
     p = np.exp(batch.old_log_prob.astype(np.float64))
     trained = batch.credit_mask()
     if form == "linear":
@@ -248,7 +259,7 @@ def direction(batch, alpha=0.1, form="linear", clip=None, **_):
             for row, value in zip(group, log_ppl):
                 z = (value - np.mean(log_ppl)) / std if std > 0 else 0.0
                 w = 1.0 - alpha * z
-                weight[list(batch.rows[row])] = w if clip is None else min(max(w, clip[0]), clip[1])
+                weight[list(batch.rows[row])] = w if ppl_clamp is None else min(max(w, ppl_clamp[0]), ppl_clamp[1])
     else:
         raise ValueError(form)
     return np.where(trained, weight, 1.0)
@@ -287,8 +298,12 @@ def tgrl_weight(batch, lambda_p=0.5, lambda_r=0.5, kappa=1.0, w_min=0.5, w_max=2
 
 
 def fipo(batch, advantage, decay_rate=32.0, clip_ratio=0.2, clip_high_only=True, safety_thresh=4.0,
-         clip_ratio_c=10.0, sequence_drop=True, participation="code", **_):
-    """(weight, mask after the sequence drop). The double loop is the formula as printed."""
+         clip_ratio_c=10.0, sequence_drop=True, participation="code", unclipped=False, **_):
+    """(weight, mask after the sequence drop). The double loop is the formula as printed.
+
+    CONVENTION: the official code's "clip ratio 0 means no range, at most 10" is `unclipped`; a
+    clip_ratio of 0 holds the weight at 1. Distances count all tokens of the response, trained or not.
+    """
     mask, weight = batch.credit_mask(), np.ones(batch.tokens)
     d = np.clip(batch.log_prob.astype(np.float64) - batch.old_log_prob.astype(np.float64), -20.0, 20.0)
     decay = 2.0 ** (-1.0 / decay_rate)
@@ -306,7 +321,7 @@ def fipo(batch, advantage, decay_rate=32.0, clip_ratio=0.2, clip_high_only=True,
                 if not out:
                     future += decay ** (k - t) * d[k]
             w = math.exp(min(future, 700.0))
-            if clip_ratio == 0.0:
+            if unclipped:
                 w = min(w, 10.0)
             else:
                 low = 1.0 if clip_high_only else 1.0 - clip_ratio
@@ -436,7 +451,9 @@ def tgrl_filter(candidates, accuracy, n_expert=1, g_min_quantile=0.25, nll_max_q
 
 KINDS = [
     "plain", "plain", "plain", "all_equal", "one_token", "one_sample", "groups_of_one", "ungraded",
-    "nothing_graded", "holes", "no_image", "some_images", "experts", "far_ratios", "empty_rows", "graded_score",
+    "nothing_graded", "holes", "no_image", "some_images", "experts", "blind_experts",
+    "far_ratios", "empty_rows",
+    "graded_score",
 ]
 
 
@@ -475,22 +492,28 @@ def random_batch(rng, kind, size=None):
     old = f32(-rng.exponential(1.2, tokens))
     step = 2.5 if kind == "far_ratios" else rng.choice([0.02, 0.2, 0.6])
     log_prob = f32(np.minimum(old + rng.normal(0, step, tokens), 0.0))
+    if kind == "far_ratios":  # beyond the clamp of the log-ratio, on both sides
+        far = rng.random(tokens)
+        old[far < 0.05] -= np.float32(31.0)
+        log_prob[far > 0.95] -= np.float32(33.0)
     no_image = f32(np.minimum(old - rng.normal(0.3, 0.8, tokens), 0.0))
     sight = {int(g): float(v) for g, v in zip(np.unique(group), rng.uniform(0.5, 6.0, len(np.unique(group))))}
     if kind == "no_image":
         sight = {g: math.nan for g in sight}
-    if kind == "some_images":
+    if kind in ("some_images", "blind_experts"):
         sight = {g: v if rng.random() < 0.6 else math.nan for g, v in sight.items()}
     visual = np.array([sight[int(g)] for g in group])
     blind = np.repeat(np.isnan(visual), lengths)
     no_image[blind] = np.nan
     is_expert = np.zeros(rows, dtype=bool)
-    if kind == "experts":
+    entropy = f32(rng.exponential(1.0, tokens))
+    if kind in ("experts", "blind_experts"):
         is_expert = rng.random(rows) < 0.3
+        entropy = f32(np.round(entropy * 2) / 2)  # ties within a trajectory share their rank
     return Batch(
         lengths, group, reward, mask, log_prob=log_prob, old_log_prob=old,
         rollout_log_prob=f32(old + rng.normal(0, 0.05, tokens)), ref_log_prob=f32(old + rng.normal(0, 0.3, tokens)),
-        entropy=f32(rng.exponential(1.0, tokens)), nucleus_entropy=f32(rng.exponential(0.7, tokens)),
+        entropy=entropy, nucleus_entropy=f32(rng.exponential(0.7, tokens)),
         log_prob_no_image=no_image, visual_entropy=visual, is_expert=is_expert,
     )
 
@@ -508,6 +531,7 @@ CREDIT_CONFIGS = [
     {"advantage": "grpo", "token_weight": ["direction"]},
     *[{"advantage": "dr_grpo", "token_weight": [{"name": "direction", "alpha": 0.2, "form": form}]}
       for form in ["linear", "dominate", "ppl", "middle", "normalized"]],
+    {"advantage": "rloo", "token_weight": [{"name": "direction", "alpha": 0.9, "form": "ppl", "ppl_clamp": [0.8, 1.2]}]},
     {"advantage": "tgrl", "token_weight": ["tgrl"]},
     {"advantage": "tgrl", "token_weight": [{"name": "tgrl", "kappa": 3.0, "lambda_p": 0.8, "lambda_r": 0.2}]},
     {"advantage": "durian", "token_weight": ["tor", "direction"]},
@@ -517,7 +541,7 @@ CREDIT_CONFIGS = [
 FIPO_CONFIGS = [
     {"advantage": "grpo", "token_weight": ["fipo"]},
     {"advantage": "grpo", "token_weight": [{"name": "fipo", "clip_high_only": False, "safety_thresh": 3.0}]},
-    {"advantage": "grpo", "token_weight": [{"name": "fipo", "decay_rate": 2.0, "clip_ratio": 0.0, "clip_ratio_c": 3.0}]},
+    {"advantage": "grpo", "token_weight": [{"name": "fipo", "decay_rate": 2.0, "unclipped": True, "clip_ratio_c": 3.0}]},
     {"advantage": "grpo", "token_weight": [{"name": "fipo", "participation": "paper", "clip_ratio_c": 3.0, "clip_high_only": False}]},
     {"advantage": "grpo", "token_weight": [{"name": "fipo", "sequence_drop": False, "clip_ratio_c": 2.0}]},
     {"advantage": "durian", "token_weight": ["direction", "fipo"]},
@@ -578,7 +602,7 @@ def goldens():
     rng = np.random.default_rng(20260325)
     data = []
     for index, kind in enumerate(sorted(set(KINDS))):
-        batch = random_batch(rng, kind, size=(5, 3))
+        batch = random_batch(rng, kind, size=(4, 3))
         credits = []
         for config in CREDIT_CONFIGS[index % 3 :: 3]:
             credits.append({"config": config, **stored_credit(credit(config, batch))})
@@ -597,7 +621,7 @@ def goldens():
             "kind": kind, "batch": stored(batch), "credit": credits, "reweight": updates,
             "given": stored_credit(given), "loss": losses,
         })
-    return {"batches": data, "filter": [random_filter(rng) for _ in range(24)]}
+    return {"batches": data, "filter": [random_filter(rng) for _ in range(40)]}
 
 
 def write(path):
@@ -607,11 +631,131 @@ def write(path):
     print(f"{path}: {len(text) / 1000:.0f} kB", file=sys.stderr)
 
 
+# Through the wheel --------------------------------------------------------------------------------
+
+class Worst:
+    """The largest error of each part, relative to max(1, |expected|)."""
+
+    def __init__(self):
+        self.error, self.count = {}, 0
+
+    def compare(self, what, found, expected):
+        found, expected = np.asarray(found, dtype=np.float64), np.asarray(expected, dtype=np.float64)
+        assert found.shape == expected.shape, (what, found.shape, expected.shape)
+        error = np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
+        self.error[what] = max(self.error.get(what, 0.0), float(error.max(initial=0.0)))
+        self.count += 1
+
+
+def wheel_batch(batch, padded):
+    """The batch as users hand it over, and how to read results back as flat arrays."""
+    keys = [key for key in KEYS_PER_TOKEN if hasattr(batch, key)]
+    rows = {name: getattr(batch, name) for name in ("group", "reward", "visual_entropy", "is_expert")}
+    if not padded:
+        out = {"offsets": np.cumsum([0] + batch.lengths), "response_mask": batch.mask, **rows}
+        return out | {key: getattr(batch, key) for key in keys}, lambda array: array
+    inside = np.arange(max(batch.lengths, default=0) + 1) < np.array(batch.lengths)[:, None]
+
+    def pad(flat, fill):
+        square = np.full(inside.shape, fill, dtype=flat.dtype)
+        square[inside] = flat
+        return square
+
+    out = {**rows, "response_mask": pad(batch.mask, False)}
+    return out | {key: pad(getattr(batch, key), 7.0) for key in keys}, lambda array: array[inside]
+
+
+def named(config):
+    return "+".join(part(entry)[0] for entry in [config["advantage"], *config.get("token_weight", [])])
+
+
+def check_tor_counts(wheel, rng, worst):
+    """Ties at the threshold: exactly ⌈alpha N⌉ tokens of each set, none below an unchosen one left in."""
+    batch = random_batch(rng, "plain")
+    batch.nucleus_entropy = f32(np.where(rng.random(batch.tokens) < 0.8, 0.0, batch.nucleus_entropy))
+    batch.log_prob_no_image = f32(np.where(rng.random(batch.tokens) < 0.6, batch.old_log_prob, batch.log_prob_no_image))
+    given, flat = wheel_batch(batch, False)
+    trained = np.flatnonzero(batch.credit_mask())
+    for key, score in (("r", batch.nucleus_entropy), ("p", perception_score(batch))):
+        options = {"alpha_r": 0.0, "alpha_p": 0.0, "gamma_r": 1.0, "gamma_p": 1.0, f"alpha_{key}": 0.3}
+        weight = flat(wheel.credit({"token_weight": [{"name": "tor", "seed": int(rng.integers(99)), **options}]}, given)["weight"])
+        chosen = [t for t in trained if weight[t] == 1.0]
+        others = [t for t in trained if weight[t] == 0.0]
+        assert len(chosen) == math.ceil(0.3 * len(trained) - 1e-9), (len(chosen), len(trained))
+        assert len(chosen) + len(others) == len(trained)
+        assert min(score[chosen]) >= max((score[t] for t in others), default=0.0)
+    worst.count += 1
+
+
+def check(count, seed=1):
+    """Every configuration on `count` random batches; {"batches", "cases", "worst", "error": {part: largest}}."""
+    import percept_rl as wheel
+
+    rng, worst = np.random.default_rng(seed), Worst()
+    for index in range(count):
+        batch = random_batch(rng, KINDS[index % len(KINDS)])
+        given, flat = wheel_batch(batch, padded=bool(index // len(KINDS) % 2))
+        for config in CREDIT_CONFIGS:
+            check_credit(wheel, config, batch, given, flat, worst)
+        for config in FIPO_CONFIGS:
+            check_fipo(wheel, config, batch, given, flat, worst)
+        for config in LOSS_CONFIGS:
+            check_loss(wheel, config, batch, given, flat, worst)
+        check_tor_counts(wheel, rng, worst)
+    return {"batches": count, "cases": worst.count, "worst": max(worst.error.values()), "error": worst.error}
+
+
+def check_credit(wheel, config, batch, given, flat, worst):
+    found, expected = wheel.credit(config, given), credit(config, batch)
+    mask = expected["mask"]
+    assert np.array_equal(flat(found["loss_mask"]), mask), config
+    worst.compare(named(config), flat(found["advantage"]), expected["advantage"])
+    # What the weight says of a token that is not trained means nothing.
+    worst.compare(f"{named(config)} weight", np.where(mask, flat(found["weight"]), 1.0), expected["weight"])
+
+
+def update_inputs(given, credited):
+    """A batch as a trainer hands it to the update: the credit, no rewards."""
+    rest = {key: value for key, value in given.items() if key not in ("group", "reward")}
+    return rest | {"response_mask": credited["loss_mask"], "advantage": credited["advantage"]}
+
+
+def check_fipo(wheel, config, batch, given, flat, worst):
+    before = {**config, "token_weight": [w for w in config["token_weight"] if part(w)[0] != "fipo"]}
+    credited = wheel.credit(before, given)
+    start = {"advantage": flat(credited["advantage"]).astype(np.float64)}
+    expected = reweight(config, batch, start)
+    found = wheel.reweight(config, update_inputs(given, credited))
+    worst.compare(named(config), np.where(expected["mask"], flat(found["advantage"]), 0.0), expected["advantage"])
+    kept = expected["mask"]
+    assert np.array_equal(flat(found["loss_mask"]), kept), config
+    worst.compare(f"{named(config)} weight", np.where(kept, flat(found["weight"]), 1.0), np.where(kept, expected["weight"], 1.0))
+
+
+def check_loss(wheel, config, batch, given, flat, worst):
+    credited = wheel.credit({"advantage": "tgrl"}, given)
+    start = {"advantage": flat(credited["advantage"]).astype(np.float64), "mask": flat(credited["loss_mask"])}
+    expected_loss, expected_slope = policy_loss(config, batch, start)
+    loss, slope, _ = wheel.policy_loss({"loss": config}, update_inputs(given, credited))
+    name = part(config["policy_loss"])[0] + (" " + config["expert"]["shaping"] if "expert" in config else "")
+    worst.compare(f"loss {name}", [loss], [expected_loss])
+    worst.compare(f"slope {name}", flat(slope), expected_slope)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", type=int, metavar="N", help="compare N random batches through the wheel, write nothing")
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "crates/credit/tests/golden/methods.json")
     args = parser.parse_args()
-    write(args.out)
+    if args.check is None:
+        return write(args.out)
+    report = check(args.check, args.seed)
+    for name, error in sorted(report["error"].items()):
+        print(f"{name:40} {error:.1e}")
+    print(f"{report['batches']} batches, {report['cases']} comparisons, largest error {report['worst']:.1e}")
+    if report["worst"] > 1e-6:
+        sys.exit("larger than 1e-6")
 
 
 if __name__ == "__main__":

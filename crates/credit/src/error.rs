@@ -33,6 +33,12 @@ pub enum Error {
         /// The option that needs it.
         needed_by: &'static str,
     },
+    /// A token weight that is listed twice.
+    #[error("token_weight lists `{name}` twice")]
+    Twice {
+        /// Its name.
+        name: &'static str,
+    },
     /// A reward that is not a number.
     #[error(
         "rewards[{row}] is {value}: a reward must be finite; pass None for a response that could not be graded"

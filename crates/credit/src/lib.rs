@@ -2,19 +2,23 @@
 //! policy loss. Pure mathematics on slices: no tensors, no I/O, no clock, no randomness.
 //!
 //! ```text
-//! Signals ──AdvantageConfig::credit──▶ Credit ──policy_loss──▶ PolicyLoss { loss, d_log_prob, d_entropy }
+//! Signals ──CreditConfig::credit──▶ Credit ──(reweight)──▶ policy_loss ──▶ PolicyLoss { loss, d_log_prob, d_entropy }
 //! ```
 //!
 //! * [`Signals`] are ragged per-token and per-row arrays, cut into rows by [`Offsets`]. One row is
 //!   one sampled response; rows with the same `group` number answer the same prompt.
 //! * [`AdvantageConfig`] names an estimator (`grpo`, `dr_grpo`, `rloo`, …), one file each in
 //!   [`advantage`]. It turns signals into a [`Credit`]: one advantage and one mask bit per token.
-//! * [`LossConfig`] names a policy loss (`ppo`, `gspo`, `cispo`), an aggregation mode, and the KL,
+//! * [`TokenWeightConfig`] names a token weight (`tor`, `direction`, `tgrl`, `fipo`), one file each in
+//!   [`weight`]. [`CreditConfig`] is an estimator and any number of weights, multiplied in one place: those
+//!   known before the update by [`CreditConfig::credit`], those of the current policy by
+//!   [`CreditConfig::reweight`]. [`CreditConfig::needs`] says which signals must be computed.
+//! * [`LossConfig`] names a policy loss (`ppo`, `gspo`, `cispo`, `sapo`), an aggregation mode, and the KL,
 //!   entropy and importance-sampling terms, one file each in [`loss`]. [`policy_loss`] returns the
 //!   scalar and its exact gradient with respect to every log-probability and entropy; the trainer
 //!   multiplies that gradient into its own backward pass.
 //! * [`OverlongConfig`] shapes rewards by length and [`informative_groups`] tells which groups can
-//!   teach anything (both from DAPO). [`sft_loss`] is the supervised counterpart of [`policy_loss`].
+//!   teach anything (both from DAPO); [`TgrlFilter`] which expert trajectories enter a group. [`sft_loss`] is the supervised counterpart of [`policy_loss`].
 //!
 //! # An update
 //!
@@ -58,28 +62,30 @@
 //!
 //! * It changes how a group's rewards become advantages: a file in `advantage/` that implements
 //!   [`advantage::Estimator`], and one line in that module's registry.
-//! * It weighs tokens by numbers known before the update (old log-probabilities, entropy, visual
-//!   dependence): a function that multiplies `Credit::advantage`, called once per rollout batch.
-//! * It weighs tokens by the current policy: the same function, called before each [`policy_loss`].
+//! * It weighs tokens, by numbers known before the update or by the current policy: a file in `weight/`
+//!   that implements [`weight::TokenWeight`] and says its [`weight::Stage`], and one line in the registry.
 //! * It changes the surrogate: a file in `loss/` that implements [`loss::Surrogate`], and one line in
 //!   that module's registry.
 //! * It needs a new array: an optional field of [`Signals`]; callers that end their literal with
 //!   `..Signals::default()` do not change.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod config;
 mod error;
-mod filter;
 mod offsets;
 mod overlong;
 mod registry;
 mod signals;
 
 pub mod advantage;
+pub mod filter;
 pub mod loss;
+pub mod weight;
 
 pub use advantage::AdvantageConfig;
+pub use config::{CreditConfig, Needs};
 pub use error::Error;
-pub use filter::informative_groups;
+pub use filter::{DapoFilter, ExpertCandidate, FilterConfig, TgrlFilter, informative_groups};
 pub use loss::{
     KlLossType, LossAggMode, LossConfig, Mismatch, Normaliser, PolicyLoss, PolicyLossConfig,
     SftLoss, policy_loss, sft_loss,
@@ -87,3 +93,4 @@ pub use loss::{
 pub use offsets::Offsets;
 pub use overlong::OverlongConfig;
 pub use signals::{Credit, Signals, Stats, add_stats};
+pub use weight::{TokenSets, TokenWeightConfig, Tor};

@@ -1,17 +1,21 @@
 //! The registry: a configuration enum whose variants are methods, one line each.
 
-/// Declares `$config`, an enum read from `{ name = "…", …the method's own options }`. Each line
-/// names one method; its options are a struct of the variant's name that implements `$method`.
-/// An unknown name is refused with the list of those that exist, an unknown option likewise.
+use schemars::Schema;
+use serde_json::{Value, json};
+
+/// Declares `$config`, an enum read from `"name"` or from `{ name = "…", …the method's own options }`.
+/// Each line names one method; its options are a struct of the variant's name that implements
+/// `$method`. An unknown name is refused with the list of those that exist, an unknown option likewise.
 macro_rules! methods {
     (
         $(#[$meta:meta])*
-        $config:ident dispatches to $method:ident, by default $default:ident:
+        $config:ident dispatches to $method:ident:
         $($name:literal => $variant:ident,)+
     ) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-        #[serde(tag = "name")]
+        #[serde(tag = "name", remote = "Self")]
+        #[schemars(transform = crate::registry::or_name)]
         pub enum $config {
             $(
                 #[doc = concat!("`", $name, "`: see [`", stringify!($variant), "`].")]
@@ -32,6 +36,7 @@ macro_rules! methods {
             }
 
             /// The method with its options.
+            #[allow(dead_code)]
             pub(crate) fn method(&self) -> &dyn $method {
                 match self {
                     $(Self::$variant(method) => method,)+
@@ -39,12 +44,53 @@ macro_rules! methods {
             }
         }
 
-        impl Default for $config {
-            fn default() -> Self {
-                Self::$default($default::default())
+        impl serde::Serialize for $config {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                // The derived function, which the trait's name hides.
+                <$config>::serialize(self, serializer)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $config {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct NameOrTable;
+
+                impl<'de> serde::de::Visitor<'de> for NameOrTable {
+                    type Value = $config;
+
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("the name of a method, or a table with `name` and its options")
+                    }
+
+                    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<$config, E> {
+                        let table = std::iter::once(("name", name));
+                        <$config>::deserialize(serde::de::value::MapDeserializer::new(table))
+                    }
+
+                    fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<$config, A::Error> {
+                        <$config>::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+                    }
+                }
+
+                deserializer.deserialize_any(NameOrTable)
             }
         }
     };
 }
 
 pub(crate) use methods;
+
+/// The schema of a registry also allows a method's bare name.
+pub(crate) fn or_name(schema: &mut Schema) {
+    let Some(tables) = schema.remove("oneOf") else {
+        return;
+    };
+    let names: Vec<Value> = tables
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|table| table["properties"]["name"]["const"].clone())
+        .collect();
+    let either = json!([{ "type": "string", "enum": names }, { "oneOf": tables }]);
+    schema.insert("anyOf".to_owned(), either);
+}

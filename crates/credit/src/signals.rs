@@ -42,8 +42,18 @@ pub struct Signals<'a> {
     /// `[tokens]` log-probability under the reference policy, for `use_kl_loss`.
     pub ref_log_prob: Option<&'a [f32]>,
     /// `[tokens]` entropy of the policy's next-token distribution in nats, for `entropy_coeff` and
-    /// the `actor/entropy` metric.
+    /// the `actor/entropy` metric; under the policy before the update where credit reads it.
     pub entropy: Option<&'a [f32]>,
+    /// `[tokens]` entropy of the nucleus of that distribution, renormalised, in nats (ToR).
+    pub nucleus_entropy: Option<&'a [f32]>,
+    /// `[tokens]` log-probability of the same token, under the policy before the update, with the
+    /// image taken out of the prompt (ToR, TGRL). NaN on rows without an image.
+    pub log_prob_no_image: Option<&'a [f32]>,
+    /// `[rows]` visual entropy of the row's images (Durian). NaN where there is none.
+    pub visual_entropy: Option<&'a [f64]>,
+    /// `[rows]` whether the row is an expert's trajectory instead of a sample of the policy (TGRL).
+    /// None: no row is.
+    pub is_expert: Option<&'a [bool]>,
 }
 
 static NO_ROWS: Offsets = Offsets::empty();
@@ -60,6 +70,10 @@ impl Default for Signals<'_> {
             rollout_log_prob: None,
             ref_log_prob: None,
             entropy: None,
+            nucleus_entropy: None,
+            log_prob_no_image: None,
+            visual_entropy: None,
+            is_expert: None,
         }
     }
 }
@@ -70,6 +84,9 @@ impl<'a> Signals<'a> {
         self.per_row("group", self.group.len())?;
         self.per_row("rewards", self.rewards.len())?;
         self.per_token("mask", self.mask.len())?;
+        if let Some(rows) = self.is_expert {
+            self.per_row("is_expert", rows.len())?;
+        }
         for (row, reward) in self.rewards.iter().enumerate() {
             if let Some(value) = reward.filter(|value| !value.is_finite()) {
                 return Err(Error::Reward { row, value });
@@ -105,7 +122,12 @@ impl<'a> Signals<'a> {
         same_length(field, found, self.offsets.tokens(), "tokens")
     }
 
-    fn per_row(&self, field: &'static str, found: usize) -> Result<(), Error> {
+    /// Whether a row is an expert's trajectory.
+    pub fn expert(&self, row: usize) -> bool {
+        self.is_expert.is_some_and(|rows| rows[row])
+    }
+
+    pub(crate) fn per_row(&self, field: &'static str, found: usize) -> Result<(), Error> {
         same_length(field, found, self.offsets.rows(), "rows")
     }
 }
@@ -132,6 +154,9 @@ pub(crate) fn same_length(
 pub struct Credit {
     /// `[tokens]` advantage, times any token weight; 0 where `mask` is false.
     pub advantage: Vec<f32>,
+    /// `[tokens]` product of the token weights that are in `advantage`; 1 where there is none. May be
+    /// empty when made by hand: it is not read by the loss.
+    pub weight: Vec<f32>,
     /// `[tokens]` whether the token takes part in the loss: the caller's mask without the rows that
     /// could not be graded.
     pub mask: Vec<bool>,
@@ -145,6 +170,10 @@ impl Credit {
     pub fn select(&self, offsets: &Offsets, rows: &[usize]) -> Self {
         Self {
             advantage: offsets.gather(rows, &self.advantage),
+            weight: match self.weight.is_empty() {
+                true => Vec::new(),
+                false => offsets.gather(rows, &self.weight),
+            },
             mask: offsets.gather(rows, &self.mask),
             stats: Stats::new(),
         }

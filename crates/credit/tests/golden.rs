@@ -169,6 +169,8 @@ fn advantages_are_those_of_verl_and_trl() {
     assert!(
         AdvantageConfig::NAMES
             .iter()
+            // In neither framework; `methods.rs` compares them with a NumPy reading.
+            .filter(|name| !["durian", "tgrl"].contains(name))
             .all(|name| names.contains(name)),
         "every estimator has a golden"
     );

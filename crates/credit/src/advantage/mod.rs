@@ -4,30 +4,43 @@
 //! [`Estimator`], and add its line to the registry below.
 
 mod dr_grpo;
+mod durian;
 mod graded;
 mod grpo;
 mod reinforce_plus_plus;
 mod reinforce_plus_plus_baseline;
 mod rloo;
+mod tgrl;
 mod whiten;
 
 pub use dr_grpo::DrGrpo;
+pub use durian::Durian;
 pub use graded::Graded;
+pub(crate) use graded::Moments;
 pub use grpo::Grpo;
 pub use reinforce_plus_plus::ReinforcePlusPlus;
 pub use reinforce_plus_plus_baseline::ReinforcePlusPlusBaseline;
 pub use rloo::Rloo;
+pub use tgrl::{GroupStats, Tgrl};
 
-use crate::{Credit, Error, Signals, Stats, registry::methods};
+use crate::{Credit, Error, Needs, Signals, Stats, registry::methods};
 
 methods! {
     /// Advantage estimator and its options: `{ name = "grpo", … }`.
-    AdvantageConfig dispatches to Estimator, by default Grpo:
+    AdvantageConfig dispatches to Estimator:
     "grpo" => Grpo,
     "dr_grpo" => DrGrpo,
     "rloo" => Rloo,
     "reinforce_plus_plus" => ReinforcePlusPlus,
     "reinforce_plus_plus_baseline" => ReinforcePlusPlusBaseline,
+    "durian" => Durian,
+    "tgrl" => Tgrl,
+}
+
+impl Default for AdvantageConfig {
+    fn default() -> Self {
+        Self::Grpo(Grpo::default())
+    }
 }
 
 /// What an estimator returns.
@@ -43,6 +56,9 @@ pub struct Estimate {
 pub trait Estimator {
     /// Refuses options outside their range.
     fn check(&self) -> Result<(), Error>;
+
+    /// Adds the signals that it reads besides rewards.
+    fn needs(&self, _needs: &mut Needs) {}
 
     /// One advantage per token.
     fn estimate(&self, batch: &Graded<'_>) -> Result<Estimate, Error>;
@@ -76,6 +92,7 @@ impl AdvantageConfig {
         stats.extend(advantage_stats(&advantage, &batch.mask));
         stats.extend(own);
         Ok(Credit {
+            weight: vec![1.0; advantage.len()],
             advantage,
             mask: batch.mask,
             stats,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{KlLossType, LossAggMode, PolicyLossConfig};
+use super::{ExpertLoss, KlLossType, LossAggMode, PolicyLossConfig};
 use crate::{Error, error::require};
 
 /// Policy loss, aggregation, KL, entropy and importance-sampling correction. Defaults are verl's.
@@ -32,6 +32,8 @@ pub struct LossConfig {
     /// as verl): one engine samples and trains. 2.0 is usual for a remote sampler.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tis_imp_ratio_cap: Option<f64>,
+    /// Loss of rows that are experts' trajectories.
+    pub expert: ExpertLoss,
 }
 
 impl Default for LossConfig {
@@ -45,6 +47,7 @@ impl Default for LossConfig {
             kl_loss_type: KlLossType::default(),
             entropy_coeff: 0.0,
             tis_imp_ratio_cap: None,
+            expert: ExpertLoss::default(),
         }
     }
 }
@@ -53,6 +56,7 @@ impl LossConfig {
     /// Refuses options outside their range; [`crate::policy_loss`] does so too.
     pub fn check(&self) -> Result<(), Error> {
         self.policy_loss.check()?;
+        self.expert.check()?;
         self.loss_agg_mode.scale(self.loss_scale_factor)?;
         let kl_coef = self.kl_coef;
         require(

@@ -12,8 +12,8 @@ pub struct PolicyLoss {
     pub d_log_prob: Vec<f32>,
     /// `[tokens]` `∂loss/∂entropy`; 0 for tokens that are not trained.
     pub d_entropy: Vec<f32>,
-    /// Metrics that add up over the micro-batches of a mini-batch: `actor/pg_loss`, `actor/kl_loss`
-    /// (aggregated as the loss is), and means over trained tokens: `actor/pg_clipfrac`,
+    /// Metrics that add up over the micro-batches of a mini-batch: `actor/pg_loss`, `actor/kl_loss`,
+    /// `actor/expert_loss` (aggregated as the loss is), and means over trained tokens: `actor/pg_clipfrac`,
     /// `actor/pg_clipfrac_lower`, `actor/ppo_kl`, `actor/entropy`, `actor/tis_weight`,
     /// `actor/tis_capfrac`. Keys whose signal was not given are absent.
     pub metrics: Stats,
@@ -42,19 +42,25 @@ pub fn policy_loss(
         ..PolicyLoss::default()
     };
     let mut losses = Vec::new();
-    for range in signals.offsets.iter() {
+    for (index, range) in signals.offsets.iter().enumerate() {
         let row = terms.row(range.clone());
+        let expert = signals.expert(index);
         let trained = row.trained().count();
         if trained == 0 {
             continue;
         }
         losses.clear();
         losses.resize(range.len(), TokenLoss::default());
-        config.policy_loss.method().row(&row, &mut losses);
+        if !expert {
+            config.policy_loss.method().row(&row, &mut losses);
+        }
         let coefficient = config.loss_agg_mode.coefficient(trained, total, scale);
         for local in row.trained() {
             let token = range.start + local;
-            let (d_log_prob, d_entropy) = terms.token(token, losses[local], coefficient, &mut sums);
+            let (d_log_prob, d_entropy) = match expert {
+                true => terms.expert_token(token, coefficient, &mut sums),
+                false => terms.token(token, losses[local], coefficient, &mut sums),
+            };
             out.d_log_prob[token] = d_log_prob as f32;
             out.d_entropy[token] = d_entropy as f32;
         }
@@ -79,9 +85,11 @@ struct Terms<'a> {
 struct Sums {
     // Aggregated as the loss is.
     pg_loss: f64,
+    expert_loss: f64,
     kl_loss: f64,
     entropy_loss: f64,
     // Plain sums over trained tokens.
+    expert_tokens: usize,
     clipped: f64,
     clipped_lower: f64,
     log_ratio: f64,
@@ -100,6 +108,9 @@ impl<'a> Terms<'a> {
         signals.check_log_probs()?;
         signals.per_token("credit.advantage", credit.advantage.len())?;
         signals.per_token("credit.mask", credit.mask.len())?;
+        if let Some(rows) = signals.is_expert {
+            signals.per_row("is_expert", rows.len())?;
+        }
         let reference = config.use_kl_loss.then_some("use_kl_loss");
         let bonus = config.needs_entropy().then_some("entropy_coeff");
         // The entropy is a metric too, so it is read whenever it is there.
@@ -127,6 +138,20 @@ impl<'a> Terms<'a> {
             advantage: &self.credit.advantage[range.clone()],
             mask: &self.credit.mask[range],
         }
+    }
+
+    /// Adds a token of an expert's trajectory, which has no ratio and no further terms.
+    fn expert_token(&self, token: usize, coefficient: f64, sums: &mut Sums) -> (f64, f64) {
+        let advantage = f64::from(self.credit.advantage[token]);
+        let log_prob = f64::from(self.signals.log_prob[token]);
+        let loss = self.config.expert.token(advantage, log_prob);
+        sums.pg_loss += coefficient * loss.loss;
+        sums.expert_loss += coefficient * loss.loss;
+        sums.expert_tokens += 1;
+        if let Some(entropy) = self.entropy {
+            sums.entropy += f64::from(entropy[token]);
+        }
+        (coefficient * loss.d_log_prob, 0.0)
     }
 
     /// Adds one trained token to `sums`; returns its derivatives (log-probability, entropy).
@@ -180,6 +205,9 @@ impl Sums {
             ("actor/pg_clipfrac_lower", self.clipped_lower / tokens),
             ("actor/ppo_kl", -self.log_ratio / tokens),
         ]);
+        if self.expert_tokens > 0 {
+            metrics.insert("actor/expert_loss", self.expert_loss);
+        }
         if terms.reference.is_some() {
             metrics.insert("actor/kl_loss", self.kl_loss);
         }

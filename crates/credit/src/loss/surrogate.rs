@@ -3,16 +3,23 @@
 use crate::{
     Error,
     error::require,
-    loss::{Cispo, Gspo, Ppo},
+    loss::{Cispo, Gspo, Ppo, Sapo},
     registry::methods,
 };
 
 methods! {
     /// Policy loss and its options: `{ name = "ppo", … }`.
-    PolicyLossConfig dispatches to Surrogate, by default Ppo:
+    PolicyLossConfig dispatches to Surrogate:
     "ppo" => Ppo,
     "gspo" => Gspo,
     "cispo" => Cispo,
+    "sapo" => Sapo,
+}
+
+impl Default for PolicyLossConfig {
+    fn default() -> Self {
+        Self::Ppo(Ppo::default())
+    }
 }
 
 impl PolicyLossConfig {

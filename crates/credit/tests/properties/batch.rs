@@ -17,6 +17,9 @@ pub struct Batch {
     pub ref_log_prob: Vec<f32>,
     pub entropy: Vec<f32>,
     pub advantage: Vec<f32>,
+    pub nucleus_entropy: Vec<f32>,
+    pub log_prob_no_image: Vec<f32>,
+    pub visual_entropy: Vec<f64>,
 }
 
 pub const STEP: f32 = 1.0 / 4096.0;
@@ -33,6 +36,10 @@ impl Batch {
             rollout_log_prob: Some(&self.rollout_log_prob),
             ref_log_prob: Some(&self.ref_log_prob),
             entropy: Some(&self.entropy),
+            nucleus_entropy: Some(&self.nucleus_entropy),
+            log_prob_no_image: Some(&self.log_prob_no_image),
+            visual_entropy: Some(&self.visual_entropy),
+            ..Signals::default()
         }
     }
 
@@ -50,6 +57,9 @@ impl Batch {
             ref_log_prob: tokens(&self.ref_log_prob),
             entropy: tokens(&self.entropy),
             advantage: tokens(&self.advantage),
+            nucleus_entropy: tokens(&self.nucleus_entropy),
+            log_prob_no_image: tokens(&self.log_prob_no_image),
+            visual_entropy: rows.iter().map(|&row| self.visual_entropy[row]).collect(),
         }
     }
 }
@@ -80,7 +90,14 @@ pub fn batches() -> impl Strategy<Value = Batch> {
         (per_row, per_token).prop_map(move |((group, rewards), per_token)| {
             let (mask, log_prob, old_log_prob, rollout_log_prob, ref_log_prob, entropy, advantage) =
                 per_token;
+            // Signals of their own, whatever the others are.
+            let nucleus_entropy = entropy.iter().map(|h| (h * 7.0).fract()).collect();
+            let log_prob_no_image = ref_log_prob.iter().map(|x| x * 1.5).collect();
+            let visual_entropy = group.iter().map(|&g| 0.5 + 0.25 * g as f64).collect();
             Batch {
+                nucleus_entropy,
+                log_prob_no_image,
+                visual_entropy,
                 offsets: Offsets::from_lengths(lengths.iter().copied()),
                 group,
                 rewards,

@@ -4,3 +4,4 @@
 mod batch;
 mod gradients;
 mod invariants;
+mod weights;

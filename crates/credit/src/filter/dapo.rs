@@ -9,7 +9,40 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Error, signals::same_length};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Filter;
+use crate::{Error, error::require, signals::same_length};
+
+/// Options of dynamic sampling.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DapoFilter {
+    /// Generation batches per step at most; then the step goes on with what it has. Default 10, as
+    /// verl.
+    pub max_num_gen_batches: usize,
+}
+
+impl Default for DapoFilter {
+    fn default() -> Self {
+        Self {
+            max_num_gen_batches: 10,
+        }
+    }
+}
+
+impl Filter for DapoFilter {
+    fn check(&self) -> Result<(), Error> {
+        let most = self.max_num_gen_batches;
+        require(
+            most > 0,
+            "filter.max_num_gen_batches",
+            most as f64,
+            "it must be at least 1",
+        )
+    }
+}
 
 /// The groups that stay, in ascending order. `rewards` and `group` are `[rows]`.
 ///

@@ -1,0 +1,118 @@
+//! Token weights: how much of a response's advantage each token gets. Detached, never negative, so
+//! that they multiply.
+//!
+//! One weight, one file. To add one: write `name.rs` with a struct of options that implements
+//! [`TokenWeight`], and add its line to the registry below.
+
+mod direction;
+mod fipo;
+mod rank;
+mod tgrl;
+mod tor;
+
+pub use direction::{Direction, DirectionForm};
+pub use fipo::{Fipo, Participation};
+pub use tgrl::{TgrlForm, TgrlWeight};
+pub use tor::{TokenSets, Tor};
+
+use crate::{Credit, Error, Needs, Signals, Stats, registry::methods};
+
+methods! {
+    /// Token weight and its options: `"tor"` or `{ name = "tor", … }`.
+    TokenWeightConfig dispatches to TokenWeight:
+    "tor" => Tor,
+    "direction" => Direction,
+    "tgrl" => TgrlWeight,
+    "fipo" => Fipo,
+}
+
+/// When a weight is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Once per rollout batch, before the first update.
+    Rollout,
+    /// Anew before each update: it depends on the current policy.
+    Update,
+}
+
+/// What a weight returns.
+#[derive(Clone, Debug, Default)]
+pub struct Weighed {
+    /// `[tokens]`; 1 where the token is not trained.
+    pub weight: Vec<f32>,
+    /// `[tokens]` tokens that stay in the loss; none when all do.
+    pub mask: Option<Vec<bool>>,
+    /// Statistics, `credit/<part>/…`.
+    pub stats: Stats,
+}
+
+/// A rule that weighs tokens.
+pub trait TokenWeight {
+    /// Refuses options outside their range.
+    fn check(&self) -> Result<(), Error>;
+
+    /// When it is known.
+    fn stage(&self) -> Stage {
+        Stage::Rollout
+    }
+
+    /// Adds the signals that it reads.
+    fn needs(&self, needs: &mut Needs);
+
+    /// One weight per token; `credit` has the mask and the advantage so far.
+    fn weigh(&self, signals: &Signals<'_>, credit: &Credit) -> Result<Weighed, Error>;
+}
+
+/// Keys of [`spread`].
+pub(crate) struct Keys {
+    pub mean: &'static str,
+    pub min: &'static str,
+    pub max: &'static str,
+    /// Share of trained tokens whose weight is not 1.
+    pub touched: &'static str,
+    /// `(Σw)² / (n Σw²)`: the share of tokens that carry the gradient.
+    pub effective: &'static str,
+}
+
+/// The keys of a part.
+macro_rules! keys {
+    ($part:literal) => {
+        $crate::weight::Keys {
+            mean: concat!("credit/", $part, "/weight/mean"),
+            min: concat!("credit/", $part, "/weight/min"),
+            max: concat!("credit/", $part, "/weight/max"),
+            touched: concat!("credit/", $part, "/touched_ratio"),
+            effective: concat!("credit/", $part, "/effective_ratio"),
+        }
+    };
+}
+pub(crate) use keys;
+
+/// Statistics of the weights of the tokens for which `counts` is true; nothing without one.
+pub(crate) fn spread(keys: &Keys, weight: &[f32], counts: &[bool]) -> Stats {
+    let (mut n, mut sum, mut squares, mut touched) = (0usize, 0.0, 0.0, 0usize);
+    let (mut min, mut max) = (f32::INFINITY, f32::NEG_INFINITY);
+    for (&w, _) in weight.iter().zip(counts).filter(|(_, counts)| **counts) {
+        n += 1;
+        sum += f64::from(w);
+        squares += f64::from(w).powi(2);
+        touched += usize::from(w != 1.0);
+        (min, max) = (min.min(w), max.max(w));
+    }
+    if n == 0 {
+        return Stats::new();
+    }
+    let count = n as f64;
+    let effective = if squares > 0.0 {
+        sum * sum / (count * squares)
+    } else {
+        0.0
+    };
+    Stats::from([
+        (keys.mean, sum / count),
+        (keys.min, f64::from(min)),
+        (keys.max, f64::from(max)),
+        (keys.touched, touched as f64 / count),
+        (keys.effective, effective),
+    ])
+}

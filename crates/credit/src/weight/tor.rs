@@ -1,0 +1,273 @@
+//! ToR: train on the tokens that look and on those that think, and on no others.
+//!
+//! Over all trained tokens of the rollout batch, under the policy that sampled it:
+//!
+//! * reasoning score: entropy `H_t` of the next-token distribution cut to its top-p nucleus and
+//!   renormalised (that it is renormalised is \[INFERRED\]);
+//! * perception score: `s_t = |log π(o_t | image, q, o_<t) − log π(o_t | q, o_<t)|`, the same token
+//!   with the image taken away;
+//! * `T_r`, `T_p`: the `⌈α N⌉` tokens with the highest score of each kind. Exactly that many: with a
+//!   nucleus most entropies are 0, so a threshold would select everything. Ties are broken at random
+//!   by `seed`.
+//! * `w_t = γ_r` in `T_r` (overlap included), `γ_p` in `T_p` alone, `unselected` elsewhere.
+//!
+//! Tokens of rows without an image have no perception score and are no candidates for `T_p`. The loss
+//! still divides by all response tokens, so the gradient's mass shrinks (\[INFERRED\]; scale it back
+//! with `renormalize_weight`); a Kullback-Leibler term is not weighed (\[INFERRED\]).
+//! Source: arXiv 2603.25077, Eq. 5–9. `γ_p = γ_r = 1` with `α = 1` is the base method, bit for bit.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{TokenWeight, Weighed, keys, spread};
+use crate::{Credit, Error, Needs, Signals, error::require};
+
+/// Options of ToR.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tor {
+    /// Share of tokens in the reasoning set. Default 0.3.
+    pub alpha_r: f64,
+    /// Share of tokens in the perception set. Default 0.3.
+    pub alpha_p: f64,
+    /// Weight of the reasoning set, overlap included. Default 1.
+    pub gamma_r: f64,
+    /// Weight of the perception set alone. Default 0.5.
+    pub gamma_p: f64,
+    /// Weight of tokens in neither set. Default 0, as the paper.
+    pub unselected: f64,
+    /// Nucleus of the reasoning score. Default 0.95.
+    pub entropy_top_p: f64,
+    /// Breaks ties at the thresholds.
+    pub seed: u64,
+}
+
+impl Default for Tor {
+    fn default() -> Self {
+        Self {
+            alpha_r: 0.3,
+            alpha_p: 0.3,
+            gamma_r: 1.0,
+            gamma_p: 0.5,
+            unselected: 0.0,
+            entropy_top_p: 0.95,
+            seed: 0,
+        }
+    }
+}
+
+/// The two sets of tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenSets {
+    /// `[tokens]` perception, overlap included.
+    pub perception: Vec<bool>,
+    /// `[tokens]` reasoning, overlap included.
+    pub reasoning: Vec<bool>,
+}
+
+impl Tor {
+    /// The sets over the trained tokens of graded rows.
+    pub fn sets(&self, signals: &Signals<'_>) -> Result<TokenSets, Error> {
+        signals.check_rows()?;
+        let mut mask = signals.mask.to_vec();
+        for (row, range) in signals.offsets.iter().enumerate() {
+            if signals.rewards[row].is_none() {
+                mask[range].fill(false);
+            }
+        }
+        self.sets_of(signals, &mask)
+    }
+
+    fn sets_of(&self, signals: &Signals<'_>, mask: &[bool]) -> Result<TokenSets, Error> {
+        let needed = Some("token_weight.tor");
+        let entropy = signals.wanted("nucleus_entropy", signals.nucleus_entropy, needed)?;
+        let blind = signals.wanted("log_prob_no_image", signals.log_prob_no_image, needed)?;
+        signals.per_token("old_log_prob", signals.old_log_prob.len())?;
+        let (entropy, blind) = (entropy.unwrap_or_default(), blind.unwrap_or_default());
+        let mut scores: Vec<(f32, u32)> = Vec::with_capacity(mask.len());
+        let trained = |token: &usize| mask[*token];
+        scores.extend(
+            (0..mask.len())
+                .filter(trained)
+                .map(|t| (entropy[t], t as u32)),
+        );
+        let reasoning = top(&mut scores, self.alpha_r, self.seed, mask.len());
+        scores.clear();
+        let seen = signals.old_log_prob;
+        scores.extend((0..mask.len()).filter(trained).filter_map(|t| {
+            let score = (f64::from(seen[t]) - f64::from(blind[t])).abs() as f32;
+            (!score.is_nan()).then_some((score, t as u32))
+        }));
+        let perception = top(&mut scores, self.alpha_p, self.seed ^ 1, mask.len());
+        Ok(TokenSets {
+            perception,
+            reasoning,
+        })
+    }
+}
+
+/// The `⌈share · N⌉` tokens with the highest score.
+fn top(scores: &mut [(f32, u32)], share: f64, seed: u64, tokens: usize) -> Vec<bool> {
+    let mut chosen = vec![false; tokens];
+    // A product like 0.3 · 10 that comes out a little above its value must not round up.
+    let count = (share * scores.len() as f64 - 1e-9).ceil().max(0.0) as usize;
+    let count = count.min(scores.len());
+    if count == 0 {
+        return chosen;
+    }
+    let better = |a: &(f32, u32), b: &(f32, u32)| {
+        let tie = || {
+            scramble(seed, a.1)
+                .cmp(&scramble(seed, b.1))
+                .then(a.1.cmp(&b.1))
+        };
+        b.0.total_cmp(&a.0).then_with(tie)
+    };
+    scores.select_nth_unstable_by(count - 1, better);
+    for (_, token) in &scores[..count] {
+        chosen[*token as usize] = true;
+    }
+    chosen
+}
+
+/// SplitMix64 of a token's place.
+fn scramble(seed: u64, token: u32) -> u64 {
+    let mut z = seed
+        .wrapping_add(u64::from(token) + 1)
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+impl TokenWeight for Tor {
+    fn check(&self) -> Result<(), Error> {
+        let share = "it must lie between 0 and 1";
+        for (field, value) in [("tor.alpha_r", self.alpha_r), ("tor.alpha_p", self.alpha_p)] {
+            require((0.0..=1.0).contains(&value), field, value, share)?;
+        }
+        let weights = [
+            ("tor.gamma_r", self.gamma_r),
+            ("tor.gamma_p", self.gamma_p),
+            ("tor.unselected", self.unselected),
+        ];
+        for (field, value) in weights {
+            let ok = value.is_finite() && value >= 0.0;
+            require(ok, field, value, "it must be at least 0")?;
+        }
+        require(
+            self.entropy_top_p > 0.0 && self.entropy_top_p <= 1.0,
+            "tor.entropy_top_p",
+            self.entropy_top_p,
+            "it must lie between 0 and 1",
+        )
+    }
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.old_log_prob = true;
+        needs.no_image = true;
+        needs.nucleus_entropy = Some(self.entropy_top_p);
+    }
+
+    fn weigh(&self, signals: &Signals<'_>, credit: &Credit) -> Result<Weighed, Error> {
+        let sets = self.sets_of(signals, &credit.mask)?;
+        let (mut trained, mut perception, mut reasoning, mut both) =
+            (0usize, 0usize, 0usize, 0usize);
+        let mut weight = vec![1.0; credit.mask.len()];
+        for (token, weight) in weight.iter_mut().enumerate() {
+            if !credit.mask[token] {
+                continue;
+            }
+            let (p, r) = (sets.perception[token], sets.reasoning[token]);
+            *weight = match (p, r) {
+                (_, true) => self.gamma_r,
+                (true, false) => self.gamma_p,
+                (false, false) => self.unselected,
+            } as f32;
+            trained += 1;
+            perception += usize::from(p);
+            reasoning += usize::from(r);
+            both += usize::from(p && r);
+        }
+        let mut stats = spread(&keys!("tor"), &weight, &credit.mask);
+        if trained > 0 {
+            let share = |n: usize| n as f64 / trained as f64;
+            stats.extend([
+                ("credit/tor/perception_ratio", share(perception)),
+                ("credit/tor/reasoning_ratio", share(reasoning)),
+                ("credit/tor/overlap_ratio", share(both)),
+            ]);
+        }
+        Ok(Weighed {
+            weight,
+            mask: None,
+            stats,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Offsets;
+
+    fn batch(offsets: &Offsets) -> Signals<'_> {
+        Signals {
+            offsets,
+            group: &[0],
+            rewards: &[Some(1.0)],
+            mask: &[true; 10],
+            old_log_prob: &[-1.0; 10],
+            nucleus_entropy: Some(&[0.9, 0.8, 0.7, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]),
+            log_prob_no_image: Some(&[-9.0, -1.0, -1.0, -5.0, -4.0, -1.0, -1.0, -1.0, -1.0, -1.0]),
+            ..Signals::default()
+        }
+    }
+
+    fn weights(tor: &Tor) -> Vec<f32> {
+        let offsets = Offsets::from_lengths([10]);
+        let credit = Credit {
+            advantage: vec![1.0; 10],
+            weight: vec![1.0; 10],
+            mask: vec![true; 10],
+            ..Credit::default()
+        };
+        tor.weigh(&batch(&offsets), &credit).unwrap().weight
+    }
+
+    #[test]
+    fn a_token_of_both_sets_gets_the_weight_of_reasoning() {
+        let found = weights(&Tor::default());
+        assert_eq!(found, [1.0, 1.0, 1.0, 0.5, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn the_sets_have_their_size_even_with_ties() {
+        for seed in 0..20 {
+            let tor = Tor {
+                alpha_r: 0.6,
+                alpha_p: 0.8,
+                seed,
+                ..Tor::default()
+            };
+            let offsets = Offsets::from_lengths([10]);
+            let sets = tor.sets(&batch(&offsets)).unwrap();
+            let count = |set: &[bool]| set.iter().filter(|x| **x).count();
+            assert_eq!((count(&sets.reasoning), count(&sets.perception)), (6, 8));
+        }
+    }
+
+    #[test]
+    fn a_missing_signal_is_named() {
+        let offsets = Offsets::from_lengths([10]);
+        let signals = Signals {
+            log_prob_no_image: None,
+            ..batch(&offsets)
+        };
+        let error = Tor::default().sets(&signals).unwrap_err().to_string();
+        assert!(
+            error.contains("log_prob_no_image") && error.contains("tor"),
+            "{error}"
+        );
+    }
+}
