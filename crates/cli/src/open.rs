@@ -42,6 +42,7 @@ pub fn sampling(args: &SamplingArgs) -> SamplingParams {
         stop: args.stop.clone(),
         ignore_eos: false,
         max_num_seqs: args.max_num_seqs,
+        extrapolate: None,
     }
 }
 

@@ -6,9 +6,15 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod contrast;
+mod extrapolate;
 mod sampler;
 mod sampling;
+mod second;
+mod waiting;
 
+pub use contrast::Trace;
+pub use extrapolate::{Draft, Extrapolate, Gate};
 pub use sampler::{FinishReason, Progress, Rollout, Sampler};
 pub use sampling::{Draw, SamplingParams, draw, uniform};
 
@@ -28,6 +34,19 @@ pub enum Error {
         /// What would do.
         expected: &'static str,
     },
+    /// Two models that cannot be decoded in step.
+    #[error(
+        "the two models cannot be decoded in step: {what}\n  help: both must come from one family with one tokenizer, like a checkpoint and the model it was trained from"
+    )]
+    Pair {
+        /// What differs.
+        what: String,
+    },
+    /// Two models were asked for and there is one.
+    #[error(
+        "extrapolation needs a second model\n  help: give the sampler the model before training with Sampler::with_base"
+    )]
+    NoBase,
     /// Weights that give no distribution.
     #[error(
         "prompt {prompt}, sample {sample}, token {position}: the model's logits are not finite\n  help: the weights hold NaN or infinity, or training diverged; go back to an earlier checkpoint"

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use percept_model::{Decoder, Model, Prefix, Processor, Prompt, Sequence};
+use percept_model::{Decoder, Model, Processor, Prompt, Sequence};
 use rayon::prelude::*;
 
-use crate::{Draw, Error, SamplingParams, draw, uniform};
+use crate::contrast::{Contrast, Place, Scratch, draw_pair};
+use crate::second::Second;
+use crate::waiting::{Prefixes, Waiting};
+use crate::{Draw, Error, SamplingParams, Trace, draw};
 
 /// Why a response ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,12 +65,30 @@ pub struct Sampler<'a> {
     processor: &'a Processor,
     decoder: Decoder,
     weight_version: u64,
+    base: Option<Second<'a>>,
 }
 
-/// A sequence being decoded.
+/// A sequence being decoded, by both models where there are two.
 struct Slot {
-    rollout: Rollout,
+    said: Said,
     sequence: Sequence,
+    base: Option<Sequence>,
+}
+
+/// What a slot has said so far.
+struct Said {
+    rollout: Rollout,
+    trace: Option<Trace>,
+}
+
+/// One call to [`Sampler::generate`].
+struct Call<'c, 'a> {
+    prompts: &'c [Arc<Prompt>],
+    params: &'c SamplingParams,
+    banned: Vec<u32>,
+    /// The second model, where it is needed.
+    base: Option<&'c Second<'a>>,
+    traced: bool,
 }
 
 impl<'a> Sampler<'a> {
@@ -85,7 +106,24 @@ impl<'a> Sampler<'a> {
             processor,
             decoder: Decoder::new(model)?,
             weight_version,
+            base: None,
         })
+    }
+
+    /// Adds the second model of [`SamplingParams::extrapolate`] and of [`Sampler::trace`].
+    ///
+    /// # Errors
+    /// [`Error::Pair`] when the models do not share tokens and patches, [`Error::Model`] when
+    /// the second one cannot be decoded.
+    pub fn with_base(mut self, model: &'a Model, processor: &Processor) -> Result<Self, Error> {
+        let width = self.decoder.vocab_size();
+        self.base = Some(Second::new(model, processor, self.processor, width)?);
+        Ok(self)
+    }
+
+    /// The processor of the sampler's own model.
+    pub fn processor(&self) -> &'a Processor {
+        self.processor
     }
 
     /// Samples `params.n` responses to each prompt, ordered by prompt, then sample.
@@ -99,73 +137,139 @@ impl<'a> Sampler<'a> {
         params: &SamplingParams,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Rollout>, Error> {
-        check(params)?;
-        let banned = self.processor.banned_ids();
+        // The second model runs only where it can change a token.
+        let needed = params.extrapolate.as_ref().is_some_and(|e| !e.is_plain());
+        let call = self.call(prompts, params, needed, false)?;
+        let said = self.run(&call, progress)?;
+        Ok(said.into_iter().map(|said| said.rollout).collect())
+    }
+
+    /// As [`Sampler::generate`], with what both models said of every token.
+    ///
+    /// # Errors
+    /// Those of [`Sampler::generate`]; [`Error::NoBase`] without [`Sampler::with_base`].
+    pub fn trace(
+        &self,
+        prompts: &[Arc<Prompt>],
+        params: &SamplingParams,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<(Rollout, Trace)>, Error> {
+        let call = self.call(prompts, params, true, true)?;
+        let said = self.run(&call, progress)?;
+        Ok(said
+            .into_iter()
+            .map(|said| (said.rollout, said.trace.unwrap_or_default()))
+            .collect())
+    }
+
+    fn call<'c>(
+        &'c self,
+        prompts: &'c [Arc<Prompt>],
+        params: &'c SamplingParams,
+        needs_base: bool,
+        traced: bool,
+    ) -> Result<Call<'c, 'a>, Error> {
+        params.check()?;
+        let base = match (needs_base, &self.base) {
+            (false, _) => None,
+            (true, Some(base)) => Some(base),
+            (true, None) => return Err(Error::NoBase),
+        };
+        Ok(Call {
+            prompts,
+            params,
+            banned: self.processor.banned_ids(),
+            base,
+            traced,
+        })
+    }
+
+    fn run(
+        &self,
+        call: &Call<'_, '_>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Said>, Error> {
         let mut state = Progress {
             done: 0,
-            total: prompts.len() * params.n,
+            total: call.prompts.len() * call.params.n,
             tokens: 0,
         };
-        let mut finished: Vec<Rollout> = Vec::with_capacity(state.total);
-        let mut waiting = Waiting::new(prompts.len(), params.n);
+        let mut finished: Vec<Said> = Vec::with_capacity(state.total);
+        let mut waiting = Waiting::new(call.prompts.len(), call.params.n);
         let mut slots: Vec<Slot> = Vec::new();
-        let mut logits = Vec::new();
+        let mut logits = [Vec::new(), Vec::new()];
         while finished.len() < state.total {
-            self.admit(prompts, params, &banned, &mut waiting, &mut slots)?;
-            self.retire(params, &mut slots, &mut finished);
+            self.admit(call, &mut waiting, &mut slots)?;
+            self.retire(call.params, &mut slots, &mut finished);
             if !slots.is_empty() {
-                self.step(params, &banned, &mut slots, &mut logits)?;
-                self.retire(params, &mut slots, &mut finished);
+                self.step(call, &mut slots, &mut logits)?;
+                self.retire(call.params, &mut slots, &mut finished);
             }
             state.done = finished.len();
-            state.tokens = finished.iter().map(|r| r.tokens.len()).sum::<usize>()
-                + slots.iter().map(|s| s.rollout.tokens.len()).sum::<usize>();
+            let running = slots.iter().map(|slot| &slot.said);
+            state.tokens = finished
+                .iter()
+                .chain(running)
+                .map(|said| said.rollout.tokens.len())
+                .sum();
             progress(state);
         }
-        finished.sort_unstable_by_key(|r| (r.prompt, r.sample));
+        finished.sort_unstable_by_key(|said| (said.rollout.prompt, said.rollout.sample));
         Ok(finished)
     }
 
     /// Fills free slots: each admitted prompt is computed once, and its samples start together.
     fn admit(
         &self,
-        prompts: &[Arc<Prompt>],
-        params: &SamplingParams,
-        banned: &[u32],
+        call: &Call<'_, '_>,
         waiting: &mut Waiting,
         slots: &mut Vec<Slot>,
     ) -> Result<(), Error> {
-        let jobs = waiting.take(params.max_num_seqs - slots.len());
+        let jobs = waiting.take(call.params.max_num_seqs - slots.len());
         let mut fresh: Vec<usize> = jobs.iter().map(|&(prompt, _)| prompt).collect();
         fresh.dedup();
-        fresh.retain(|&prompt| waiting.prefix(prompt).is_none());
+        fresh.retain(|&prompt| !waiting.has_prefix(prompt));
         let prefixes = fresh
             .par_iter()
             .map(|&index| {
-                let prompt = &prompts[index];
-                let rows = self.model.embed_prompt(prompt)?;
-                Ok(self
-                    .decoder
-                    .prefill(rows, &prompt.positions, prompt.next_position))
+                let prompt = &call.prompts[index];
+                let prefill = |model: &Model, decoder: &Decoder| {
+                    let rows = model.embed_prompt(prompt)?;
+                    Ok::<_, Error>(decoder.prefill(rows, &prompt.positions, prompt.next_position))
+                };
+                let second = call.base.map(|base| prefill(base.model, &base.decoder));
+                Ok(Prefixes {
+                    own: prefill(self.model, &self.decoder)?,
+                    base: second.transpose()?,
+                })
             })
-            .collect::<Result<Vec<Arc<Prefix>>, Error>>()?;
-        for (index, prefix) in fresh.into_iter().zip(prefixes) {
-            waiting.keep(index, prefix);
+            .collect::<Result<Vec<Prefixes>, Error>>()?;
+        for (index, prefixes) in fresh.into_iter().zip(prefixes) {
+            waiting.keep(index, prefixes);
         }
+        let mut scratch = Scratch::default();
         for (prompt, sample) in jobs {
-            let prefix = waiting.prefix_of(prompt, sample);
-            let drawn = pick(prefix.logits(), params, banned, prompt, sample, 0)?;
+            let prefixes = waiting.prefixes_of(prompt, sample);
             let rollout = Rollout {
                 prompt,
                 sample,
-                tokens: vec![drawn.token],
-                log_probs: vec![drawn.log_prob],
+                tokens: Vec::new(),
+                log_probs: Vec::new(),
                 text: String::new(),
                 finish_reason: FinishReason::Length,
                 weight_version: self.weight_version,
             };
-            let sequence = self.decoder.start(&prefix, params.max_tokens);
-            slots.push(Slot { rollout, sequence });
+            let trace = call.traced.then(Trace::default);
+            let mut said = Said { rollout, trace };
+            let base_row = prefixes.base.as_ref().map(|prefix| prefix.logits());
+            said.push(call, prefixes.own.logits(), base_row, &mut scratch)?;
+            let room = call.params.max_tokens;
+            let pair = call.base.zip(prefixes.base.as_ref());
+            slots.push(Slot {
+                said,
+                sequence: self.decoder.start(&prefixes.own, room),
+                base: pair.map(|(base, prefix)| base.decoder.start(prefix, room)),
+            });
         }
         Ok(())
     }
@@ -173,58 +277,64 @@ impl<'a> Sampler<'a> {
     /// One token for every slot.
     fn step(
         &self,
-        params: &SamplingParams,
-        banned: &[u32],
+        call: &Call<'_, '_>,
         slots: &mut Vec<Slot>,
-        logits: &mut Vec<f32>,
+        logits: &mut [Vec<f32>; 2],
     ) -> Result<(), Error> {
-        let (mut rollouts, mut sequences): (Vec<Rollout>, Vec<Sequence>) = slots
-            .drain(..)
-            .map(|slot| (slot.rollout, slot.sequence))
-            .unzip();
-        let last: Vec<u32> = rollouts
+        let (mut said, mut sequences, mut seconds) = (Vec::new(), Vec::new(), Vec::new());
+        for slot in slots.drain(..) {
+            said.push(slot.said);
+            sequences.push(slot.sequence);
+            seconds.extend(slot.base);
+        }
+        let last: Vec<u32> = said
             .iter()
-            .map(|r| r.tokens.last().copied().unwrap_or_default())
+            .map(|s: &Said| s.rollout.tokens.last().copied().unwrap_or_default())
             .collect();
-        self.decoder.step(&mut sequences, &last, logits);
-        rollouts
-            .par_iter_mut()
-            .zip(logits.par_chunks(self.decoder.vocab_size()))
-            .try_for_each(|(rollout, row)| {
-                let position = rollout.tokens.len();
-                let drawn = pick(
-                    row,
-                    params,
-                    banned,
-                    rollout.prompt,
-                    rollout.sample,
-                    position,
-                )?;
-                rollout.tokens.push(drawn.token);
-                rollout.log_probs.push(drawn.log_prob);
-                Ok::<(), Error>(())
-            })?;
+        let [own, second] = logits;
+        self.decoder.step(&mut sequences, &last, own);
+        let width = self.decoder.vocab_size();
+        if let Some(base) = call.base {
+            base.decoder.step(&mut seconds, &last, second);
+            let base_width = base.decoder.vocab_size();
+            said.par_iter_mut()
+                .zip(own.par_chunks(width))
+                .zip(second.par_chunks(base_width))
+                .try_for_each_init(Scratch::default, |scratch, ((said, own), second)| {
+                    said.push(call, own, Some(second), scratch)
+                })?;
+        } else {
+            said.par_iter_mut()
+                .zip(own.par_chunks(width))
+                .try_for_each_init(Scratch::default, |scratch, (said, own)| {
+                    said.push(call, own, None, scratch)
+                })?;
+        }
+        let mut seconds = seconds.into_iter();
         slots.extend(
-            rollouts
-                .into_iter()
+            said.into_iter()
                 .zip(sequences)
-                .map(|(rollout, sequence)| Slot { rollout, sequence }),
+                .map(|(said, sequence)| Slot {
+                    said,
+                    sequence,
+                    base: seconds.next(),
+                }),
         );
         Ok(())
     }
 
     /// Moves finished sequences out.
-    fn retire(&self, params: &SamplingParams, slots: &mut Vec<Slot>, out: &mut Vec<Rollout>) {
+    fn retire(&self, params: &SamplingParams, slots: &mut Vec<Slot>, out: &mut Vec<Said>) {
         let mut index = 0;
         while index < slots.len() {
-            let Some(reason) = self.finish(params, &slots[index].rollout.tokens) else {
+            let Some(reason) = self.finish(params, &slots[index].said.rollout.tokens) else {
                 index += 1;
                 continue;
             };
-            let mut rollout = slots.swap_remove(index).rollout;
-            rollout.finish_reason = reason;
-            rollout.text = self.processor.decode(&rollout.tokens);
-            out.push(rollout);
+            let mut said = slots.swap_remove(index).said;
+            said.rollout.finish_reason = reason;
+            said.rollout.text = self.processor.decode(&said.rollout.tokens);
+            out.push(said);
         }
     }
 
@@ -245,109 +355,38 @@ impl<'a> Sampler<'a> {
     }
 }
 
-fn check(params: &SamplingParams) -> Result<(), Error> {
-    let problem = |field, found: String, expected| {
-        Err(Error::Params {
-            field,
-            found,
-            expected,
-        })
-    };
-    if !(params.temperature >= 0.0 && params.temperature.is_finite()) {
-        return problem(
-            "temperature",
-            params.temperature.to_string(),
-            "0 (greedy) or more",
-        );
-    }
-    if !(params.top_p > 0.0 && params.top_p <= 1.0) {
-        return problem("top_p", params.top_p.to_string(), "above 0 and at most 1");
-    }
-    for (field, value) in [
-        ("n", params.n),
-        ("max_tokens", params.max_tokens),
-        ("max_num_seqs", params.max_num_seqs),
-    ] {
-        if value == 0 {
-            return problem(field, "0".into(), "1 or more");
+impl Said {
+    /// Draws the next token from the rows of logits of one or two models.
+    fn push(
+        &mut self,
+        call: &Call<'_, '_>,
+        own: &[f32],
+        base: Option<&[f32]>,
+        scratch: &mut Scratch,
+    ) -> Result<(), Error> {
+        let place = Place {
+            prompt: self.rollout.prompt,
+            sample: self.rollout.sample,
+            position: self.rollout.tokens.len(),
+        };
+        let (params, banned) = (call.params, call.banned.as_slice());
+        let drawn: Draw = match base {
+            None => draw(own, params, banned, place.uniform(params.seed)),
+            Some(base) => {
+                let models = Contrast::new(own, base);
+                let trace = self.trace.as_mut();
+                draw_pair(&models, params, banned, place, scratch, trace)
+            }
+        };
+        if !drawn.log_prob.is_finite() {
+            return Err(Error::NonFinite {
+                prompt: place.prompt,
+                sample: place.sample,
+                position: place.position,
+            });
         }
-    }
-    if params.stop.iter().any(String::is_empty) {
-        return problem("stop", "an empty text".into(), "non-empty texts");
-    }
-    Ok(())
-}
-
-fn pick(
-    logits: &[f32],
-    params: &SamplingParams,
-    banned: &[u32],
-    prompt: usize,
-    sample: usize,
-    position: usize,
-) -> Result<Draw, Error> {
-    let u = uniform(params.seed, prompt as u64, sample as u64, position as u64);
-    let drawn = draw(logits, params, banned, u);
-    if !drawn.log_prob.is_finite() {
-        return Err(Error::NonFinite {
-            prompt,
-            sample,
-            position,
-        });
-    }
-    Ok(drawn)
-}
-
-/// Jobs (prompt, sample) in order, and the prefixes that still have samples to start.
-struct Waiting {
-    next: usize,
-    total: usize,
-    n: usize,
-    /// Only the prompts of unstarted samples are here: at most one after each admission.
-    prefixes: Vec<(usize, Arc<Prefix>)>,
-}
-
-impl Waiting {
-    fn new(prompts: usize, n: usize) -> Self {
-        Self {
-            next: 0,
-            total: prompts * n,
-            n,
-            prefixes: Vec::new(),
-        }
-    }
-
-    fn take(&mut self, free: usize) -> Vec<(usize, usize)> {
-        let end = self.total.min(self.next + free);
-        let jobs = (self.next..end)
-            .map(|job| (job / self.n, job % self.n))
-            .collect();
-        self.next = end;
-        jobs
-    }
-
-    fn prefix(&self, prompt: usize) -> Option<&Arc<Prefix>> {
-        self.prefixes
-            .iter()
-            .find(|(index, _)| *index == prompt)
-            .map(|(_, prefix)| prefix)
-    }
-
-    fn keep(&mut self, prompt: usize, prefix: Arc<Prefix>) {
-        self.prefixes.push((prompt, prefix));
-    }
-
-    /// The prefix of a job; it is given away with the prompt's last sample.
-    fn prefix_of(&mut self, prompt: usize, sample: usize) -> Arc<Prefix> {
-        let at = self
-            .prefixes
-            .iter()
-            .position(|(index, _)| *index == prompt)
-            .expect("admit computes the prefix of every job that it takes");
-        if sample + 1 == self.n {
-            self.prefixes.swap_remove(at).1
-        } else {
-            Arc::clone(&self.prefixes[at].1)
-        }
+        self.rollout.tokens.push(drawn.token);
+        self.rollout.log_probs.push(drawn.log_prob);
+        Ok(())
     }
 }

@@ -7,6 +7,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::{Error, Extrapolate};
+
 /// How responses are sampled. Names are those of vLLM and Hugging Face `generate`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -29,6 +31,9 @@ pub struct SamplingParams {
     pub ignore_eos: bool,
     /// Sequences decoded at once.
     pub max_num_seqs: usize,
+    /// Decode a second model in step and mix the two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extrapolate: Option<Extrapolate>,
 }
 
 impl Default for SamplingParams {
@@ -43,6 +48,45 @@ impl Default for SamplingParams {
             stop: Vec::new(),
             ignore_eos: false,
             max_num_seqs: 256,
+            extrapolate: None,
+        }
+    }
+}
+
+impl SamplingParams {
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let problem = |field, found: String, expected| {
+            Err(Error::Params {
+                field,
+                found,
+                expected,
+            })
+        };
+        if !(self.temperature >= 0.0 && self.temperature.is_finite()) {
+            return problem(
+                "temperature",
+                self.temperature.to_string(),
+                "0 (greedy) or more",
+            );
+        }
+        if !(self.top_p > 0.0 && self.top_p <= 1.0) {
+            return problem("top_p", self.top_p.to_string(), "above 0 and at most 1");
+        }
+        for (field, value) in [
+            ("n", self.n),
+            ("max_tokens", self.max_tokens),
+            ("max_num_seqs", self.max_num_seqs),
+        ] {
+            if value == 0 {
+                return problem(field, "0".into(), "1 or more");
+            }
+        }
+        if self.stop.iter().any(String::is_empty) {
+            return problem("stop", "an empty text".into(), "non-empty texts");
+        }
+        match &self.extrapolate {
+            Some(extra) => extra.check(),
+            None => Ok(()),
         }
     }
 }
@@ -54,7 +98,8 @@ pub struct Draw {
     pub token: u32,
     /// Its log-probability under `softmax(logits / temperature)`, before top-k and top-p and with
     /// banned tokens included: the distribution that the trainer's loss is about. At temperature
-    /// 0 the temperature of this distribution is 1.
+    /// 0 the temperature of this distribution is 1. Where a second model was mixed in, it is that
+    /// of the mixture.
     pub log_prob: f32,
 }
 
