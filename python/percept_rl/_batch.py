@@ -106,14 +106,15 @@ def _form(given):
 
 def _array(key, value):
     """Whatever came, as a NumPy array; no copy where the memory can be shared."""
-    if isinstance(value, np.ndarray):
-        return value
-    if hasattr(value, "__dlpack__"):
+    if hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray):
         return _dlpack(key, value)
     try:
-        return np.asarray(value)
+        array = np.asarray(value)
     except (TypeError, ValueError) as error:
         raise TypeError(f"batch[{key!r}]: expected an array, found {type(value).__name__} ({error})") from None
+    if array.dtype.kind == "O" and key != "group":
+        raise TypeError(f"batch[{key!r}]: expected an array of numbers, found {type(value).__name__} of objects")
+    return array
 
 
 def _dlpack(key, value):
@@ -153,6 +154,6 @@ def _cast(key, array, dtype):
             return np.ascontiguousarray(array)
         if kind not in "iuf" or not np.isin(array, (0, 1)).all():
             raise TypeError(f"batch[{key!r}]: expected booleans (or 0 and 1), found {array.dtype}")
-    elif kind not in "fiu" and not (array.size == 0 and kind == "f"):
+    elif kind not in "fiu":
         raise TypeError(f"batch[{key!r}]: expected numbers, found {array.dtype}")
     return np.ascontiguousarray(array, dtype=dtype)

@@ -16,7 +16,7 @@ from verl.workers.config import ActorConfig  # noqa: E402
 import percept_rl  # noqa: E402
 import percept_rl.verl as plugin  # noqa: E402
 
-ROWS, WIDTH = 8, 6
+ROWS, WIDTH = 24, 6
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def data(seed=0):
         "log_prob_no_image": old - torch.from_numpy(rng.exponential(1.0, (ROWS, WIDTH))).float(),
     }
     uid = np.array([f"prompt-{row // 4}" for row in range(ROWS)], dtype=object)
-    visual = np.repeat(rng.uniform(1, 4, 2), 4)
+    visual = np.repeat(rng.uniform(1, 4, ROWS // 4), 4)
     return DataProto.from_dict(tensors=tensors, non_tensors={"uid": uid, "visual_entropy": visual})
 
 
@@ -165,7 +165,7 @@ def losses(name, spread, config, mode="token-mean", **more):
         ("sapo", "sapo", "seq-mean-token-mean"),
     ],
 )
-@pytest.mark.parametrize("info", [{}, {"dp_size": 2, "batch_num_tokens": 50, "global_batch_size": 12}])
+@pytest.mark.parametrize("info", [{}, {"dp_size": 2, "batch_num_tokens": 150, "global_batch_size": 36}])
 def test_losses_are_those_of_verl(ours, theirs, mode, info):
     a = losses(f"percept_{ours}", 0.4, actor(global_batch_info=dict(info)), mode)
     b = losses(theirs, 0.4, actor(global_batch_info=dict(info)), mode)
