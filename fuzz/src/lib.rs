@@ -9,8 +9,16 @@
 //! `fuzz_targets/NAME.rs` and a `[[bin]]` in `Cargo.toml`.
 
 pub mod boxes;
+pub mod chat_template;
 pub mod choice;
+pub mod files;
 pub mod math_answer;
+pub mod model_config;
+pub mod recipe;
+pub mod rows_json;
+pub mod rows_jsonl;
+pub mod rows_parquet;
+pub mod safetensors;
 
 /// A target: its name, its function, and pieces of valid input from which tests build nearly valid
 /// ones.
@@ -39,6 +47,41 @@ pub const TARGETS: &[Target] = &[
         name: "choice",
         fuzz: choice::fuzz,
         pieces: choice::PIECES,
+    },
+    Target {
+        name: "rows_jsonl",
+        fuzz: rows_jsonl::fuzz,
+        pieces: rows_jsonl::PIECES,
+    },
+    Target {
+        name: "rows_json",
+        fuzz: rows_json::fuzz,
+        pieces: rows_json::PIECES,
+    },
+    Target {
+        name: "rows_parquet",
+        fuzz: rows_parquet::fuzz,
+        pieces: rows_parquet::PIECES,
+    },
+    Target {
+        name: "chat_template",
+        fuzz: chat_template::fuzz,
+        pieces: chat_template::PIECES,
+    },
+    Target {
+        name: "model_config",
+        fuzz: model_config::fuzz,
+        pieces: model_config::PIECES,
+    },
+    Target {
+        name: "safetensors",
+        fuzz: safetensors::fuzz,
+        pieces: safetensors::PIECES,
+    },
+    Target {
+        name: "recipe",
+        fuzz: recipe::fuzz,
+        pieces: recipe::PIECES,
     },
 ];
 

@@ -119,7 +119,10 @@ pub(crate) fn plain_blocks(source: &str) -> String {
     let mut rest = source;
     while let Some(open) = rest.find("{%") {
         let (before, tag) = rest.split_at(open);
-        let Some(end) = tag.find("%}") else { break };
+        // Behind the opening: the two would overlap in `{%}`.
+        let Some(end) = tag[2..].find("%}").map(|end| end + 2) else {
+            break;
+        };
         let (tag, after) = tag.split_at(end + 2);
         let inner = &tag[2..end];
         let block = match inner.trim_matches(['-', '+']).trim() {
@@ -168,6 +171,7 @@ mod tests {
 
     #[test]
     fn generation_blocks_keep_their_whitespace_control() {
+        assert_eq!(plain_blocks("{%}"), "{%}");
         let source = "{% raw %}{% endraw %}a {%- generation %} b {% endgeneration -%} c {{ '%}' }}";
         assert_eq!(
             plain_blocks(source),
