@@ -250,6 +250,40 @@ def test_the_trainer_is_registered_and_makes_the_extra_pass(monkeypatch):
     assert queue.store[trainer.BLIND] == {}, "nothing is left in the queue"
 
 
+def test_the_trainers_own_advantage_step_sees_the_signals(monkeypatch):
+    """verl's `_compute_advantage`, from its queue to its queue, with ToR and Durian."""
+    trainer = pytest.importorskip("percept_rl.verl_trainer", reason="needs transfer_queue")
+    from omegaconf import OmegaConf
+    from transfer_queue import KVBatchMeta
+    from verl.trainer.ppo.v1 import trainer_base
+
+    queue, source = Queue(), data(2)
+    monkeypatch.setattr(trainer, "tq", queue)
+    monkeypatch.setattr(trainer_base, "tq", queue)
+    mask = source.batch["response_mask"].bool()
+    cut = lambda name: torch.nested.as_nested_tensor(
+        [row[keep] for row, keep in zip(source.batch[name], mask)], layout=torch.jagged
+    )
+    keys = [f"{uid}_{row}_0" for row, uid in enumerate(source.non_tensor_batch["uid"])]
+    fields = {name: cut(name) for name in ("response_mask", "old_log_probs", "entropy", "log_prob_no_image")}
+    fields["rm_scores"] = cut("token_level_rewards")
+    fields |= {name: list(source.non_tensor_batch[name]) for name in ("uid", "visual_entropy")}
+    queue.put("train", keys, fields)
+    plugin.configure({"advantage": "durian", "token_weight": ["tor"]})
+    made = trainer.PerceptTrainer.__new__(trainer.PerceptTrainer)
+    made.config = OmegaConf.create({
+        "algorithm": {"adv_estimator": "percept", "use_kl_in_reward": False, "gamma": 1.0, "lam": 1.0},
+        "actor_rollout_ref": {"rollout": {"n": 4}},
+    })
+    metrics = {}
+    made._compute_advantage(KVBatchMeta(keys=keys, tags=[{} for _ in keys], partition_id="train"), metrics)
+    expected = plugin.compute_advantage(data(2), "percept", config={}).batch["advantages"]
+    found = queue.kv_batch_get(keys, "train", ["advantages"])["advantages"].unbind()
+    for row, keep, want in zip(found, mask, expected, strict=True):
+        assert torch.equal(row, want[keep])
+    assert {"credit/tor/weight/mean", "credit/durian/group_std"} <= set(metrics)
+
+
 class Queue:
     """The part of transfer_queue that the trainer uses, in memory."""
 
@@ -258,7 +292,8 @@ class Queue:
 
     def put(self, partition, keys, fields):
         for name, value in fields.items():
-            for key, row in zip(keys, value.unbind(), strict=True):
+            rows = value.unbind() if isinstance(value, torch.Tensor) else value
+            for key, row in zip(keys, rows, strict=True):
                 self.store.setdefault(partition, {}).setdefault(key, {})[name] = row
 
     def kv_batch_put(self, keys, partition_id, fields=None, tags=None):
@@ -268,11 +303,17 @@ class Queue:
         return SimpleNamespace(keys=keys, partition_id=partition_id, tags=tags, extra_info={})
 
     def kv_batch_get(self, keys, partition_id, select_fields):
+        from tensordict import NonTensorStack, TensorDict
+
         rows = [self.store[partition_id][key] for key in keys]
-        return {
-            name: torch.nested.as_nested_tensor([row[name] for row in rows], layout=torch.jagged)
-            for name in select_fields
-        }
+        out = TensorDict({}, batch_size=len(keys))
+        for name in select_fields:
+            values = [row[name] for row in rows if name in row]
+            if not values:
+                continue
+            tensors = all(isinstance(value, torch.Tensor) for value in values)
+            out[name] = torch.nested.as_nested_tensor(values, layout=torch.jagged) if tensors else NonTensorStack(*values)
+        return out
 
     def kv_clear(self, keys, partition_id):
         for key in keys:
