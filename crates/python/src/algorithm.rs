@@ -32,7 +32,8 @@ impl Algorithm {
             let path = if path == "." { String::new() } else { path };
             PyValueError::new_err(format!("config{dot}{path}: {}", error.into_inner()))
         })?;
-        let refused = |error: percept_credit::Error| PyValueError::new_err(format!("config: {error}"));
+        let refused =
+            |error: percept_credit::Error| PyValueError::new_err(format!("config: {error}"));
         algorithm.credit().check().map_err(refused)?;
         algorithm.loss.check().map_err(refused)?;
         Ok(algorithm)

@@ -70,9 +70,8 @@ impl<'py> Arrays<'py> {
         let bounds: Vec<usize> = slice("offsets", &self.offsets)?
             .iter()
             .map(|&bound| {
-                usize::try_from(bound).map_err(|_| {
-                    PyValueError::new_err(format!("batch[\"offsets\"] holds {bound}"))
-                })
+                usize::try_from(bound)
+                    .map_err(|_| PyValueError::new_err(format!("batch[\"offsets\"] holds {bound}")))
             })
             .collect::<PyResult<_>>()?;
         let offsets = Offsets::from_cu_seqlens(&bounds).map_err(crate::refused)?;
