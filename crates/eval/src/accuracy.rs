@@ -71,13 +71,62 @@ pub fn evaluate(
     limit: usize,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Evaluation, Error> {
+    let sampler = Sampler::new(model, processor, 0)?;
+    evaluate_with(&sampler, dataset, rewards, sampling, limit, progress)
+}
+
+/// As [`evaluate`], with a sampler that may hold two models.
+///
+/// # Errors
+/// Those of [`evaluate`].
+pub fn evaluate_with(
+    sampler: &Sampler<'_>,
+    dataset: &dyn Dataset,
+    rewards: &RewardSet,
+    sampling: &SamplingParams,
+    limit: usize,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Evaluation, Error> {
+    let mut records = Vec::new();
+    chunks(sampler.processor(), dataset, sampling, limit, |batch| {
+        let rollouts = sampler.generate(batch.prompts, batch.params, &mut |_| {})?;
+        judge(
+            batch.samples,
+            batch.prompts,
+            &rollouts,
+            rewards,
+            &mut records,
+        );
+        progress(batch.end, batch.total);
+        Ok(())
+    })?;
+    Ok(summarise(records))
+}
+
+/// Rows that are decoded together.
+pub(crate) struct Chunk<'a> {
+    pub samples: &'a [Sample],
+    pub prompts: &'a [Arc<Prompt>],
+    /// Sampling parameters with the chunk's seed.
+    pub params: &'a SamplingParams,
+    /// The row after the last one.
+    pub end: usize,
+    pub total: usize,
+}
+
+/// Calls `visit` for the first `limit` rows (0: all), chunk by chunk.
+pub(crate) fn chunks(
+    processor: &Processor,
+    dataset: &dyn Dataset,
+    sampling: &SamplingParams,
+    limit: usize,
+    mut visit: impl FnMut(&Chunk<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
     let total = if limit == 0 {
         dataset.len()
     } else {
         limit.min(dataset.len())
     };
-    let sampler = Sampler::new(model, processor, 0)?;
-    let mut records = Vec::with_capacity(total * sampling.n);
     for start in (0..total).step_by(CHUNK) {
         let samples = (start..total.min(start + CHUNK))
             .map(|row| dataset.get(row))
@@ -90,14 +139,18 @@ pub fn evaluate(
             seed: sampling.seed.wrapping_add(start as u64),
             ..sampling.clone()
         };
-        let rollouts = sampler.generate(&prompts, &params, &mut |_| {})?;
-        judge(&samples, &prompts, &rollouts, rewards, &mut records);
-        progress(start + samples.len(), total);
+        visit(&Chunk {
+            samples: &samples,
+            prompts: &prompts,
+            params: &params,
+            end: start + samples.len(),
+            total,
+        })?;
     }
-    Ok(summarise(records))
+    Ok(())
 }
 
-fn judge(
+pub(crate) fn judge(
     samples: &[Sample],
     prompts: &[Arc<Prompt>],
     rollouts: &[Rollout],

@@ -1,9 +1,12 @@
 //! Measuring a model: data set, verifier, numbers with intervals and a record of every response.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod accuracy;
+pub mod direction;
 mod stats;
 
-pub use accuracy::{Evaluation, Record, evaluate, question_type, summarise};
+pub use accuracy::{Evaluation, Record, evaluate, evaluate_with, question_type, summarise};
 pub use stats::{Estimate, estimate};
 
 /// Why an evaluation stopped.

@@ -59,7 +59,8 @@ pub fn estimate(values: &[f64]) -> Estimate {
     }
 }
 
-fn below(state: &mut u64, bound: usize) -> usize {
+/// A uniform number below `bound` (splitmix64).
+pub(crate) fn below(state: &mut u64, bound: usize) -> usize {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -26,6 +26,7 @@ mod rollouts;
 mod run_dir;
 mod serve;
 mod summary;
+mod table_file;
 mod tensorboard;
 
 pub use atomic::{AtomicFile, replace_dir, temporary_path, write_atomic};
@@ -39,4 +40,5 @@ pub use rollouts::{count_rollouts, read_rollouts, read_rollouts_page, write_roll
 pub use run_dir::{Checkpoint, RunDir};
 pub use serve::{Server, serve};
 pub use summary::{StageSummary, Summary, TypeSummary};
+pub use table_file::{Column, write_table};
 pub use tensorboard::TensorBoardWriter;

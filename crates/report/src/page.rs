@@ -37,19 +37,15 @@ impl Page {
 
     /// Begins a section.
     pub fn section(&mut self, heading: &str) -> &mut Self {
-        let _ = write!(
-            self.body,
-            "<section><h2>{}</h2></section>\n",
-            escape(heading)
-        );
+        let _ = writeln!(self.body, "<section><h2>{}</h2></section>", escape(heading));
         self
     }
 
     /// A paragraph of plain text.
     pub fn text(&mut self, text: &str) -> &mut Self {
-        let _ = write!(
+        let _ = writeln!(
             self.body,
-            "<div class=\"card\"><p>{}</p></div>\n",
+            "<div class=\"card\"><p>{}</p></div>",
             escape(text)
         );
         self
@@ -75,13 +71,13 @@ impl Page {
 
     /// A chart.
     pub fn chart(&mut self, chart: &Chart) -> &mut Self {
-        let _ = write!(self.body, "<div class=\"card\">{}</div>\n", chart.svg());
+        let _ = writeln!(self.body, "<div class=\"card\">{}</div>", chart.svg());
         self
     }
 
     /// HTML that the caller has escaped.
     pub fn html(&mut self, html: &str) -> &mut Self {
-        let _ = write!(self.body, "<div class=\"card\">{html}</div>\n");
+        let _ = writeln!(self.body, "<div class=\"card\">{html}</div>");
         self
     }
 

@@ -386,7 +386,7 @@ fn shared(images: &mut HashSet<Arc<[u8]>>, bytes: &[u8]) -> Arc<[u8]> {
     image
 }
 
-fn write_error(path: &Path, error: ParquetError) -> Error {
+pub(crate) fn write_error(path: &Path, error: ParquetError) -> Error {
     let source = match error {
         ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
             Ok(source) => *source,
