@@ -34,6 +34,9 @@ EXPECTED = {
     "entropy": FLOATS,
     "token_advantages": FLOATS,
     "weights": FLOATS,
+    "nucleus_entropy": FLOATS,
+    "log_prob_no_image": FLOATS,
+    "token_set": FLOATS,
     "images": pa.list_(pa.field("element", pa.binary(), nullable=False)),
 }
 
@@ -47,7 +50,7 @@ def check(path: str) -> list[str]:
         elif table.schema.field(name).type != kind:
             faults.append(f"{name} is {table.schema.field(name).type}, expected {kind}")
     for i, row in enumerate(table.to_pylist()):
-        for name in ("token_text", "log_probs", "entropy", "token_advantages", "weights"):
+        for name in ("token_text", "log_probs", "entropy", "token_advantages", "weights", "nucleus_entropy", "log_prob_no_image", "token_set"):
             if row[name] and len(row[name]) != len(row["tokens"]):
                 faults.append(f"row {i}: {name} has {len(row[name])} entries for {len(row['tokens'])} tokens")
     return faults

@@ -47,8 +47,8 @@ steps = 20
 train_batch_size = 8
 ppo_mini_batch_size = 4
 optim = { lr = 1e-3, lr_warmup_steps = 2 }
-[algorithm.filter_groups]
-enable = true
+[[algorithm.filter]]
+name = "dapo"
 max_num_gen_batches = 2
 [[reward.functions]]
 name = "length"
@@ -59,6 +59,19 @@ max_length = 60
 VARIANTS = {
     "plain": "",
     "reference": "[algorithm.loss]\nuse_kl_loss = true\nkl_coef = 0.1\n",
+    "methods": """
+[[algorithm.filter]]
+name = "tgrl"
+p_gate = 1.0
+[[algorithm.token_weight]]
+name = "tor"
+[[algorithm.token_weight]]
+name = "tgrl"
+[[algorithm.token_weight]]
+name = "fipo"
+[algorithm.advantage]
+name = "durian"
+""",
     "dropout": "[model.lora]\nr = 4\nlora_dropout = 0.3\n",
 }
 

@@ -70,6 +70,11 @@ pub enum Command {
     Score(Score),
     /// Accuracy on a data set with verifiable answers.
     Eval(Eval),
+    /// Train several methods under the same data, seeds and token budget, and compare them.
+    Compare(Compare),
+    /// Look into what training changed.
+    #[command(subcommand)]
+    Analyze(Analyze),
     /// Open or serve the report of a run.
     View(View),
     /// Merge a LoRA adapter into its base model.
@@ -230,10 +235,49 @@ pub struct SamplingArgs {
     pub max_num_seqs: usize,
 }
 
+/// Decoding the model before training in step with it (arXiv 2603.22117).
+#[derive(Debug, Clone, Args)]
+pub struct ExtrapolateArgs {
+    /// The model before training: decode both in step and go further in the direction in which
+    /// training moved it, log p = (1 + gamma) log p(model) - gamma log p(BASE).
+    #[arg(long, value_name = "BASE")]
+    pub extrapolate: Option<PathBuf>,
+    /// How far: 0 is the model, -1 the base; published runs use 0.05 to 0.1.
+    #[arg(
+        long,
+        default_value_t = 0.1,
+        requires = "extrapolate",
+        allow_negative_numbers = true
+    )]
+    pub gamma: f32,
+    /// Where: always; by the log-probability that training added to the drafted token,
+    /// logp:-0.3 (at most), raised:0.3 (at least), abs:0.3 (either way); entropy:1 and kl:0.1 (at
+    /// least, nats); random:0.1 (this often).
+    #[arg(long, default_value = "always", requires = "extrapolate")]
+    pub gate: percept_rollout::Gate,
+    /// Which model drafts the tokens that the gate looks at, and says them where it stays shut.
+    #[arg(long, value_enum, default_value_t = Drafting::Model, requires = "extrapolate")]
+    pub draft: Drafting,
+    /// Only this many of the drafting model's likeliest tokens are drawn where the gate opens
+    /// (0: any).
+    #[arg(long, default_value_t = 50, requires = "extrapolate")]
+    pub candidates: usize,
+}
+
+/// Which of two models drafts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Drafting {
+    /// --model.
+    Model,
+    /// --extrapolate.
+    Base,
+}
+
 /// `percept generate`
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   percept generate --model DIR --image photo.png 'What is in the picture?'
+  percept generate --model DIR --extrapolate BASE --gamma 0.5 --input prompts.jsonl
   percept generate --model DIR --input prompts.jsonl --output answers.jsonl -n 4 --temperature 1")]
 pub struct Generate {
     /// The model.
@@ -257,6 +301,9 @@ pub struct Generate {
     /// Sampling.
     #[command(flatten)]
     pub sampling: SamplingArgs,
+    /// A second model.
+    #[command(flatten)]
+    pub extrapolate: ExtrapolateArgs,
 }
 
 /// `percept score`
@@ -287,7 +334,8 @@ pub struct Score {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   percept eval --model DIR --data test.jsonl --reward math --output eval/
-  percept eval --model DIR --digit-sum 500")]
+  percept eval --model DIR --digit-sum 500
+  percept eval --model DIR --extrapolate BASE --gamma 0.5 --gate logp:-0.3 --digit-sum 500")]
 pub struct Eval {
     /// The model.
     #[command(flatten)]
@@ -310,6 +358,139 @@ pub struct Eval {
     /// Sampling.
     #[command(flatten)]
     pub sampling: SamplingArgs,
+    /// A second model.
+    #[command(flatten)]
+    pub extrapolate: ExtrapolateArgs,
+}
+
+/// `percept compare`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A method is a part of [algorithm] by its name, or several joined by +:
+grpo, dr_grpo, rloo, durian, tgrl, tor, direction, fipo, dapo, gspo, cispo, sapo, ….
+
+Examples:
+  percept compare recipe.toml --methods grpo,dapo,tor,fipo,durian,tgrl,direction --seeds 5
+  percept compare recipe.toml --baseline dapo --methods dapo+tor,dapo+fipo --seeds 3"
+)]
+pub struct Compare {
+    /// The recipe (TOML).
+    pub recipe: PathBuf,
+    /// Methods, separated by commas.
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub methods: Vec<String>,
+    /// What the differences are to.
+    #[arg(long, default_value = "grpo")]
+    pub baseline: String,
+    /// Seeds per method, counted from trainer.seed.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pub seeds: u16,
+    /// Folder of the runs, results and compare.html; what it holds is not done again.
+    #[arg(long, default_value = "runs/compare")]
+    pub output: PathBuf,
+    /// Change a field of the recipe.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// `percept analyze …`
+#[derive(Debug, Subcommand)]
+pub enum Analyze {
+    /// Which tokens training raised and lowered, and what replacing them does to accuracy.
+    Direction(Box<AnalyzeDirection>),
+    /// Which tokens of a run's rollouts look and which think (ToR's sets), by question type.
+    Tokens(AnalyzeTokens),
+}
+
+/// `percept analyze tokens`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  percept analyze tokens runs/tor
+  percept analyze tokens runs/tor --step 100")]
+pub struct AnalyzeTokens {
+    /// Run folder.
+    pub run: PathBuf,
+    /// Only the rollouts of this step.
+    #[arg(long)]
+    pub step: Option<u64>,
+}
+
+/// `percept analyze direction`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Writes direction.html, summary.json, responses.parquet (both models' numbers of every token) and
+replacement.parquet (accuracy by rule and share of tokens replaced).
+
+Examples:
+  percept analyze direction --base runs/quickstart/checkpoints/step-001400 \\
+      --tuned runs/quickstart/checkpoints/step-001500 --digit-sum 500
+  percept analyze direction --base BASE --tuned TUNED --data test.jsonl --reward math --top-p 0.7"
+)]
+pub struct AnalyzeDirection {
+    /// The model before training (Hugging Face folder).
+    #[arg(long)]
+    pub base: PathBuf,
+    /// The model after it.
+    #[arg(long)]
+    pub tuned: PathBuf,
+    /// Device: cpu, or vulkan:0, cuda:0, … when the build has it.
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+    /// Data files.
+    #[arg(long, required_unless_present = "digit_sum")]
+    pub data: Vec<PathBuf>,
+    /// This many held-out questions of the built-in task.
+    #[arg(long, conflicts_with = "data")]
+    pub digit_sum: Option<usize>,
+    /// Verifier.
+    #[arg(long, default_value = "math")]
+    pub reward: String,
+    /// At most this many rows (0: all).
+    #[arg(long, default_value_t = 0)]
+    pub limit: usize,
+    /// Responses per question and setting.
+    #[arg(long, short, default_value_t = 4)]
+    pub n: usize,
+    /// Softmax temperature: training samples at 1.
+    #[arg(long, default_value_t = 1.0)]
+    pub temperature: f32,
+    /// Nucleus (the paper's runs use 0.7).
+    #[arg(long, default_value_t = 1.0)]
+    pub top_p: f32,
+    /// Longest response in tokens.
+    #[arg(long, default_value_t = 512)]
+    pub max_tokens: usize,
+    /// Sequences decoded at once.
+    #[arg(long, default_value_t = 64)]
+    pub max_num_seqs: usize,
+    /// Seed.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Shares of tokens to replace.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "0.01,0.02,0.05,0.1,0.2,0.4"
+    )]
+    pub shares: Vec<f64>,
+    /// Share at which the rules are compared.
+    #[arg(long, default_value_t = 0.1)]
+    pub budget: f64,
+    /// Extrapolation: values of gamma.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "0,0.25,0.5,0.75,1,1.25,1.5",
+        allow_negative_numbers = true
+    )]
+    pub gammas: Vec<f32>,
+    /// Only this many of the drafting model's likeliest tokens are drawn in place of a draft
+    /// (0: any).
+    #[arg(long, default_value_t = 50)]
+    pub candidates: usize,
+    /// Folder to write.
+    #[arg(long, default_value = "runs/direction")]
+    pub output: PathBuf,
 }
 
 /// `percept view`

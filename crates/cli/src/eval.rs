@@ -2,10 +2,7 @@
 
 use std::io::Write;
 
-use percept_data::digit_sum::{DigitSum, DigitSumConfig, Split};
-use percept_data::{ColumnMap, Dataset, FileDataset};
-use percept_eval::evaluate;
-use percept_reward::{RewardConfig, RewardSet};
+use percept_eval::evaluate_with;
 use percept_train::StoredEvaluation;
 
 use crate::args::{Eval, Global};
@@ -13,28 +10,16 @@ use crate::output::{note, say};
 use crate::{Done, Failure, open, table};
 
 pub fn run(args: &Eval, global: &Global) -> Result<Done, Failure> {
-    let (model, processor) = open::model(&args.model)?;
-    let data: Box<dyn Dataset> = match args.digit_sum {
-        Some(len) => {
-            let config = DigitSumConfig {
-                split: Split::Test,
-                len,
-                ..DigitSumConfig::default()
-            };
-            Box::new(DigitSum::new(config)?)
-        }
-        None => Box::new(FileDataset::open(&args.data, &ColumnMap::default(), None)?),
-    };
-    let functions = serde_json::json!({"functions": [{"name": args.reward}]});
-    let rewards: RewardConfig = serde_json::from_value(functions)
-        .map_err(|e| Failure::new(format!("--reward {}: {e}", args.reward)))?;
-    let rewards = RewardSet::build(&rewards)?;
-    let sampling = open::sampling(&args.sampling);
+    let opened = open::model(&args.model)?;
+    let base = open::base(&args.extrapolate, &args.model.device)?;
+    let sampler = open::sampler(&opened, base.as_ref())?;
+    let data = open::questions(&args.data, args.digit_sum)?;
+    let rewards = open::rewards(&args.reward)?;
+    let sampling = open::sampling(&args.sampling, &args.extrapolate);
     let quiet = global.quiet || global.json;
     let clock = std::time::Instant::now();
-    let found = evaluate(
-        &model,
-        &processor,
+    let found = evaluate_with(
+        &sampler,
         data.as_ref(),
         &rewards,
         &sampling,
@@ -48,6 +33,7 @@ pub fn run(args: &Eval, global: &Global) -> Result<Done, Failure> {
     let summary = StoredEvaluation {
         name: data.name().to_owned(),
         global_step: 0,
+        tokens: 0,
         accuracy: found.accuracy,
         by_type: found.by_type,
         ungraded: found.ungraded,
@@ -64,6 +50,7 @@ pub fn run(args: &Eval, global: &Global) -> Result<Done, Failure> {
         out.finish()?;
         let json = serde_json::json!({
             "model": args.model.model,
+            "base": args.extrapolate.extrapolate,
             "reward": args.reward,
             "sampling": sampling,
             "evaluation": summary,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use percept_data::{Dataset, Media, Message, Part, Role, Sample};
 use percept_model::Prompt;
-use percept_rollout::{Rollout, Sampler};
+use percept_rollout::Rollout;
 
 use crate::args::{Generate, Global};
 use crate::output::{note, say};
@@ -15,9 +15,11 @@ use crate::{Done, Failure, open};
 const CHUNK: usize = 256;
 
 pub fn run(args: &Generate, global: &Global) -> Result<Done, Failure> {
-    let (model, processor) = open::model(&args.model)?;
-    let params = open::sampling(&args.sampling);
-    let sampler = Sampler::new(&model, &processor, 0)?;
+    let opened = open::model(&args.model)?;
+    let base = open::base(&args.extrapolate, &args.model.device)?;
+    let params = open::sampling(&args.sampling, &args.extrapolate);
+    let sampler = open::sampler(&opened, base.as_ref())?;
+    let processor = sampler.processor();
     let Some(input) = &args.input else {
         let sample = single(args)?;
         let prompt = Arc::new(processor.prompt(&sample)?);

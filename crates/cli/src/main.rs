@@ -5,9 +5,13 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod analyze_direction;
+mod analyze_tokens;
 mod args;
 mod check;
+mod compare;
 mod config;
+mod direction_page;
 mod eval;
 mod failure;
 mod generate;
@@ -26,7 +30,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use args::{Cli, Color, Command, Data, Global};
+use args::{Analyze, Cli, Color, Command, Data, Global};
 use failure::Failure;
 
 /// A training step makes and drops hundreds of large arrays; this keeps their memory mapped.
@@ -67,6 +71,9 @@ fn dispatch(cli: &Cli) -> Result<Done, Failure> {
         Command::Generate(args) => generate::run(args, global),
         Command::Score(args) => score::run(args),
         Command::Eval(args) => eval::run(args, global),
+        Command::Compare(args) => compare::run(args, global),
+        Command::Analyze(Analyze::Direction(args)) => analyze_direction::run(args, global),
+        Command::Analyze(Analyze::Tokens(args)) => analyze_tokens::run(args),
         Command::View(args) => view::run(args),
         Command::Merge(args) => merge::run(args),
         Command::Completions { shell } => {

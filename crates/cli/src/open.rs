@@ -3,12 +3,14 @@
 use std::io::Write;
 use std::path::Path;
 
+use percept_data::digit_sum::{DigitSum, DigitSumConfig, Split};
 use percept_data::{ColumnMap, Dataset, FileDataset};
 use percept_model::{Model, Processor};
-use percept_rollout::SamplingParams;
+use percept_reward::{RewardConfig, RewardSet};
+use percept_rollout::{Draft, Extrapolate, Sampler, SamplingParams};
 
 use crate::Failure;
-use crate::args::{ModelArgs, SamplingArgs};
+use crate::args::{Drafting, ExtrapolateArgs, ModelArgs, SamplingArgs};
 
 /// The model, its adapter merged, and its processor.
 pub fn model(args: &ModelArgs) -> Result<(Model, Processor), Failure> {
@@ -21,6 +23,53 @@ pub fn model(args: &ModelArgs) -> Result<(Model, Processor), Failure> {
     Ok((model, Processor::load(&args.model)?))
 }
 
+/// The model before training and its processor, where the command line names one.
+pub fn base(args: &ExtrapolateArgs, device: &str) -> Result<Option<(Model, Processor)>, Failure> {
+    let Some(folder) = &args.extrapolate else {
+        return Ok(None);
+    };
+    let device = percept_nn::parse_device(device)?;
+    Ok(Some((
+        Model::load(folder, &device)?,
+        Processor::load(folder)?,
+    )))
+}
+
+/// A sampler of one model, or of two in step.
+pub fn sampler<'a>(
+    (model, processor): &'a (Model, Processor),
+    base: Option<&'a (Model, Processor)>,
+) -> Result<Sampler<'a>, Failure> {
+    let sampler = Sampler::new(model, processor, 0)?;
+    Ok(match base {
+        None => sampler,
+        Some((model, processor)) => sampler.with_base(model, processor)?,
+    })
+}
+
+/// Rows of data files, or held-out questions of the built-in task.
+pub fn questions(
+    data: &[std::path::PathBuf],
+    digit_sum: Option<usize>,
+) -> Result<Box<dyn Dataset>, Failure> {
+    Ok(match digit_sum {
+        Some(len) => Box::new(DigitSum::new(DigitSumConfig {
+            split: Split::Test,
+            len,
+            ..DigitSumConfig::default()
+        })?),
+        None => Box::new(FileDataset::open(data, &ColumnMap::default(), None)?),
+    })
+}
+
+/// The verifier of `--reward`.
+pub fn rewards(name: &str) -> Result<RewardSet, Failure> {
+    let functions = serde_json::json!({"functions": [{"name": name}]});
+    let rewards: RewardConfig = serde_json::from_value(functions)
+        .map_err(|e| Failure::new(format!("--reward {name}: {e}")))?;
+    Ok(RewardSet::build(&rewards)?)
+}
+
 /// Rows of a file in any format that training reads.
 pub fn rows(path: &Path) -> Result<impl Dataset, Failure> {
     Ok(FileDataset::open(
@@ -31,7 +80,16 @@ pub fn rows(path: &Path) -> Result<impl Dataset, Failure> {
 }
 
 /// Sampling parameters of the command line.
-pub fn sampling(args: &SamplingArgs) -> SamplingParams {
+pub fn sampling(args: &SamplingArgs, extrapolate: &ExtrapolateArgs) -> SamplingParams {
+    let pair = extrapolate.extrapolate.as_ref().map(|_| Extrapolate {
+        gamma: extrapolate.gamma,
+        gate: extrapolate.gate,
+        draft: match extrapolate.draft {
+            Drafting::Model => Draft::Tuned,
+            Drafting::Base => Draft::Base,
+        },
+        candidates: extrapolate.candidates,
+    });
     SamplingParams {
         temperature: args.temperature,
         top_p: args.top_p,
@@ -42,7 +100,7 @@ pub fn sampling(args: &SamplingArgs) -> SamplingParams {
         stop: args.stop.clone(),
         ignore_eos: false,
         max_num_seqs: args.max_num_seqs,
-        extrapolate: None,
+        extrapolate: pair,
     }
 }
 

@@ -45,7 +45,7 @@ pub fn execute(
 }
 
 /// The first Ctrl-C asks for a checkpoint and an orderly end, the second one kills.
-fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
+pub fn stop_on_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stop);
     ctrlc::set_handler(move || {

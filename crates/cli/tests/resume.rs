@@ -28,8 +28,8 @@ train_batch_size = 4
 ppo_mini_batch_size = 2
 ppo_max_token_len = 300
 optim = { lr = 1e-3, lr_warmup_steps = 2 }
-[algorithm.filter_groups]
-enable = true
+[[algorithm.filter]]
+name = "dapo"
 max_num_gen_batches = 2
 [[reward.functions]]
 name = "length"
@@ -157,6 +157,25 @@ fn killed_runs_with_a_reference_end_with_the_same_bytes() {
 fn killed_runs_with_dropout_end_with_the_same_bytes() {
     let lora = "[model.lora]\nr = 4\nlora_dropout = 0.3\n";
     check("dropout", lora, &[0.3, 0.5, 0.6]);
+}
+
+#[test]
+fn killed_runs_with_every_signal_end_with_the_same_bytes() {
+    let methods = r#"
+[[algorithm.filter]]
+name = "tgrl"
+p_gate = 1.0
+g_min_quantile = 0.0
+[[algorithm.token_weight]]
+name = "tor"
+[[algorithm.token_weight]]
+name = "tgrl"
+[[algorithm.token_weight]]
+name = "fipo"
+[algorithm.advantage]
+name = "durian"
+"#;
+    check("signals", methods, &[0.4, 0.4, 0.4]);
 }
 
 #[test]

@@ -3,10 +3,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod accuracy;
+mod compare;
 pub mod direction;
 mod stats;
 
 pub use accuracy::{Evaluation, Record, evaluate, evaluate_with, question_type, summarise};
+pub use compare::{Curve, Point, paired_difference};
 pub use stats::{Estimate, estimate};
 
 /// Why an evaluation stopped.

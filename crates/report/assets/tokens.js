@@ -4,6 +4,9 @@ const SIGNALS = {
   log_probs: { label: "log-probability", colours: ["--tok-surprise", "--tok-surprise"], low: (v) => Math.max(0, -v), floor: 2, ends: (m) => ["0 certain", `−${number(m, 2)} surprising`] },
   token_advantages: { label: "advantage", colours: ["--tok-up", "--tok-down"], low: (v) => v, floor: 0.1, signed: true, ends: (m) => [`−${number(m, 2)}`, `+${number(m, 2)}`] },
   entropy: { label: "entropy", colours: ["--tok-entropy", "--tok-entropy"], low: (v) => Math.max(0, v), floor: 0.5, ends: (m) => ["0", `${number(m, 2)} nats`] },
+  nucleus_entropy: { label: "nucleus entropy", colours: ["--tok-entropy", "--tok-entropy"], low: (v) => Math.max(0, v), floor: 0.5, ends: (m) => ["0", `${number(m, 2)} nats`] },
+  visual_dependence: { label: "visual dependence", colours: ["--tok-up", "--tok-up"], low: (v) => v, floor: 0.5, ends: (m) => ["0", `${number(m, 2)} nats`] },
+  token_set: { label: "perception / reasoning", colours: ["--tok-up", "--tok-down"], low: (v) => [0, 1, -1, -1][v], floor: 1, signed: true, ends: () => ["reasoning", "perception"] },
   weights: { label: "weight", colours: ["--tok-heavy", "--tok-light"], low: (v) => v - 1, floor: 0.2, signed: true, ends: (m) => [number(1 - m, 2), number(1 + m, 2)] },
 };
 const STRONGEST = 0.62; // opacity at which text is still readable on both themes

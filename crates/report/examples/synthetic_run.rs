@@ -205,6 +205,7 @@ fn rollout(step: u64, prompt: u64, sample: u32, noise: &mut Noise) -> RolloutRec
         log_probs,
         entropy,
         completion,
+        ..RolloutRecord::default()
     }
 }
 

@@ -72,6 +72,9 @@ pub(crate) fn item_size(record: &RolloutRecord) -> usize {
         + record.entropy.len()
         + record.token_advantages.len()
         + record.weights.as_ref().map_or(0, Vec::len)
+        + record.nucleus_entropy.as_ref().map_or(0, Vec::len)
+        + record.log_prob_no_image.as_ref().map_or(0, Vec::len)
+        + record.token_set.as_ref().map_or(0, Vec::len)
         + record.tokens.len();
     let texts: usize = record.token_text.iter().map(|text| text.len() + 4).sum();
     400 + record.prompt.len() + record.completion.len() + texts + 7 * numbers
@@ -153,6 +156,12 @@ fn item(record: &RolloutRecord, images: &mut Images) -> Value {
         "entropy": floats(&record.entropy),
         "token_advantages": floats(&record.token_advantages),
         "weights": record.weights.as_deref().map(floats),
+        "nucleus_entropy": record.nucleus_entropy.as_deref().map(floats),
+        "visual_dependence": record.log_prob_no_image.as_deref().map(|blind| {
+            let pairs = record.log_probs.iter().zip(blind);
+            floats(&pairs.map(|(seen, blind)| (seen - blind).abs()).collect::<Vec<f32>>())
+        }),
+        "token_set": record.token_set.as_deref().map(floats),
         "images": pictures,
     })
 }

@@ -53,6 +53,12 @@ pub struct RolloutRecord {
     pub token_advantages: Vec<f32>,
     /// Weight of each token, where the method has one.
     pub weights: Option<Vec<f32>>,
+    /// Entropy of the nucleus at each token, in nats, where a method asks for it.
+    pub nucleus_entropy: Option<Vec<f32>>,
+    /// Log-probability of each token with the image taken away, where a method asks for it.
+    pub log_prob_no_image: Option<Vec<f32>>,
+    /// ToR's sets: 0 neither, 1 perception, 2 reasoning, 3 both.
+    pub token_set: Option<Vec<f32>>,
     /// Encoded images of the prompt, in order.
     pub images: Vec<Arc<[u8]>>,
 }
@@ -105,6 +111,15 @@ impl RolloutRecord {
             ("entropy", self.entropy.len()),
             ("token_advantages", self.token_advantages.len()),
             ("weights", self.weights.as_ref().map_or(0, Vec::len)),
+            (
+                "nucleus_entropy",
+                self.nucleus_entropy.as_ref().map_or(0, Vec::len),
+            ),
+            (
+                "log_prob_no_image",
+                self.log_prob_no_image.as_ref().map_or(0, Vec::len),
+            ),
+            ("token_set", self.token_set.as_ref().map_or(0, Vec::len)),
         ];
         let wrong = lists
             .iter()

@@ -12,6 +12,7 @@
 //! | `tokens` | list of uint32 |
 //! | `token_text` | list of string |
 //! | `log_probs`, `entropy`, `token_advantages`, `weights` | list of float, or null where not measured |
+//! | `nucleus_entropy`, `log_prob_no_image`, `token_set` | list of float, or null where no method asks for them; `token_set`: 0 neither, 1 perception, 2 reasoning, 3 both |
 //! | `images` | list of encoded images (PNG, JPEG, …) |
 //!
 //! Row groups of 128 rows, zstd; an image that the rollouts of a group share is stored once per
@@ -62,6 +63,9 @@ message rollouts {
   optional group entropy (LIST) { repeated group list { required float element; } }
   optional group token_advantages (LIST) { repeated group list { required float element; } }
   optional group weights (LIST) { repeated group list { required float element; } }
+  optional group nucleus_entropy (LIST) { repeated group list { required float element; } }
+  optional group log_prob_no_image (LIST) { repeated group list { required float element; } }
+  optional group token_set (LIST) { repeated group list { required float element; } }
   required group images (LIST) { repeated group list { required binary element; } }
 }";
 
@@ -183,12 +187,20 @@ fn write_group<W: std::io::Write + Send>(
         true,
         false,
     )?;
-    let weights = each(rows, |r| {
-        r.weights
-            .as_ref()
-            .map(|list| list.iter().copied().map(Some).collect())
-    });
-    group.list::<FloatType>(weights, true, false)?;
+    type Optional = fn(&RolloutRecord) -> &Option<Vec<f32>>;
+    let optional: [Optional; 4] = [
+        |r| &r.weights,
+        |r| &r.nucleus_entropy,
+        |r| &r.log_prob_no_image,
+        |r| &r.token_set,
+    ];
+    for column in optional {
+        let cells = each(rows, |r| {
+            let list = column(r).as_ref();
+            list.map(|list| list.iter().copied().map(Some).collect())
+        });
+        group.list::<FloatType>(cells, true, false)?;
+    }
     let images = each(rows, |r| {
         Some(
             r.images
@@ -295,11 +307,16 @@ fn read_group(
         },
     );
     type SetFloats = fn(&mut RolloutRecord, Vec<f32>);
-    let floats: [(&str, SetFloats); 4] = [
+    let floats: [(&str, SetFloats); 7] = [
         ("log_probs", |row, v| row.log_probs = v),
         ("entropy", |row, v| row.entropy = v),
         ("token_advantages", |row, v| row.token_advantages = v),
         ("weights", |row, v| row.weights = Some(v)),
+        ("nucleus_entropy", |row, v| row.nucleus_entropy = Some(v)),
+        ("log_prob_no_image", |row, v| {
+            row.log_prob_no_image = Some(v)
+        }),
+        ("token_set", |row, v| row.token_set = Some(v)),
     ];
     for (name, put) in floats {
         set(

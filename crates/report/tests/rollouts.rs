@@ -36,7 +36,7 @@ prop_compose! {
         advantage in any::<Option<i32>>(),
         reward_parts in prop::collection::vec(part(), 0..4),
         tokens in prop::collection::vec(any::<u32>(), 0..6),
-        measured in any::<[bool; 5]>(),
+        measured in any::<[bool; 8]>(),
         images in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..3),
     ) -> RolloutRecord {
         let n = tokens.len();
@@ -52,6 +52,9 @@ prop_compose! {
             entropy: floats(n, measured[2]),
             token_advantages: floats(n, measured[3]),
             weights: measured[4].then(|| floats(n, true)),
+            nucleus_entropy: measured[5].then(|| floats(n, true)),
+            log_prob_no_image: measured[6].then(|| floats(n, true)),
+            token_set: measured[7].then(|| floats(n, true)),
             images: images.into_iter().map(Arc::from).collect(),
             tokens,
         }

@@ -12,7 +12,7 @@ use crate::order::{RowOrder, Stream};
 use crate::pack::PackItem;
 use crate::rl::informative;
 use crate::run::Run;
-use crate::{Error, RlConfig};
+use crate::{Error, RlConfig, experts};
 
 /// One prompt, its G rollouts, their rewards.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct Group {
     pub rewards: Vec<Reward>,
     /// Totals after reward shaping; none where a verifier could not grade.
     pub scores: Vec<Option<f64>>,
+    /// How many of them, the last ones, are an expert's.
+    pub experts: usize,
 }
 
 /// A batch of groups and what it took to collect it.
@@ -48,12 +50,20 @@ pub struct Collected {
     pub reward_seconds: f64,
     /// Tokens sampled.
     pub tokens: usize,
+    /// Expert trajectories that were looked at, and those that entered a group.
+    pub expert_candidates: usize,
+    /// See `expert_candidates`.
+    pub experts: usize,
+    /// Tokens through the forward passes that looked at them.
+    pub expert_tokens: usize,
+    /// Seconds of looking at them.
+    pub expert_seconds: f64,
 }
 
 /// Samples and judges `train_batch_size` prompts; with dynamic sampling, again until enough
 /// groups have a difference to learn from.
 pub(crate) fn collect(run: &mut Run<'_>, config: &RlConfig) -> Result<Collected, Error> {
-    let filter = &run.recipe.algorithm.filter_groups;
+    let dapo = run.recipe.algorithm.dapo().cloned();
     let mut found = Collected::default();
     let sampler = Sampler::new(
         run.learner.model(),
@@ -68,20 +78,23 @@ pub(crate) fn collect(run: &mut Run<'_>, config: &RlConfig) -> Result<Collected,
     let mut position = run.state.rl_position;
     loop {
         let rows = next_prompts(run, &mut order, &mut position, config, &mut found)?;
-        let groups = sample_groups(run, &sampler, rows, &mut found)?;
+        let mut groups = sample_groups(run, &sampler, rows, &mut found)?;
         found.sampled_groups += groups.len();
         found
             .all_scores
             .extend(groups.iter().flat_map(|g| g.scores.iter().copied()));
         found.gen_batches += 1;
+        experts::enter(run, &mut groups, &mut found)?;
         for group in groups {
-            if !filter.enable || informative(&group)? {
+            if dapo.is_none() || informative(&group)? {
                 found.groups.push(group);
             }
         }
         found.groups.truncate(config.train_batch_size);
         let enough = found.groups.len() >= config.train_batch_size;
-        let last = !filter.enable || found.gen_batches >= filter.max_num_gen_batches.max(1);
+        let last = dapo
+            .as_ref()
+            .is_none_or(|dapo| found.gen_batches >= dapo.max_num_gen_batches.max(1));
         if enough || last {
             break;
         }
@@ -191,6 +204,7 @@ fn sample_groups(
             rollouts: Vec::new(),
             rewards: Vec::new(),
             scores: Vec::new(),
+            experts: 0,
         })
         .collect();
     for ((rollout, reward), score) in rollouts.into_iter().zip(rewards).zip(scores) {
@@ -203,7 +217,7 @@ fn sample_groups(
 }
 
 /// The reward with DAPO's soft length penalty.
-fn shaped(run: &Run<'_>, length: usize, reward: &Reward) -> Option<f64> {
+pub(crate) fn shaped(run: &Run<'_>, length: usize, reward: &Reward) -> Option<f64> {
     let penalty = run
         .recipe
         .algorithm
@@ -215,7 +229,35 @@ fn shaped(run: &Run<'_>, length: usize, reward: &Reward) -> Option<f64> {
     reward.total.map(|total| total + penalty)
 }
 
+/// Score of the first reward function, which is the one that says right or wrong; none where it
+/// could not grade.
+pub(crate) fn first_score(reward: &Reward) -> Option<f64> {
+    match reward.parts.first() {
+        Some((_, Verdict::Score(score))) => Some(*score),
+        _ => None,
+    }
+}
+
 impl Group {
+    /// The responses that the policy sampled.
+    pub fn sampled(&self) -> &[Rollout] {
+        &self.rollouts[..self.rollouts.len() - self.experts]
+    }
+
+    /// Whether each response is an expert's.
+    pub fn is_expert(&self) -> impl Iterator<Item = bool> + use<> {
+        let (sampled, all) = (self.sampled().len(), self.rollouts.len());
+        (0..all).map(move |index| index >= sampled)
+    }
+
+    /// Mean score of the first reward function over the policy's own graded responses; 0 without
+    /// one.
+    pub fn accuracy(&self) -> f64 {
+        let own = &self.rewards[..self.sampled().len()];
+        let scores: Vec<f64> = own.iter().filter_map(first_score).collect();
+        scores.iter().sum::<f64>() / scores.len().max(1) as f64
+    }
+
     /// The prompt and its responses for a forward pass.
     pub fn item(&self) -> PackItem<'_> {
         PackItem {
@@ -231,10 +273,11 @@ impl Group {
         graded.all(|score| Some(score) == first)
     }
 
-    /// Scores of one reward function that could be graded.
+    /// Scores of one reward function that could be graded, of the policy's own responses.
     pub fn graded(&self, function: &str) -> impl Iterator<Item = f64> + '_ {
         let function = function.to_owned();
-        self.rewards.iter().flat_map(move |reward| {
+        let own = &self.rewards[..self.sampled().len()];
+        own.iter().flat_map(move |reward| {
             reward
                 .parts
                 .iter()

@@ -21,6 +21,19 @@ pub struct TokenValues {
     pub log_prob: Vec<f32>,
     /// Entropy of the distribution, in nats.
     pub entropy: Vec<f32>,
+    /// Entropy of its nucleus, in nats, where it was asked for.
+    pub nucleus_entropy: Option<Vec<f32>>,
+}
+
+impl TokenValues {
+    /// Appends the values of the next forward pass.
+    pub(crate) fn extend(&mut self, next: Self) {
+        self.log_prob.extend(next.log_prob);
+        self.entropy.extend(next.entropy);
+        if let Some(values) = next.nucleus_entropy {
+            self.nucleus_entropy.get_or_insert_default().extend(values);
+        }
+    }
 }
 
 /// A loss and its gradient with respect to [`TokenValues`].
@@ -80,12 +93,18 @@ impl Learner {
         &self.model
     }
 
-    /// Log-probabilities and entropies without gradients.
+    /// Log-probabilities and entropies without gradients; with `top_p`, also the entropies of the
+    /// nucleus.
     ///
     /// # Errors
     /// [`Error::Model`] when the batch does not fit the model.
-    pub fn log_probs(&self, packed: &Packed, temperature: f32) -> Result<TokenValues, Error> {
-        token_values(&self.model, packed, temperature)
+    pub fn log_probs(
+        &self,
+        packed: &Packed,
+        temperature: f32,
+        top_p: Option<f64>,
+    ) -> Result<TokenValues, Error> {
+        token_values(&self.model, packed, temperature, top_p)
     }
 
     /// Log-probabilities under the frozen reference: the base of the adapters, or the weights at
@@ -97,9 +116,9 @@ impl Learner {
         &self,
         packed: &Packed,
         temperature: f32,
-    ) -> Result<Vec<f32>, Error> {
+    ) -> Result<TokenValues, Error> {
         let model = self.reference.as_ref().unwrap_or(&self.model);
-        Ok(token_values(model, packed, temperature)?.log_prob)
+        token_values(model, packed, temperature, None)
     }
 
     /// One forward and backward pass; gradients add up until [`Learner::optim_step`]. Dropout, where
@@ -126,6 +145,7 @@ impl Learner {
                 let values = TokenValues {
                     log_prob: percept_nn::to_vec(&stats.log_prob),
                     entropy: percept_nn::to_vec(&stats.entropy),
+                    nucleus_entropy: None,
                 };
                 let objective = objective(&values)?;
                 // A scalar with exactly the gradient that the objective asks for.
@@ -302,14 +322,22 @@ fn fresh_moments(model: &Model) -> Vec<Moments> {
         .collect()
 }
 
-fn token_values(model: &Model, packed: &Packed, temperature: f32) -> Result<TokenValues, Error> {
+fn token_values(
+    model: &Model,
+    packed: &Packed,
+    temperature: f32,
+    top_p: Option<f64>,
+) -> Result<TokenValues, Error> {
     let hidden = model.forward_no_grad(&packed.batch)?;
     let hidden = percept_nn::gather_rows(hidden, &packed.rows);
     let head = model.lm_head().inner();
+    let nucleus_entropy =
+        top_p.map(|top_p| percept_nn::nucleus_entropy(&hidden, &head, temperature, top_p));
     let stats = linear_log_prob(hidden, head, &packed.targets, temperature);
     Ok(TokenValues {
         log_prob: percept_nn::to_vec(&stats.log_prob),
         entropy: percept_nn::to_vec(&stats.entropy),
+        nucleus_entropy,
     })
 }
 
@@ -327,7 +355,7 @@ pub fn score(
 ) -> Result<Vec<TokenValues>, Error> {
     let mut out = Vec::new();
     for part in micro_batches(items, SCORE_BUDGET) {
-        let values = token_values(model, &pack(&part)?, temperature)?;
+        let values = token_values(model, &pack(&part)?, temperature, None)?;
         let mut start = 0;
         for response in part.iter().flat_map(|item| &item.responses) {
             let range = start..start + response.len();
@@ -335,6 +363,7 @@ pub fn score(
             out.push(TokenValues {
                 log_prob: values.log_prob[range.clone()].to_vec(),
                 entropy: values.entropy[range].to_vec(),
+                nucleus_entropy: None,
             });
         }
     }

@@ -8,9 +8,11 @@
 
 mod checkpoint;
 mod error;
+mod experts;
 mod group;
 mod learner;
 mod memory;
+mod methods;
 mod moments;
 mod names;
 mod observer;
@@ -21,18 +23,22 @@ mod recipe_check;
 mod recipe_file;
 mod recipe_parts;
 mod records;
+mod requirements;
 mod rl;
 mod rl_metrics;
 mod run;
 mod schedule;
 mod sft;
+mod signals;
 mod source;
 mod state;
 mod summary;
+mod visual_entropy;
 
 pub use error::Error;
 pub use learner::{Learner, Objective, TokenValues, Update, score};
 pub use memory::estimate_memory;
+pub use methods::with_method;
 pub use observer::{Event, Metrics, Observer, Silent, Stage};
 pub use pack::{PackItem, Packed, micro_batches, pack};
 pub use recipe::*;

@@ -1,6 +1,6 @@
 //! What a recipe's types cannot say: ranges of numbers, and tables that contradict each other.
 
-use crate::{Error, OptimConfig, Recipe};
+use crate::{Error, OptimConfig, Recipe, requirements};
 
 /// Where a number may lie. NaN and infinity lie nowhere.
 #[derive(Debug, Clone, Copy)]
@@ -200,12 +200,21 @@ pub(crate) fn check(recipe: &Recipe, name: &str) -> Result<(), Error> {
     let overlong = algorithm.overlong.as_ref();
     let longest = recipe.rollout.max_completion_length;
     let options = algorithm
-        .advantage
+        .credit()
         .check()
         .and(algorithm.loss.check())
+        .and(
+            algorithm
+                .filter
+                .iter()
+                .try_for_each(|filter| filter.check()),
+        )
         .and(overlong.map_or(Ok(()), |overlong| overlong.check(longest)));
     if let Err(error) = options {
         return problem(&format!("algorithm: {error}"));
+    }
+    if let Err(message) = requirements::combination(recipe) {
+        return problem(&format!("algorithm: {message}"));
     }
     if recipe.reward.functions.is_empty() {
         return problem(

@@ -131,37 +131,64 @@ pub enum OldLogProb {
     Recompute,
 }
 
-/// Credit assignment and policy loss.
+/// Credit assignment and policy loss. A part is named by a string, or by a table with its options:
+/// `advantage = "durian"`, `advantage = { name = "durian", reasoning_buckets = 8 }`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AlgorithmConfig {
-    /// Advantage estimator by name: `grpo`, `dr_grpo`, `rloo`, `reinforce_plus_plus`, ….
+    /// Advantage estimator: `grpo`, `dr_grpo`, `rloo`, `reinforce_plus_plus`, `durian`, `tgrl`, ….
     pub advantage: credit::AdvantageConfig,
+    /// Token weights, multiplied: `tor`, `direction`, `tgrl` (known before the update) and `fipo`
+    /// (of the current policy, anew in every mini-batch).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub token_weight: Vec<credit::TokenWeightConfig>,
+    /// Scale the product of the token weights to a mean of 1 over the trained tokens. None of the
+    /// published methods does.
+    pub renormalize_weight: bool,
+    /// Which groups are trained on: `dapo` (dynamic sampling: groups whose rewards are all equal
+    /// are replaced by new prompts), `tgrl` (expert trajectories enter groups).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub filter: Vec<credit::FilterConfig>,
     /// Policy loss, its clipping, Kullback-Leibler penalty and entropy bonus.
     pub loss: credit::LossConfig,
-    /// DAPO's dynamic sampling: groups whose rewards are all equal are replaced by new prompts.
-    pub filter_groups: FilterGroups,
     /// DAPO's soft penalty for responses that nearly fill `max_completion_length`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overlong: Option<credit::OverlongConfig>,
+    /// What "without the image" means for the methods that ask what the answer would be then.
+    pub image_ablation: percept_data::ImageAblation,
 }
 
-/// DAPO's dynamic sampling.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct FilterGroups {
-    /// Drop groups whose rewards are all equal and sample new prompts in their place.
-    pub enable: bool,
-    /// Generation batches per step at most; then the step goes on with what it has.
-    pub max_num_gen_batches: usize,
-}
-
-impl Default for FilterGroups {
-    fn default() -> Self {
-        Self {
-            enable: false,
-            max_num_gen_batches: 10,
+impl AlgorithmConfig {
+    /// The part that is mathematics on signals.
+    pub fn credit(&self) -> credit::CreditConfig {
+        credit::CreditConfig {
+            advantage: self.advantage.clone(),
+            token_weight: self.token_weight.clone(),
+            renormalize_weight: self.renormalize_weight,
         }
+    }
+
+    /// Dynamic sampling, if chosen.
+    pub fn dapo(&self) -> Option<&credit::DapoFilter> {
+        self.filter.iter().find_map(|filter| match filter {
+            credit::FilterConfig::DapoFilter(dapo) => Some(dapo),
+            credit::FilterConfig::TgrlFilter(_) => None,
+        })
+    }
+
+    /// ToR's weight, if chosen: its sets are stored with the rollouts.
+    pub fn tor(&self) -> Option<&credit::Tor> {
+        self.token_weight.iter().find_map(|weight| match weight {
+            credit::TokenWeightConfig::Tor(tor) => Some(tor),
+            _ => None,
+        })
+    }
+
+    /// Whether expert trajectories enter groups.
+    pub fn uses_experts(&self) -> bool {
+        let tgrl =
+            |filter: &credit::FilterConfig| matches!(filter, credit::FilterConfig::TgrlFilter(_));
+        self.filter.iter().any(tgrl)
     }
 }
 

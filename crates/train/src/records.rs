@@ -6,8 +6,8 @@ use percept_reward::Verdict;
 
 use crate::Error;
 use crate::group::Group;
-use crate::rl::Batch;
 use crate::run::Run;
+use crate::signals::Batch;
 
 /// Writes the groups of the step that is going on.
 pub(crate) fn write(
@@ -18,6 +18,9 @@ pub(crate) fn write(
 ) -> Result<(), Error> {
     let step = run.state.global_step as u64 + 1;
     let mut records = Vec::with_capacity(batch.offsets.rows());
+    let tor = run.recipe.algorithm.tor();
+    let sets = tor.map(|tor| tor.sets(&batch.signals())).transpose()?;
+    let weighted = !run.recipe.algorithm.token_weight.is_empty();
     let mut row = 0;
     for group in groups {
         let images = group
@@ -44,10 +47,13 @@ pub(crate) fn write(
                 completion: rollout.text.clone(),
                 finish_reason: rollout.finish_reason.name().to_owned(),
                 reward: group.scores[index],
-                advantage: credit.mask[range].first().is_some_and(|m| *m).then(|| {
-                    let sum: f64 = advantages.iter().map(|&a| f64::from(a)).sum();
-                    sum / advantages.len() as f64
-                }),
+                advantage: credit.mask[range.clone()]
+                    .first()
+                    .is_some_and(|m| *m)
+                    .then(|| {
+                        let sum: f64 = advantages.iter().map(|&a| f64::from(a)).sum();
+                        sum / advantages.len() as f64
+                    }),
                 reward_parts: group.rewards[index].parts.iter().map(part).collect(),
                 tokens: rollout.tokens.clone(),
                 token_text: rollout
@@ -62,7 +68,20 @@ pub(crate) fn write(
                     Vec::new()
                 },
                 token_advantages: advantages.to_vec(),
-                weights: None,
+                nucleus_entropy: batch
+                    .nucleus_entropy
+                    .as_ref()
+                    .map(|all| all[range.clone()].to_vec()),
+                log_prob_no_image: batch
+                    .log_prob_no_image
+                    .as_ref()
+                    .map(|all| all[range.clone()].to_vec()),
+                token_set: sets.as_ref().map(|sets| {
+                    let tokens = range.clone();
+                    let bits = |t| u8::from(sets.perception[t]) + 2 * u8::from(sets.reasoning[t]);
+                    tokens.map(|t| f32::from(bits(t))).collect()
+                }),
+                weights: weighted.then(|| credit.weight[range.clone()].to_vec()),
                 images: images.clone(),
             });
         }

@@ -4,8 +4,7 @@
 use std::time::Instant;
 
 use percept_credit::{
-    Credit, Mismatch, Normaliser, Offsets, Signals, Stats, add_stats, informative_groups,
-    policy_loss,
+    Credit, Mismatch, Normaliser, Signals, Stats, add_stats, informative_groups, policy_loss,
 };
 
 use crate::group::{Collected, Group, collect};
@@ -15,127 +14,29 @@ use crate::order::Stream;
 use crate::pack::{PackItem, micro_batches, pack};
 use crate::run::Run;
 use crate::schedule::learning_rate;
-use crate::{Error, OldLogProb, RlConfig, records, rl_metrics};
-
-/// The signals of one rollout batch, owned: rows are responses in the order of the groups.
-pub(crate) struct Batch {
-    pub offsets: Offsets,
-    pub group: Vec<usize>,
-    pub rewards: Vec<Option<f64>>,
-    pub mask: Vec<bool>,
-    pub rollout_log_prob: Vec<f32>,
-    pub old_log_prob: Vec<f32>,
-    pub ref_log_prob: Option<Vec<f32>>,
-    /// Entropy under the trainer before the first update; NaN where no forward pass was needed.
-    pub entropy: Vec<f32>,
-    /// Log-probability under the trainer before the first update; NaN likewise.
-    pub trainer_log_prob: Vec<f32>,
-}
-
-impl Batch {
-    fn new(groups: &[Group]) -> Self {
-        let rollouts = || groups.iter().flat_map(|g| &g.rollouts);
-        let offsets = Offsets::from_lengths(rollouts().map(|r| r.tokens.len()));
-        let rollout_log_prob: Vec<f32> = rollouts()
-            .flat_map(|r| r.log_probs.iter().copied())
-            .collect();
-        Self {
-            group: groups
-                .iter()
-                .enumerate()
-                .flat_map(|(index, g)| std::iter::repeat_n(index, g.rollouts.len()))
-                .collect(),
-            rewards: groups
-                .iter()
-                .flat_map(|g| g.scores.iter().copied())
-                .collect(),
-            mask: vec![true; offsets.tokens()],
-            old_log_prob: rollout_log_prob.clone(),
-            ref_log_prob: None,
-            entropy: vec![f32::NAN; offsets.tokens()],
-            trainer_log_prob: vec![f32::NAN; offsets.tokens()],
-            rollout_log_prob,
-            offsets,
-        }
-    }
-
-    fn signals(&self) -> Signals<'_> {
-        Signals {
-            offsets: &self.offsets,
-            group: &self.group,
-            rewards: &self.rewards,
-            mask: &self.mask,
-            ..Signals::default()
-        }
-    }
-
-    /// Rows of a group.
-    fn rows_of(&self, group: usize) -> std::ops::Range<usize> {
-        let start = self.group.partition_point(|&g| g < group);
-        start..self.group.partition_point(|&g| g <= group)
-    }
-}
+use crate::signals::Batch;
+use crate::{AlgorithmConfig, Error, OldLogProb, RlConfig, TokenValues, records, rl_metrics};
 
 /// One rollout batch and its updates.
 pub(crate) fn step(run: &mut Run<'_>, config: &RlConfig) -> Result<Metrics, Error> {
     let clock = Instant::now();
     let found = collect(run, config)?;
-    let mut batch = Batch::new(&found.groups);
-    let before = Instant::now();
-    prepare(run, config, &found.groups, &mut batch)?;
-    let old_seconds = before.elapsed().as_secs_f64();
-
-    let credit = run.recipe.algorithm.advantage.credit(&batch.signals())?;
+    let mut batch = Batch::of(run, config, &found.groups)?;
+    let algorithm = run.recipe.algorithm.credit();
+    let credit = algorithm.credit(&batch.signals())?;
     let before = Instant::now();
     let updates = update(run, config, &found.groups, &mut batch, &credit)?;
     let update_seconds = before.elapsed().as_secs_f64();
+    run.state.tokens += (found.tokens + updates.tokens) as u64;
 
     let times = rl_metrics::Times {
         step: clock.elapsed().as_secs_f64(),
-        old_log_prob: old_seconds,
         update_actor: update_seconds,
     };
     store(run, &found, &batch, &credit)?;
     Ok(rl_metrics::collect(
         run, &found, &batch, &credit, &updates, &times,
     ))
-}
-
-/// Log-probabilities that need a forward pass before the first update.
-fn prepare(
-    run: &mut Run<'_>,
-    config: &RlConfig,
-    groups: &[Group],
-    batch: &mut Batch,
-) -> Result<(), Error> {
-    let recompute = config.old_log_prob == OldLogProb::Recompute;
-    let reference = run.recipe.algorithm.loss.needs_ref_log_prob();
-    if !recompute && !reference {
-        return Ok(());
-    }
-    let items: Vec<PackItem<'_>> = groups.iter().map(Group::item).collect();
-    let mut old = Vec::with_capacity(batch.offsets.tokens());
-    let mut kl = Vec::with_capacity(batch.offsets.tokens());
-    for part in micro_batches(&items, config.ppo_max_token_len) {
-        let packed = pack(&part)?;
-        run.state.tokens += packed.batch.tokens.len() as u64;
-        if recompute {
-            old.extend(
-                run.learner
-                    .log_probs(&packed, run.recipe.rollout.temperature)?
-                    .log_prob,
-            );
-        }
-        if reference {
-            let temperature = run.recipe.rollout.temperature;
-            kl.extend(run.learner.reference_log_probs(&packed, temperature)?);
-        }
-    }
-    if recompute {
-        batch.old_log_prob = old;
-    }
-    batch.ref_log_prob = reference.then_some(kl);
-    Ok(())
 }
 
 /// What the updates of one rollout batch did.
@@ -213,19 +114,19 @@ fn mini_batch(
         at += count;
         let packed = pack(&part)?;
         updates.tokens += packed.batch.tokens.len();
-        let loss = &run.recipe.algorithm.loss;
+        let algorithm = &run.recipe.algorithm;
         let mut stats = Stats::new();
-        let mut values = (Vec::new(), Vec::new());
+        let mut values = TokenValues::default();
         run.learner
             .forward_backward(&packed, temperature, dropout, &mut |now| {
-                let (objective, metrics) = objective(loss, batch, credit, rows, &total, now)?;
+                let (objective, metrics) = objective(algorithm, batch, credit, rows, &total, now)?;
                 stats = metrics;
-                values = (now.log_prob.clone(), now.entropy.clone());
+                values.clone_from(now);
                 Ok(objective)
             })?;
         add_stats(&mut updates.stats, &stats);
         if first_update {
-            batch.remember(rows, &values.0, &values.1);
+            batch.remember(rows, &values);
         }
     }
     if first_update && config.old_log_prob == OldLogProb::Rollout && updates.mismatch.is_none() {
@@ -279,7 +180,7 @@ fn items_of<'a>(groups: &'a [Group], batch: &Batch, rows: &[usize]) -> Vec<PackI
 
 /// Loss of a micro-batch and its gradient with respect to log-probabilities and entropies.
 fn objective(
-    config: &percept_credit::LossConfig,
+    algorithm: &AlgorithmConfig,
     batch: &Batch,
     credit: &Credit,
     rows: &[usize],
@@ -294,6 +195,7 @@ fn objective(
         .ref_log_prob
         .as_ref()
         .map(|r| batch.offsets.gather(rows, r));
+    let is_expert: Vec<bool> = rows.iter().map(|&row| batch.is_expert[row]).collect();
     let signals = Signals {
         offsets: &offsets,
         mask: &credit.mask,
@@ -302,39 +204,29 @@ fn objective(
         rollout_log_prob: Some(&rollout),
         ref_log_prob: reference.as_deref(),
         entropy: Some(&now.entropy),
+        is_expert: Some(&is_expert),
         ..Signals::default()
     };
-    let loss = policy_loss(config, &signals, &credit, total)?;
+    // Weights that depend on the current policy.
+    let reweighted = algorithm.credit().reweight(&signals, &credit)?;
+    let credit = reweighted.as_ref().unwrap_or(&credit);
+    let loss = policy_loss(&algorithm.loss, &signals, credit, total)?;
+    let mut metrics = loss.metrics;
+    if reweighted.is_some() {
+        // Averages over tokens add up with the share of the mini-batch that they cover.
+        let share = credit.mask.len() as f64 / total.tokens as f64;
+        let own = credit
+            .stats
+            .iter()
+            .map(|(&name, value)| (name, value * share));
+        add_stats(&mut metrics, &own.collect());
+    }
     let objective = Objective {
         loss: loss.loss,
         d_log_prob: loss.d_log_prob,
-        d_entropy: config.needs_entropy().then_some(loss.d_entropy),
+        d_entropy: algorithm.loss.needs_entropy().then_some(loss.d_entropy),
     };
-    Ok((objective, loss.metrics))
-}
-
-impl Batch {
-    /// Keeps the trainer's own view of the rows before the first update.
-    fn remember(&mut self, rows: &[usize], log_prob: &[f32], entropy: &[f32]) {
-        let mut at = 0;
-        for &row in rows {
-            let range = self.offsets.row(row);
-            let part = at..at + range.len();
-            self.entropy[range.clone()].copy_from_slice(&entropy[part.clone()]);
-            self.trainer_log_prob[range.clone()].copy_from_slice(&log_prob[part]);
-            at += range.len();
-        }
-    }
-
-    fn mismatch(&self, rows: &[usize]) -> Result<Mismatch, Error> {
-        let trainer = self.offsets.gather(rows, &self.trainer_log_prob);
-        let rollout = self.offsets.gather(rows, &self.rollout_log_prob);
-        Ok(Mismatch::of(
-            &trainer,
-            &rollout,
-            &vec![true; trainer.len()],
-        )?)
-    }
+    Ok((objective, metrics))
 }
 
 fn store(

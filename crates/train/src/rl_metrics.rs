@@ -5,13 +5,13 @@ use percept_rollout::FinishReason;
 
 use crate::group::{Collected, Group};
 use crate::observer::Metrics;
-use crate::rl::{Batch, Updates};
+use crate::rl::Updates;
 use crate::run::Run;
+use crate::signals::Batch;
 
 /// Seconds of the parts of a step.
 pub(crate) struct Times {
     pub step: f64,
-    pub old_log_prob: f64,
     pub update_actor: f64,
 }
 
@@ -36,6 +36,18 @@ pub(crate) fn collect(
                 *value,
             );
         }
+        if name.starts_with("credit/") {
+            put(&mut out, name, *value);
+        }
+    }
+    if found.expert_candidates > 0 {
+        let groups = found.sampled_groups as f64;
+        put(
+            &mut out,
+            "credit/tgrl/expert_ratio",
+            found.experts as f64 / groups,
+        );
+        put(&mut out, "timing_s/experts", found.expert_seconds);
     }
     if let Some(mismatch) = &updates.mismatch {
         put(
@@ -68,7 +80,22 @@ pub(crate) fn collect(
     put(&mut out, "timing_s/step", times.step);
     put(&mut out, "timing_s/gen", found.gen_seconds);
     put(&mut out, "timing_s/reward", found.reward_seconds);
-    put(&mut out, "timing_s/old_log_prob", times.old_log_prob);
+    let cost = &batch.cost;
+    for (name, seconds) in [
+        ("old_log_prob", cost.old_log_prob),
+        ("ref", cost.reference),
+        ("no_image", cost.no_image),
+        ("visual_entropy", cost.visual_entropy),
+    ] {
+        if seconds > 0.0 {
+            put(&mut out, &format!("timing_s/{name}"), seconds);
+        }
+    }
+    put(
+        &mut out,
+        "perf/signal_tokens",
+        (cost.tokens + found.expert_tokens) as f64,
+    );
     put(&mut out, "timing_s/update_actor", times.update_actor);
     let prompt_tokens: usize = found
         .groups
@@ -120,7 +147,7 @@ fn rewards(run: &Run<'_>, found: &Collected, out: &mut Metrics) {
 }
 
 fn lengths(groups: &[Group], out: &mut Metrics) {
-    let rollouts = || groups.iter().flat_map(|g| &g.rollouts);
+    let rollouts = || groups.iter().flat_map(Group::sampled);
     let lengths: Vec<f64> = rollouts().map(|r| r.tokens.len() as f64).collect();
     spread(out, "response_length", &lengths);
     let clipped = rollouts()

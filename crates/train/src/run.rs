@@ -15,7 +15,7 @@ use crate::observer::{Event, Metrics, Observer, Stage};
 use crate::order::Stream;
 use crate::source::{Data, open_data, open_model, open_rewards};
 use crate::state::{State, StoredEvaluation};
-use crate::{Error, Learner, Recipe, checkpoint, names, rl, sft, summary};
+use crate::{Error, Learner, Recipe, checkpoint, names, requirements, rl, sft, summary};
 
 /// How a run may begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,6 +187,7 @@ impl<'a> Run<'a> {
             self.evaluate_once("sft", 0)?;
         }
         if let Some(config) = &self.recipe.rl {
+            requirements::check(self)?;
             if self.state.rl_step == 0 {
                 self.learner.begin_rl(&self.dir, self.recipe)?;
                 self.state.updates = 0;
@@ -329,6 +330,7 @@ impl<'a> Run<'a> {
         self.state.evaluations.push(StoredEvaluation {
             name: name.to_owned(),
             global_step: self.state.global_step,
+            tokens: self.state.tokens,
             accuracy: found.accuracy,
             by_type: found.by_type,
             ungraded: found.ungraded,

@@ -31,7 +31,8 @@ pub struct State {
     pub weight_version: u64,
     /// Consecutive updates that were skipped because they were not finite.
     pub nonfinite: usize,
-    /// Tokens that went through forward passes of training.
+    /// Tokens that were sampled for training or went through passes with a gradient. Passes without
+    /// one are counted as `perf/signal_tokens`.
     pub tokens: u64,
     /// Seconds of training and evaluation, over all resumes.
     pub seconds: f64,
@@ -65,6 +66,9 @@ pub struct StoredEvaluation {
     pub name: String,
     /// Step it was made at.
     pub global_step: usize,
+    /// [`State::tokens`] at that time.
+    #[serde(default)]
+    pub tokens: u64,
     /// Accuracy.
     pub accuracy: Estimate,
     /// Accuracy by question type.

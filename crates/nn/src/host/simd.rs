@@ -164,14 +164,15 @@ pub(crate) trait Lanes: Copy {
         a[0]
     }
 
-    /// `e^self` with a relative error below 2e-7; exactly 0 below −87.3, and 2.1e38 above 88.3.
+    /// `e^self` with a relative error below 2e-7; exactly 0 below −87.3, 2.1e38 above 88.3, NaN of NaN.
     /// Range reduction to |r| ≤ ln 2 / 2 and the polynomial of Cephes `expf`.
     #[inline(always)]
     unsafe fn exp(self) -> Self {
         // SAFETY: only register arithmetic.
         unsafe {
             let low = Self::splat(-87.3);
-            let x = self.min(Self::splat(88.3)).max(low);
+            // The limits stand first: a comparison with NaN gives the second operand.
+            let x = low.max(Self::splat(88.3).min(self));
             let n = x.mul(Self::splat(std::f32::consts::LOG2_E)).round();
             let r = n.fma(Self::splat(-0.693_359_4), x);
             let r = n.fma(Self::splat(2.121_944_4e-4), r);
@@ -303,6 +304,15 @@ mod tests {
                 let bits = (e.map(f32::to_bits), sums.0.to_bits(), sums.1.to_bits());
                 assert_eq!(*first.get_or_insert(bits), bits, "{isa:?}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_stays_none() {
+        for isa in Isa::all() {
+            let mut e = [0.0; LANES];
+            dispatch(isa, ExpSum(&[f32::NAN; LANES], &mut e));
+            assert!(e.iter().all(|e| e.is_nan()), "{isa:?}: {e:?}");
         }
     }
 }
