@@ -148,7 +148,7 @@ mod tests {
             &[
                 ("name", Column::Text(vec!["a".into(), "b".into()])),
                 ("score", Column::Number(vec![Some(0.5), Some(f64::NAN)])),
-                ("delta", Column::Floats(vec![vec![1.0, -2.5], vec![]])),
+                ("delta", Column::Floats(vec![vec![1.0, 2.5], vec![]])),
                 ("fired", Column::Flags(vec![vec![true], vec![]])),
             ],
         )
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(
             rows,
             [
-                "{name: \"a\", score: 0.5, delta: [1.0, -2.5], fired: [true]}",
+                "{name: \"a\", score: 0.5, delta: [1.0, 2.5], fired: [true]}",
                 "{name: \"b\", score: null, delta: [], fired: []}"
             ]
         );
