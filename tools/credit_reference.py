@@ -309,6 +309,8 @@ def fipo(batch, advantage, decay_rate=32.0, clip_ratio=0.2, clip_high_only=True,
     decay = 2.0 ** (-1.0 / decay_rate)
     kept = mask.copy()
     for row, tokens in enumerate(batch.rows):
+        if batch.is_expert[row]:  # no old policy sampled it: no ratio
+            continue
         trained = [t for t in tokens if mask[t]]
         for i, t in enumerate(trained):
             future = 0.0

@@ -13,7 +13,8 @@
 //! The weight multiplies the advantage before the surrogate; as it is not negative, that is the same as
 //! multiplying the clipped loss. Before the first update of a rollout batch all `d` are 0 and all
 //! weights 1: with one update per batch the method does nothing. `d` is taken before any other token
-//! weight, so a token that ToR silences still counts in the future of the tokens before it.
+//! weight, so a token that ToR silences still counts in the future of the tokens before it. Rows that
+//! are experts' trajectories (TGRL) have no ratio and weigh 1.
 //!
 //! `clip_ratio = 0` holds all weights at 1 and, with `sequence_drop = false`, is the base method, bit
 //! for bit. In the official code 0 means "no clip, at most 10": here that is `unclipped`.
@@ -182,27 +183,30 @@ impl TokenWeight for Fipo {
         let mut weight = vec![1.0f32; credit.mask.len()];
         let mut rows = Vec::with_capacity(signals.offsets.rows());
         let mut rest = weight.as_mut_slice();
-        for range in signals.offsets.iter() {
+        for (row, range) in signals.offsets.iter().enumerate() {
             let (out, later) = rest.split_at_mut(range.len());
             rest = later;
-            rows.push((range, out));
+            // No old policy sampled an expert's row: it has no ratio.
+            if !signals.expert(row) {
+                rows.push((row, range, out));
+            }
         }
-        let tallies: Vec<Tally> = rows
+        let tallies: Vec<(usize, Tally)> = rows
             .into_par_iter()
-            .map(|(range, out)| {
+            .map(|(index, range, out)| {
                 let row = Row {
                     log_prob: &signals.log_prob[range.clone()],
                     old_log_prob: &signals.old_log_prob[range.clone()],
                     advantage: &credit.advantage[range.clone()],
                     mask: &credit.mask[range],
                 };
-                self.row(&row, out)
+                (index, self.row(&row, out))
             })
             .collect();
         let mut mask = None;
         let mut sum = Tally::default();
         let mut dropped = 0usize;
-        for (tally, range) in tallies.iter().zip(signals.offsets.iter()) {
+        for (row, tally) in &tallies {
             sum.trained += tally.trained;
             sum.upper += tally.upper;
             sum.lower += tally.lower;
@@ -210,7 +214,8 @@ impl TokenWeight for Fipo {
             sum.left_out += tally.left_out;
             if tally.dropped {
                 dropped += 1;
-                mask.get_or_insert_with(|| credit.mask.clone())[range].fill(false);
+                let mask = mask.get_or_insert_with(|| credit.mask.clone());
+                mask[signals.offsets.row(*row)].fill(false);
             }
         }
         let mut stats = spread(&keys!("fipo"), &weight, &credit.mask);
