@@ -3,8 +3,8 @@
 #
 #   tools/bench.sh MODEL_DIR        (for example runs/quickstart/checkpoints/step-001500)
 #
-# Needs Python with tools/requirements.txt ($PYTHON, default python3). Writes the table of
-# docs/benchmarks.md. Runs percept, the peer, and percept again, so that a drifting load shows.
+# Needs Python with tools/requirements.txt ($PYTHON, default python3). Writes the section "Training and
+# sampling" of docs/benchmarks.md. Runs percept, the peer, and percept again, so that a drifting load shows.
 set -euo pipefail
 model=$(realpath "$1")
 cd "$(dirname "$0")/.."
@@ -31,5 +31,6 @@ measure() { # label: SFT steps, GRPO steps, then sampling with 1, 16 and 64 sequ
 measure first
 "$python" tools/bench_peer.py "$model" "$work/data/data.jsonl" > "$work/peer.json"
 measure second
-"$python" tools/bench_table.py "$work" > docs/benchmarks.md
-cat docs/benchmarks.md
+"$python" tools/bench_table.py "$work" > "$work/section.md"
+"$python" tools/put_section.py docs/benchmarks.md "Training and sampling" "$work/section.md"
+cat "$work/section.md"

@@ -47,7 +47,7 @@ rows.append(("GRPO step, 128 × 8, sampling, s", seconds(median("all", "rl", "ti
 rows.append(("GRPO step, update, s", seconds(median("all", "rl", "timing_s/update_actor"), peer["grpo_update_s"])))
 reward = median("all", "rl", "timing_s/reward")
 
-print(f"""# Benchmarks
+print(f"""## Training and sampling
 
 Made by `tools/bench.sh MODEL_DIR` on {datetime.date.today()}: {cpu()}, {peer['threads']} threads, torch {peer['torch']},
 transformers with sdpa attention, both in f32. The model is that of the quick start (1.7 million parameters, Qwen2.5-VL

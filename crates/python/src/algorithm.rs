@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// What of `[algorithm]` is mathematics. `filter`, `filter_groups` and `overlong` decide which
+/// What of `[algorithm]` is mathematics. `filter` and `overlong` decide which
 /// prompts and rewards reach the batch; a trainer reads them, and a recipe may be passed as it is.
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
@@ -17,10 +17,10 @@ pub(crate) struct Algorithm {
     pub loss: LossConfig,
     #[serde(rename = "filter")]
     _filter: Option<IgnoredAny>,
-    #[serde(rename = "filter_groups")]
-    _filter_groups: Option<IgnoredAny>,
     #[serde(rename = "overlong")]
     _overlong: Option<IgnoredAny>,
+    #[serde(rename = "image_ablation")]
+    _image_ablation: Option<IgnoredAny>,
 }
 
 impl Algorithm {
