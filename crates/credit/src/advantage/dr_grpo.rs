@@ -9,7 +9,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Estimate, Estimator, Graded, graded::Moments};
+use super::{Advantage, Estimate, Estimator, Graded, graded::Moments};
 use crate::{Error, Stats};
 
 /// Dr.GRPO has no options.
@@ -28,7 +28,7 @@ impl Estimator for DrGrpo {
             rewards.iter().map(|reward| reward - mean).collect()
         });
         Ok(Estimate {
-            advantage,
+            advantage: Advantage::Rows(advantage),
             stats: Stats::new(),
         })
     }

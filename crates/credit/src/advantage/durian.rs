@@ -21,7 +21,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Estimate, Estimator, Graded, graded::Moments};
+use super::{Advantage, Estimate, Estimator, Graded, graded::Moments};
 use crate::{Error, Needs, Stats, error::require};
 
 /// Options of Durian.
@@ -215,7 +215,7 @@ impl Estimator for Durian {
             .collect();
         let (perceptual, missing_p) = shared(batch, &self.perceptual(batch)?, &own);
         let (reasoning, missing_r) = shared(batch, &self.reasoning(batch)?, &own);
-        let mut advantage = vec![0.0; batch.signals.offsets.tokens()];
+        let mut advantage = vec![0.0; batch.signals.offsets.rows()];
         for (group, rows) in batch
             .groups
             .iter()
@@ -238,7 +238,7 @@ impl Estimator for Durian {
                         value += share * (centred / by(std));
                     }
                 }
-                advantage[batch.signals.offsets.row(row)].fill(value);
+                advantage[row] = value;
             }
         }
         let groups = batch.groups.len().max(1) as f64;
@@ -261,7 +261,10 @@ impl Estimator for Durian {
             stats.insert("credit/durian/reasoning_std", Moments::of(&reasoning).mean);
         }
         stats.insert("credit/durian/group_std", Moments::of(&own).mean);
-        Ok(Estimate { advantage, stats })
+        Ok(Estimate {
+            advantage: Advantage::Rows(advantage),
+            stats,
+        })
     }
 }
 

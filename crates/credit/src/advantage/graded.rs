@@ -42,13 +42,13 @@ impl<'a> Graded<'a> {
     }
 
     /// The row-level rule of GRPO and its relatives: `rule` maps the rewards of a group of at least
-    /// two to one advantage each, and every token of a row gets its row's. A group of one has no
+    /// two to one advantage each; `[rows]`, 0 for those without. A group of one has no
     /// baseline: its advantage is 0, as in TRL (verl would use the bare reward).
     pub(crate) fn by_group(&self, rule: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
-        let mut advantage = vec![0.0; self.signals.offsets.tokens()];
+        let mut advantage = vec![0.0; self.signals.offsets.rows()];
         for rows in self.groups.iter().filter(|rows| rows.len() > 1) {
             for (&row, value) in rows.iter().zip(rule(&self.rewards(rows))) {
-                advantage[self.signals.offsets.row(row)].fill(value);
+                advantage[row] = value;
             }
         }
         advantage

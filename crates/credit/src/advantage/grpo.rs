@@ -8,7 +8,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Estimate, Estimator, Graded, graded::Moments};
+use super::{Advantage, Estimate, Estimator, Graded, graded::Moments};
 use crate::{Error, Stats, error::require};
 
 /// Options of GRPO.
@@ -56,7 +56,7 @@ impl Estimator for Grpo {
                 .collect()
         });
         Ok(Estimate {
-            advantage,
+            advantage: Advantage::Rows(advantage),
             stats: Stats::new(),
         })
     }

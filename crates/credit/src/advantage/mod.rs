@@ -23,6 +23,8 @@ pub use reinforce_plus_plus_baseline::ReinforcePlusPlusBaseline;
 pub use rloo::Rloo;
 pub use tgrl::{GroupStats, Tgrl};
 
+use rayon::prelude::*;
+
 use crate::{Credit, Error, Needs, Signals, Stats, registry::methods};
 
 methods! {
@@ -43,11 +45,26 @@ impl Default for AdvantageConfig {
     }
 }
 
+/// Advantages of a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Advantage {
+    /// `[rows]` one for all tokens of a response.
+    Rows(Vec<f64>),
+    /// `[tokens]`; entries of masked tokens are ignored.
+    Tokens(Vec<f64>),
+}
+
+impl Default for Advantage {
+    fn default() -> Self {
+        Self::Rows(Vec::new())
+    }
+}
+
 /// What an estimator returns.
 #[derive(Clone, Debug, Default)]
 pub struct Estimate {
-    /// `[tokens]` advantage; entries of masked tokens are ignored.
-    pub advantage: Vec<f64>,
+    /// The advantage.
+    pub advantage: Advantage,
     /// Statistics of the method's own, for the log.
     pub stats: Stats,
 }
@@ -60,7 +77,7 @@ pub trait Estimator {
     /// Adds the signals that it reads besides rewards.
     fn needs(&self, _needs: &mut Needs) {}
 
-    /// One advantage per token.
+    /// One advantage per row or token.
     fn estimate(&self, batch: &Graded<'_>) -> Result<Estimate, Error>;
 }
 
@@ -83,13 +100,9 @@ impl AdvantageConfig {
             advantage,
             stats: own,
         } = self.method().estimate(&batch)?;
-        let advantage: Vec<f32> = advantage
-            .iter()
-            .zip(&batch.mask)
-            .map(|(&value, &trained)| if trained { value as f32 } else { 0.0 })
-            .collect();
+        let (advantage, spread) = spread_out(&advantage, &batch);
         let mut stats = batch.reward_stats();
-        stats.extend(advantage_stats(&advantage, &batch.mask));
+        stats.extend(spread.stats());
         stats.extend(own);
         Ok(Credit {
             weight: vec![1.0; advantage.len()],
@@ -100,22 +113,89 @@ impl AdvantageConfig {
     }
 }
 
-fn advantage_stats(advantage: &[f32], mask: &[bool]) -> Stats {
-    let (mut count, mut sum) = (0usize, 0.0);
-    let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
-    for (&value, _) in advantage.iter().zip(mask).filter(|(_, trained)| **trained) {
-        let value = f64::from(value);
-        count += 1;
-        sum += value;
-        min = min.min(value);
-        max = max.max(value);
+/// Count, sum and range of the advantages of trained tokens.
+#[derive(Clone, Copy)]
+struct Spread {
+    count: usize,
+    sum: f64,
+    min: f32,
+    max: f32,
+}
+
+impl Spread {
+    const NONE: Self = Self {
+        count: 0,
+        sum: 0.0,
+        min: f32::INFINITY,
+        max: f32::NEG_INFINITY,
+    };
+
+    fn with(self, other: Self) -> Self {
+        Self {
+            count: self.count + other.count,
+            sum: self.sum + other.sum,
+            min: self.min.min(other.min),
+            max: self.max.max(other.max),
+        }
     }
-    if count == 0 {
-        return Stats::new();
+
+    fn stats(self) -> Stats {
+        if self.count == 0 {
+            return Stats::new();
+        }
+        Stats::from([
+            ("advantage/mean", self.sum / self.count as f64),
+            ("advantage/min", f64::from(self.min)),
+            ("advantage/max", f64::from(self.max)),
+        ])
     }
-    Stats::from([
-        ("advantage/mean", sum / count as f64),
-        ("advantage/min", min),
-        ("advantage/max", max),
-    ])
+}
+
+/// The advantage of every token, 0 where it is not trained; one pass over the tokens, row by row.
+fn spread_out(advantage: &Advantage, batch: &Graded<'_>) -> (Vec<f32>, Spread) {
+    let offsets = batch.signals.offsets;
+    let mut out = vec![0.0f32; offsets.tokens()];
+    let mut rest = out.as_mut_slice();
+    let mut rows = Vec::with_capacity(offsets.rows());
+    for (row, range) in offsets.iter().enumerate() {
+        let (own, later) = rest.split_at_mut(range.len());
+        rest = later;
+        rows.push((row, range, own));
+    }
+    let of_row = |(row, range, out): (usize, std::ops::Range<usize>, &mut [f32])| {
+        let mask = &batch.mask[range.clone()];
+        let mut spread = Spread::NONE;
+        let mut add = |value: f32| {
+            spread.count += 1;
+            spread.sum += f64::from(value);
+            spread.min = spread.min.min(value);
+            spread.max = spread.max.max(value);
+        };
+        match advantage {
+            Advantage::Tokens(values) => {
+                for ((out, &trained), &value) in out.iter_mut().zip(mask).zip(&values[range]) {
+                    if trained {
+                        *out = value as f32;
+                        add(*out);
+                    }
+                }
+            }
+            Advantage::Rows(values) => {
+                let value = values[row] as f32;
+                let mut count = 0usize;
+                for (out, &trained) in out.iter_mut().zip(mask) {
+                    *out = if trained { value } else { 0.0 };
+                    count += usize::from(trained);
+                }
+                if count > 0 {
+                    add(value);
+                    spread.count = count;
+                    spread.sum *= count as f64;
+                }
+            }
+        }
+        spread
+    };
+    let spreads: Vec<Spread> = rows.into_par_iter().with_min_len(64).map(of_row).collect();
+    (out, spreads.into_iter().fold(Spread::NONE, Spread::with))
 }

@@ -9,7 +9,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Estimate, Estimator, Graded, whiten::whiten};
+use super::{Advantage, Estimate, Estimator, Graded, whiten::whiten};
 use crate::{Error, Stats, error::require};
 
 /// Options of REINFORCE++.
@@ -53,7 +53,7 @@ impl Estimator for ReinforcePlusPlus {
         }
         whiten(&mut advantage, &batch.mask);
         Ok(Estimate {
-            advantage,
+            advantage: Advantage::Tokens(advantage),
             stats: Stats::new(),
         })
     }

@@ -8,7 +8,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Estimate, Estimator, Graded, graded::Moments, whiten::whiten};
+use super::{Advantage, Estimate, Estimator, Graded, graded::Moments, whiten::whiten};
 use crate::{Error, Stats};
 
 /// REINFORCE++-baseline has no options.
@@ -22,13 +22,18 @@ impl Estimator for ReinforcePlusPlusBaseline {
     }
 
     fn estimate(&self, batch: &Graded<'_>) -> Result<Estimate, Error> {
-        let mut advantage = batch.by_group(|rewards| {
+        let rows = batch.by_group(|rewards| {
             let mean = Moments::of(rewards).mean;
             rewards.iter().map(|reward| reward - mean).collect()
         });
+        let offsets = batch.signals.offsets;
+        let mut advantage = vec![0.0; offsets.tokens()];
+        for (range, value) in offsets.iter().zip(rows) {
+            advantage[range].fill(value);
+        }
         whiten(&mut advantage, &batch.mask);
         Ok(Estimate {
-            advantage,
+            advantage: Advantage::Tokens(advantage),
             stats: Stats::new(),
         })
     }

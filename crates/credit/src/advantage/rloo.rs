@@ -7,7 +7,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Estimate, Estimator, Graded, graded::Moments};
+use super::{Advantage, Estimate, Estimator, Graded, graded::Moments};
 use crate::{Error, Stats};
 
 /// RLOO has no options.
@@ -30,7 +30,7 @@ impl Estimator for Rloo {
                 .collect()
         });
         Ok(Estimate {
-            advantage,
+            advantage: Advantage::Rows(advantage),
             stats: Stats::new(),
         })
     }

@@ -14,7 +14,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Estimate, Estimator, Graded, graded::Moments};
+use super::{Advantage, Estimate, Estimator, Graded, graded::Moments};
 use crate::{Error, Needs, Stats, error::require};
 
 /// Options of TGRL's advantage.
@@ -67,7 +67,7 @@ impl Estimator for Tgrl {
 
     fn estimate(&self, batch: &Graded<'_>) -> Result<Estimate, Error> {
         let signals = batch.signals;
-        let mut advantage = vec![0.0; signals.offsets.tokens()];
+        let mut advantage = vec![0.0; signals.offsets.rows()];
         let (mut experts, mut better) = (0usize, 0.0);
         for rows in batch.groups.iter().filter(|rows| rows.len() > 1) {
             let own: Vec<usize> = rows
@@ -91,7 +91,7 @@ impl Estimator for Tgrl {
             };
             for (&row, reward) in rows.iter().zip(batch.rewards(rows)) {
                 let value = (reward - group.mean) / scale;
-                advantage[signals.offsets.row(row)].fill(value);
+                advantage[row] = value;
                 if signals.expert(row) {
                     experts += 1;
                     better += value;
@@ -102,6 +102,9 @@ impl Estimator for Tgrl {
         if experts > 0 {
             stats.insert("credit/tgrl/expert_advantage", better / experts as f64);
         }
-        Ok(Estimate { advantage, stats })
+        Ok(Estimate {
+            advantage: Advantage::Rows(advantage),
+            stats,
+        })
     }
 }

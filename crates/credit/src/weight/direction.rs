@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{TokenWeight, Weighed, keys, spread};
+use super::{CHUNK, TokenWeight, Weighed, keys, spread};
 use crate::advantage::Moments;
 use crate::{Credit, Error, Needs, Signals, error::require};
 
@@ -63,9 +63,6 @@ impl Default for Direction {
         }
     }
 }
-
-/// Tokens per task.
-const CHUNK: usize = 1 << 14;
 
 impl Direction {
     fn of_probability(&self, p: f64) -> f64 {

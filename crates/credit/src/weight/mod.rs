@@ -15,6 +15,8 @@ pub use fipo::{Fipo, Participation};
 pub use tgrl::{TgrlForm, TgrlWeight};
 pub use tor::{TokenSets, Tor};
 
+use rayon::prelude::*;
+
 use crate::{Credit, Error, Needs, Signals, Stats, registry::methods};
 
 methods! {
@@ -63,6 +65,9 @@ pub trait TokenWeight {
     fn weigh(&self, signals: &Signals<'_>, credit: &Credit) -> Result<Weighed, Error>;
 }
 
+/// Tokens per task; fixed, so that sums do not depend on the number of threads.
+pub(crate) const CHUNK: usize = 1 << 14;
+
 /// Keys of [`spread`].
 pub(crate) struct Keys {
     pub mean: &'static str,
@@ -90,14 +95,35 @@ pub(crate) use keys;
 
 /// Statistics of the weights of the tokens for which `counts` is true; nothing without one.
 pub(crate) fn spread(keys: &Keys, weight: &[f32], counts: &[bool]) -> Stats {
-    let (mut n, mut sum, mut squares, mut touched) = (0usize, 0.0, 0.0, 0usize);
+    let of_chunk = |(weight, counts): (&[f32], &[bool])| {
+        let mut found = (
+            0usize,
+            0.0f64,
+            0.0f64,
+            0usize,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+        );
+        for (&w, _) in weight.iter().zip(counts).filter(|(_, counts)| **counts) {
+            found.0 += 1;
+            found.1 += f64::from(w);
+            found.2 += f64::from(w).powi(2);
+            found.3 += usize::from(w != 1.0);
+            found.4 = found.4.min(w);
+            found.5 = found.5.max(w);
+        }
+        found
+    };
+    let chunks = weight.par_chunks(CHUNK).zip(counts.par_chunks(CHUNK));
+    let parts: Vec<_> = chunks.map(of_chunk).collect();
+    let (mut n, mut sum, mut squares, mut touched) = (0, 0.0, 0.0, 0);
     let (mut min, mut max) = (f32::INFINITY, f32::NEG_INFINITY);
-    for (&w, _) in weight.iter().zip(counts).filter(|(_, counts)| **counts) {
-        n += 1;
-        sum += f64::from(w);
-        squares += f64::from(w).powi(2);
-        touched += usize::from(w != 1.0);
-        (min, max) = (min.min(w), max.max(w));
+    for part in parts {
+        n += part.0;
+        sum += part.1;
+        squares += part.2;
+        touched += part.3;
+        (min, max) = (min.min(part.4), max.max(part.5));
     }
     if n == 0 {
         return Stats::new();

@@ -16,6 +16,8 @@
 //! with `renormalize_weight`); a Kullback-Leibler term is not weighed (\[INFERRED\]).
 //! Source: arXiv 2603.25077, Eq. 5–9. `γ_p = γ_r = 1` with `α = 1` is the base method, bit for bit.
 
+use std::cmp::Ordering;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -91,14 +93,14 @@ impl Tor {
                 .filter(trained)
                 .map(|t| (entropy[t], t as u32)),
         );
-        let reasoning = top(&mut scores, self.alpha_r, self.seed, mask.len());
+        let reasoning = top(&scores, self.alpha_r, self.seed, mask.len());
         scores.clear();
         let seen = signals.old_log_prob;
         scores.extend((0..mask.len()).filter(trained).filter_map(|t| {
             let score = (f64::from(seen[t]) - f64::from(blind[t])).abs() as f32;
             (!score.is_nan()).then_some((score, t as u32))
         }));
-        let perception = top(&mut scores, self.alpha_p, self.seed ^ 1, mask.len());
+        let perception = top(&scores, self.alpha_p, self.seed ^ 1, mask.len());
         Ok(TokenSets {
             perception,
             reasoning,
@@ -106,8 +108,8 @@ impl Tor {
     }
 }
 
-/// The `⌈share · N⌉` tokens with the highest score.
-fn top(scores: &mut [(f32, u32)], share: f64, seed: u64, tokens: usize) -> Vec<bool> {
+/// The `⌈share · N⌉` tokens with the highest score; ties by lot.
+fn top(scores: &[(f32, u32)], share: f64, seed: u64, tokens: usize) -> Vec<bool> {
     let mut chosen = vec![false; tokens];
     // A product like 0.3 · 10 that comes out a little above its value must not round up.
     let count = (share * scores.len() as f64 - 1e-9).ceil().max(0.0) as usize;
@@ -115,19 +117,39 @@ fn top(scores: &mut [(f32, u32)], share: f64, seed: u64, tokens: usize) -> Vec<b
     if count == 0 {
         return chosen;
     }
-    let better = |a: &(f32, u32), b: &(f32, u32)| {
-        let tie = || {
-            scramble(seed, a.1)
-                .cmp(&scramble(seed, b.1))
-                .then(a.1.cmp(&b.1))
-        };
-        b.0.total_cmp(&a.0).then_with(tie)
-    };
-    scores.select_nth_unstable_by(count - 1, better);
-    for (_, token) in &scores[..count] {
+    let mut keys: Vec<u32> = scores.iter().map(|(score, _)| ascending(*score)).collect();
+    let rank = keys.len() - count;
+    let (_, &mut threshold, _) = keys.select_nth_unstable(rank);
+    let mut ties = Vec::new();
+    let mut left = count;
+    for &(score, token) in scores {
+        match ascending(score).cmp(&threshold) {
+            Ordering::Greater => {
+                chosen[token as usize] = true;
+                left -= 1;
+            }
+            Ordering::Equal => ties.push((scramble(seed, token), token)),
+            Ordering::Less => {}
+        }
+    }
+    if left < ties.len() {
+        ties.select_nth_unstable(left.saturating_sub(1));
+    }
+    for (_, token) in &ties[..left] {
         chosen[*token as usize] = true;
     }
     chosen
+}
+
+/// A number's bits, ordered as the numbers are.
+fn ascending(score: f32) -> u32 {
+    // −0 equals 0.
+    let bits = (score + 0.0).to_bits();
+    if bits >> 31 == 0 {
+        bits | 1 << 31
+    } else {
+        !bits
+    }
 }
 
 /// SplitMix64 of a token's place.
