@@ -102,7 +102,7 @@ fn mini_batch(
     let items = items_of(groups, batch, &needed);
     // Before the first update of a step, the trainer's weights are the sampler's.
     let first_update = groups[chosen[0]].rollouts[0].weight_version == run.state.weight_version;
-    let mut at = 0;
+    let (mut at, mut found) = (0, Stats::new());
     for (index, part) in micro_batches(&items, config.ppo_max_token_len)
         .into_iter()
         .enumerate()
@@ -124,11 +124,15 @@ fn mini_batch(
                 values.clone_from(now);
                 Ok(objective)
             })?;
-        add_stats(&mut updates.stats, &stats);
+        add_stats(&mut found, &stats);
         if first_update {
             batch.remember(rows, &values);
         }
     }
+    let computed = needed.iter().flat_map(|&row| batch.offsets.row(row));
+    let computed = computed.filter(|&token| credit.mask[token]).count();
+    over_computed(&mut found, total.tokens as f64 / computed as f64);
+    add_stats(&mut updates.stats, &found);
     if first_update && config.old_log_prob == OldLogProb::Rollout && updates.mismatch.is_none() {
         updates.mismatch = Some(batch.mismatch(&needed)?);
     }
@@ -139,6 +143,22 @@ fn mini_batch(
         Update::NotFinite => updates.skipped += 1,
     }
     Ok(())
+}
+
+/// Means that are only known where there was a forward pass become means over those tokens. A
+/// token without advantage is never clipped and adds nothing to a loss: those stay as they are.
+fn over_computed(stats: &mut Stats, scale: f64) {
+    let known_there = [
+        "actor/entropy",
+        "actor/ppo_kl",
+        "actor/tis_weight",
+        "actor/tis_capfrac",
+    ];
+    for (name, value) in stats {
+        if known_there.contains(name) || name.starts_with("credit/") {
+            *value *= scale;
+        }
+    }
 }
 
 /// Rows that the loss has a gradient for. Rows without one still count in the averages (the
@@ -213,8 +233,8 @@ fn objective(
     let loss = policy_loss(&algorithm.loss, &signals, credit, total)?;
     let mut metrics = loss.metrics;
     if reweighted.is_some() {
-        // Averages over tokens add up with the share of the mini-batch that they cover.
-        let share = credit.mask.len() as f64 / total.tokens as f64;
+        let trained = credit.mask.iter().filter(|&&trained| trained).count();
+        let share = trained as f64 / total.tokens as f64;
         let own = credit
             .stats
             .iter()
