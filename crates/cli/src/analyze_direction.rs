@@ -28,8 +28,8 @@ pub struct Found {
     /// Accuracy by γ: everywhere, and only where the base's draft was lowered.
     pub everywhere: Vec<(f32, Estimate)>,
     pub selective: Vec<(f32, Estimate)>,
-    /// The gate of `selective`.
-    pub gate: Gate,
+    /// Share of tokens on which the gate of `selective` fired, at the first γ.
+    pub fired: f64,
 }
 
 /// What samples and judges, and says how far it is.
@@ -91,6 +91,9 @@ fn check(args: &AnalyzeDirection) -> Result<(), Failure> {
             "--shares, --budget: {share} is no share of tokens; expected numbers between 0 and 1, such as 0.1"
         )));
     }
+    if args.tau.is_nan() {
+        return Err(Failure::new("--tau NaN: expected a number such as -0.3"));
+    }
     Ok(())
 }
 
@@ -123,13 +126,15 @@ fn measure(bench: &mut Bench<'_>) -> Result<Found, Failure> {
             curves.push((draft, rule, ReplacementCurve::new(start, end, points)));
         }
     }
-    let gate = Rule::Direction.gate(Draft::Base, &base, args.budget);
+    let gate = Gate::LogProb(args.tau);
     let (mut everywhere, mut selective) = (Vec::new(), Vec::new());
+    let mut fired = None;
     for &gamma in &args.gammas {
         let all = bench.run(Draft::Tuned, gamma, Gate::Always)?;
         everywhere.push((gamma, accuracy(&all)));
         let some = bench.run(Draft::Base, gamma, gate)?;
         selective.push((gamma, accuracy(&some)));
+        fired.get_or_insert(Response::fired(&some));
     }
     Ok(Found {
         base,
@@ -137,7 +142,7 @@ fn measure(bench: &mut Bench<'_>) -> Result<Found, Failure> {
         curves,
         everywhere,
         selective,
-        gate,
+        fired: fired.unwrap_or_default(),
     })
 }
 
@@ -243,7 +248,7 @@ fn summary(args: &AnalyzeDirection, found: &Found) -> Value {
         "budget": args.budget,
         "rules": rules,
         "extrapolation": {"everywhere": found.everywhere, "selective": found.selective,
-            "selective_gate": found.gate.to_string()},
+            "tau": args.tau, "selective_share": found.fired},
     })
 }
 

@@ -484,6 +484,10 @@ pub struct AnalyzeDirection {
         allow_negative_numbers = true
     )]
     pub gammas: Vec<f32>,
+    /// Selective extrapolation: where the base's draft was lowered by at least this (paper: -0.3
+    /// to -0.4).
+    #[arg(long, default_value_t = -0.3, allow_negative_numbers = true)]
+    pub tau: f64,
     /// Only this many of the drafting model's likeliest tokens are drawn in place of a draft
     /// (0: any).
     #[arg(long, default_value_t = 50)]

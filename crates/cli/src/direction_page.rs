@@ -208,7 +208,7 @@ fn moves(page: &mut Page, found: &Found) {
         shown
             .map(|m| {
                 vec![
-                    visible(&m.text),
+                    visible(&m.text).replace(' ', "␣"),
                     format!("{:+.3}", m.mean),
                     m.count.to_string(),
                 ]
@@ -328,15 +328,15 @@ fn replacement(page: &mut Page, args: &AnalyzeDirection, found: &Found) {
 fn extrapolation(page: &mut Page, args: &AnalyzeDirection, found: &Found) {
     page.section("Going further");
     page.text(&format!(
-        "log p = (1 + γ) log p(tuned) − γ log p(base), over the drafting model's {} likeliest tokens. Everywhere: the \
-         tuned model drafts, every token is drawn from the mixture (γ = 0 is the tuned model). Selective: the base \
-         drafts, and the mixture replaces drafts at gate {} ({:.0} % of the base's own tokens).",
+        "log p = (1 + γ) log p(tuned) − γ log p(base), over {}. Everywhere: the tuned model drafts, every token is \
+         drawn from the mixture (γ = 0 is the tuned model). Selective: the base drafts, and the mixture replaces \
+         drafts with Δ ≤ {} ({:.1} % of tokens at the first γ).",
         match args.candidates {
-            0 => "(all)".to_owned(),
-            k => k.to_string(),
+            0 => "the whole vocabulary".to_owned(),
+            k => format!("the drafting model's {k} likeliest tokens"),
         },
-        found.gate,
-        100.0 * args.budget
+        args.tau,
+        100.0 * found.fired
     ));
     let series = [
         ("everywhere", &found.everywhere),

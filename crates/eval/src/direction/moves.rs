@@ -1,6 +1,6 @@
 //! Which tokens training raised and lowered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Response;
 
@@ -67,7 +67,7 @@ pub fn token_moves(responses: &[Response], least: usize) -> Vec<TokenMove> {
 }
 
 /// The `most` most raised (else lowered) tokens of `responses` in their places, at most three of
-/// each text.
+/// each text and one of each text in a question.
 pub fn occurrences(responses: &[Response], raised: bool, most: usize) -> Vec<Occurrence> {
     let mut places: Vec<(f64, &Response, usize)> = Vec::new();
     for response in responses {
@@ -78,12 +78,14 @@ pub fn occurrences(responses: &[Response], raised: bool, most: usize) -> Vec<Occ
     places.sort_by(|a, b| b.0.abs().total_cmp(&a.0.abs()));
     let mut shown: BTreeMap<&str, usize> = BTreeMap::new();
     let mut found = Vec::new();
+    let mut in_question = BTreeSet::new();
     for (delta, response, i) in places {
-        let times = shown.entry(&response.token_text[i]).or_default();
-        *times += 1;
-        if *times > SAME {
+        let text = response.token_text[i].as_str();
+        let times = shown.entry(text).or_default();
+        if *times == SAME || !in_question.insert((response.record.id.as_str(), text)) {
             continue;
         }
+        *times += 1;
         found.push(occurrence(response, i, delta));
         if found.len() == most {
             break;
@@ -147,8 +149,13 @@ mod tests {
     #[test]
     fn one_text_does_not_fill_the_list() {
         let tokens: Vec<(&str, f64)> = (0..10).map(|i| ("x", 5.0 + f64::from(i))).collect();
-        let all = [response("q", &tokens), response("r", &[("y", 1.0)])];
+        let mut all: Vec<Response> = (0..5)
+            .map(|i| response(&format!("q{i}"), &tokens))
+            .collect();
+        all.push(response("r", &[("y", 1.0)]));
         let found = occurrences(&all, true, 10);
+        let ids: BTreeSet<&str> = found.iter().map(|o| o.id.as_str()).collect();
+        assert_eq!(ids.len(), 4);
         assert_eq!(found.iter().filter(|o| o.token == "x").count(), 3);
         assert_eq!(found.len(), 4);
     }
