@@ -1,5 +1,7 @@
 //! The policy loss of a micro-batch and its gradient.
 
+use rayon::prelude::*;
+
 use super::{LossConfig, Normaliser, Row, TokenLoss, correction, surrogate};
 use crate::{Credit, Error, Signals, Stats};
 
@@ -35,40 +37,82 @@ pub fn policy_loss(
     let terms = Terms::new(config, signals, credit)?;
     let scale = config.loss_agg_mode.scale(config.loss_scale_factor)?;
     let tokens = signals.offsets.tokens();
-    let mut sums = Sums::default();
     let mut out = PolicyLoss {
         d_log_prob: vec![0.0; tokens],
         d_entropy: vec![0.0; tokens],
         ..PolicyLoss::default()
     };
-    let mut losses = Vec::new();
-    for (index, range) in signals.offsets.iter().enumerate() {
-        let row = terms.row(range.clone());
-        let expert = signals.expert(index);
-        let trained = row.trained().count();
-        if trained == 0 {
-            continue;
-        }
-        losses.clear();
-        losses.resize(range.len(), TokenLoss::default());
-        if !expert {
-            config.policy_loss.method().row(&row, &mut losses);
-        }
-        let coefficient = config.loss_agg_mode.coefficient(trained, total, scale);
-        for local in row.trained() {
-            let token = range.start + local;
-            let (d_log_prob, d_entropy) = match expert {
-                true => terms.expert_token(token, coefficient, &mut sums),
-                false => terms.token(token, losses[local], coefficient, &mut sums),
-            };
-            out.d_log_prob[token] = d_log_prob as f32;
-            out.d_entropy[token] = d_entropy as f32;
-        }
+    let mut blocks = Vec::with_capacity(signals.offsets.rows().div_ceil(ROWS));
+    let (mut d_log_prob, mut d_entropy) = (&mut out.d_log_prob[..], &mut out.d_entropy[..]);
+    for first in (0..signals.offsets.rows()).step_by(ROWS) {
+        let rows = first..signals.offsets.rows().min(first + ROWS);
+        let start = signals.offsets.row(rows.start).start;
+        let end = signals.offsets.row(rows.end - 1).end;
+        let (own_log_prob, later) = d_log_prob.split_at_mut(end - start);
+        d_log_prob = later;
+        let (own_entropy, later) = d_entropy.split_at_mut(end - start);
+        d_entropy = later;
+        blocks.push(Block {
+            rows,
+            start,
+            d_log_prob: own_log_prob,
+            d_entropy: own_entropy,
+        });
     }
+    let parts: Vec<Sums> = blocks
+        .into_par_iter()
+        .map(|block| block.run(&terms, total, scale))
+        .collect();
+    let sums = parts.iter().fold(Sums::default(), Sums::with);
     out.loss =
         sums.pg_loss + config.kl_coef * sums.kl_loss - config.entropy_coeff * sums.entropy_loss;
     out.metrics = sums.metrics(&terms, total);
     Ok(out)
+}
+
+/// Rows per task; fixed, so that sums do not depend on the number of threads.
+const ROWS: usize = 64;
+
+/// Some rows and the part of the result that is theirs.
+struct Block<'a> {
+    rows: std::ops::Range<usize>,
+    /// First token of the first row.
+    start: usize,
+    d_log_prob: &'a mut [f32],
+    d_entropy: &'a mut [f32],
+}
+
+impl Block<'_> {
+    fn run(self, terms: &Terms<'_>, total: &Normaliser, scale: f64) -> Sums {
+        let (config, signals) = (terms.config, terms.signals);
+        let mut sums = Sums::default();
+        let mut losses = Vec::new();
+        for index in self.rows {
+            let range = signals.offsets.row(index);
+            let row = terms.row(range.clone());
+            let expert = signals.expert(index);
+            let trained = row.trained().count();
+            if trained == 0 {
+                continue;
+            }
+            losses.clear();
+            losses.resize(range.len(), TokenLoss::default());
+            if !expert {
+                config.policy_loss.method().row(&row, &mut losses);
+            }
+            let coefficient = config.loss_agg_mode.coefficient(trained, total, scale);
+            for local in row.trained() {
+                let token = range.start + local;
+                let (d_log_prob, d_entropy) = match expert {
+                    true => terms.expert_token(token, coefficient, &mut sums),
+                    false => terms.token(token, losses[local], coefficient, &mut sums),
+                };
+                self.d_log_prob[token - self.start] = d_log_prob as f32;
+                self.d_entropy[token - self.start] = d_entropy as f32;
+            }
+        }
+        sums
+    }
 }
 
 /// Checked inputs. A signal is `None` here when nothing reads it.
@@ -81,7 +125,7 @@ struct Terms<'a> {
     rollout: Option<(&'a [f32], f64)>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Sums {
     // Aggregated as the loss is.
     pg_loss: f64,
@@ -197,6 +241,22 @@ impl<'a> Terms<'a> {
 }
 
 impl Sums {
+    fn with(self, other: &Self) -> Self {
+        Self {
+            pg_loss: self.pg_loss + other.pg_loss,
+            expert_loss: self.expert_loss + other.expert_loss,
+            kl_loss: self.kl_loss + other.kl_loss,
+            entropy_loss: self.entropy_loss + other.entropy_loss,
+            expert_tokens: self.expert_tokens + other.expert_tokens,
+            clipped: self.clipped + other.clipped,
+            clipped_lower: self.clipped_lower + other.clipped_lower,
+            log_ratio: self.log_ratio + other.log_ratio,
+            entropy: self.entropy + other.entropy,
+            tis_weight: self.tis_weight + other.tis_weight,
+            tis_capped: self.tis_capped + other.tis_capped,
+        }
+    }
+
     fn metrics(&self, terms: &Terms<'_>, total: &Normaliser) -> Stats {
         let tokens = total.tokens.max(1) as f64;
         let mut metrics = Stats::from([

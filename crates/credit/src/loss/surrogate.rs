@@ -68,7 +68,7 @@ pub struct TokenLoss {
 }
 
 /// A policy loss: maps each trained token of a response to its value and derivative.
-pub trait Surrogate {
+pub trait Surrogate: Sync {
     /// Refuses options outside their range.
     fn check(&self) -> Result<(), Error>;
 

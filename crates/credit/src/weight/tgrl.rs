@@ -14,6 +14,7 @@
 //! Source: TGRL, arXiv 2603.26126 (abstract: token-level reweighting of expert trajectories); CHORD,
 //! arXiv 2508.11408.
 
+use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -166,23 +167,31 @@ impl TokenWeight for TgrlWeight {
             entropy: entropy.unwrap_or_default(),
         };
         let mut weight = vec![1.0f32; credit.mask.len()];
+        let mut rest = weight.as_mut_slice();
+        let mut rows = Vec::new();
         let mut counts = vec![false; credit.mask.len()];
-        let (mut tokens, mut scratch) = (Vec::new(), Scratch::default());
         for (row, range) in signals.offsets.iter().enumerate() {
-            if !signals.expert(row) {
-                continue;
-            }
-            tokens.clear();
-            tokens.extend(range.filter(|&token| credit.mask[token]));
-            if tokens.is_empty() {
-                continue;
-            }
-            self.trajectory(&scores, &tokens, &mut scratch);
-            for (&token, &w) in tokens.iter().zip(&scratch.out) {
-                weight[token] = w as f32;
-                counts[token] = true;
+            let (own, later) = rest.split_at_mut(range.len());
+            rest = later;
+            if signals.expert(row) {
+                counts[range.clone()].copy_from_slice(&credit.mask[range.clone()]);
+                rows.push((range, own));
             }
         }
+        rows.into_par_iter().for_each_init(
+            || (Vec::new(), Scratch::default()),
+            |(tokens, scratch), (range, own)| {
+                tokens.clear();
+                tokens.extend(range.clone().filter(|&token| credit.mask[token]));
+                if tokens.is_empty() {
+                    return;
+                }
+                self.trajectory(&scores, tokens, scratch);
+                for (&token, &w) in tokens.iter().zip(&scratch.out) {
+                    own[token - range.start] = w as f32;
+                }
+            },
+        );
         let stats = spread(&keys!("tgrl"), &weight, &counts);
         Ok(Weighed {
             weight,

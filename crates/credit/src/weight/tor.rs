@@ -86,21 +86,19 @@ impl Tor {
         let blind = signals.wanted("log_prob_no_image", signals.log_prob_no_image, needed)?;
         signals.per_token("old_log_prob", signals.old_log_prob.len())?;
         let (entropy, blind) = (entropy.unwrap_or_default(), blind.unwrap_or_default());
-        let mut scores: Vec<(f32, u32)> = Vec::with_capacity(mask.len());
-        let trained = |token: &usize| mask[*token];
-        scores.extend(
-            (0..mask.len())
-                .filter(trained)
-                .map(|t| (entropy[t], t as u32)),
-        );
-        let reasoning = top(&scores, self.alpha_r, self.seed, mask.len());
-        scores.clear();
         let seen = signals.old_log_prob;
-        scores.extend((0..mask.len()).filter(trained).filter_map(|t| {
-            let score = (f64::from(seen[t]) - f64::from(blind[t])).abs() as f32;
-            (!score.is_nan()).then_some((score, t as u32))
-        }));
-        let perception = top(&scores, self.alpha_p, self.seed ^ 1, mask.len());
+        let trained = || (0..mask.len()).filter(|&token| mask[token]);
+        let by_entropy = || {
+            let scores: Vec<(f32, u32)> = trained().map(|t| (entropy[t], t as u32)).collect();
+            top(&scores, self.alpha_r, self.seed, mask.len())
+        };
+        let by_dependence = || {
+            let score = |t: usize| (f64::from(seen[t]) - f64::from(blind[t])).abs() as f32;
+            let scores = trained().map(|t| (score(t), t as u32));
+            let scores: Vec<(f32, u32)> = scores.filter(|(score, _)| !score.is_nan()).collect();
+            top(&scores, self.alpha_p, self.seed ^ 1, mask.len())
+        };
+        let (reasoning, perception) = rayon::join(by_entropy, by_dependence);
         Ok(TokenSets {
             perception,
             reasoning,

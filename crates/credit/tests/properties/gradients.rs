@@ -117,6 +117,35 @@ proptest! {
         }
     }
 
+    #[test]
+    fn of_sapo_are_finite_differences(batch in batches(), tau_pos in 0.5f64..2.0) {
+        let sapo = loss::Sapo { tau_pos, ..loss::Sapo::default() };
+        let config = LossConfig { policy_loss: PolicyLossConfig::Sapo(sapo), ..LossConfig::default() };
+        let (credit, total) = given(&batch);
+        let found = policy_loss(&config, &batch.signals(), &credit, &total).unwrap();
+        for token in 0..batch.mask.len() {
+            let expected = slope(&batch, token, |b| &mut b.log_prob, |b| value(&config, b));
+            prop_assert!((f64::from(found.d_log_prob[token]) - expected).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn of_expert_rows_are_finite_differences(batch in batches()) {
+        let config = LossConfig::default();
+        let (credit, total) = given(&batch);
+        let experts = vec![true; batch.offsets.rows()];
+        let of_experts = |batch: &Batch| {
+            let mut signals = batch.signals();
+            signals.is_expert = Some(&experts);
+            policy_loss(&config, &signals, &credit, &total).unwrap()
+        };
+        let found = of_experts(&batch);
+        for token in 0..batch.mask.len() {
+            let expected = slope(&batch, token, |b| &mut b.log_prob, |b| of_experts(b).loss);
+            prop_assert!((f64::from(found.d_log_prob[token]) - expected).abs() < 1e-5);
+        }
+    }
+
     /// The token form of GSPO has the gradient of the sequence form when a response has one advantage
     /// and sequences are averaged as in the paper.
     #[test]
