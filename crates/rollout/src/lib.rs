@@ -6,6 +6,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod chat;
 mod contrast;
 mod extrapolate;
 mod sampler;

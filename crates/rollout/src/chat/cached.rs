@@ -1,0 +1,275 @@
+//! A file of answers before a model: what is in it is not asked again, and what is asked is in it
+//! before anybody sees it.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Condvar, Mutex};
+
+use serde_json::{Value, json};
+
+use super::{
+    AppendLog, Calls, ChatError, ChatModel, ChatReply, ChatRequest, LogError, Usage, lock,
+};
+
+/// A model with its file of answers. A killed process that is started again gets from the file
+/// what it was told before, and asks the rest.
+pub struct Cached<M> {
+    model: M,
+    identity: Value,
+    log: AppendLog,
+    known: Mutex<HashMap<String, Known>>,
+    settled: Condvar,
+    hits: Mutex<u64>,
+}
+
+enum Known {
+    /// Another thread is asking.
+    Asked,
+    Said(ChatReply),
+}
+
+impl<M: ChatModel> Cached<M> {
+    /// Opens or creates the file: one JSON object a line, with `key`, `id`, `candidate` and
+    /// `reply`.
+    ///
+    /// # Errors
+    /// Those of [`AppendLog::open`]; [`LogError::Line`] for a line of another kind.
+    pub fn open(model: M, path: &Path) -> Result<Self, LogError> {
+        let (log, lines) = AppendLog::open(path)?;
+        let mut known = HashMap::with_capacity(lines.len());
+        for (at, line) in lines.into_iter().enumerate() {
+            let (key, reply) = entry(line).map_err(|found| LogError::Line {
+                path: path.into(),
+                line: at + 1,
+                found,
+                expected: "an answer: {\"key\": …, \"reply\": …}",
+            })?;
+            known.insert(key, Known::Said(reply));
+        }
+        Ok(Self {
+            identity: model.identity(),
+            model,
+            log,
+            known: Mutex::new(known),
+            settled: Condvar::new(),
+            hits: Mutex::new(0),
+        })
+    }
+
+    /// Answers in the file.
+    pub fn len(&self) -> usize {
+        lock(&self.known).len()
+    }
+
+    /// Whether the file holds no answer.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The model behind the file.
+    pub fn model(&self) -> &M {
+        &self.model
+    }
+
+    /// The answer to a request that was made before; None gives the caller the duty to settle it.
+    fn look_up(&self, key: &str) -> Option<ChatReply> {
+        let mut known = lock(&self.known);
+        loop {
+            match known.get(key) {
+                Some(Known::Said(reply)) => {
+                    let mut reply = reply.clone();
+                    reply.cached = true;
+                    *lock(&self.hits) += 1;
+                    return Some(reply);
+                }
+                Some(Known::Asked) => {
+                    known = self.settled.wait(known).unwrap_or_else(|e| e.into_inner());
+                }
+                None => {
+                    known.insert(key.to_owned(), Known::Asked);
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn settle(
+        &self,
+        keys: &[String],
+        requests: &[ChatRequest],
+        answers: &mut [Result<ChatReply, ChatError>],
+    ) {
+        let said: Vec<Value> = keys
+            .iter()
+            .zip(requests)
+            .zip(answers.iter())
+            .filter_map(|((key, request), answer)| {
+                let reply = answer.as_ref().ok()?;
+                let turn = &request.turn;
+                Some(json!({"key": key, "id": request.id, "candidate": turn.candidate, "reply": reply}))
+            })
+            .collect();
+        let written = if said.is_empty() {
+            Ok(())
+        } else {
+            self.log.append(&said)
+        };
+        let mut known = lock(&self.known);
+        for (key, answer) in keys.iter().zip(answers.iter()) {
+            match answer {
+                Ok(reply) if written.is_ok() => {
+                    known.insert(key.clone(), Known::Said(reply.clone()));
+                }
+                _ => {
+                    known.remove(key);
+                }
+            }
+        }
+        drop(known);
+        self.settled.notify_all();
+        if let Err(error) = written
+            && let Some(answer) = answers.iter_mut().find(|answer| answer.is_ok())
+        {
+            *answer = Err(error.into());
+        }
+    }
+}
+
+impl<M: ChatModel> ChatModel for Cached<M> {
+    fn identity(&self) -> Value {
+        self.identity.clone()
+    }
+
+    fn chat(&self, requests: &[ChatRequest]) -> Vec<Result<ChatReply, ChatError>> {
+        let mut answers: Vec<Option<Result<ChatReply, ChatError>>> = Vec::new();
+        let (mut keys, mut asked, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        // Requests that stand twice in this call: (place, place of the first).
+        let mut twice = Vec::new();
+        for (place, request) in requests.iter().enumerate() {
+            let key = match request.key(&self.identity) {
+                Ok(key) => key,
+                Err(error) => {
+                    answers.push(Some(Err(error)));
+                    continue;
+                }
+            };
+            if let Some(at) = keys.iter().position(|other| *other == key) {
+                twice.push((place, places[at]));
+                answers.push(None);
+                continue;
+            }
+            let found = self.look_up(&key);
+            if found.is_none() {
+                keys.push(key);
+                asked.push(request.clone());
+                places.push(place);
+            }
+            answers.push(found.map(Ok));
+        }
+        if !asked.is_empty() {
+            let mut new = self.model.chat(&asked);
+            new.resize_with(asked.len(), || Err(ChatError::Silent));
+            self.settle(&keys, &asked, &mut new);
+            for (place, answer) in places.into_iter().zip(new) {
+                answers[place] = Some(answer);
+            }
+        }
+        for (place, first) in twice {
+            answers[place] = match &answers[first] {
+                Some(Ok(reply)) => Some(Ok(ChatReply {
+                    cached: true,
+                    ..reply.clone()
+                })),
+                Some(Err(error)) => Some(Err(ChatError::Batch {
+                    id: requests[place].id.clone(),
+                    message: error.to_string(),
+                })),
+                None => None,
+            };
+        }
+        let answers = answers.into_iter();
+        answers
+            .map(|answer| answer.unwrap_or(Err(ChatError::Silent)))
+            .collect()
+    }
+
+    fn calls(&self) -> Calls {
+        self.model.calls()
+    }
+
+    fn usage(&self) -> Usage {
+        Usage {
+            cached: *lock(&self.hits),
+            ..self.model.usage()
+        }
+    }
+}
+
+/// Key and answer of a line.
+pub(crate) fn entry(mut line: Value) -> Result<(String, ChatReply), String> {
+    let Some(key) = line["key"].as_str().map(str::to_owned) else {
+        return Err("no `key`".into());
+    };
+    let reply =
+        serde_json::from_value(line["reply"].take()).map_err(|e| format!("`reply`: {e}"))?;
+    Ok((key, reply))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::{Recorded, Turn};
+    use percept_data::{Message, Role, Sample};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn request(text: &str, candidate: usize) -> ChatRequest {
+        let sample = Sample::new(text, vec![Message::text(Role::User, text)]);
+        let turn = Turn {
+            candidate,
+            ..Turn::default()
+        };
+        ChatRequest::of(&sample, turn)
+    }
+
+    #[test]
+    fn nothing_is_asked_twice_by_one_process_or_two() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("answers.jsonl");
+        let asked = AtomicUsize::new(0);
+        let model = || {
+            Recorded::answering("echo", |r: &ChatRequest| {
+                asked.fetch_add(1, Ordering::SeqCst);
+                std::thread::sleep(std::time::Duration::from_millis(2));
+                format!("{}/{}", r.id, r.turn.candidate)
+            })
+        };
+        let requests: Vec<ChatRequest> = (0..20)
+            .map(|i| request(&format!("q{}", i % 5), i % 2))
+            .collect();
+        for round in 0..2 {
+            let cached = Cached::open(model(), &path).unwrap();
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        for (request, answer) in requests.iter().zip(cached.chat(&requests)) {
+                            let expected = format!("{}/{}", request.id, request.turn.candidate);
+                            assert_eq!(answer.unwrap().text, expected);
+                        }
+                    });
+                }
+            });
+            assert_eq!(cached.len(), 10);
+            assert_eq!(asked.load(Ordering::SeqCst), 10, "round {round}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_not_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("answers.jsonl");
+        let silent = Recorded::open(&path.with_file_name("none.jsonl"), Value::Null).unwrap();
+        let cached = Cached::open(silent, &path).unwrap();
+        assert!(cached.ask(&request("q", 0)).is_err());
+        assert!(cached.is_empty());
+    }
+}
