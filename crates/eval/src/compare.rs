@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use crate::Estimate;
-use crate::stats::below;
+use crate::stats::{below, percentile_interval};
 
 /// Resamples of the bootstrap.
 const RESAMPLES: usize = 4_000;
@@ -140,14 +140,8 @@ pub fn paired_difference(
             drawn / n as f64
         })
         .collect();
-    means.sort_unstable_by(f64::total_cmp);
-    let at = |q: f64| means[((RESAMPLES - 1) as f64 * q).round() as usize];
-    Estimate {
-        mean,
-        low: at(0.025),
-        high: at(0.975),
-        n,
-    }
+    let (low, high) = percentile_interval(&mut means);
+    Estimate { mean, low, high, n }
 }
 
 #[cfg(test)]

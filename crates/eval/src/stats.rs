@@ -49,14 +49,15 @@ pub fn estimate(values: &[f64]) -> Estimate {
     let mut means: Vec<f64> = (0..RESAMPLES)
         .map(|_| (0..n).map(|_| values[below(&mut state, n)]).sum::<f64>() / n as f64)
         .collect();
+    let (low, high) = percentile_interval(&mut means);
+    Estimate { mean, low, high, n }
+}
+
+/// The middle 95 % of bootstrap means.
+pub(crate) fn percentile_interval(means: &mut [f64]) -> (f64, f64) {
     means.sort_unstable_by(f64::total_cmp);
-    let at = |q: f64| means[((RESAMPLES - 1) as f64 * q).round() as usize];
-    Estimate {
-        mean,
-        low: at(0.025),
-        high: at(0.975),
-        n,
-    }
+    let at = |q: f64| means[((means.len() - 1) as f64 * q).round() as usize];
+    (at(0.025), at(0.975))
 }
 
 /// A uniform number below `bound` (splitmix64).

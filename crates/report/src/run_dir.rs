@@ -220,15 +220,30 @@ impl RunDir {
         Ok(())
     }
 
-    fn folders(&self) -> [PathBuf; 3] {
-        [self.tensorboard(), self.rollouts(), self.checkpoints_dir()]
+    fn folders(&self) -> [PathBuf; 4] {
+        [
+            self.tensorboard(),
+            self.rollouts(),
+            self.evaluations(),
+            self.checkpoints_dir(),
+        ]
+    }
+
+    /// `eval/`: one file of judged responses for each evaluation.
+    pub fn evaluations(&self) -> PathBuf {
+        self.path.join("eval")
     }
 
     fn clean(&self) -> Result<(), Error> {
         atomic::clean(&self.path)?;
-        self.folders()
-            .iter()
-            .try_for_each(|folder| atomic::clean(folder))
+        for folder in self.folders() {
+            atomic::clean(&folder)?;
+        }
+        // The trainer's state in a complete checkpoint is written again when a run ends.
+        for checkpoint in self.checkpoints()? {
+            atomic::clean(&checkpoint.path.join("percept"))?;
+        }
+        Ok(())
     }
 
     /// The first thing in the folder that is not an empty folder of ours.
@@ -353,10 +368,21 @@ mod tests {
         let left = atomic::temporary_path(&run.checkpoint_of(30));
         fs::create_dir(&left).unwrap();
         fs::write(atomic::temporary_path(&run.report()), "<html").unwrap();
+        let state = run.checkpoint_of(20).join("percept/state.json");
+        fs::create_dir_all(state.parent().unwrap()).unwrap();
+        fs::write(atomic::temporary_path(&state), "{").unwrap();
+        fs::write(
+            atomic::temporary_path(&run.evaluations().join("rl.jsonl")),
+            "{",
+        )
+        .unwrap();
         assert_eq!(run.rollout_steps().unwrap(), [10, 20]);
         drop(run);
         let run = RunDir::resume(folder.path()).unwrap();
         assert!(!left.exists());
+        assert!(atomic::list(&run.evaluations()).unwrap().is_empty());
+        let state = atomic::list(state.parent().unwrap()).unwrap();
+        assert!(!state.iter().any(|name| name.contains("tmp")));
         assert!(
             !atomic::list(folder.path())
                 .unwrap()

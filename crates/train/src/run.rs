@@ -317,7 +317,7 @@ impl<'a> Run<'a> {
     }
 
     fn store_evaluation(&mut self, name: &str, found: Evaluation) -> Result<(), Error> {
-        let folder = self.dir.path().join("eval");
+        let folder = self.dir.evaluations();
         std::fs::create_dir_all(&folder).map_err(|e| Error::write(&folder, e))?;
         let path = folder.join(format!("{name}.jsonl"));
         let mut lines = Vec::new();

@@ -202,3 +202,27 @@ fn values_that_do_not_fit() {
     }
     cases.finish();
 }
+
+/// Methods that need what no row has are refused before the first rollout.
+#[test]
+fn methods_that_the_data_cannot_serve() {
+    let mut cases = Cases::default();
+    let text_only = "[data]\ntrain_files = [\"rows.jsonl\"]\n";
+    let digits = TINY.split("[data.digit_sum]").next().unwrap();
+    let rollout = &TINY[TINY.find("[rollout]").unwrap()..];
+    let row = r#"{"messages": [{"role": "user", "content": "What is the sum of 1 and 2?"}], "answer": "3"}"#;
+    for (set, word) in [
+        ("algorithm.token_weight=['tor']", "image"),
+        ("algorithm.advantage=durian", "image"),
+        ("algorithm.filter=['tgrl']", "expert"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let reward = "[[reward.functions]]\nname = \"math\"\n";
+        let recipe = format!("{digits}{text_only}{rollout}{RL}{reward}");
+        write(&folder.path().join("recipe.toml"), recipe);
+        write(&folder.path().join("rows.jsonl"), row);
+        let outcome = run_in(folder.path(), &["train", "recipe.toml", "--set", set]);
+        cases.refused(set, &outcome, &[word, "help"]);
+    }
+    cases.finish();
+}
