@@ -13,6 +13,7 @@ mod compare;
 mod config;
 mod direction_page;
 mod eval;
+mod expert;
 mod failure;
 mod generate;
 mod merge;
@@ -68,6 +69,7 @@ fn dispatch(cli: &Cli) -> Result<Done, Failure> {
         Command::Config(args) => config::run(args),
         Command::Data(Data::Check(args)) => check::run(args, global),
         Command::Data(Data::Export(args)) => check::export(args),
+        Command::Data(Data::Expert(args)) => expert::run(args, global),
         Command::Generate(args) => generate::run(args, global),
         Command::Score(args) => score::run(args),
         Command::Eval(args) => eval::run(args, global),

@@ -2,16 +2,17 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use ureq::http::HeaderMap;
 
+use super::address::{completions_url, is_loopback};
 use super::pace::Pace;
+use super::setback::Setback;
 use super::wire::{self, Answer};
 use super::{
     Calls, ChatError, ChatModel, ChatReply, ChatRequest, Prices, RetryPolicy, Usage, lock,
-    retry_after,
 };
 
 /// No answer is larger; what is, is no answer.
@@ -98,18 +99,6 @@ pub struct Endpoint {
     /// OpenAI's newer models call the limit `max_completion_tokens`, most other servers only know
     /// `max_tokens`: which of them, is learned from the first refusal.
     new_length_field: AtomicBool,
-}
-
-/// What an attempt came to, when it did not come to a reply.
-enum Setback {
-    /// Try again, after this pause if the server named one.
-    Again {
-        kind: String,
-        what: String,
-        wait: Option<Duration>,
-    },
-    /// Do not.
-    Never(ChatError),
 }
 
 impl Endpoint {
@@ -215,7 +204,7 @@ impl Endpoint {
             }
             // The jitter comes on top, so that those who waited do not return together.
             let jitter = policy.pause(number, attempt);
-            std::thread::sleep(wait.map_or(jitter, |wait| wait + jitter.min(wait) / 4));
+            std::thread::sleep(wait.map_or(jitter, |wait| jitter.max(wait + jitter.min(wait) / 4)));
             attempt += 1;
         }
     }
@@ -240,7 +229,7 @@ impl Endpoint {
         if let Some(key) = &self.config.key {
             request = request.header("authorization", format!("Bearer {}", key.0));
         }
-        let mut response = request.send(body).map_err(|e| self.transport(e))?;
+        let mut response = request.send(body).map_err(Setback::of_transport)?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let bytes = response
@@ -250,94 +239,32 @@ impl Endpoint {
             .read_to_vec();
         if !(200..300).contains(&status) {
             // What was read of the message is better than nothing.
-            let (message, code) = wire::error_message(&bytes.unwrap_or_default());
-            return Err(self.status(status, &headers, &message, code.as_deref()));
+            let said = wire::error_message(&bytes.unwrap_or_default());
+            return Err(self.refused(status, &headers, said));
         }
-        let bytes = bytes.map_err(|e| self.transport(e))?;
-        match wire::answer(&bytes) {
-            Ok(Answer::Reply(reply)) => Ok(reply),
-            Ok(Answer::Error { message, code }) => {
+        let bytes = bytes.map_err(Setback::of_transport)?;
+        match wire::answer(&bytes).map_err(Setback::of_body)? {
+            Answer::Reply(reply) => Ok(reply),
+            Answer::Error { message, code } => {
                 let status = code.as_deref().and_then(|c| c.parse().ok()).unwrap_or(500);
-                Err(self.status(status, &headers, &message, code.as_deref()))
+                Err(self.refused(status, &headers, (message, code)))
             }
-            Err(what) => Err(Setback::Again {
-                kind: "body".into(),
-                what,
-                wait: None,
-            }),
         }
     }
 
-    /// What an error status means.
-    fn status(
+    /// An error status; servers repeat keys in their messages.
+    fn refused(
         &self,
         status: u16,
         headers: &HeaderMap,
-        message: &str,
-        code: Option<&str>,
+        (message, code): (String, Option<String>),
     ) -> Setback {
-        let message = match &self.config.key {
-            Some(key) => key.remove_from(message),
-            None => message.to_owned(),
+        let key = self.config.key.as_ref();
+        let message = match key {
+            Some(key) => key.remove_from(&message),
+            None => message,
         };
-        // OpenAI says "no credit left" with the status of "too fast".
-        let broke = code == Some("insufficient_quota");
-        if matches!(status, 408 | 409 | 429 | 500..=599) && !broke {
-            let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-            let milliseconds = header("retry-after-ms").and_then(|v| v.trim().parse().ok());
-            let wait = milliseconds
-                .map(Duration::from_millis)
-                .or_else(|| header("retry-after").and_then(|v| retry_after(v, SystemTime::now())));
-            return Setback::Again {
-                kind: status.to_string(),
-                what: format!("HTTP {status}: {message}"),
-                wait,
-            };
-        }
-        Setback::Never(ChatError::Refused {
-            id: String::new(),
-            url: self.url.clone(),
-            status: if broke { 402 } else { status },
-            message,
-            help: self.help(status),
-        })
-    }
-
-    fn help(&self, status: u16) -> &'static str {
-        match (status, &self.config.key) {
-            (401 | 403, None) => "\n  help: set PERCEPT_API_KEY or OPENAI_API_KEY",
-            (401 | 403, Some(_)) => {
-                "\n  help: PERCEPT_API_KEY (or else OPENAI_API_KEY) is not accepted here"
-            }
-            (404, _) => "\n  help: check the address and the model's name",
-            (300..=399, _) => "\n  help: the server sends on to another address; give that one",
-            (402 | 429, _) => "\n  help: the account has no credit left",
-            _ => "",
-        }
-    }
-
-    /// What a failure below HTTP means.
-    fn transport(&self, error: ureq::Error) -> Setback {
-        let kind = match &error {
-            ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl => None,
-            // A certificate does not become valid by asking again.
-            ureq::Error::Tls(_) | ureq::Error::Rustls(_) => None,
-            ureq::Error::Timeout(_) => Some("timeout"),
-            ureq::Error::BodyExceedsLimit(_) | ureq::Error::Protocol(_) => Some("body"),
-            _ => Some("connection"),
-        };
-        match kind {
-            Some(kind) => Setback::Again {
-                kind: kind.into(),
-                what: error.to_string(),
-                wait: None,
-            },
-            None => Setback::Never(ChatError::Config {
-                field: "connection",
-                found: error.to_string(),
-                expected: "a server that can be reached",
-            }),
-        }
+        Setback::of_status(&self.url, status, headers, (message, code), key.is_some())
     }
 }
 
@@ -407,81 +334,9 @@ fn asks_for_new_field(error: &ChatError) -> bool {
     matches!(error, ChatError::Refused { status: 400, message, .. } if message.contains("max_completion_tokens"))
 }
 
-/// The address of the method, from that of the server, of the API or of the method itself.
-fn completions_url(url: &str) -> Result<String, ChatError> {
-    let wrong = |found: &str, expected| {
-        Err(ChatError::Config {
-            field: "address",
-            found: found.to_owned(),
-            expected,
-        })
-    };
-    let form = "http://HOST[:PORT][/v1] or https://…";
-    let (address, query) = match url.trim().split_once('?') {
-        Some((address, query)) => (address, format!("?{query}")),
-        None => (url.trim(), String::new()),
-    };
-    let Some((scheme, rest)) = address.split_once("://") else {
-        return wrong(address, form);
-    };
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    if !matches!(scheme, "http" | "https") || host.is_empty() {
-        return wrong(address, form);
-    }
-    if host.contains('@') {
-        return wrong(
-            "an address with a password in it",
-            "the key in the environment: PERCEPT_API_KEY",
-        );
-    }
-    let path = path.trim_end_matches('/');
-    let path = match path {
-        "" => "v1/chat/completions".to_owned(),
-        path if path.ends_with("chat/completions") => path.to_owned(),
-        path => format!("{path}/chat/completions"),
-    };
-    Ok(format!("{scheme}://{host}/{path}{query}"))
-}
-
-/// A proxy has no business between two programs on one machine.
-fn is_loopback(url: &str) -> bool {
-    let host = url.split("://").nth(1).unwrap_or_default();
-    let host = host.split('/').next().unwrap_or_default();
-    ["localhost", "127.", "[::1]"]
-        .iter()
-        .any(|local| host.starts_with(local))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_of_server_api_and_method_are_one() {
-        for (given, made) in [
-            (
-                "http://localhost:8000",
-                "http://localhost:8000/v1/chat/completions",
-            ),
-            ("http://h/v1/", "http://h/v1/chat/completions"),
-            ("https://h/api/v1", "https://h/api/v1/chat/completions"),
-            (
-                "https://h/v1/chat/completions",
-                "https://h/v1/chat/completions",
-            ),
-            (
-                "https://h/x?api-version=2",
-                "https://h/x/chat/completions?api-version=2",
-            ),
-        ] {
-            assert_eq!(completions_url(given).unwrap(), made);
-        }
-        for bad in ["localhost:8000", "ftp://h/v1", "http://", ""] {
-            assert!(completions_url(bad).is_err(), "{bad}");
-        }
-        let error = completions_url("https://u:secret@h/v1").unwrap_err();
-        assert!(!error.to_string().contains("secret"));
-    }
 
     #[test]
     fn a_key_is_never_shown() {

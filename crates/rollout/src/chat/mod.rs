@@ -13,6 +13,7 @@
 //! # Ok::<(), percept_rollout::chat::ChatError>(())
 //! ```
 
+mod address;
 mod cached;
 mod endpoint;
 mod error;
@@ -21,6 +22,7 @@ mod log;
 mod pace;
 mod recorded;
 mod retry;
+mod setback;
 mod wire;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,196 @@
+//! `percept data expert`: a strong model answers every row, a verifier keeps what is right.
+//!
+//! ```text
+//! row ──ChatRequest──▶ model (journal before it) ──ChatReply──▶ reward ──right──▶ column `expert`
+//! ```
+//!
+//! Every answer is in the journal beside the output, on the disk, before it is looked at. The data
+//! set is a function of rows and journal: a process that is killed and started again asks only what
+//! is missing and writes what an uninterrupted one would have written.
+
+mod ask;
+mod rows;
+mod tally;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use percept_data::{ColumnMap, Dataset, FileDataset};
+use percept_model::{Model, Processor};
+use percept_reward::RewardSet;
+use percept_rollout::Sampler;
+use percept_rollout::chat::{
+    Cached, ChatModel, Endpoint, EndpointConfig, Local, Prices, RetryPolicy, Turn,
+};
+use serde_json::{Map, Value, json};
+
+use crate::args::{DataExpert, Global, ModelArgs};
+use crate::output::note;
+use crate::{Done, Failure, open};
+
+pub fn run(args: &DataExpert, global: &Global) -> Result<Done, Failure> {
+    if args.out.extension().is_none_or(|ending| ending != "jsonl") {
+        return Err(Failure::new(format!(
+            "--out {}: expected a file that ends in .jsonl",
+            args.out.display()
+        )));
+    }
+    for (option, value) in [
+        ("-n", args.n),
+        ("--keep", args.keep),
+        ("--max-tokens", args.max_tokens),
+    ] {
+        if value == 0 {
+            return Err(Failure::new(format!("{option} is 0; expected 1 or more")));
+        }
+    }
+    let (data, rewards) = source(args)?;
+    if let Some(folder) = &args.model {
+        let model = ModelArgs {
+            model: folder.clone(),
+            adapter: args.adapter.clone(),
+            device: args.device.clone(),
+        };
+        let identity = weights(&model)?;
+        let (model, processor): (Model, Processor) = open::model(&model)?;
+        let sampler = Sampler::new(&model, &processor, 0)?;
+        let local = Local::new(sampler, identity, args.max_num_seqs);
+        return finish(args, global, data.as_ref(), &rewards, local);
+    }
+    finish(args, global, data.as_ref(), &rewards, endpoint(args)?)
+}
+
+fn finish<M: ChatModel>(
+    args: &DataExpert,
+    global: &Global,
+    data: &dyn Dataset,
+    rewards: &RewardSet,
+    model: M,
+) -> Result<Done, Failure> {
+    let journal = journal_path(&args.out);
+    let model = Cached::open(model, &journal)?;
+    if !model.is_empty() && !global.quiet {
+        note!(
+            "{}: {} answers of earlier runs",
+            journal.display(),
+            model.len()
+        );
+    }
+    let job = ask::Job {
+        data,
+        rewards,
+        model: &model,
+        system: args.system.as_deref(),
+        turn: Turn {
+            temperature: args.temperature,
+            top_p: args.top_p,
+            max_tokens: args.max_tokens,
+            stop: args.stop.clone(),
+            seed: args.seed,
+            candidate: 0,
+        },
+        candidates: args.n,
+        keep: args.keep,
+        reasoning: !args.no_reasoning,
+        limit: args.limit,
+        quiet: global.quiet || global.json,
+    };
+    let found = ask::all(&job).inspect_err(|_| {
+        let place = journal.display();
+        note!("every answer so far is in {place}: the same command goes on from there");
+    })?;
+    rows::write(data, &found, &args.out, args.only_verified)?;
+    let prices = prices(args);
+    let tally = tally::Tally::of(&found, &model.usage(), &prices);
+    tally.print(args, global)?;
+    if tally.failed == 0 {
+        return Ok(Done::Well);
+    }
+    if !global.quiet {
+        note!(
+            "{} rows have no answer; the same command asks them again",
+            tally.failed
+        );
+    }
+    Ok(Done::Problems)
+}
+
+/// Rows and verifier: a recipe's, or those of the command line.
+fn source(args: &DataExpert) -> Result<(Box<dyn Dataset>, RewardSet), Failure> {
+    if let Some(path) = &args.recipe {
+        let recipe = percept_train::load(path, &args.set)?;
+        let data = percept_train::open_data(&recipe.data)?;
+        return Ok((data.rl, percept_train::open_rewards(&recipe)?));
+    }
+    let data = FileDataset::open(&args.data, &ColumnMap::default(), None)?;
+    Ok((Box::new(data), open::rewards(&args.reward)?))
+}
+
+fn prices(args: &DataExpert) -> Prices {
+    Prices {
+        input: args.price_in,
+        output: args.price_out,
+    }
+}
+
+fn endpoint(args: &DataExpert) -> Result<Endpoint, Failure> {
+    let (Some(url), Some(name)) = (&args.endpoint, &args.api_model) else {
+        return Err(Failure::new(
+            "no model: give --endpoint and --api-model, or --model",
+        ));
+    };
+    let extra_body: Map<String, Value> = match &args.extra_body {
+        None => Map::new(),
+        Some(text) => serde_json::from_str(text)
+            .map_err(|e| Failure::new(format!("--extra-body is no JSON object: {e}")))?,
+    };
+    let config = EndpointConfig {
+        max_concurrency: args.max_concurrency,
+        requests_per_minute: args.rpm,
+        timeout: seconds("--timeout", args.timeout)?,
+        retry: RetryPolicy {
+            attempts: args.max_attempts,
+            first: seconds("--retry-pause", args.retry_pause)?,
+            seed: args.seed.unwrap_or(0),
+            ..RetryPolicy::default()
+        },
+        prices: prices(args),
+        extra_body,
+        ..EndpointConfig::new(url, name)
+    };
+    Ok(Endpoint::new(config)?)
+}
+
+fn seconds(option: &str, value: f64) -> Result<Duration, Failure> {
+    Duration::try_from_secs_f64(value).map_err(|e| Failure::new(format!("{option} {value}: {e}")))
+}
+
+/// `experts.jsonl` → `experts.journal.jsonl`.
+fn journal_path(out: &Path) -> PathBuf {
+    out.with_extension("journal.jsonl")
+}
+
+/// Names a local model's weights: its folders and what changes when they are trained on.
+fn weights(args: &ModelArgs) -> Result<Value, Failure> {
+    let mut folders = vec![args.model.as_path()];
+    folders.extend(args.adapter.as_deref());
+    let mut named = Vec::new();
+    for folder in folders {
+        let path = folder
+            .canonicalize()
+            .map_err(|e| Failure::new(format!("--model {}: {e}", folder.display())))?;
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(&path)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.ends_with(".safetensors") {
+                let meta = entry.metadata()?;
+                let changed = meta.modified()?.duration_since(std::time::UNIX_EPOCH);
+                files.push((name, meta.len(), changed.map_or(0, |d| d.as_nanos() as u64)));
+            }
+        }
+        files.sort_unstable();
+        named.push(json!({"folder": path.display().to_string(), "files": files}));
+    }
+    Ok(json!({ "weights": named }))
+}

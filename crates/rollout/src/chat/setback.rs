@@ -1,0 +1,104 @@
+//! What a failed attempt means: try again, or do not.
+
+use std::time::{Duration, SystemTime};
+
+use ureq::http::HeaderMap;
+
+use super::{ChatError, retry_after};
+
+/// What an attempt came to, when it did not come to a reply.
+pub(crate) enum Setback {
+    /// Try again, after this pause if the server named one.
+    Again {
+        kind: String,
+        what: String,
+        wait: Option<Duration>,
+    },
+    /// Do not.
+    Never(ChatError),
+}
+
+impl Setback {
+    /// What an error status means; `message` and `code` are the server's, `keyed` says whether a
+    /// key was sent. The row is named by who knows it.
+    pub(crate) fn of_status(
+        url: &str,
+        status: u16,
+        headers: &HeaderMap,
+        (message, code): (String, Option<String>),
+        keyed: bool,
+    ) -> Self {
+        // OpenAI says "no credit left" with the status of "too fast".
+        let broke = code.as_deref() == Some("insufficient_quota");
+        if matches!(status, 408 | 409 | 429 | 500..=599) && !broke {
+            return Self::Again {
+                kind: status.to_string(),
+                what: format!("HTTP {status}: {message}"),
+                wait: wait(headers),
+            };
+        }
+        let status = if broke { 402 } else { status };
+        Self::Never(ChatError::Refused {
+            id: String::new(),
+            url: url.to_owned(),
+            status,
+            message,
+            help: help(status, keyed),
+        })
+    }
+
+    /// What a failure below HTTP means.
+    pub(crate) fn of_transport(error: ureq::Error) -> Self {
+        let what = error.to_string();
+        let kind = match &error {
+            ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl => None,
+            // A certificate does not become valid by asking again; a broken handshake may work.
+            ureq::Error::Rustls(_) if what.contains("certificate") => None,
+            ureq::Error::Timeout(_) => Some("timeout"),
+            ureq::Error::BodyExceedsLimit(_) | ureq::Error::Protocol(_) => Some("body"),
+            _ => Some("connection"),
+        };
+        match kind {
+            Some(kind) => Self::Again {
+                kind: kind.into(),
+                what,
+                wait: None,
+            },
+            None => Self::Never(ChatError::Config {
+                field: "connection",
+                found: what,
+                expected: "a server that can be reached",
+            }),
+        }
+    }
+
+    /// A body that is no answer.
+    pub(crate) fn of_body(what: String) -> Self {
+        Self::Again {
+            kind: "body".into(),
+            what,
+            wait: None,
+        }
+    }
+}
+
+fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let milliseconds = header("retry-after-ms").and_then(|v| v.trim().parse().ok());
+    milliseconds
+        .map(Duration::from_millis)
+        .or_else(|| header("retry-after").and_then(|v| retry_after(v, SystemTime::now())))
+}
+
+fn help(status: u16, keyed: bool) -> &'static str {
+    match status {
+        401 | 403 if keyed => {
+            "\n  help: the key of PERCEPT_API_KEY (or else OPENAI_API_KEY) is not accepted here"
+        }
+        401 | 403 => "\n  help: set PERCEPT_API_KEY or OPENAI_API_KEY",
+        402 => "\n  help: the account has no credit left",
+        404 => "\n  help: check the address and the model's name",
+        300..=399 => "\n  help: the server sends on to another address; give that one",
+        _ => "",
+    }
+}
