@@ -1,9 +1,11 @@
 //! Advantages, losses and gradients equal those of verl and TRL (`golden/*.json`, made by
-//! `tools/credit_goldens.py`, which states versions and method; references in float64).
+//! `tools/credit_goldens.py` and, for SAPO, `golden/sapo.py`, which state versions and method; references
+//! in float64).
 #![allow(clippy::unwrap_used)]
 
 use percept_credit::{
-    AdvantageConfig, Credit, LossConfig, Normaliser, Offsets, OverlongConfig, Signals, policy_loss,
+    AdvantageConfig, Credit, LossConfig, Normaliser, Offsets, OverlongConfig, PolicyLossConfig,
+    Signals, policy_loss,
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -96,7 +98,8 @@ fn assert_all_close(what: &str, found: &[f32], expected: &[f64]) {
 
 #[test]
 fn policy_losses_and_gradients_are_those_of_verl_and_trl() {
-    let goldens: Vec<LossGolden> = read(include_str!("golden/losses.json"));
+    let mut goldens: Vec<LossGolden> = read(include_str!("golden/losses.json"));
+    goldens.extend(read::<Vec<LossGolden>>(include_str!("golden/sapo.json")));
     let mut compared = 0;
     for LossGolden { batch, cases } in &goldens {
         let offsets = Offsets::from_lengths(batch.lengths.iter().copied());
@@ -139,7 +142,16 @@ fn policy_losses_and_gradients_are_those_of_verl_and_trl() {
             compared += 1;
         }
     }
-    assert_eq!(compared, 51, "the golden file is complete");
+    assert_eq!(compared, 51 + 12, "the golden files are complete");
+    let named: Vec<_> = goldens.iter().flat_map(|g| &g.cases).collect();
+    for name in PolicyLossConfig::NAMES {
+        for peer in ["verl", "trl"] {
+            let covered = |case: &&LossCase| {
+                case.reference.starts_with(peer) && case.config.policy_loss.name() == *name
+            };
+            assert!(named.iter().any(covered), "{name} has no golden of {peer}");
+        }
+    }
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl AdvantageConfig {
     }
 
     /// Assigns credit to every token of a rollout batch. Call it on whole groups: statistics are
-    /// taken over the rows of `signals` (its log-probabilities are not read).
+    /// taken over the rows of `signals`. Only Durian reads more of them than rewards, groups and mask.
     ///
     /// `stats`: `reward/mean`, `reward/std` (sample), `reward/ungraded` (rows),
     /// `reward/frac_zero_std` (share of groups without contrast), `advantage/mean`,

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `linear` | `1 + α (1 − p)` |
 //! | `dominate` | `α p + 1 − α` (Yang et al.: likely tokens instead) |
-//! | `ppl` | `1 − α z`, `z` the response's log-perplexity standardised in its group, clamped to `ppl_clamp` if given (Deng et al.) |
+//! | `ppl` | `1 − α z`, `z` the response's log-perplexity standardised in its group (by the sample deviation; the code: the population's, plus 1e-6), clamped to `ppl_clamp` if given (Deng et al.) |
 //! | `middle` | `α + p (1 − p)` |
 //! | `normalized` | `1 / (1 + α − p)` |
 //!
@@ -177,6 +177,32 @@ impl TokenWeight for Direction {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Lemma 3.1: a token's policy gradient with respect to the logits has the L1 norm `2 |A| (1 − p)`,
+    /// which is why the weight grows with `1 − p`.
+    #[test]
+    fn unlikely_tokens_carry_the_gradient() {
+        let logits = [0.3f64, -1.2, 2.0, 0.7, -0.4];
+        let sum: f64 = logits.iter().map(|z| z.exp()).sum();
+        for (token, z) in logits.iter().enumerate() {
+            let p = z.exp() / sum;
+            let advantage = -1.5;
+            let log_prob = |logits: &[f64; 5]| {
+                logits[token] - logits.iter().map(|z| z.exp()).sum::<f64>().ln()
+            };
+            let norm: f64 = (0..5)
+                .map(|k| {
+                    let at = |step: f64| {
+                        let mut moved = logits;
+                        moved[k] += step;
+                        advantage * log_prob(&moved)
+                    };
+                    ((at(1e-6) - at(-1e-6)) / 2e-6).abs()
+                })
+                .sum();
+            assert!((norm - 2.0 * 1.5 * (1.0 - p)).abs() < 1e-8);
+        }
+    }
 
     #[test]
     fn certain_tokens_weigh_one_and_impossible_ones_most() {

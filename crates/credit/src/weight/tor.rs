@@ -81,6 +81,15 @@ impl Tor {
     }
 
     fn sets_of(&self, signals: &Signals<'_>, mask: &[bool]) -> Result<TokenSets, Error> {
+        Ok(self.choose(signals, mask)?.0)
+    }
+
+    /// The sets, and the lowest score in each (perception, reasoning; none of an empty set).
+    fn choose(
+        &self,
+        signals: &Signals<'_>,
+        mask: &[bool],
+    ) -> Result<(TokenSets, [Option<f32>; 2]), Error> {
         let needed = Some("token_weight.tor");
         let entropy = signals.wanted("nucleus_entropy", signals.nucleus_entropy, needed)?;
         let blind = signals.wanted("log_prob_no_image", signals.log_prob_no_image, needed)?;
@@ -99,26 +108,29 @@ impl Tor {
             top(&scores, self.alpha_p, self.seed ^ 1, mask.len())
         };
         let (reasoning, perception) = rayon::join(by_entropy, by_dependence);
-        Ok(TokenSets {
-            perception,
-            reasoning,
-        })
+        let thresholds = [perception.1, reasoning.1];
+        let sets = TokenSets {
+            perception: perception.0,
+            reasoning: reasoning.0,
+        };
+        Ok((sets, thresholds))
     }
 }
 
-/// The `⌈share · N⌉` tokens with the highest score; ties by lot.
-fn top(scores: &[(f32, u32)], share: f64, seed: u64, tokens: usize) -> Vec<bool> {
+/// The `⌈share · N⌉` tokens with the highest score, ties by lot, and the lowest score among them.
+fn top(scores: &[(f32, u32)], share: f64, seed: u64, tokens: usize) -> (Vec<bool>, Option<f32>) {
     let mut chosen = vec![false; tokens];
     // A product like 0.3 · 10 that comes out a little above its value must not round up.
     let count = (share * scores.len() as f64 - 1e-9).ceil().max(0.0) as usize;
     let count = count.min(scores.len());
     if count == 0 {
-        return chosen;
+        return (chosen, None);
     }
     let mut keys: Vec<u32> = scores.iter().map(|(score, _)| ascending(*score)).collect();
     let rank = keys.len() - count;
     let (_, &mut threshold, _) = keys.select_nth_unstable(rank);
     let mut ties = Vec::new();
+    let mut lowest = None;
     let mut left = count;
     for &(score, token) in scores {
         match ascending(score).cmp(&threshold) {
@@ -126,7 +138,10 @@ fn top(scores: &[(f32, u32)], share: f64, seed: u64, tokens: usize) -> Vec<bool>
                 chosen[token as usize] = true;
                 left -= 1;
             }
-            Ordering::Equal => ties.push((scramble(seed, token), token)),
+            Ordering::Equal => {
+                lowest = Some(score);
+                ties.push((scramble(seed, token), token));
+            }
             Ordering::Less => {}
         }
     }
@@ -136,7 +151,7 @@ fn top(scores: &[(f32, u32)], share: f64, seed: u64, tokens: usize) -> Vec<bool>
     for (_, token) in &ties[..left] {
         chosen[*token as usize] = true;
     }
-    chosen
+    (chosen, lowest)
 }
 
 /// A number's bits, ordered as the numbers are.
@@ -190,7 +205,7 @@ impl TokenWeight for Tor {
     }
 
     fn weigh(&self, signals: &Signals<'_>, credit: &Credit) -> Result<Weighed, Error> {
-        let sets = self.sets_of(signals, &credit.mask)?;
+        let (sets, [perceived, reasoned]) = self.choose(signals, &credit.mask)?;
         let (mut trained, mut perception, mut reasoning, mut both) =
             (0usize, 0usize, 0usize, 0usize);
         let mut weight = vec![1.0; credit.mask.len()];
@@ -217,6 +232,14 @@ impl TokenWeight for Tor {
                 ("credit/tor/reasoning_ratio", share(reasoning)),
                 ("credit/tor/overlap_ratio", share(both)),
             ]);
+        }
+        for (name, lowest) in [
+            ("credit/tor/perception_threshold", perceived),
+            ("credit/tor/reasoning_threshold", reasoned),
+        ] {
+            if let Some(score) = lowest.filter(|score| score.is_finite()) {
+                stats.insert(name, f64::from(score));
+            }
         }
         Ok(Weighed {
             weight,
@@ -275,6 +298,14 @@ mod tests {
             let count = |set: &[bool]| set.iter().filter(|x| **x).count();
             assert_eq!((count(&sets.reasoning), count(&sets.perception)), (6, 8));
         }
+    }
+
+    #[test]
+    fn the_thresholds_are_the_lowest_scores_that_are_in() {
+        let offsets = Offsets::from_lengths([10]);
+        let mask = [true; 10];
+        let (_, found) = Tor::default().choose(&batch(&offsets), &mask).unwrap();
+        assert_eq!(found, [Some(3.0), Some(0.7)]);
     }
 
     #[test]
