@@ -15,7 +15,7 @@ fn help(args: &[&str]) -> String {
 
 #[test]
 fn help_texts() {
-    let commands: [&[&str]; 16] = [
+    let commands: [&[&str]; 17] = [
         &[],
         &["quickstart"],
         &["train"],
@@ -23,6 +23,7 @@ fn help_texts() {
         &["data"],
         &["data", "check"],
         &["data", "export"],
+        &["data", "expert"],
         &["generate"],
         &["score"],
         &["eval"],
