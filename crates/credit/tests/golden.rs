@@ -1,5 +1,5 @@
 //! Advantages, losses and gradients equal those of verl and TRL (`golden/*.json`, made by
-//! `tools/credit_goldens.py` and, for SAPO, `golden/sapo.py`, which state versions and method; references
+//! `tools/credit_goldens.py` and, for SAPO, `tools/credit_sapo_goldens.py`, which state versions and method; references
 //! in float64).
 #![allow(clippy::unwrap_used)]
 

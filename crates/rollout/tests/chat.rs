@@ -218,3 +218,17 @@ fn the_name_of_the_length_limit_is_learned_once() {
     assert_eq!(mock.seen().len(), 5);
     assert_eq!(mock.seen()[0].path, "/v1/chat/completions");
 }
+
+#[test]
+fn a_server_that_speaks_no_tls_is_an_error_and_no_panic() {
+    let mock = Mock::start(|_, _| Act::Reply("ok".into()));
+    let mut config = config(&mock);
+    config.url = mock.url.replace("http://", "https://");
+    config.retry.attempts = 2;
+    let endpoint = Endpoint::new(config).unwrap();
+    let error = endpoint.ask(&request("x")).unwrap_err();
+    assert!(
+        matches!(error, ChatError::Exhausted { attempts: 2, .. }),
+        "{error}"
+    );
+}

@@ -5,18 +5,16 @@ truncated importance sampling and KL beside it) and of TRL's GRPOTrainer._comput
 `loss_type = "sapo"`; both are run, not copied. Batches, padding and the stub trainer are those of
 tools/credit_goldens.py, and so are versions and precision (float64).
 
-Run from the root: python crates/credit/tests/golden/sapo.py        writes sapo.json beside itself
+Run from the root: python tools/credit_sapo_goldens.py        writes crates/credit/tests/golden/sapo.json
 """
 
 import json
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[4] / "tools"))
-import credit_goldens as goldens  # noqa: E402
+import credit_goldens as goldens
 
 MODE = "seq-mean-token-mean"  # verl aggregates SAPO so whatever it is asked for; TRL too
 TAUS = [(1.0, 1.05), (2.0, 0.7)]
@@ -60,10 +58,10 @@ def main():
     b = goldens.batch(rng, 0.5, per_row_advantage=True)
     cases = [trl_case(b, taus) for taus in TAUS] + [trl_case(b, TAUS[0], beta=0.04)]
     data.append({"batch": goldens.stored(b), "cases": cases})
-    made_by = {"script": "crates/credit/tests/golden/sapo.py", "dtype": "float64"}
+    made_by = {"script": "tools/credit_sapo_goldens.py", "dtype": "float64"}
     made_by |= {name: goldens.version(name) for name in ["verl", "trl", "torch"]}
     text = json.dumps({"made_by": made_by, "data": data}, separators=(",", ":"))
-    Path(__file__).with_suffix(".json").write_text(text + "\n")
+    (Path(__file__).parents[1] / "crates/credit/tests/golden/sapo.json").write_text(text + "\n")
     print(f"{sum(len(entry['cases']) for entry in data)} cases, {len(text)} bytes")
 
 
