@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 
 use serde_json::{Value, json};
@@ -93,6 +94,45 @@ impl<M: ChatModel> Cached<M> {
         }
     }
 
+    /// Asks in the calls that the model likes; what each of them brings is in the file before the
+    /// others are done.
+    fn ask_all(
+        &self,
+        keys: &[String],
+        asked: &[ChatRequest],
+    ) -> Vec<Option<Result<ChatReply, ChatError>>> {
+        let calls = self.model.calls();
+        let size = calls.requests.max(1);
+        let pieces: Vec<_> = keys.chunks(size).zip(asked.chunks(size)).collect();
+        let next = AtomicUsize::new(0);
+        let answers: Vec<Mutex<Vec<_>>> = pieces.iter().map(|_| Mutex::default()).collect();
+        let work = || {
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(&(keys, requests)) = pieces.get(at) else {
+                    break;
+                };
+                let mut new = self.model.chat(requests);
+                new.resize_with(requests.len(), || Err(ChatError::Silent));
+                self.settle(keys, requests, &mut new);
+                *lock(&answers[at]) = new;
+            }
+        };
+        match calls.at_once.min(pieces.len()) {
+            0 | 1 => work(),
+            threads => std::thread::scope(|scope| {
+                for _ in 0..threads {
+                    scope.spawn(work);
+                }
+            }),
+        }
+        let answers = answers.into_iter();
+        answers
+            .flat_map(|piece| piece.into_inner().unwrap_or_else(|e| e.into_inner()))
+            .map(Some)
+            .collect()
+    }
+
     fn settle(
         &self,
         keys: &[String],
@@ -144,7 +184,7 @@ impl<M: ChatModel> ChatModel for Cached<M> {
         let mut answers: Vec<Option<Result<ChatReply, ChatError>>> = Vec::new();
         let (mut keys, mut asked, mut places) = (Vec::new(), Vec::new(), Vec::new());
         // Requests that stand twice in this call: (place, place of the first).
-        let mut twice = Vec::new();
+        let (mut twice, mut firsts) = (Vec::new(), HashMap::new());
         for (place, request) in requests.iter().enumerate() {
             let key = match request.key(&self.identity) {
                 Ok(key) => key,
@@ -153,26 +193,22 @@ impl<M: ChatModel> ChatModel for Cached<M> {
                     continue;
                 }
             };
-            if let Some(at) = keys.iter().position(|other| *other == key) {
-                twice.push((place, places[at]));
+            if let Some(&first) = firsts.get(&key) {
+                twice.push((place, first));
                 answers.push(None);
                 continue;
             }
             let found = self.look_up(&key);
             if found.is_none() {
+                firsts.insert(key.clone(), place);
                 keys.push(key);
                 asked.push(request.clone());
                 places.push(place);
             }
             answers.push(found.map(Ok));
         }
-        if !asked.is_empty() {
-            let mut new = self.model.chat(&asked);
-            new.resize_with(asked.len(), || Err(ChatError::Silent));
-            self.settle(&keys, &asked, &mut new);
-            for (place, answer) in places.into_iter().zip(new) {
-                answers[place] = Some(answer);
-            }
+        for (place, answer) in places.into_iter().zip(self.ask_all(&keys, &asked)) {
+            answers[place] = answer;
         }
         for (place, first) in twice {
             answers[place] = match &answers[first] {
@@ -220,7 +256,6 @@ mod tests {
     use super::*;
     use crate::chat::{Recorded, Turn};
     use percept_data::{Message, Role, Sample};
-    use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn request(text: &str, candidate: usize) -> ChatRequest {
         let sample = Sample::new(text, vec![Message::text(Role::User, text)]);
