@@ -29,6 +29,14 @@ enum Known {
     Said(ChatReply),
 }
 
+enum Claim {
+    Said(ChatReply),
+    /// Another thread is asking.
+    Theirs,
+    /// This one is to ask.
+    Ours,
+}
+
 impl<M: ChatModel> Cached<M> {
     /// Opens or creates the file: one JSON object a line, with `key`, `id`, `candidate` and
     /// `reply`.
@@ -72,24 +80,38 @@ impl<M: ChatModel> Cached<M> {
         &self.model
     }
 
-    /// The answer to a request that was made before; None gives the caller the duty to settle it.
-    fn look_up(&self, key: &str) -> Option<ChatReply> {
+    /// What is known of a request. `Claim::Ours` gives the caller the duty to settle it, and nobody
+    /// may wait for others before that: two callers could wait for each other.
+    fn claim(&self, key: &str) -> Claim {
         let mut known = lock(&self.known);
-        loop {
-            match known.get(key) {
-                Some(Known::Said(reply)) => {
-                    let mut reply = reply.clone();
-                    reply.cached = true;
-                    *lock(&self.hits) += 1;
-                    return Some(reply);
-                }
-                Some(Known::Asked) => {
-                    known = self.settled.wait(known).unwrap_or_else(|e| e.into_inner());
-                }
-                None => {
-                    known.insert(key.to_owned(), Known::Asked);
-                    return None;
-                }
+        match known.get(key) {
+            Some(Known::Said(reply)) => {
+                let mut reply = reply.clone();
+                reply.cached = true;
+                *lock(&self.hits) += 1;
+                Claim::Said(reply)
+            }
+            Some(Known::Asked) => Claim::Theirs,
+            None => {
+                known.insert(key.to_owned(), Known::Asked);
+                Claim::Ours
+            }
+        }
+    }
+
+    /// The answer that somebody else is asking for, or ours where that failed.
+    fn after(&self, key: &str, request: &ChatRequest) -> Option<Result<ChatReply, ChatError>> {
+        let mut known = lock(&self.known);
+        while matches!(known.get(key), Some(Known::Asked)) {
+            known = self.settled.wait(known).unwrap_or_else(|e| e.into_inner());
+        }
+        drop(known);
+        match self.claim(key) {
+            Claim::Said(reply) => Some(Ok(reply)),
+            Claim::Theirs => self.after(key, request),
+            Claim::Ours => {
+                let (keys, requests) = ([key.to_owned()], std::slice::from_ref(request));
+                self.ask_all(&keys, requests).pop().flatten()
             }
         }
     }
@@ -183,8 +205,8 @@ impl<M: ChatModel> ChatModel for Cached<M> {
     fn chat(&self, requests: &[ChatRequest]) -> Vec<Result<ChatReply, ChatError>> {
         let mut answers: Vec<Option<Result<ChatReply, ChatError>>> = Vec::new();
         let (mut keys, mut asked, mut places) = (Vec::new(), Vec::new(), Vec::new());
-        // Requests that stand twice in this call: (place, place of the first).
-        let (mut twice, mut firsts) = (Vec::new(), HashMap::new());
+        // Requests that another call, or an earlier one of this call, is asking.
+        let mut later = Vec::new();
         for (place, request) in requests.iter().enumerate() {
             let key = match request.key(&self.identity) {
                 Ok(key) => key,
@@ -193,35 +215,25 @@ impl<M: ChatModel> ChatModel for Cached<M> {
                     continue;
                 }
             };
-            if let Some(&first) = firsts.get(&key) {
-                twice.push((place, first));
-                answers.push(None);
-                continue;
-            }
-            let found = self.look_up(&key);
-            if found.is_none() {
-                firsts.insert(key.clone(), place);
-                keys.push(key);
-                asked.push(request.clone());
-                places.push(place);
-            }
-            answers.push(found.map(Ok));
+            answers.push(match self.claim(&key) {
+                Claim::Said(reply) => Some(Ok(reply)),
+                Claim::Theirs => {
+                    later.push((place, key));
+                    None
+                }
+                Claim::Ours => {
+                    keys.push(key);
+                    asked.push(request.clone());
+                    places.push(place);
+                    None
+                }
+            });
         }
         for (place, answer) in places.into_iter().zip(self.ask_all(&keys, &asked)) {
             answers[place] = answer;
         }
-        for (place, first) in twice {
-            answers[place] = match &answers[first] {
-                Some(Ok(reply)) => Some(Ok(ChatReply {
-                    cached: true,
-                    ..reply.clone()
-                })),
-                Some(Err(error)) => Some(Err(ChatError::Batch {
-                    id: requests[place].id.clone(),
-                    message: error.to_string(),
-                })),
-                None => None,
-            };
+        for (place, key) in later {
+            answers[place] = self.after(&key, &requests[place]);
         }
         let answers = answers.into_iter();
         answers
@@ -284,8 +296,11 @@ mod tests {
         for round in 0..2 {
             let cached = Cached::open(model(), &path).unwrap();
             std::thread::scope(|scope| {
-                for _ in 0..4 {
-                    scope.spawn(|| {
+                for thread in 0..4 {
+                    let (cached, mut requests) = (&cached, requests.clone());
+                    // Each waits for what the others are asking.
+                    requests.rotate_left(5 * thread);
+                    scope.spawn(move || {
                         for (request, answer) in requests.iter().zip(cached.chat(&requests)) {
                             let expected = format!("{}/{}", request.id, request.turn.candidate);
                             assert_eq!(answer.unwrap().text, expected);
