@@ -261,7 +261,7 @@ pub struct DataExpert {
     /// Instructions to the expert that the rows do not keep.
     #[arg(long)]
     pub system: Option<String>,
-    /// Leave out the reasoning that a server tells apart (else it stands in <think> tags).
+    /// Leave out the reasoning that a server tells apart (else it stands between think tags).
     #[arg(long)]
     pub no_reasoning: bool,
     /// Softmax temperature.
