@@ -51,9 +51,9 @@ pub fn run(args: &Compare, global: &Global) -> Result<Done, Failure> {
         )));
     }
     let mut methods = args.methods.clone();
-    if !methods.contains(&args.baseline) {
-        methods.insert(0, args.baseline.clone());
-    }
+    // The baseline comes first: what it spends is the budget of the others.
+    methods.retain(|method| *method != args.baseline);
+    methods.insert(0, args.baseline.clone());
     // All that can be wrong with a method is said before the first hour of training.
     let recipes = methods
         .iter()
@@ -69,12 +69,19 @@ pub fn run(args: &Compare, global: &Global) -> Result<Done, Failure> {
         let Some(start) = warm_start(&recipe, seed, args, global, &stop)? else {
             return Ok(Done::Stopped);
         };
+        let mut budget = 0;
         for ((method, recipe), found) in recipes.iter().zip(&mut found) {
-            let recipe = of_seed(recipe, seed, method, &start, &args.output);
-            match finished(&recipe, &results, method, seed, global, &stop)? {
-                Some(result) => found.push(result),
-                None => return Ok(Done::Stopped),
+            let mut recipe = of_seed(recipe, seed, method, &start, &args.output);
+            if budget > 0 {
+                recipe.trainer.max_tokens = budget;
             }
+            let Some(result) = finished(&recipe, &results, method, seed, global, &stop)? else {
+                return Ok(Done::Stopped);
+            };
+            if budget == 0 {
+                budget = result.tokens as u64;
+            }
+            found.push(result);
         }
     }
     let rows = summarise(&methods, &found, &args.baseline);

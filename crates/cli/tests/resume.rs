@@ -257,3 +257,34 @@ fn an_interrupt_writes_a_checkpoint_and_the_run_goes_on() {
     );
     assert_eq!(steps.len(), done + 2 + 5);
 }
+
+#[test]
+fn a_token_budget_ends_the_run_after_the_step_that_spends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    write(&folder.path().join("recipe.toml"), recipe(""));
+    let tokens = |name: &str, more: &[&str]| -> Vec<u64> {
+        let place = format!("trainer.experiment_name={name}");
+        let set = [&["--set", place.as_str(), "--set", "sft.steps=0"], more].concat();
+        assert!(start(folder.path(), &set).wait().unwrap().success());
+        let checkpoints = folder.path().join("runs").join(name).join("checkpoints");
+        let newest = fs::read_dir(checkpoints)
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .max();
+        let state = fs::read(newest.unwrap().join("percept/state.json")).unwrap();
+        let summary: Value = serde_json::from_slice(&state).unwrap();
+        let evaluations = summary["evaluations"].as_array().unwrap();
+        evaluations
+            .iter()
+            .map(|e| e["tokens"].as_u64().unwrap())
+            .collect()
+    };
+    let whole = tokens("whole", &[]);
+    let (middle, end) = (whole[whole.len() - 2], whole[whole.len() - 1]);
+    let budget = format!("trainer.max_tokens={}", middle - 1);
+    let cut = tokens("cut", &["--set", &budget]);
+    assert!(
+        cut[cut.len() - 1] >= middle - 1 && cut[cut.len() - 1] < end,
+        "{whole:?} {cut:?}"
+    );
+}

@@ -65,6 +65,9 @@ pub struct TrainerConfig {
     pub max_ckpt_to_keep: usize,
     /// Stop after this many consecutive updates whose loss or gradient is not finite.
     pub max_nonfinite_updates: usize,
+    /// End a stage once the run has spent this many tokens: those of SFT rows, and those sampled and
+    /// trained on by RL (0: no limit).
+    pub max_tokens: u64,
     /// Store every this many steps' rollouts as Parquet (0: never).
     pub rollout_freq: usize,
     /// Metric names in `metrics.jsonl`: verl's or TRL's.
@@ -81,6 +84,7 @@ impl Default for TrainerConfig {
             save_freq: 50,
             max_ckpt_to_keep: 2,
             max_nonfinite_updates: 5,
+            max_tokens: 0,
             rollout_freq: 1,
             metric_names: MetricNames::Verl,
         }

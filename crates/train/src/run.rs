@@ -214,10 +214,10 @@ impl<'a> Run<'a> {
         self.observer
             .event(Event::StageStarted { stage, done, total });
         loop {
-            self.evaluate_on_the_way(stage, done, total)?;
-            if done >= total {
+            if done >= total || self.is_spent() {
                 return Ok(true);
             }
+            self.evaluate_on_the_way(stage, done)?;
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(false);
             }
@@ -225,26 +225,23 @@ impl<'a> Run<'a> {
             done += 1;
             self.finish_step(stage, done, metrics)?;
             let frequency = self.recipe.trainer.save_freq;
-            if done == total || (frequency > 0 && done.is_multiple_of(frequency)) {
+            if done == total || self.is_spent() || (frequency > 0 && done.is_multiple_of(frequency))
+            {
                 self.save()?;
             }
         }
     }
 
+    /// Whether the token budget of the run is used up.
+    fn is_spent(&self) -> bool {
+        let budget = self.recipe.trainer.max_tokens;
+        budget > 0 && self.state.tokens >= budget
+    }
+
     /// `eval.test_freq`: at the top of a step, so that a resumed run makes up for a missed one.
-    fn evaluate_on_the_way(
-        &mut self,
-        stage: Stage,
-        done: usize,
-        total: usize,
-    ) -> Result<(), Error> {
+    fn evaluate_on_the_way(&mut self, stage: Stage, done: usize) -> Result<(), Error> {
         let every = self.recipe.eval.test_freq;
-        if stage != Stage::Rl
-            || every == 0
-            || done == 0
-            || !done.is_multiple_of(every)
-            || done >= total
-        {
+        if stage != Stage::Rl || every == 0 || done == 0 || !done.is_multiple_of(every) {
             return Ok(());
         }
         self.evaluate_once(&format!("rl-step-{done}"), self.recipe.eval.quick_samples)
