@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::bench::Suite;
+
 /// Train vision-language models to reason from what they see, and measure them.
 #[derive(Debug, Parser)]
 #[command(
@@ -75,6 +77,8 @@ pub enum Command {
     /// Look into what training changed.
     #[command(subcommand)]
     Analyze(Analyze),
+    /// Measure this machine: operators, training steps, sampling; beside PyTorch where Python is present.
+    Bench(Bench),
     /// Open or serve the report of a run.
     View(View),
     /// Merge a LoRA adapter into its base model.
@@ -625,6 +629,41 @@ pub struct View {
 }
 
 /// `percept merge`
+/// `percept bench`
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// What to measure; all when none is given.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub suite: Vec<Suite>,
+    /// Repetitions of each measurement; the fastest counts.
+    #[arg(long, default_value_t = 5)]
+    pub repeat: usize,
+    /// Python with torch and transformers, for the peer.
+    #[arg(long, default_value = "python3")]
+    pub python: String,
+    /// Measure percept alone.
+    #[arg(long)]
+    pub no_peer: bool,
+    /// Write the numbers as JSON.
+    #[arg(long)]
+    pub output: Option<PathBuf>,
+    /// Run one suite in this process and print its rows as JSON.
+    #[arg(long, hide = true)]
+    pub child: Option<Suite>,
+    /// Numbers of an earlier run (a file of --output), shown beside these.
+    #[arg(long)]
+    pub baseline: Option<PathBuf>,
+}
+
+impl Bench {
+    /// The suites to run, in their order.
+    pub fn suites(&self) -> Vec<Suite> {
+        let all = Suite::value_variants().iter().copied();
+        all.filter(|suite| self.suite.is_empty() || self.suite.contains(suite))
+            .collect()
+    }
+}
+
 #[derive(Debug, Args)]
 pub struct Merge {
     /// Base model folder.

@@ -8,6 +8,7 @@
 mod analyze_direction;
 mod analyze_tokens;
 mod args;
+mod bench;
 mod check;
 mod compare;
 mod config;
@@ -76,6 +77,7 @@ fn dispatch(cli: &Cli) -> Result<Done, Failure> {
         Command::Compare(args) => compare::run(args, global),
         Command::Analyze(Analyze::Direction(args)) => analyze_direction::run(args, global),
         Command::Analyze(Analyze::Tokens(args)) => analyze_tokens::run(args),
+        Command::Bench(args) => bench::run(args, global),
         Command::View(args) => view::run(args),
         Command::Merge(args) => merge::run(args),
         Command::Completions { shell } => {

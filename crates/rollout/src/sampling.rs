@@ -129,26 +129,42 @@ pub fn draw(logits: &[f32], params: &SamplingParams, banned: &[u32], u: f64) -> 
     } else {
         1.0
     };
-    let log_z = log_sum_exp(logits, temperature);
+    let scaled = Masses::of(logits, temperature);
     let token = if params.temperature <= 0.0 {
         argmax(logits, banned)
     } else if params.top_k == 0 && params.top_p >= 1.0 {
-        draw_full(logits, temperature, banned, u)
+        draw_full(logits, &scaled, banned, u)
     } else {
         draw_truncated(logits, params, banned, u)
     };
+    let log_z = f64::from(scaled.max) / f64::from(temperature) + scaled.total.ln();
     let log_prob = (f64::from(logits[token as usize]) / f64::from(temperature) - log_z) as f32;
     Draw { token, log_prob }
 }
 
-fn log_sum_exp(logits: &[f32], temperature: f32) -> f64 {
-    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let inverse = 1.0 / temperature;
-    let sum: f64 = logits
-        .iter()
-        .map(|&l| f64::from(((l - max) * inverse).exp()))
-        .sum();
-    f64::from(max) * f64::from(inverse) + sum.ln()
+/// `exp((l − max) / temperature)` of every logit: the exponential is most of what drawing costs, and
+/// both the draw and its log-probability need it.
+struct Masses {
+    max: f32,
+    each: Vec<f32>,
+    total: f64,
+}
+
+impl Masses {
+    fn of(logits: &[f32], temperature: f32) -> Self {
+        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let mut total = 0.0;
+        let each = logits.iter().map(|&logit| {
+            let mass = ((logit - max) / temperature).exp();
+            total += f64::from(mass);
+            mass
+        });
+        Self {
+            each: each.collect(),
+            max,
+            total,
+        }
+    }
 }
 
 fn argmax(logits: &[f32], banned: &[u32]) -> u32 {
@@ -162,15 +178,15 @@ fn argmax(logits: &[f32], banned: &[u32]) -> u32 {
 }
 
 /// Inverse transform sampling over the whole vocabulary, in order of token id.
-fn draw_full(logits: &[f32], temperature: f32, banned: &[u32], u: f64) -> u32 {
-    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mass = |l: f32| f64::from(((l - max) / temperature).exp());
-    let total: f64 = logits.iter().map(|&l| mass(l)).sum();
-    let removed: f64 = banned.iter().map(|&b| mass(logits[b as usize])).sum();
-    let mut left = u * (total - removed);
+fn draw_full(logits: &[f32], masses: &Masses, banned: &[u32], u: f64) -> u32 {
+    let removed: f64 = banned
+        .iter()
+        .map(|&id| f64::from(masses.each[id as usize]))
+        .sum();
+    let mut left = u * (masses.total - removed);
     let mut last = None;
-    for (id, &logit) in (0u32..).zip(logits) {
-        let p = mass(logit);
+    for (id, &mass) in (0u32..).zip(&masses.each) {
+        let p = f64::from(mass);
         if p.is_nan() || p <= 0.0 || banned.contains(&id) {
             continue;
         }

@@ -1,0 +1,276 @@
+//! `percept bench`: what this machine does, beside its own limits and, where Python is present,
+//! beside PyTorch and transformers in the same run.
+//!
+//! A number is the best of several repetitions: noise only ever adds time, on both sides.
+
+mod measure;
+mod peer;
+mod subject;
+mod suites;
+
+pub use suites::Suite;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::args::{Bench, Global};
+use crate::output::{note, say};
+use crate::{Done, Failure, table};
+
+/// What a row's number is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unit {
+    /// Less is better.
+    #[serde(rename = "ms")]
+    Milliseconds,
+    #[serde(rename = "tokens/s")]
+    TokensPerSecond,
+    #[serde(rename = "GFLOP/s")]
+    Gflops,
+    #[serde(rename = "GB/s")]
+    GigabytesPerSecond,
+    /// Peak memory above what was there before; less is better.
+    #[serde(rename = "MiB")]
+    Mebibytes,
+}
+
+impl Unit {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Milliseconds => "ms",
+            Self::TokensPerSecond => "tokens/s",
+            Self::Gflops => "GFLOP/s",
+            Self::GigabytesPerSecond => "GB/s",
+            Self::Mebibytes => "MiB",
+        }
+    }
+
+    /// How many times better `ours` is.
+    fn ratio(self, ours: f64, other: f64) -> f64 {
+        match self {
+            Self::Milliseconds | Self::Mebibytes => other / ours,
+            _ => ours / other,
+        }
+    }
+}
+
+/// One measured number.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Row {
+    /// `suite/what`; the peer uses the same names.
+    pub name: String,
+    pub unit: Unit,
+    pub percept: f64,
+    /// The same with the part of percept switched off that the row is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without: Option<f64>,
+    /// The least work it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<Work>,
+    /// What the measured products and copies would allow for that work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roofline: Option<f64>,
+    /// PyTorch or transformers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<f64>,
+}
+
+impl Row {
+    fn new(name: &str, unit: Unit, percept: f64) -> Self {
+        Self {
+            name: name.to_owned(),
+            unit,
+            percept,
+            without: None,
+            work: None,
+            roofline: None,
+            peer: None,
+        }
+    }
+}
+
+/// Arithmetic and memory traffic of a measurement, or of one token where it counts tokens.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Work {
+    pub flops: f64,
+    pub bytes: f64,
+}
+
+impl Row {
+    /// The limit that a machine of so many GFLOP/s and GB/s sets.
+    fn limit(&self, gflops: f64, gigabytes: f64) -> Option<f64> {
+        let work = self.work?;
+        let ms = (work.flops / gflops).max(work.bytes / gigabytes) / 1e6;
+        Some(match self.unit {
+            Unit::TokensPerSecond => 1e3 / ms,
+            _ => ms,
+        })
+    }
+}
+
+/// What a run of the command leaves with `--output`.
+#[derive(Debug, Serialize, Deserialize)]
+struct Results {
+    processor: String,
+    threads: usize,
+    version: String,
+    peer: Option<String>,
+    rows: Vec<Row>,
+}
+
+pub fn run(args: &Bench, global: &Global) -> Result<Done, Failure> {
+    if let Some(suite) = args.child {
+        let mut rows = Vec::new();
+        suites::run(suite, args.repeat.max(1), &mut rows)?;
+        say!("{}", serde_json::to_string(&rows)?);
+        return Ok(Done::Well);
+    }
+    let before: Option<Results> = match &args.baseline {
+        None => None,
+        Some(path) => {
+            let bytes = std::fs::read(path)
+                .map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
+            let found = serde_json::from_slice(&bytes).map_err(|e| {
+                Failure::new(format!(
+                    "{}: {e}\n  help: give a file that `percept bench --output` wrote",
+                    path.display()
+                ))
+            })?;
+            Some(found)
+        }
+    };
+    let mut found = Results {
+        processor: measure::processor(),
+        threads: measure::threads(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        peer: None,
+        rows: Vec::new(),
+    };
+    for &suite in &args.suites() {
+        if !global.quiet {
+            note!("{}", suite.name());
+        }
+        found.rows.extend(own(suite, args)?);
+        if !args.no_peer {
+            ask_peer(suite, args, &mut found);
+        }
+    }
+    let of = |name: &str| {
+        found
+            .rows
+            .iter()
+            .find(|row| row.name == name)
+            .map(|row| row.percept)
+    };
+    if let (Some(gflops), Some(gigabytes)) = (of("roofline/product"), of("roofline/copy")) {
+        for row in &mut found.rows {
+            row.roofline = row.limit(gflops, gigabytes);
+        }
+    }
+    if let Some(path) = &args.output {
+        percept_report::write_atomic(path, &serde_json::to_vec_pretty(&found)?)?;
+    }
+    if global.json {
+        say!("{}", serde_json::to_string(&found)?);
+        return Ok(Done::Well);
+    }
+    let peer = found.peer.as_deref().unwrap_or("no peer");
+    note!("{} × {} threads; {peer}", found.processor, found.threads);
+    let before = before.map(|before| before.rows);
+    crate::output::result(format_args!(
+        "{}",
+        table::format(&lines(&found.rows, before.as_deref()))
+    ))?;
+    Ok(Done::Well)
+}
+
+/// Runs a suite in a process of its own: its memory is its own, and what another suite left in the
+/// allocator speeds nothing up.
+fn own(suite: Suite, args: &Bench) -> Result<Vec<Row>, Failure> {
+    let done = std::process::Command::new(std::env::current_exe()?)
+        .args(["bench", "--child", suite.name()])
+        .args(["--repeat", &args.repeat.to_string()])
+        .stderr(std::process::Stdio::inherit())
+        .output()?;
+    if !done.status.success() {
+        let name = suite.name();
+        return Err(Failure::new(format!(
+            "suite {name}: ended with {}",
+            done.status
+        )));
+    }
+    Ok(serde_json::from_slice(&done.stdout)?)
+}
+
+fn ask_peer(suite: Suite, args: &Bench, found: &mut Results) {
+    match peer::ask(
+        &args.python,
+        suite.name(),
+        found.threads,
+        args.repeat.max(1),
+    ) {
+        Ok(answer) => {
+            found.peer = Some(answer.version);
+            for row in &mut found.rows {
+                row.peer = row.peer.or_else(|| answer.rows.get(&row.name).copied());
+            }
+        }
+        Err(reason) => note!("no peer: {reason}"),
+    }
+}
+
+fn lines(rows: &[Row], before: Option<&[Row]>) -> Vec<Vec<String>> {
+    let known: BTreeMap<&str, f64> = before
+        .unwrap_or_default()
+        .iter()
+        .map(|row| (row.name.as_str(), row.percept))
+        .collect();
+    let mut head = vec![
+        "", "unit", "percept", "without", "×", "peer", "×", "roofline", "share",
+    ];
+    if before.is_some() {
+        head.extend(["before", "×"]);
+    }
+    let mut lines = vec![head.into_iter().map(str::to_owned).collect::<Vec<_>>()];
+    for row in rows {
+        let number = |value: Option<f64>| value.map_or_else(|| "–".into(), short);
+        let times = |value: Option<f64>| {
+            value.map_or_else(
+                || "–".into(),
+                |value| format!("{:.2}", row.unit.ratio(row.percept, value)),
+            )
+        };
+        let mut line = vec![row.name.clone(), row.unit.name().into(), short(row.percept)];
+        for value in [row.without, row.peer, row.roofline] {
+            line.extend([number(value), times(value)]);
+        }
+        if before.is_some() {
+            let value = known.get(row.name.as_str()).copied();
+            line.extend([number(value), times(value)]);
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+/// Three or more significant digits.
+fn short(value: f64) -> String {
+    match value.abs() {
+        x if x >= 100.0 => format!("{value:.0}"),
+        x if x >= 10.0 => format!("{value:.1}"),
+        x if x >= 1.0 => format!("{value:.2}"),
+        _ => format!("{value:.3}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn less_time_and_more_tokens_are_better() {
+        assert_eq!(Unit::Milliseconds.ratio(2.0, 6.0), 3.0);
+        assert_eq!(Unit::TokensPerSecond.ratio(6.0, 2.0), 3.0);
+    }
+}

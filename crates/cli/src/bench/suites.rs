@@ -1,0 +1,320 @@
+//! What is measured. A row's name is also the peer's.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use burn::tensor::{Tensor, TensorData};
+use clap::ValueEnum;
+use percept_model::{Decoder, Device, Model, Sequence};
+use percept_nn::{self as nn, AdamW, Layout, Moments};
+use percept_rollout::{SamplingParams, draw, uniform};
+use percept_train::{Learner, Packed};
+use rayon::prelude::*;
+
+use super::measure::{best, memory, peak_since};
+use super::subject::{
+    DIM, HEADS, HIDDEN, INNER, KV_HEADS, VOCABULARY, decoder, group, learner, mean_loss, prompt,
+    sft, tokens, vision_language,
+};
+use super::{Row, Unit, Work};
+use crate::Failure;
+
+/// A part of the benchmark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Suite {
+    /// Matrix products and copies: what the machine could do.
+    Roofline,
+    /// Operators of training, forward and backward, at 2,048 tokens of the decoder's widths.
+    Operators,
+    /// Log-probability and entropy of 4,096 tokens over a vocabulary of 151,936.
+    #[value(name = "log_prob")]
+    LogProb,
+    /// A training step of a 20-million-parameter decoder on 4 × 512 tokens.
+    Sft,
+    /// The update of a group of 8 answers of 128 tokens to a prompt of 1,024 with one image.
+    Group,
+    /// Sampling 128 tokens after prompts of 16, at batch 1, 16 and 64.
+    Decode,
+    /// Attention alone, by length.
+    Attention,
+}
+
+impl Suite {
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Roofline => "roofline",
+            Self::Operators => "operators",
+            Self::LogProb => "log_prob",
+            Self::Sft => "sft",
+            Self::Group => "group",
+            Self::Decode => "decode",
+            Self::Attention => "attention",
+        }
+    }
+}
+
+pub fn run(suite: Suite, repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
+    match suite {
+        Suite::Roofline => roofline(repeat, rows),
+        Suite::Operators => operators(repeat, rows),
+        Suite::LogProb => log_prob(rows),
+        Suite::Sft => train_step(repeat, rows)?,
+        Suite::Group => shared_prompt(repeat, rows)?,
+        Suite::Decode => decode(repeat, rows)?,
+        Suite::Attention => attention(repeat, rows),
+    }
+    Ok(())
+}
+
+/// Rows and columns of the product that stands for the machine's arithmetic.
+const SIDE: usize = 1536;
+
+fn roofline(repeat: usize, rows: &mut Vec<Row>) {
+    let (a, b) = (leaf(1, [SIDE, SIDE]).inner(), leaf(2, [SIDE, SIDE]).inner());
+    let ms = best(repeat, || {
+        black_box(nn::linear(a.clone(), b.clone(), None));
+    });
+    let flops = 2.0 * (SIDE as f64).powi(3);
+    rows.push(Row::new("roofline/product", Unit::Gflops, flops / ms / 1e6));
+    let (from, mut to) = (vec![1.0f32; 1 << 26], vec![0.0f32; 1 << 26]);
+    let ms = best(repeat, || {
+        to.par_chunks_mut(1 << 16)
+            .zip(from.par_chunks(1 << 16))
+            .for_each(|(to, from)| to.copy_from_slice(from));
+        black_box(&mut to);
+    });
+    let bytes = (2 * size_of_val(from.as_slice())) as f64;
+    rows.push(Row::new(
+        "roofline/copy",
+        Unit::GigabytesPerSecond,
+        bytes / ms / 1e6,
+    ));
+}
+
+/// Numbers in −1..1, tracked by autodiff.
+fn leaf<const D: usize>(seed: usize, shape: [usize; D]) -> Tensor<D> {
+    let count: usize = shape.iter().product();
+    let values: Vec<f32> = (0..count)
+        .map(|i| ((i + seed).wrapping_mul(2_654_435_761) % 65_536) as f32 / 32_768.0 - 1.0)
+        .collect();
+    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+        .autodiff()
+        .require_grad()
+}
+
+fn operators(repeat: usize, rows: &mut Vec<Row>) {
+    const TOKENS: usize = 2048;
+    let mut measure = |name: &str, work: &dyn Fn()| {
+        let ms = best(repeat, work);
+        rows.push(Row::new(
+            &format!("operators/{name}"),
+            Unit::Milliseconds,
+            ms,
+        ));
+    };
+    let x = leaf(1, [TOKENS, HIDDEN]);
+    let weight = leaf(2, [HIDDEN]);
+    measure("rms_norm", &|| {
+        nn::rms_norm(x.clone(), weight.clone(), 1e-6).backward();
+    });
+    let (gate, up) = (leaf(3, [TOKENS, INNER]), leaf(4, [TOKENS, INNER]));
+    measure("swiglu", &|| {
+        nn::swiglu(gate.clone(), up.clone()).backward();
+    });
+    // Queries and keys of a token: ten heads.
+    let both = leaf(5, [TOKENS, HEADS + KV_HEADS, DIM]);
+    let (cos, sin) = (
+        leaf(6, [TOKENS, DIM]).inner(),
+        leaf(7, [TOKENS, DIM]).inner(),
+    );
+    measure("rotary", &|| {
+        nn::rotary(both.clone(), cos.clone(), sin.clone()).backward();
+    });
+    let weight = leaf(8, [INNER, HIDDEN]);
+    measure("linear", &|| {
+        nn::linear(x.clone(), weight.clone(), None).backward();
+    });
+    let layout = Arc::new(Layout::packed(&[512; 4]));
+    let q = leaf(9, [TOKENS, HEADS, DIM]);
+    let [k, v] = [10, 11].map(|seed| leaf(seed, [TOKENS, KV_HEADS, DIM]));
+    measure("attention", &|| {
+        let scale = (DIM as f32).powf(-0.5);
+        nn::attention(q.clone(), k.clone(), v.clone(), &layout, true, scale).backward();
+    });
+    let table = leaf(12, [VOCABULARY, HIDDEN]);
+    let ids: Vec<u32> = (0..TOKENS).map(|i| (i * 37 % VOCABULARY) as u32).collect();
+    measure("embedding", &|| {
+        nn::embedding(table.clone(), &ids).backward();
+    });
+    let count = 1 << 22;
+    let (mut values, grad) = (vec![0.5f32; count], vec![0.1f32; count]);
+    let (mut moments, mut step) = (Moments::zeros(count), 0);
+    let adamw = AdamW::default();
+    let ms = best(repeat, || {
+        step += 1;
+        adamw.step(&mut values, &grad, &mut moments, step);
+    });
+    rows.push(Row::new("operators/adamw", Unit::Milliseconds, ms));
+}
+
+fn log_prob(rows: &mut Vec<Row>) {
+    const TOKENS: usize = 4096;
+    const WIDE: usize = 151_936;
+    let before = memory();
+    let (hidden, weight) = (
+        leaf(1, [TOKENS, HIDDEN]),
+        leaf(2, [WIDE, HIDDEN]).mul_scalar(0.02),
+    );
+    let weight = weight.detach().require_grad();
+    let targets: Vec<u32> = (0..TOKENS).map(|i| (i * 31 % WIDE) as u32).collect();
+    let work = || {
+        let found = nn::linear_log_prob(hidden.clone(), weight.clone(), &targets, 1.0);
+        found.log_prob.backward();
+    };
+    // A run takes seconds: one that does not count, one for time.
+    let ms = best(1, work);
+    let memory = peak_since(before);
+    let name = "log_prob/forward and backward";
+    rows.push(Row::new(name, Unit::Milliseconds, ms));
+    rows.extend(memory.map(|mib| Row::new("log_prob/peak memory", Unit::Mebibytes, mib)));
+}
+
+/// Weights that every token is multiplied with: all but the embedding table.
+fn multiplied(model: &Model) -> f64 {
+    let all: usize = model.parameters().iter().map(|p| p.numel()).sum();
+    (all - VOCABULARY * HIDDEN) as f64
+}
+
+/// A forward and backward pass and an optimiser step.
+fn update(learner: &mut Learner, packed: &Packed) -> Result<(), Failure> {
+    learner.forward_backward(packed, 1.0, 0, &mut |values| Ok(mean_loss(values)))?;
+    learner.optim_step(&percept_train::OptimConfig::default(), 1e-4)?;
+    Ok(())
+}
+
+/// [`update`] as work to be measured; the first failure is kept.
+fn updates<'a>(
+    learner: &'a mut Learner,
+    packed: &'a Packed,
+    failed: &'a mut Option<Failure>,
+) -> impl FnMut() + 'a {
+    move || {
+        if let Err(failure) = update(learner, packed) {
+            failed.get_or_insert(failure);
+        }
+    }
+}
+
+fn train_step(repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
+    let before = memory();
+    let packed = sft(4, 512)?;
+    let count = packed.batch.tokens.len() as f64;
+    let mut learner = learner(decoder()?)?;
+    let mut failed = None;
+    let ms = best(repeat, updates(&mut learner, &packed, &mut failed));
+    failed.map_or(Ok(()), Err)?;
+    rows.push(Row::new(
+        "sft/step",
+        Unit::TokensPerSecond,
+        count / ms * 1e3,
+    ));
+    rows.extend(peak_since(before).map(|mib| Row::new("sft/peak memory", Unit::Mebibytes, mib)));
+    Ok(())
+}
+
+fn shared_prompt(repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
+    let prompt = prompt(1024, 0, true);
+    let answers: Vec<Vec<u32>> = (0..8).map(|seed| tokens(128, seed)).collect();
+    let mut learner = learner(vision_language()?)?;
+    let mut failed = None;
+    let [shared, repeated] = [true, false].map(|share| {
+        let packed = group(&prompt, &answers, share)?;
+        Ok::<_, Failure>(best(repeat, updates(&mut learner, &packed, &mut failed)))
+    });
+    failed.map_or(Ok(()), Err)?;
+    let mut row = Row::new("group/update, prompt shared", Unit::Milliseconds, shared?);
+    row.without = Some(repeated?);
+    rows.push(row);
+    Ok(())
+}
+
+fn decode(repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
+    const PROMPT: usize = 16;
+    const NEW: usize = 128;
+    let model = decoder()?;
+    let decoder = Decoder::new(&model)?;
+    let multiplied = multiplied(&model);
+    for batch in [1, 16, 64] {
+        let ms = best(repeat, || sample(&decoder, batch, PROMPT, NEW));
+        let count = (batch * NEW) as f64;
+        let name = format!("decode/batch {batch}");
+        let mut row = Row::new(&name, Unit::TokensPerSecond, count / ms * 1e3);
+        // Every token, those of the prompt too, multiplies with every weight; every step reads them.
+        row.work = Some(Work {
+            flops: 2.0 * multiplied * ((PROMPT + NEW) * batch) as f64 / count,
+            bytes: 4.0 * multiplied * NEW as f64 / count,
+        });
+        rows.push(row);
+    }
+    Ok(())
+}
+
+/// Prompts of their own for each sequence, then one token at a time.
+fn sample(decoder: &Decoder, batch: usize, prompt: usize, new: usize) {
+    let params = SamplingParams::default();
+    let positions: Vec<[u32; 3]> = (0..prompt as u32).map(|at| [at; 3]).collect();
+    let prefixes: Vec<_> = (0..batch)
+        .into_par_iter()
+        .map(|row| {
+            decoder.prefill(
+                decoder.embed(&tokens(prompt, row)),
+                &positions,
+                prompt as u32,
+            )
+        })
+        .collect();
+    let mut sequences: Vec<Sequence> = prefixes.iter().map(|p| decoder.start(p, new)).collect();
+    let choose = |row: usize, step: usize, logits: &[f32]| {
+        draw(logits, &params, &[], uniform(0, row as u64, 0, step as u64)).token
+    };
+    let mut next: Vec<u32> = prefixes
+        .iter()
+        .enumerate()
+        .map(|(row, prefix)| choose(row, 0, prefix.logits()))
+        .collect();
+    let mut logits = Vec::new();
+    for step in 1..new {
+        decoder.step(&mut sequences, &next, &mut logits);
+        next.par_iter_mut()
+            .zip(logits.par_chunks(decoder.vocab_size()))
+            .enumerate()
+            .for_each(|(row, (next, logits))| *next = choose(row, step, logits));
+    }
+    black_box(next);
+}
+
+fn attention(repeat: usize, rows: &mut Vec<Row>) {
+    for length in [1024, 4096, 16_384] {
+        let layout = Arc::new(Layout::packed(&[length]));
+        let q = leaf(1, [length, HEADS, DIM]).inner();
+        let [k, v] = [2, 3].map(|seed| leaf(seed, [length, KV_HEADS, DIM]).inner());
+        let ms = best(repeat.min(3), || {
+            let scale = (DIM as f32).powf(-0.5);
+            black_box(nn::attention(
+                q.clone(),
+                k.clone(),
+                v.clone(),
+                &layout,
+                true,
+                scale,
+            ));
+        });
+        let name = format!("attention/{length} forward");
+        let mut row = Row::new(&name, Unit::Milliseconds, ms);
+        // Half of the scores, two products.
+        let flops = 2.0 * (length * length) as f64 * (HEADS * DIM) as f64;
+        row.work = Some(Work { flops, bytes: 0.0 });
+        rows.push(row);
+    }
+}
