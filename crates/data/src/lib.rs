@@ -8,6 +8,7 @@ mod ablation;
 mod chat;
 mod check;
 mod clip;
+pub mod coco;
 mod columns;
 mod convention;
 mod conversation;
