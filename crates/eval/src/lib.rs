@@ -5,6 +5,7 @@
 mod accuracy;
 mod compare;
 pub mod direction;
+pub mod hallucination;
 mod stats;
 
 pub use accuracy::{Evaluation, Record, evaluate, evaluate_with, question_type, summarise};

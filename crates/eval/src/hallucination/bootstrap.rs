@@ -1,0 +1,50 @@
+//! Intervals of ratios and other functions of sums.
+
+use crate::Estimate;
+use crate::stats::{below, percentile_interval};
+
+/// As many as [`estimate`](crate::estimate) draws.
+const RESAMPLES: usize = 2_000;
+
+/// `M` functions of the columns' sums over `rows`, with 95 % percentile-bootstrap intervals over rows
+/// (Efron 1979; seeded). A row is what was drawn independently: an image with all its questions, a
+/// caption. Resamples in which a function has no value (a ratio over nothing) are left out of its
+/// interval.
+pub(super) fn intervals<const K: usize, const M: usize>(
+    rows: &[[f64; K]],
+    functions: impl Fn(&[f64; K]) -> [f64; M],
+) -> [Estimate; M] {
+    let add = |mut sums: [f64; K], row: &[f64; K]| {
+        for (sum, value) in sums.iter_mut().zip(row) {
+            *sum += value;
+        }
+        sums
+    };
+    let whole = functions(&rows.iter().fold([0.0; K], add));
+    let mut drawn: [Vec<f64>; M] = std::array::from_fn(|_| Vec::with_capacity(RESAMPLES));
+    let mut state = 0x5eed_u64;
+    for _ in 0..if rows.is_empty() { 0 } else { RESAMPLES } {
+        let picked = (0..rows.len()).map(|_| &rows[below(&mut state, rows.len())]);
+        let values = functions(&picked.fold([0.0; K], add));
+        for (all, value) in drawn.iter_mut().zip(values) {
+            all.extend(value.is_finite().then_some(value));
+        }
+    }
+    std::array::from_fn(|m| {
+        let (low, high) = match drawn[m].as_mut_slice() {
+            [] => (f64::NAN, f64::NAN),
+            values => percentile_interval(values),
+        };
+        Estimate {
+            mean: whole[m],
+            low,
+            high,
+            n: rows.len(),
+        }
+    })
+}
+
+/// `a / b`, NaN where `b` is 0.
+pub(super) fn ratio(a: f64, b: f64) -> f64 {
+    if b == 0.0 { f64::NAN } else { a / b }
+}
