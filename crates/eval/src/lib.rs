@@ -24,4 +24,22 @@ pub enum Error {
     /// Sampling failed.
     #[error(transparent)]
     Rollout(#[from] percept_rollout::Error),
+    /// A benchmark's file that cannot be read.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A row of a benchmark's file that does not fit.
+    #[error("{place}: {found}; expected {expected}")]
+    Row {
+        /// File and line, or the thing it is about.
+        place: String,
+        /// What is there.
+        found: String,
+        /// What should be.
+        expected: &'static str,
+    },
 }

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::bootstrap::{intervals, ratio};
-use super::vocabulary::{Class, Vocabulary};
+use super::vocabulary::{Class, Mention, Vocabulary};
 use crate::Estimate;
 
 /// What is in each picture, by its COCO id.
@@ -66,7 +66,7 @@ pub struct Chair {
     pub by_class: Vec<(String, usize)>,
 }
 
-/// Judges one caption.
+/// Judges one caption by the objects that it [mentions](Vocabulary::mentions).
 pub fn judge(
     vocabulary: &Vocabulary,
     image: u64,
@@ -74,6 +74,17 @@ pub fn judge(
     present: &BTreeSet<Class>,
 ) -> Caption {
     let mentions = vocabulary.mentions(caption);
+    judge_mentions(vocabulary, image, caption, mentions, present)
+}
+
+/// Judges one caption by objects that were found in it some other way.
+pub fn judge_mentions(
+    vocabulary: &Vocabulary,
+    image: u64,
+    caption: &str,
+    mentions: Vec<Mention>,
+    present: &BTreeSet<Class>,
+) -> Caption {
     let covered: BTreeSet<Class> = mentions.iter().map(|m| m.class).collect();
     let covered = covered.intersection(present).count();
     let named = |class: Class| vocabulary.name(class).to_owned();

@@ -26,7 +26,11 @@ pub fn singular(word: &str) -> Cow<'_, str> {
     if let Some(owner) = word.strip_suffix('\'') {
         return format!("{}'s", singular(owner)).into();
     }
-    // The original asks whether a word of the list ends with this one, not the other way round.
+    let Some(changed) = changed(word) else {
+        return word.into();
+    };
+    // These come first in the original; asked last, they are asked about few words. It asks whether
+    // a word of the list ends with this one, not the other way round.
     if UNINFLECTED.iter().any(|listed| listed.ends_with(word)) {
         return word.into();
     }
@@ -36,13 +40,25 @@ pub fn singular(word: &str) -> Cow<'_, str> {
     {
         return word.into();
     }
+    changed
+}
+
+/// What an irregular form or the first rule that fits makes of a word.
+fn changed(word: &str) -> Option<Cow<'_, str>> {
+    // No table has an ending in another letter.
+    if !word.ends_with(['s', 'x', 'a', 'e', 'i', 'n', 't', 'h', 'r']) && !word.starts_with("oxen") {
+        return None;
+    }
     for &(plural, one) in IRREGULAR {
         if let Some(stem) = word.strip_suffix(plural) {
-            return format!("{stem}{one}").into();
+            return Some(format!("{stem}{one}").into());
         }
     }
     if let Some(rest) = word.strip_prefix("oxen") {
-        return format!("ox{rest}").into();
+        return Some(format!("ox{rest}").into());
+    }
+    if !word.ends_with(['s', 'x', 'a', 'e', 'i']) {
+        return None;
     }
     for rule in RULES {
         let Some(stem) = word.strip_suffix(rule.ending) else {
@@ -51,13 +67,13 @@ pub fn singular(word: &str) -> Cow<'_, str> {
         if !rule.after.allows(stem) {
             continue;
         }
-        return match rule.ending.strip_prefix(rule.becomes) {
+        return Some(match rule.ending.strip_prefix(rule.becomes) {
             // What stays is a part of the word: nothing to build.
             Some(cut) => word[..word.len() - cut.len()].into(),
             None => format!("{stem}{}", rule.becomes).into(),
-        };
+        });
     }
-    word.into()
+    None
 }
 
 /// The shortest of a word, its forms under WordNet's detachment rules for nouns (Morphy) and its
