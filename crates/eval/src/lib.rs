@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod accuracy;
+pub mod causal;
 mod compare;
 pub mod direction;
 pub mod hallucination;

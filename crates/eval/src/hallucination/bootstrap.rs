@@ -10,7 +10,7 @@ const RESAMPLES: usize = 2_000;
 /// (Efron 1979; seeded). A row is what was drawn independently: an image with all its questions, a
 /// caption. Resamples in which a function has no value (a ratio over nothing) are left out of its
 /// interval.
-pub(super) fn intervals<const K: usize, const M: usize>(
+pub(crate) fn intervals<const K: usize, const M: usize>(
     rows: &[[f64; K]],
     functions: impl Fn(&[f64; K]) -> [f64; M],
 ) -> [Estimate; M] {
@@ -45,6 +45,6 @@ pub(super) fn intervals<const K: usize, const M: usize>(
 }
 
 /// `a / b`, NaN where `b` is 0.
-pub(super) fn ratio(a: f64, b: f64) -> f64 {
+pub(crate) fn ratio(a: f64, b: f64) -> f64 {
     if b == 0.0 { f64::NAN } else { a / b }
 }

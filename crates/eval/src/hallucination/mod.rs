@@ -10,7 +10,7 @@
 //! | [`mmhal`] | 96 questions about pictures | a judge's ratings from 0 to 6 |
 
 pub mod amber;
-mod bootstrap;
+pub(crate) mod bootstrap;
 pub mod chair;
 pub mod files;
 pub mod mmhal;
