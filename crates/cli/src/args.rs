@@ -70,7 +70,7 @@ pub enum Command {
     Generate(Generate),
     /// Log-probabilities and entropies of given completions, per token.
     Score(Score),
-    /// Accuracy on a data set with verifiable answers.
+    /// Accuracy on a data set with verifiable answers, and published hallucination benchmarks.
     Eval(Eval),
     /// Train several methods under the same data, seeds and token budget, and compare them.
     Compare(Compare),
@@ -453,11 +453,27 @@ pub struct Score {
 
 /// `percept eval`
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(
+    subcommand_negates_reqs = true,
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
   percept eval --model DIR --data test.jsonl --reward math --output eval/
   percept eval --model DIR --digit-sum 500
-  percept eval --model DIR --extrapolate BASE --gamma 0.5 --gate logp:-0.3 --digit-sum 500")]
+  percept eval --model DIR --extrapolate BASE --gamma 0.5 --gate logp:-0.3 --digit-sum 500
+  percept eval pope --data POPE/output/coco --images val2014 --model DIR"
+)]
 pub struct Eval {
+    /// A published benchmark instead of data files.
+    #[command(subcommand)]
+    pub benchmark: Option<crate::benchmark::Benchmark>,
+    /// Data files.
+    #[command(flatten)]
+    pub rows: Option<EvalRows>,
+}
+
+/// `percept eval` on data files.
+#[derive(Debug, Args)]
+pub struct EvalRows {
     /// The model.
     #[command(flatten)]
     pub model: ModelArgs,

@@ -5,11 +5,24 @@ use std::io::Write;
 use percept_eval::evaluate_with;
 use percept_train::StoredEvaluation;
 
-use crate::args::{Eval, Global};
+use crate::args::{Eval, EvalRows, Global};
 use crate::output::{note, say};
 use crate::{Done, Failure, open, table};
 
 pub fn run(args: &Eval, global: &Global) -> Result<Done, Failure> {
+    if let Some(benchmark) = &args.benchmark {
+        return crate::benchmark::run(benchmark, global);
+    }
+    match &args.rows {
+        Some(rows) => verifiable(rows, global),
+        None => Err(Failure::new(
+            "nothing to evaluate: give --model DIR --data FILE, or a benchmark (percept eval --help)",
+        )),
+    }
+}
+
+/// Accuracy on data files.
+fn verifiable(args: &EvalRows, global: &Global) -> Result<Done, Failure> {
     let opened = open::model(&args.model)?;
     let base = open::base(&args.extrapolate, &args.model.device)?;
     let sampler = open::sampler(&opened, base.as_ref())?;

@@ -7,8 +7,10 @@
 
 mod analyze_direction;
 mod analyze_tokens;
+mod answerer;
 mod args;
 mod bench;
+mod benchmark;
 mod check;
 mod compare;
 mod config;

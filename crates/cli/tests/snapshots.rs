@@ -15,7 +15,7 @@ fn help(args: &[&str]) -> String {
 
 #[test]
 fn help_texts() {
-    let commands: [&[&str]; 17] = [
+    let commands: [&[&str]; 22] = [
         &[],
         &["quickstart"],
         &["train"],
@@ -27,6 +27,11 @@ fn help_texts() {
         &["generate"],
         &["score"],
         &["eval"],
+        &["eval", "pope"],
+        &["eval", "chair"],
+        &["eval", "object-halbench"],
+        &["eval", "amber"],
+        &["eval", "mmhal"],
         &["compare"],
         &["analyze"],
         &["analyze", "direction"],

@@ -161,7 +161,7 @@ fn endpoint(args: &DataExpert) -> Result<Endpoint, Failure> {
     Ok(Endpoint::new(config)?)
 }
 
-fn seconds(option: &str, value: f64) -> Result<Duration, Failure> {
+pub fn seconds(option: &str, value: f64) -> Result<Duration, Failure> {
     Duration::try_from_secs_f64(value).map_err(|e| Failure::new(format!("{option} {value}: {e}")))
 }
 
@@ -171,7 +171,7 @@ fn journal_path(out: &Path) -> PathBuf {
 }
 
 /// Names a local model's weights: its folders and what changes when they are trained on.
-fn weights(args: &ModelArgs) -> Result<Value, Failure> {
+pub fn weights(args: &ModelArgs) -> Result<Value, Failure> {
     let mut folders = vec![args.model.as_path()];
     folders.extend(args.adapter.as_deref());
     let mut named = Vec::new();

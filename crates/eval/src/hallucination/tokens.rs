@@ -326,7 +326,7 @@ impl Passes {
     }
 
     fn contractions(&mut self) {
-        const SPLIT: [(&str, &str); 8] = [
+        const SPLIT: [(&str, &str); 10] = [
             ("can", "not"),
             ("d", "'ye"),
             ("gim", "me"),
@@ -335,21 +335,25 @@ impl Passes {
             ("lem", "me"),
             ("more", "'n"),
             ("wan", "na"),
+            ("'t", "is"),
+            ("'t", "was"),
         ];
         for (head, tail) in SPLIT {
             let whole: Vec<char> = head.chars().chain(tail.chars()).collect();
             let starts = |text: &[char]| {
-                text.len() >= whole.len()
-                    && text
-                        .iter()
-                        .zip(&whole)
-                        .all(|(a, b)| a.eq_ignore_ascii_case(b))
+                let mut pairs = text.iter().zip(&whole);
+                text.len() >= whole.len() && pairs.all(|(a, b)| a.eq_ignore_ascii_case(b))
             };
             if !self.now.windows(whole.len()).any(starts) {
                 continue;
             }
             self.rewrite(|text, at, out| {
-                if !starts(&text[at..]) || (at > 0 && is_word(text[at - 1])) {
+                let before = at.checked_sub(1).map(|before| text[before]);
+                let begins = match head {
+                    "'t" => before == Some(' '),
+                    _ => !before.is_some_and(is_word),
+                };
+                if !begins || !starts(&text[at..]) {
                     return 0;
                 }
                 let after = text.get(at + whole.len());
@@ -360,36 +364,13 @@ impl Passes {
                 if !ends {
                     return 0;
                 }
+                let (head, tail) = text[at..at + whole.len()].split_at(head.len());
                 out.push(' ');
-                out.extend(&text[at..at + head.len()]);
+                out.extend(head);
                 out.push(' ');
-                out.extend(&text[at + head.len()..at + whole.len()]);
+                out.extend(tail);
                 out.push(' ');
                 whole.len()
-            });
-        }
-        if !self.now.contains(&'\'') {
-            return;
-        }
-        for tail in ["is", "was"] {
-            self.rewrite(|text, at, out| {
-                let word: Vec<char> = " 't".chars().chain(tail.chars()).collect();
-                let here = &text[at..];
-                if here.len() < word.len()
-                    || !here
-                        .iter()
-                        .zip(&word)
-                        .all(|(a, b)| a.eq_ignore_ascii_case(b))
-                    || here.get(word.len()).is_some_and(|c| is_word(*c))
-                {
-                    return 0;
-                }
-                out.push(' ');
-                out.extend(&here[1..3]);
-                out.push(' ');
-                out.extend(&here[3..word.len()]);
-                out.push(' ');
-                word.len()
             });
         }
     }

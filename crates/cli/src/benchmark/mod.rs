@@ -1,0 +1,171 @@
+//! `percept eval BENCHMARK`: published hallucination benchmarks.
+
+mod amber;
+mod chair;
+mod ground;
+mod mmhal;
+mod object_halbench;
+mod pope;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use percept_data::Media;
+use percept_eval::Estimate;
+use percept_report::{Page, write_atomic};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::answerer::Answers;
+use crate::args::Global;
+use crate::output::say;
+use crate::{Done, Failure, open, table};
+
+/// Published benchmarks.
+#[derive(Debug, Subcommand)]
+pub enum Benchmark {
+    /// POPE: is this object in the picture? Every known reading of the answers side by side.
+    Pope(Box<pope::PopeArgs>),
+    /// CHAIR: objects of a description that are not in the picture.
+    Chair(Box<chair::ChairArgs>),
+    /// Object HalBench: the same, every object once an answer.
+    ObjectHalbench(Box<object_halbench::ObjectHalbenchArgs>),
+    /// AMBER: descriptions and yes/no questions from the official files.
+    Amber(Box<amber::AmberArgs>),
+    /// MMHal-Bench: answers rated by a judge.
+    Mmhal(Box<mmhal::MmhalArgs>),
+}
+
+pub fn run(benchmark: &Benchmark, global: &Global) -> Result<Done, Failure> {
+    match benchmark {
+        Benchmark::Pope(args) => pope::run(args, global),
+        Benchmark::Chair(args) => chair::run(args, global),
+        Benchmark::ObjectHalbench(args) => object_halbench::run(args, global),
+        Benchmark::Amber(args) => amber::run(args, global),
+        Benchmark::Mmhal(args) => mmhal::run(args, global),
+    }
+}
+
+/// Where results go.
+#[derive(Debug, Clone, Args)]
+pub struct OutputArgs {
+    /// Folder for records.jsonl, summary.json, report.html and the file of answers from which a
+    /// stopped command goes on.
+    #[arg(long)]
+    pub output: Option<PathBuf>,
+    /// At most this many questions or pictures (0: all).
+    #[arg(long, default_value_t = 0)]
+    pub limit: usize,
+}
+
+impl OutputArgs {
+    /// Makes the folder; the file in it that keeps answers under this name.
+    fn log(&self, name: &str) -> Result<Option<PathBuf>, Failure> {
+        let Some(folder) = &self.output else {
+            return Ok(None);
+        };
+        std::fs::create_dir_all(folder)?;
+        Ok(Some(folder.join(name)))
+    }
+
+    /// The first questions.
+    fn cut<T>(&self, mut rows: Vec<T>) -> Vec<T> {
+        if self.limit > 0 {
+            rows.truncate(self.limit);
+        }
+        rows
+    }
+
+    /// Writes records, summary and report.
+    fn write<R: Serialize>(
+        &self,
+        records: &[R],
+        summary: &Value,
+        page: &Page,
+    ) -> Result<(), Failure> {
+        let Some(folder) = &self.output else {
+            return Ok(());
+        };
+        std::fs::create_dir_all(folder)?;
+        let mut out = open::JsonLines::create(Some(&folder.join("records.jsonl")))?;
+        for record in records {
+            writeln!(out, "{}", serde_json::to_string(record)?)?;
+        }
+        out.finish()?;
+        write_atomic(
+            &folder.join("summary.json"),
+            &serde_json::to_vec_pretty(summary)?,
+        )?;
+        write_atomic(&folder.join("report.html"), page.render().as_bytes())?;
+        Ok(())
+    }
+}
+
+/// Who answered, for the summary.
+fn answered_by(answers: &Option<Answers>, file: Option<&Path>) -> Value {
+    match answers {
+        Some(answers) => json!({"model": answers.identity, "usage": answers.usage}),
+        None => json!({"file": file.map(|f| f.display().to_string())}),
+    }
+}
+
+/// Prints a table, or an object a line with `--json`.
+fn print(global: &Global, rows: &[Vec<String>], objects: &[Value]) -> Result<(), Failure> {
+    if global.json {
+        for object in objects {
+            say!("{object}");
+        }
+        return Ok(());
+    }
+    crate::output::result(format_args!("{}", table::format(rows)))
+}
+
+/// A share in percent with its interval.
+fn percent(share: &Estimate) -> String {
+    let points = |value: f64| value * 100.0;
+    interval(points(share.mean), points(share.low), points(share.high), 1)
+}
+
+/// A number with its interval.
+fn number(value: &Estimate, digits: usize) -> String {
+    interval(value.mean, value.low, value.high, digits)
+}
+
+fn interval(mean: f64, low: f64, high: f64, digits: usize) -> String {
+    if mean.is_nan() {
+        return "–".into();
+    }
+    format!("{mean:.digits$} [{low:.digits$}, {high:.digits$}]")
+}
+
+/// Rows of a table on a page: the first is its head.
+fn add_table(page: &mut Page, rows: &[Vec<String>]) {
+    if let [head, body @ ..] = rows {
+        let head: Vec<&str> = head.iter().map(String::as_str).collect();
+        page.table(&head, body);
+    }
+}
+
+fn cells<const N: usize>(texts: [&str; N]) -> Vec<String> {
+    texts.map(str::to_owned).into()
+}
+
+/// Pictures of a folder; the first that is missing is named.
+fn pictures(folder: Option<&Path>, names: &[&str]) -> Result<Vec<Media>, Failure> {
+    let Some(folder) = folder else {
+        return Err(Failure::new("no pictures: give --images DIR"));
+    };
+    let paths: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
+    let missing: Vec<&PathBuf> = paths.iter().filter(|path| !path.is_file()).collect();
+    if let Some(first) = missing.first() {
+        return Err(Failure::new(format!(
+            "{} of {} pictures are missing, the first is {}: expected them in --images {}",
+            missing.len(),
+            paths.len(),
+            first.display(),
+            folder.display()
+        )));
+    }
+    Ok(paths.into_iter().map(Media::from_path).collect())
+}
