@@ -1,6 +1,7 @@
 //! `percept eval BENCHMARK`: published hallucination benchmarks.
 
 mod amber;
+mod causal;
 mod chair;
 mod ground;
 mod mmhal;
@@ -25,6 +26,9 @@ use crate::{Done, Failure, open, table};
 /// Published benchmarks.
 #[derive(Debug, Subcommand)]
 pub enum Benchmark {
+    /// Causal-HalBench: does the model look, or guess from what usually comes together? CAC, AAC, CHR, CPR.
+    #[command(name = "causal-halbench")]
+    Causal(Box<causal::CausalArgs>),
     /// POPE: is this object in the picture? Every known reading of the answers side by side.
     Pope(Box<pope::PopeArgs>),
     /// CHAIR: objects of a description that are not in the picture.
@@ -39,6 +43,7 @@ pub enum Benchmark {
 
 pub fn run(benchmark: &Benchmark, global: &Global) -> Result<Done, Failure> {
     match benchmark {
+        Benchmark::Causal(args) => causal::run(args, global),
         Benchmark::Pope(args) => pope::run(args, global),
         Benchmark::Chair(args) => chair::run(args, global),
         Benchmark::ObjectHalbench(args) => object_halbench::run(args, global),
