@@ -10,6 +10,10 @@
 //! Rows of the policy keep their surrogate, expert rows have one of their own
 //! ([`crate::loss::ExpertLoss`]). A group without an expert is a group of GRPO, bit for bit.
 //! Source: TGRL, arXiv 2603.26126 (abstract); LUFFY, arXiv 2504.14945, and its code.
+//!
+//! On digit-sum (docs/benchmarks.md) it is level with GRPO (area −0.1 points [−0.8, +0.6], five seeds): experts enter
+//! 39 % of the groups, but the shaped probability hardly moves tokens that the policy finds nearly impossible.
+//! It can help where the policy is sometimes near an expert's answer and whole groups fail.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -14,6 +14,10 @@
 //!
 //! Source: arXiv 2603.22117 (ICLR 2026), Eq. 8, and its code. Known before the update: constant over
 //! the mini-batches of a rollout batch, no gradient. α = 0 is the base method, bit for bit.
+//!
+//! On digit-sum (docs/benchmarks.md) it is level with GRPO (area 0.0 points [−0.6, +0.7], five seeds): the mean weight
+//! is 1.008, because the policy is sure of most of its tokens. It can help where responses hold many unlikely
+//! tokens; look at `credit/direction/weight/mean`.
 
 use rayon::prelude::*;
 use schemars::JsonSchema;
