@@ -99,6 +99,7 @@ if "operators" in suites:
 if "log_prob" in suites:
     h, w = torch.randn(4096, 512, requires_grad=True), (torch.randn(151936, 512) * 0.02).requires_grad_()
     targets = torch.arange(4096) * 31 % 151936
+    before = status("VmRSS:")
 
     def log_prob():
         h.grad = w.grad = None
