@@ -1,0 +1,39 @@
+//! The editor that needs no model.
+
+use serde_json::{Value, json};
+
+use crate::editor::fits;
+use crate::{Edit, Edited, Editor, Error, poisson, remove};
+
+/// Takes the object away by [`remove`] and blends a cut-out of the new class in its place by
+/// [`poisson::clone_seamlessly`]. No pixel outside the mask changes; the same seed gives the same
+/// picture. See the crate's page for what it cannot do.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BuiltIn;
+
+impl Editor for BuiltIn {
+    fn identity(&self) -> Value {
+        json!({"editor": "built-in", "version": 1})
+    }
+
+    fn edit(&self, edit: &Edit<'_>) -> Result<Edited, Error> {
+        fits(edit.image, edit.mask)?;
+        let cutout = edit.cutout.ok_or_else(|| Error::NoCutout {
+            class: edit.class.to_owned(),
+        })?;
+        let placed = cutout.placed(edit.object, edit.mask)?;
+        let emptied = remove(edit.image, edit.mask, edit.avoid, edit.seed)?;
+        Ok(Edited {
+            image: poisson::clone_seamlessly(&emptied, &placed.image, &placed.mask)?,
+            placement: Some(placed.placement),
+        })
+    }
+
+    fn inserts_cutouts(&self) -> bool {
+        true
+    }
+
+    fn at_once(&self) -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    }
+}

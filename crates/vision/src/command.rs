@@ -1,0 +1,315 @@
+//! A local program that edits pictures.
+
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use image::{ImageFormat, RgbImage};
+use serde_json::{Value, json};
+
+use crate::editor::fits;
+use crate::{Edit, Edited, Editor, Error, transparent_mask};
+
+/// Bytes of standard error that a message shows.
+const STDERR_TAIL: usize = 2000;
+
+/// A program with its arguments, in which `{name}` stands for what it is told; no shell reads it.
+#[derive(Debug, Clone)]
+pub struct CommandTool {
+    words: Vec<String>,
+    deadline: Duration,
+}
+
+impl CommandTool {
+    /// A command of words split at blanks (words with blanks in single or double quotes), of which
+    /// every name of `needed` must occur as `{name}`.
+    ///
+    /// # Errors
+    /// An empty command, an open quote, or a name that is not there.
+    pub fn new(
+        command: &str,
+        needed: &'static [&'static str],
+        deadline: Duration,
+    ) -> Result<Self, Error> {
+        let words = words(command)?;
+        if words.is_empty() {
+            return Err(Error::Template {
+                found: "no program".into(),
+                expected: "a program and its arguments",
+            });
+        }
+        for name in needed {
+            let field = format!("{{{name}}}");
+            if !words.iter().any(|word| word.contains(&field)) {
+                return Err(Error::Template {
+                    found: format!("{field} does not occur in `{command}`"),
+                    expected: "a word for each file that the program gets or writes",
+                });
+            }
+        }
+        Ok(Self { words, deadline })
+    }
+
+    /// The command as it was given, for records.
+    pub fn words(&self) -> &[String] {
+        &self.words
+    }
+
+    /// Runs the program in `folder` with these names replaced; it is killed, with what it started,
+    /// when the deadline is over. Gives what it wrote to standard output.
+    pub(crate) fn run(&self, folder: &Path, names: &[(&str, &str)]) -> Result<String, Error> {
+        let word = |word: &String| {
+            let replace = |text: String, (name, value): &(&str, &str)| {
+                text.replace(&format!("{{{name}}}"), value)
+            };
+            names.iter().fold(word.clone(), replace)
+        };
+        let (program, arguments) = (&self.words[0], self.words[1..].iter().map(word));
+        // Files, not pipes: a program can write as much as it likes, and nobody waits for readers.
+        let (out, err) = (folder.join("stdout"), folder.join("stderr"));
+        let create = |path: &Path| std::fs::File::create(path).map_err(file(path));
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(create(&out)?)
+            .stderr(create(&err)?);
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let failed = |what: String| Error::Command {
+            program: program.clone(),
+            what,
+            stderr: tail(&err),
+        };
+        let child = command
+            .spawn()
+            .map_err(|e| failed(format!("cannot be started: {e}")))?;
+        match wait(child, self.deadline) {
+            Some(status) if status.success() => std::fs::read_to_string(&out).map_err(file(&out)),
+            Some(status) => Err(failed(format!("ended with {status}"))),
+            None => Err(failed(format!(
+                "did not end within {} s and was killed",
+                self.deadline.as_secs_f64()
+            ))),
+        }
+    }
+}
+
+fn words(command: &str) -> Result<Vec<String>, Error> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for c in command.chars() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            Some(_) => word.get_or_insert_default().push(c),
+            None if c == '"' || c == '\'' => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            None if c.is_whitespace() => words.extend(word.take()),
+            None => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    match quote {
+        None => Ok(words),
+        Some(open) => Err(Error::Template {
+            found: format!("a {open} that is not closed"),
+            expected: "quotes in pairs",
+        }),
+    }
+}
+
+/// Waits for the end, and kills the whole group when it takes too long.
+fn wait(mut child: Child, deadline: Duration) -> Option<ExitStatus> {
+    let end = Instant::now() + deadline;
+    let mut pause = Duration::from_millis(2);
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break Some(status),
+            Ok(None) if Instant::now() < end => std::thread::sleep(pause),
+            _ => break None,
+        }
+        pause = (pause * 2).min(Duration::from_millis(100));
+    };
+    #[cfg(unix)]
+    {
+        use rustix::process::{Pid, Signal, kill_process_group};
+        let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    status
+}
+
+fn tail(path: &Path) -> String {
+    let bytes = std::fs::read(path).unwrap_or_default();
+    let start = bytes.len().saturating_sub(STDERR_TAIL);
+    String::from_utf8_lossy(&bytes[start..]).trim().to_owned()
+}
+
+pub(crate) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::File { path, source }
+}
+
+/// An empty folder that is gone with its value.
+pub(crate) fn scratch() -> Result<tempfile::TempDir, Error> {
+    tempfile::tempdir().map_err(file(&std::env::temp_dir()))
+}
+
+/// `path` as text, for a command line.
+pub(crate) fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// Writes a picture for the program to read.
+pub(crate) fn save(image: &RgbImage, path: &Path) -> Result<(), Error> {
+    let saved = image.save_with_format(path, ImageFormat::Png);
+    saved.map_err(|source| Error::Picture {
+        what: text(path),
+        source,
+    })
+}
+
+/// Edits pictures by a program: `my-inpaint --image {image} --mask {mask} --prompt-file {prompt}
+/// --out {output}`.
+///
+/// | name | what |
+/// |---|---|
+/// | `{image}` | the picture, PNG |
+/// | `{mask}` | grey PNG of its size, 255 where it may change, else 0 |
+/// | `{transparent}` | the picture as PNG, transparent where it may change |
+/// | `{prompt}` | a text file: what the picture shows after the edit |
+/// | `{class}` | the class of the new object |
+/// | `{seed}` | a number |
+/// | `{output}` | where to write the edited picture, PNG, of any size |
+#[derive(Debug, Clone)]
+pub struct CommandEditor {
+    tool: CommandTool,
+}
+
+impl CommandEditor {
+    /// An editor by this command, with a deadline for each picture.
+    ///
+    /// # Errors
+    /// A command without `{image}`, `{mask}` or `{output}`, and those of [`CommandTool::new`].
+    pub fn new(command: &str, deadline: Duration) -> Result<Self, Error> {
+        let tool = CommandTool::new(command, &["image", "mask", "output"], deadline)?;
+        Ok(Self { tool })
+    }
+}
+
+impl Editor for CommandEditor {
+    fn identity(&self) -> Value {
+        json!({"editor": "command", "command": self.tool.words()})
+    }
+
+    fn edit(&self, edit: &Edit<'_>) -> Result<Edited, Error> {
+        fits(edit.image, edit.mask)?;
+        let folder = scratch()?;
+        let at = |name: &str| folder.path().join(name);
+        let [image, mask, transparent, prompt, output] = [
+            "image.png",
+            "mask.png",
+            "transparent.png",
+            "prompt.txt",
+            "output.png",
+        ]
+        .map(at);
+        save(edit.image, &image)?;
+        let grey = |x: u32, y: u32| image::Luma([if edit.mask.get(x, y) { 255_u8 } else { 0 }]);
+        let (width, height) = edit.image.dimensions();
+        let saved = image::GrayImage::from_fn(width, height, grey).save(&mask);
+        let rgba = transparent_mask(edit.image, edit.mask)?;
+        saved
+            .and_then(|()| rgba.save(&transparent))
+            .map_err(|source| Error::Picture {
+                what: text(&mask),
+                source,
+            })?;
+        std::fs::write(&prompt, edit.prompt).map_err(file(&prompt))?;
+        let seed = edit.seed.to_string();
+        let [image, mask, transparent, prompt, written] =
+            [&image, &mask, &transparent, &prompt, &output].map(|path| text(path));
+        self.tool.run(
+            folder.path(),
+            &[
+                ("image", &image),
+                ("mask", &mask),
+                ("transparent", &transparent),
+                ("prompt", &prompt),
+                ("class", edit.class),
+                ("seed", &seed),
+                ("output", &written),
+            ],
+        )?;
+        let edited = image::open(&output).map_err(|source| Error::Picture {
+            what: format!("{written}, which the command was to write"),
+            source,
+        })?;
+        Ok(Edited {
+            image: edited.into_rgb8(),
+            placement: None,
+        })
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use image::Rgb;
+    use percept_data::coco::Mask;
+
+    fn edit_by(command: &str, seconds: f64) -> Result<Edited, Error> {
+        let editor = CommandEditor::new(command, Duration::from_secs_f64(seconds))?;
+        let image = RgbImage::from_pixel(6, 5, Rgb([1, 2, 3]));
+        let mask = Mask::from_fn(6, 5, |x, _| x > 2);
+        editor.edit(&Edit {
+            image: &image,
+            mask: &mask,
+            object: &mask,
+            avoid: &mask,
+            class: "bear",
+            prompt: "a bear on 'skis'",
+            cutout: None,
+            seed: 24,
+        })
+    }
+
+    #[test]
+    fn the_program_gets_picture_mask_and_prompt_and_its_picture_comes_back() {
+        let command = r#"sh -c 'grep -q "bear on" "$3" && test "$4" = "24 bear" && cp "$1" "$2"'
+            sh {image} {output} {prompt} "{seed} {class}" {mask} {transparent}"#;
+        let edited = edit_by(command, 20.0).unwrap();
+        assert_eq!(edited.image.dimensions(), (6, 5));
+        assert_eq!(edited.image.get_pixel(0, 0).0, [1, 2, 3]);
+    }
+
+    #[test]
+    fn programs_that_fail_hang_or_write_nothing_are_named() {
+        let failed = edit_by(
+            "sh -c 'echo no GPU >&2; exit 3' {image} {mask} {output}",
+            20.0,
+        );
+        let failed = failed.unwrap_err().to_string();
+        assert!(
+            failed.contains("exit status: 3") && failed.contains("no GPU"),
+            "{failed}"
+        );
+        let start = Instant::now();
+        let hung = edit_by("sh -c 'sleep 60 & wait' {image} {mask} {output}", 0.3);
+        assert!(hung.unwrap_err().to_string().contains("killed"));
+        assert!(start.elapsed() < Duration::from_secs(20));
+        let silent = edit_by("true {image} {mask} {output}", 20.0).unwrap_err();
+        assert!(silent.to_string().contains("was to write"), "{silent}");
+        assert!(edit_by("/no/such {image} {mask} {output}", 1.0).is_err());
+    }
+
+    #[test]
+    fn commands_that_cannot_work_are_refused_before_anything_runs() {
+        for bad in ["", "edit {image} {mask}", "edit '{image} {mask} {output}"] {
+            let refused = CommandEditor::new(bad, Duration::from_secs(1));
+            assert!(matches!(refused, Err(Error::Template { .. })), "{bad}");
+        }
+    }
+}
