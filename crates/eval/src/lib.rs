@@ -7,6 +7,7 @@ pub mod causal;
 mod compare;
 pub mod direction;
 pub mod hallucination;
+pub mod halbench;
 mod stats;
 
 pub use accuracy::{Evaluation, Record, evaluate, evaluate_with, question_type, summarise};

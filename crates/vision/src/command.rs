@@ -1,7 +1,8 @@
 //! A local program that edits pictures.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use image::{ImageFormat, RgbImage};
@@ -153,8 +154,35 @@ pub(crate) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
 }
 
 /// An empty folder that is gone with its value.
-pub(crate) fn scratch() -> Result<tempfile::TempDir, Error> {
-    tempfile::tempdir().map_err(file(&std::env::temp_dir()))
+#[derive(Debug)]
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub fn new() -> Result<Self, Error> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("percept-{}-{number}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Ok(Self(path)),
+                // Left by a killed process that had this one's number.
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(file(&path)(e)),
+            }
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What stays is in the folder for temporary files.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// `path` as text, for a command line.
@@ -206,7 +234,7 @@ impl Editor for CommandEditor {
 
     fn edit(&self, edit: &Edit<'_>) -> Result<Edited, Error> {
         fits(edit.image, edit.mask)?;
-        let folder = scratch()?;
+        let folder = Scratch::new()?;
         let at = |name: &str| folder.path().join(name);
         let [image, mask, transparent, prompt, output] = [
             "image.png",

@@ -4,6 +4,11 @@ use super::ChatError;
 
 /// The address of the method, from that of the server, of the API or of the method itself.
 pub(crate) fn completions_url(url: &str) -> Result<String, ChatError> {
+    method_url(url, "chat/completions")
+}
+
+/// The address of a method (`chat/completions`) from that of server, API or method.
+pub(crate) fn method_url(url: &str, method: &str) -> Result<String, ChatError> {
     let wrong = |found: &str, expected| {
         Err(ChatError::Config {
             field: "address",
@@ -31,9 +36,9 @@ pub(crate) fn completions_url(url: &str) -> Result<String, ChatError> {
     }
     let path = path.trim_end_matches('/');
     let path = match path {
-        "" => "v1/chat/completions".to_owned(),
-        path if path.ends_with("chat/completions") => path.to_owned(),
-        path => format!("{path}/chat/completions"),
+        "" => format!("v1/{method}"),
+        path if path.ends_with(method) => path.to_owned(),
+        path => format!("{path}/{method}"),
     };
     Ok(format!("{scheme}://{host}/{path}{query}"))
 }

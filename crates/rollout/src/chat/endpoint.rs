@@ -108,6 +108,11 @@ impl Endpoint {
     /// [`ChatError::Config`].
     pub fn new(config: EndpointConfig) -> Result<Self, ChatError> {
         let url = completions_url(&config.url)?;
+        Self::at(url, config)
+    }
+
+    /// With the whole address of a method.
+    pub(super) fn at(url: String, config: EndpointConfig) -> Result<Self, ChatError> {
         let wrong = |field, found: String, expected| {
             Err(ChatError::Config {
                 field,
@@ -158,33 +163,42 @@ impl Endpoint {
     }
 
     fn one(&self, request: &ChatRequest) -> Result<ChatReply, ChatError> {
-        let number = request.stream();
+        let new_field = self.new_length_field.load(Ordering::Relaxed);
+        let asked = self.ask_with(request);
+        let asked = match asked {
+            Err(error) if !new_field && asks_for_new_field(&error) => {
+                self.new_length_field.store(true, Ordering::Relaxed);
+                self.ask_with(request)
+            }
+            asked => asked,
+        };
+        asked.inspect(|reply| lock(&self.usage).add(reply, &self.config.prices))
+    }
+
+    fn ask_with(&self, request: &ChatRequest) -> Result<ChatReply, ChatError> {
+        let body = self.body(request)?;
+        self.retried(&request.id, request.stream(), || self.attempt(&body))
+    }
+
+    /// Tries until it succeeds or may not be tried again. `number` spreads the pauses of requests
+    /// that failed together.
+    pub(super) fn retried<T>(
+        &self,
+        id: &str,
+        number: u64,
+        attempt_once: impl Fn() -> Result<T, Setback>,
+    ) -> Result<T, ChatError> {
         let policy = &self.config.retry;
-        let mut body = self.body(request)?;
         let mut attempt = 0;
         loop {
-            let new_field = self.new_length_field.load(Ordering::Relaxed);
-            let setback = match self.attempt(&body) {
-                Ok(reply) => {
-                    lock(&self.usage).add(&reply, &self.config.prices);
-                    return Ok(reply);
-                }
-                Err(setback) => setback,
-            };
-            let (kind, what, wait) = match setback {
-                Setback::Never(error) => {
-                    if !new_field && asks_for_new_field(&error) {
-                        self.new_length_field.store(true, Ordering::Relaxed);
-                        body = self.body(request)?;
-                        continue;
-                    }
-                    return Err(named(error, &request.id));
-                }
-                Setback::Again { kind, what, wait } => (kind, what, wait),
+            let (kind, what, wait) = match attempt_once() {
+                Ok(answer) => return Ok(answer),
+                Err(Setback::Never(error)) => return Err(named(error, id)),
+                Err(Setback::Again { kind, what, wait }) => (kind, what, wait),
             };
             if let Some(wait) = wait.filter(|wait| *wait > policy.longest_wait) {
                 return Err(ChatError::Wait {
-                    id: request.id.clone(),
+                    id: id.to_owned(),
                     url: self.url.clone(),
                     seconds: wait.as_secs(),
                     limit: policy.longest_wait.as_secs(),
@@ -192,7 +206,7 @@ impl Endpoint {
             }
             if attempt + 1 >= policy.attempts {
                 return Err(ChatError::Exhausted {
-                    id: request.id.clone(),
+                    id: id.to_owned(),
                     url: self.url.clone(),
                     attempts: attempt + 1,
                     last: what,
@@ -219,12 +233,24 @@ impl Endpoint {
     }
 
     fn attempt(&self, body: &[u8]) -> Result<ChatReply, Setback> {
+        let (headers, bytes) = self.post("application/json", body)?;
+        match wire::answer(&bytes).map_err(Setback::of_body)? {
+            Answer::Reply(reply) => Ok(reply),
+            Answer::Error { message, code } => {
+                let status = code.as_deref().and_then(|c| c.parse().ok()).unwrap_or(500);
+                Err(self.refused(status, &headers, (message, code)))
+            }
+        }
+    }
+
+    /// Sends a body; gives the headers and body of a successful answer.
+    pub(super) fn post(&self, kind: &str, body: &[u8]) -> Result<(HeaderMap, Vec<u8>), Setback> {
         let _permit = self.pace.enter();
         lock(&self.usage).requests += 1;
         let mut request = self
             .agent
             .post(&self.url)
-            .header("content-type", "application/json")
+            .header("content-type", kind)
             .header("accept", "application/json");
         if let Some(key) = &self.config.key {
             request = request.header("authorization", format!("Bearer {}", key.0));
@@ -242,14 +268,7 @@ impl Endpoint {
             let said = wire::error_message(&bytes.unwrap_or_default());
             return Err(self.refused(status, &headers, said));
         }
-        let bytes = bytes.map_err(Setback::of_transport)?;
-        match wire::answer(&bytes).map_err(Setback::of_body)? {
-            Answer::Reply(reply) => Ok(reply),
-            Answer::Error { message, code } => {
-                let status = code.as_deref().and_then(|c| c.parse().ok()).unwrap_or(500);
-                Err(self.refused(status, &headers, (message, code)))
-            }
-        }
+        Ok((headers, bytes.map_err(Setback::of_transport)?))
     }
 
     /// An error status; servers repeat keys in their messages.
@@ -265,6 +284,12 @@ impl Endpoint {
             None => message,
         };
         Setback::of_status(&self.url, status, headers, (message, code), key.is_some())
+    }
+}
+
+impl Endpoint {
+    pub(super) fn config(&self) -> &EndpointConfig {
+        &self.config
     }
 }
 

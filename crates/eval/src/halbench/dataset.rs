@@ -1,0 +1,304 @@
+//! Step `dataset`: `images/`, `qa.json`, the data card `README.md`, `report.html`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::Path;
+
+use image::ImageFormat as Encoding;
+use percept_data::Media;
+use percept_report::write_atomic;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::build::Tally;
+use super::edit::{Scene, encoded};
+use super::folder::{Folder, Step, io, sha256};
+use super::{BuildConfig, BuildError, ImageFormat, Question, Questions, Row};
+
+/// An image of the data set.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    pub name: String,
+    source: Source,
+}
+
+#[derive(Debug, Clone)]
+enum Source {
+    /// A file in the folder of images, as it was when it was edited.
+    Original { file: String, sha256: String },
+    /// A file of step `edit`.
+    Edit { file: String, sha256: String },
+}
+
+/// A written image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Written {
+    /// File in `images/`.
+    pub name: String,
+    pub sha256: String,
+}
+
+/// The images of the data set, originals once.
+pub(super) fn items(pairs: &[Questions]) -> Vec<Item> {
+    let mut items = Vec::new();
+    let mut seen = BTreeSet::new();
+    for questions in pairs {
+        let record = &questions.pair.edit;
+        if seen.insert(&questions.original_name) {
+            items.push(Item {
+                name: questions.original_name.clone(),
+                source: Source::Original {
+                    file: record.choice.role.file.clone(),
+                    sha256: record.original_sha256.clone(),
+                },
+            });
+        }
+        items.push(Item {
+            name: questions.edited_name.clone(),
+            source: Source::Edit {
+                file: record.edited.clone(),
+                sha256: record.edited_sha256.clone(),
+            },
+        });
+    }
+    items
+}
+
+/// Two originals must not get one name (`a/1.jpg` and `a_1.jpg`).
+pub(super) fn check_names(pairs: &[Questions]) -> Result<(), BuildError> {
+    let mut files: BTreeMap<&str, &str> = BTreeMap::new();
+    for questions in pairs {
+        let file = questions.pair.edit.choice.role.file.as_str();
+        match files.insert(&questions.original_name, file) {
+            Some(other) if other != file => {
+                return Err(BuildError::Config {
+                    field: "images",
+                    found: format!(
+                        "{other} and {file}, which both become {}",
+                        questions.original_name
+                    ),
+                    expected: "names that differ in more than signs",
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Writes one image.
+pub(super) fn write(
+    item: &Item,
+    folder: &Folder,
+    scene: &Scene<'_>,
+    config: &BuildConfig,
+) -> Result<Row<Written>, BuildError> {
+    let (path, expected) = match &item.source {
+        Source::Original { file, sha256 } => (scene.images.join(file), sha256),
+        Source::Edit { file, sha256 } => (folder.out.join(file), sha256),
+    };
+    let media = Media::from_path(&path);
+    let bytes = media.encoded()?;
+    if sha256(&bytes) != *expected {
+        return Err(BuildError::Step {
+            path: path.display().to_string(),
+            row: None,
+            what: "the file is not the one that was edited".into(),
+            help: "do the edits again: --from edit",
+        });
+    }
+    let is_jpeg = bytes.starts_with(&[0xff, 0xd8]);
+    let is_png = bytes.starts_with(b"\x89PNG");
+    let bytes = match config.image_format {
+        ImageFormat::Png if is_png => bytes.to_vec(),
+        ImageFormat::Jpeg if is_jpeg => bytes.to_vec(),
+        ImageFormat::Png => encoded(&media.decode()?, Encoding::Png)?,
+        ImageFormat::Jpeg => encoded(&media.decode()?, Encoding::Jpeg)?,
+    };
+    write_atomic(&folder.out.join("images").join(&item.name), &bytes)?;
+    let written = Written {
+        name: item.name.clone(),
+        sha256: sha256(&bytes),
+    };
+    Ok(Row::kept(item.name.clone(), written))
+}
+
+/// Removes images of an earlier build with other settings.
+pub(super) fn remove_others(folder: &Folder, items: &[Item]) -> Result<(), BuildError> {
+    let names: BTreeSet<&str> = items.iter().map(|item| item.name.as_str()).collect();
+    let images = folder.out.join("images");
+    for entry in std::fs::read_dir(&images).map_err(io(&images))? {
+        let entry = entry.map_err(io(&images))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let ours = name.ends_with(".png") || name.ends_with(".jpg");
+        if ours && !names.contains(name.as_ref()) {
+            std::fs::remove_file(entry.path()).map_err(io(&entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The questions as the official `qa.json` has them.
+pub(super) fn write_questions(out: &Path, pairs: &[Questions]) -> Result<(), BuildError> {
+    let questions: Vec<&Question> = pairs.iter().flat_map(|p| &p.questions).collect();
+    let mut text = serde_json::to_vec_pretty(&questions).unwrap_or_default();
+    text.push(b'\n');
+    Ok(write_atomic(&out.join("qa.json"), &text)?)
+}
+
+/// What the data card tells.
+pub(super) struct Card<'a> {
+    pub pairs: &'a [Questions],
+    pub tallies: &'a [Tally],
+    pub scene: &'a Scene<'a>,
+    pub annotations: &'a str,
+    pub annotations_sha256: &'a str,
+    pub counted: Option<(&'a str, &'a str)>,
+    pub config: &'a BuildConfig,
+    pub editor: Value,
+    pub chooser: Option<Value>,
+    pub scorer: Option<Value>,
+}
+
+impl Card<'_> {
+    /// The card in Markdown.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        self.head(&mut text);
+        self.counts(&mut text);
+        self.how(&mut text);
+        text
+    }
+
+    fn head(&self, text: &mut String) {
+        let _ = write!(
+            text,
+            "# A counterfactual object-hallucination benchmark\n\n\
+             Built by `percept halbench build` in the manner of Causal-HalBench (Xu et al., arXiv \
+             2511.10268): in each edited image one object is replaced by another that is rarely seen \
+             beside the object that stays. Layout: `qa.json` and `images/` as in the official data \
+             set; an edit is named after its original with `_001`, `_002`, ….\n\n\
+             In `qa.json`, type `target` asks about the contextual object (it stays: yes on both \
+             images), `inpaint` about the new object (yes), `absent` about a class that neither \
+             image shows (no); tag is `origin` or `inpainted`. These are the official names.\n"
+        );
+    }
+
+    fn counts(&self, text: &mut String) {
+        let originals: BTreeSet<&str> = self
+            .pairs
+            .iter()
+            .map(|p| p.original_name.as_str())
+            .collect();
+        let questions: usize = self.pairs.iter().map(|p| p.questions.len()).sum();
+        let _ = write!(
+            text,
+            "\n## Counts\n\n| what | number |\n|---|---|\n| original images | {} |\n| edited images | {} |\n\
+             | questions | {questions} |\n\n| step | kept | dropped |\n|---|---|---|\n",
+            originals.len(),
+            self.pairs.len()
+        );
+        for tally in self.tallies {
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} |",
+                tally.step.name(),
+                tally.kept,
+                tally.dropped()
+            );
+        }
+        let _ = write!(text, "\nWhy rows were dropped:\n\n");
+        for tally in self.tallies {
+            for (reason, count) in &tally.reasons {
+                let _ = writeln!(text, "- {}: {reason}: {count}", tally.step.name());
+            }
+        }
+        let _ = write!(text, "\n| replaced | by | pairs |\n|---|---|---|\n");
+        let mut swaps: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        for pair in self.pairs {
+            let choice = &pair.pair.edit.choice;
+            *swaps
+                .entry((&choice.role.target, &choice.counterfactual))
+                .or_default() += 1;
+        }
+        for ((target, new), count) in swaps {
+            let _ = writeln!(text, "| {target} | {new} | {count} |");
+        }
+    }
+
+    fn how(&self, text: &mut String) {
+        let _ = write!(
+            text,
+            "\n## Sources\n\n- annotations: `{}`, SHA-256 `{}`\n",
+            self.annotations, self.annotations_sha256
+        );
+        match self.counted {
+            Some((name, sha256)) => {
+                let _ = writeln!(
+                    text,
+                    "- co-occurrence counted in: `{name}`, SHA-256 `{sha256}`"
+                );
+            }
+            None => {
+                let _ = writeln!(text, "- co-occurrence counted in the same annotations");
+            }
+        }
+        let mut licences: BTreeMap<Option<u32>, BTreeSet<u64>> = BTreeMap::new();
+        for pair in self.pairs {
+            let choice = &pair.pair.edit.choice;
+            let cut = choice.cutout.as_ref().map(|c| c.image);
+            for id in [Some(choice.role.image), cut].into_iter().flatten() {
+                let licence = self.scene.coco.image(id).and_then(|i| i.license);
+                licences.entry(licence).or_default().insert(id);
+            }
+        }
+        for (licence, images) in licences {
+            let name = licence.map_or("no licence given".into(), |l| {
+                format!("licence {l} of the annotations")
+            });
+            let _ = writeln!(
+                text,
+                "- images used (cut-outs included) under {name}: {}",
+                images.len()
+            );
+        }
+        let unchecked: BTreeSet<&str> = (self.pairs.iter())
+            .flat_map(|p| p.pair.checks.not_checked.iter().map(String::as_str))
+            .collect();
+        let json = |value: &Value| value.to_string();
+        let chooser = self
+            .chooser
+            .as_ref()
+            .map_or("rule: the cut-out that fits best".into(), json);
+        let scorer = self.scorer.as_ref().map_or("none".into(), json);
+        let _ = write!(
+            text,
+            "\n## How it was made\n\n- editor: `{}`\n- counterfactual object chosen by: `{chooser}`\n\
+             - scorer: `{scorer}`\n- seed: {}\n\nNot checked:\n\n",
+            self.editor, self.config.seed
+        );
+        for what in unchecked {
+            let _ = writeln!(text, "- {what}");
+        }
+        if self.editor["editor"] == "built-in" {
+            let _ = write!(
+                text,
+                "\nThe built-in editor is an approximation of the FLUX.1 inpainting of the paper: the \
+                 target is filled with patches of its surroundings, the new object is a cut-out of \
+                 another image, blended in the gradient domain. Light, shadow and contact are not \
+                 adapted, so edits can be told from photographs; numbers are not comparable with \
+                 published ones.\n"
+            );
+        }
+        let settings = serde_json::to_string_pretty(self.config).unwrap_or_default();
+        let _ = write!(
+            text,
+            "\nSettings:\n\n```json\n{settings}\n```\n\nEvery decision and its reason: `steps/`. The pairs \
+             side by side: `report.html`. Edits without loss: `edits/`.\n"
+        );
+    }
+}
+
+/// The step whose rows list the images.
+pub(super) const STEP: Step = Step::Dataset;
