@@ -72,6 +72,9 @@ pub enum Command {
     Score(Score),
     /// Accuracy on a data set with verifiable answers, and published hallucination benchmarks.
     Eval(Eval),
+    /// Build benchmarks of object hallucination.
+    #[command(subcommand)]
+    Halbench(crate::halbench::Halbench),
     /// Train several methods under the same data, seeds and token budget, and compare them.
     Compare(Compare),
     /// Look into what training changed.

@@ -19,6 +19,7 @@ mod eval;
 mod expert;
 mod failure;
 mod generate;
+mod halbench;
 mod merge;
 mod open;
 mod output;
@@ -76,6 +77,7 @@ fn dispatch(cli: &Cli) -> Result<Done, Failure> {
         Command::Generate(args) => generate::run(args, global),
         Command::Score(args) => score::run(args),
         Command::Eval(args) => eval::run(args, global),
+        Command::Halbench(command) => halbench::run(command, global),
         Command::Compare(args) => compare::run(args, global),
         Command::Analyze(Analyze::Direction(args)) => analyze_direction::run(args, global),
         Command::Analyze(Analyze::Tokens(args)) => analyze_tokens::run(args),

@@ -1,0 +1,159 @@
+//! Arguments of `percept halbench …`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use percept_eval::halbench::{AbsentRule, ImageFormat, Step};
+
+/// `percept halbench …`
+#[derive(Debug, Subcommand)]
+pub enum Halbench {
+    /// Build a counterfactual benchmark from images with COCO annotations.
+    Build(Box<HalbenchBuild>),
+}
+
+/// `percept halbench build`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Steps: statistics, roles, choice, edit, quality, questions, dataset. Each writes its decisions and
+their reasons to OUT/steps. A stopped build goes on with the same command; a step is done again when
+its settings or what it reads changed. The same seed gives the same files.
+
+The built-in editor puts a cut-out of another image in the place of what it takes away: a stand-in
+for a diffusion model. The key of an endpoint is read from PERCEPT_API_KEY, else OPENAI_API_KEY, and
+written nowhere.
+
+Examples:
+  percept halbench build --images val2017 --annotations instances_val2017.json --out bench
+  percept halbench build --images val2017 --annotations instances_val2017.json --out bench \\
+      --endpoint https://host/v1 --api-model gemini-2.5-flash \\
+      --edit-command 'python inpaint.py {image} {mask} {prompt} {output} --seed {seed}'
+  percept halbench build --images val2017 --annotations instances_val2017.json --out bench --from quality"
+)]
+pub struct HalbenchBuild {
+    /// Folder of images.
+    #[arg(long, value_name = "DIR")]
+    pub images: PathBuf,
+    /// COCO instances file of these images, with outlines.
+    #[arg(long, value_name = "FILE.json")]
+    pub annotations: PathBuf,
+    /// Another COCO instances file in which co-occurrence is counted (default: --annotations).
+    #[arg(long, value_name = "FILE.json")]
+    pub count_in: Option<PathBuf>,
+    /// Folder of the benchmark.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Seed of every draw.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Do this step again, and no other.
+    #[arg(long, value_name = "STEP", value_parser = step, conflicts_with = "from")]
+    pub step: Option<Step>,
+    /// Do this step and those behind it again.
+    #[arg(long, value_name = "STEP", value_parser = step)]
+    pub from: Option<Step>,
+
+    /// Who chooses and describes: an OpenAI-compatible server (default: a rule).
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "api_model",
+        conflicts_with = "model"
+    )]
+    pub endpoint: Option<String>,
+    /// The model in the server's word.
+    #[arg(long, value_name = "NAME", requires = "endpoint")]
+    pub api_model: Option<String>,
+    /// Who chooses and describes: a Hugging Face folder.
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+    /// Device of --model.
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+
+    /// Edit by a program: {image} {mask} {output}, and {prompt} (a text file), {class}, {seed},
+    /// {transparent} where it wants them (default: the built-in editor).
+    #[arg(long, value_name = "COMMAND", conflicts_with = "edit_endpoint")]
+    pub edit_command: Option<String>,
+    /// Edit by a server with the API of OpenAI's images/edits.
+    #[arg(long, value_name = "URL", requires = "edit_model")]
+    pub edit_endpoint: Option<String>,
+    /// Its model.
+    #[arg(long, value_name = "NAME", requires = "edit_endpoint")]
+    pub edit_model: Option<String>,
+    /// Further fields of its form, as a JSON object of texts: {"size": "1024x1024"}.
+    #[arg(long, value_name = "JSON", requires = "edit_endpoint")]
+    pub edit_fields: Option<String>,
+    /// Score classes by a program that reads {image} and {classes} (a text file, one a line) and
+    /// prints a JSON list of numbers: edits must gain the new class and lose the old one.
+    #[arg(long, value_name = "COMMAND")]
+    pub score_command: Option<String>,
+    /// Seconds that a program or a server may take for one image.
+    #[arg(long, default_value_t = 600.0)]
+    pub timeout: f64,
+
+    /// Let classes that the image shows already be candidates, as the official script does.
+    #[arg(long)]
+    pub allow_present: bool,
+    /// Objects of the replaced class in one image, at most.
+    #[arg(long, default_value_t = 3)]
+    pub max_instances: usize,
+    /// Smallest share of the image that a replaced object may cover.
+    #[arg(long, default_value_t = 0.01)]
+    pub min_target_share: f64,
+    /// Largest share of the image that a replaced object may cover.
+    #[arg(long, default_value_t = 0.35)]
+    pub max_target_share: f64,
+    /// Edits of one image, at most (default: one for each class).
+    #[arg(long)]
+    pub max_edits_per_image: Option<usize>,
+    /// How the two absent classes are chosen.
+    #[arg(long, value_enum, default_value_t = Absent::Target)]
+    pub absent: Absent,
+    /// Format of the images.
+    #[arg(long, value_enum, default_value_t = Format::Png)]
+    pub image_format: Format,
+}
+
+fn step(name: &str) -> Result<Step, String> {
+    Step::named(name).ok_or_else(|| {
+        let names = Step::ALL.map(Step::name).join(", ");
+        format!("expected one of {names}")
+    })
+}
+
+/// How absent classes are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Absent {
+    /// Those that occur most often with the replaced class.
+    Target,
+    /// By chance.
+    Random,
+}
+
+impl From<Absent> for AbsentRule {
+    fn from(absent: Absent) -> Self {
+        match absent {
+            Absent::Target => Self::Target,
+            Absent::Random => Self::Random,
+        }
+    }
+}
+
+/// Format of the images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Lossless.
+    Png,
+    /// As the official data set.
+    Jpeg,
+}
+
+impl From<Format> for ImageFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Png => Self::Png,
+            Format::Jpeg => Self::Jpeg,
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! `percept halbench build`: chooses editor, model and scorer; `percept_eval::halbench` does the
+//! rest.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use percept_eval::halbench::{Build, BuildConfig, Outcome, Step, build};
+use percept_rollout::Sampler;
+use percept_rollout::chat::{Cached, ChatModel, Endpoint, EndpointConfig, ImageEndpoint, Local};
+use percept_vision::{BuiltIn, ClassScorer, CommandEditor, CommandScorer, Editor};
+use serde_json::{Map, Value};
+
+use super::HalbenchBuild;
+use crate::args::{Global, ModelArgs};
+use crate::output::{note, say};
+use crate::{Done, Failure, open};
+
+/// Lines of progress in a log are this far apart.
+const EVERY: Duration = Duration::from_secs(5);
+
+pub fn run(args: &HalbenchBuild, global: &Global) -> Result<Done, Failure> {
+    let config = config(args);
+    let timeout = Duration::try_from_secs_f64(args.timeout)
+        .map_err(|e| Failure::new(format!("--timeout {}: {e}", args.timeout)))?;
+    let editor = editor(args, timeout)?;
+    let scorer = match &args.score_command {
+        Some(command) => Some(CommandScorer::new(command, timeout)?),
+        None => None,
+    };
+    let chooser = chooser(args, timeout)?;
+    let shown = Mutex::new((None::<Step>, Instant::now()));
+    let progress = |step: Step, done: usize, total: usize| {
+        if global.quiet || global.json {
+            return;
+        }
+        let mut shown = shown.lock().unwrap_or_else(|e| e.into_inner());
+        let (last, when) = *shown;
+        if last != Some(step) || done == total || when.elapsed() >= EVERY {
+            *shown = (Some(step), Instant::now());
+            note!("{:>10}  {done} of {total}", step.name());
+        }
+    };
+    let outcome = build(&Build {
+        images: &args.images,
+        annotations: &args.annotations,
+        counted: args.count_in.as_deref(),
+        out: &args.out,
+        config: &config,
+        editor: editor.as_ref(),
+        chooser: chooser.as_deref(),
+        scorer: scorer.as_ref().map(|s| s as &dyn ClassScorer),
+        only: args.step,
+        from: args.from,
+        progress: &progress,
+    });
+    let outcome = outcome.inspect_err(|_| {
+        let place = args.out.display();
+        note!("what is finished is in {place}: the same command goes on from there");
+    })?;
+    print(args, global, &outcome)?;
+    Ok(Done::Well)
+}
+
+fn config(args: &HalbenchBuild) -> BuildConfig {
+    BuildConfig {
+        seed: args.seed,
+        allow_present: args.allow_present,
+        max_instances: args.max_instances,
+        min_target_share: args.min_target_share,
+        max_target_share: args.max_target_share,
+        max_edits_per_image: args.max_edits_per_image,
+        absent_rule: args.absent.into(),
+        image_format: args.image_format.into(),
+        ..BuildConfig::default()
+    }
+}
+
+fn editor(args: &HalbenchBuild, timeout: Duration) -> Result<Box<dyn Editor>, Failure> {
+    if let Some(command) = &args.edit_command {
+        return Ok(Box::new(CommandEditor::new(command, timeout)?));
+    }
+    let (Some(url), Some(model)) = (&args.edit_endpoint, &args.edit_model) else {
+        return Ok(Box::new(BuiltIn));
+    };
+    let extra_body: Map<String, Value> = match &args.edit_fields {
+        None => Map::new(),
+        Some(text) => serde_json::from_str(text)
+            .map_err(|e| Failure::new(format!("--edit-fields is no JSON object: {e}")))?,
+    };
+    let config = EndpointConfig {
+        timeout,
+        extra_body,
+        max_concurrency: 4,
+        ..EndpointConfig::new(url, model)
+    };
+    Ok(Box::new(ImageEndpoint::new(config)?))
+}
+
+fn chooser(args: &HalbenchBuild, timeout: Duration) -> Result<Option<Box<dyn ChatModel>>, Failure> {
+    let journal = args.out.join("steps").join("answers.journal.jsonl");
+    if let (Some(url), Some(name)) = (&args.endpoint, &args.api_model) {
+        std::fs::create_dir_all(args.out.join("steps"))?;
+        let config = EndpointConfig {
+            timeout,
+            ..EndpointConfig::new(url, name)
+        };
+        let cached = Cached::open(Endpoint::new(config)?, &journal)?;
+        return Ok(Some(Box::new(cached)));
+    }
+    let Some(folder) = &args.model else {
+        return Ok(None);
+    };
+    std::fs::create_dir_all(args.out.join("steps"))?;
+    let model = ModelArgs {
+        model: folder.clone(),
+        adapter: None,
+        device: args.device.clone(),
+    };
+    let identity = crate::expert::weights(&model)?;
+    let (model, processor) = open::model(&model)?;
+    let local = Local::new(Sampler::new(&model, &processor, args.seed)?, identity, 1);
+    Ok(Some(Box::new(Cached::open(local, &journal)?)))
+}
+
+fn print(args: &HalbenchBuild, global: &Global, outcome: &Outcome) -> Result<(), Failure> {
+    if global.json {
+        for step in &outcome.steps {
+            say!(
+                "{}",
+                serde_json::json!({"step": step.step.name(), "done_now": step.done_now,
+                    "kept": step.kept, "dropped": step.reasons})
+            );
+        }
+        say!(
+            "{}",
+            serde_json::json!({"pairs": outcome.pairs, "questions": outcome.questions, "out": args.out})
+        );
+        return Ok(());
+    }
+    say!("{:<11} {:>6} {:>8}", "step", "kept", "dropped");
+    for step in &outcome.steps {
+        let before = if step.done_now { "" } else { "  (done before)" };
+        let (name, kept, dropped) = (step.step.name(), step.kept, step.dropped());
+        say!("{name:<11} {kept:>6} {dropped:>8}{before}");
+    }
+    if args.step.is_none() {
+        let report = args.out.join("report.html");
+        say!(
+            "{} pairs, {} questions: {}",
+            outcome.pairs,
+            outcome.questions,
+            report.display()
+        );
+    }
+    Ok(())
+}
