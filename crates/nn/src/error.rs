@@ -11,6 +11,18 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// An option of sparse attention that is out of its range.
+    #[error("attention {name:?}: {option} is {found}, expected {expected}")]
+    Sparse {
+        /// The attention.
+        name: &'static str,
+        /// Its option.
+        option: &'static str,
+        /// What was found.
+        found: String,
+        /// What was expected.
+        expected: &'static str,
+    },
     /// A device that this build does not have.
     #[error(
         "device {found:?} is not one of this build; it has: {available}\n  help: build percept with the cargo feature of that device, for example --features vulkan"

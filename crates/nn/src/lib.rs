@@ -19,6 +19,7 @@ mod nucleus;
 mod ops;
 mod recycler;
 pub mod reference;
+pub mod sparse;
 
 pub use adamw::{AdamW, Moments, global_norm};
 pub use device::parse_device;

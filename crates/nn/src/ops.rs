@@ -21,7 +21,7 @@ use crate::kernels::rows::{Gather, Scatter};
 use crate::{Layout, reference};
 
 /// Whether the CPU kernels apply: f32 in host memory.
-fn has_kernel<const D: usize>(x: &Tensor<D>) -> bool {
+pub(crate) fn has_kernel<const D: usize>(x: &Tensor<D>) -> bool {
     x.dtype() == DType::F32 && x.device().inner() == Device::flex()
 }
 

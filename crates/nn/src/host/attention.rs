@@ -84,38 +84,77 @@ fn attend_isa(
     });
 }
 
-struct Attention<'a> {
-    blocks: &'a [Arc<Block>],
-    keys: usize,
-    values: usize,
-    head_dim: usize,
-    padded: usize,
-    tokens: usize,
-    q: &'a [f32],
-    queries: usize,
-    scale: f32,
-    scores: &'a mut [f32],
-    out: &'a mut [f32],
+/// Blocks of sixteen tokens in the order in which they are attended to.
+pub(crate) trait Blocks: Copy {
+    /// How many.
+    fn len(self) -> usize;
+    /// # Safety
+    /// `index` is below `len`.
+    unsafe fn block(self, index: usize) -> *const f32;
 }
 
-impl Kernel for Attention<'_> {
+impl Blocks for &[Arc<Block>] {
+    #[inline(always)]
+    fn len(self) -> usize {
+        <[Arc<Block>]>::len(self)
+    }
+    #[inline(always)]
+    unsafe fn block(self, index: usize) -> *const f32 {
+        // SAFETY: the caller's promise.
+        unsafe { self.get_unchecked(index).as_ptr() }
+    }
+}
+
+/// Some blocks of a cache: all full but perhaps the last.
+#[derive(Clone, Copy)]
+pub(crate) struct Chosen<'a> {
+    pub blocks: &'a [Arc<Block>],
+    pub index: &'a [u32],
+}
+
+impl Blocks for Chosen<'_> {
+    #[inline(always)]
+    fn len(self) -> usize {
+        self.index.len()
+    }
+    #[inline(always)]
+    unsafe fn block(self, index: usize) -> *const f32 {
+        // SAFETY: the caller's promise; indices name blocks of the cache.
+        unsafe {
+            let block = *self.index.get_unchecked(index) as usize;
+            self.blocks.get_unchecked(block).as_ptr()
+        }
+    }
+}
+
+/// The parts of attention of some queries over blocks; `tokens` of them count.
+pub(crate) struct Attention<'a, L> {
+    pub blocks: L,
+    /// Where keys `[d][16]` begin in a block.
+    pub keys: usize,
+    /// Where values `[16][padded]` begin.
+    pub values: usize,
+    pub head_dim: usize,
+    pub padded: usize,
+    pub tokens: usize,
+    /// `[queries, head_dim]`
+    pub q: &'a [f32],
+    pub queries: usize,
+    pub scale: f32,
+    /// `[queries, blocks · 16]`
+    pub scores: &'a mut [f32],
+    /// `[queries, head_dim]`
+    pub out: &'a mut [f32],
+}
+
+impl<L: Blocks> Kernel for Attention<'_, L> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<S: Lanes>(mut self) {
-        // SAFETY: shapes were checked in `attend_isa`.
+        // SAFETY: shapes were checked by the caller.
         unsafe {
-            let mut first = 0;
-            while first < self.queries {
-                let group = (self.queries - first).min(4);
-                match group {
-                    4 => self.scores::<S, 4, 4>(first),
-                    3 => self.scores::<S, 3, 4>(first),
-                    2 => self.scores::<S, 2, 4>(first),
-                    _ => self.scores::<S, 1, 4>(first),
-                }
-                first += group;
-            }
+            self.all_scores::<S>();
             let mut query = 0;
             while query < self.queries {
                 if query + 2 <= self.queries {
@@ -132,7 +171,26 @@ impl Kernel for Attention<'_> {
     }
 }
 
-impl Attention<'_> {
+impl<L: Blocks> Attention<'_, L> {
+    /// Scaled scores of all queries.
+    #[inline(always)]
+    pub(crate) unsafe fn all_scores<S: Lanes>(&mut self) {
+        let mut first = 0;
+        while first < self.queries {
+            let group = (self.queries - first).min(4);
+            // SAFETY: shapes were checked by the caller.
+            unsafe {
+                match group {
+                    4 => self.scores::<S, 4, 4>(first),
+                    3 => self.scores::<S, 3, 4>(first),
+                    2 => self.scores::<S, 2, 4>(first),
+                    _ => self.scores::<S, 1, 4>(first),
+                }
+            }
+            first += group;
+        }
+    }
+
     /// Scaled scores of `G` queries, `B` blocks at a time.
     #[inline(always)]
     unsafe fn scores<S: Lanes, const G: usize, const B: usize>(&mut self, first: usize) {
@@ -143,15 +201,15 @@ impl Attention<'_> {
         unsafe {
             let out = self.scores.as_mut_ptr().add(first * row);
             while block < blocks.len() {
-                let piece = &blocks[block..];
+                let left = blocks.len() - block;
                 let out = out.add(block * BLOCK);
-                match piece.len() {
-                    1 => self.score_tile::<S, G, 1>(piece, first, out, row),
-                    2 => self.score_tile::<S, G, 2>(piece, first, out, row),
-                    3 => self.score_tile::<S, G, 3>(piece, first, out, row),
-                    _ => self.score_tile::<S, G, B>(piece, first, out, row),
+                match left {
+                    1 => self.score_tile::<S, G, 1>(block, first, out, row),
+                    2 => self.score_tile::<S, G, 2>(block, first, out, row),
+                    3 => self.score_tile::<S, G, 3>(block, first, out, row),
+                    _ => self.score_tile::<S, G, B>(block, first, out, row),
                 }
-                block += piece.len().min(B);
+                block += left.min(B);
             }
         }
     }
@@ -159,7 +217,7 @@ impl Attention<'_> {
     #[inline(always)]
     unsafe fn score_tile<S: Lanes, const G: usize, const B: usize>(
         &self,
-        blocks: &[Arc<Block>],
+        block: usize,
         first: usize,
         out: *mut f32,
         row: usize,
@@ -167,7 +225,7 @@ impl Attention<'_> {
         // SAFETY: `B` blocks, `G` queries and their scores exist.
         unsafe {
             let keys: [*const f32; B] =
-                std::array::from_fn(|b| blocks.get_unchecked(b).as_ptr().add(self.keys));
+                std::array::from_fn(|b| self.blocks.block(block + b).add(self.keys));
             let q = self.q.as_ptr().add(first * self.head_dim);
             let mut sums = [[S::splat(0.0); B]; G];
             for d in 0..self.head_dim {
@@ -193,7 +251,7 @@ impl Attention<'_> {
 
     /// Turns the scores of a query into `e^(s − max)` (0 for lanes past the last token) and returns their sum.
     #[inline(always)]
-    unsafe fn softmax<S: Lanes>(&mut self, query: usize) -> f32 {
+    pub(crate) unsafe fn softmax<S: Lanes>(&mut self, query: usize) -> f32 {
         let row = self.blocks.len() * BLOCK;
         let scores = &mut self.scores[query * row..(query + 1) * row];
         scores[self.tokens..].fill(f32::NEG_INFINITY);
@@ -217,7 +275,11 @@ impl Attention<'_> {
 
     /// The weighted sums of the values of `G` queries, up to four vectors at a time.
     #[inline(always)]
-    unsafe fn values<S: Lanes, const G: usize>(&mut self, query: usize, totals: [f32; G]) {
+    pub(crate) unsafe fn values<S: Lanes, const G: usize>(
+        &mut self,
+        query: usize,
+        totals: [f32; G],
+    ) {
         let mut column = 0;
         while column < self.padded {
             let vectors = ((self.padded - column) / LANES).min(4);
@@ -248,8 +310,8 @@ impl Attention<'_> {
             let mut even = [[S::splat(0.0); N]; G];
             let mut odd = [[S::splat(0.0); N]; G];
             let scores = self.scores.as_ptr().add(query * row);
-            for (i, block) in self.blocks.iter().enumerate() {
-                let mut v = block.as_ptr().add(self.values + column);
+            for i in 0..self.blocks.len() {
+                let mut v = self.blocks.block(i).add(self.values + column);
                 let p = scores.add(i * BLOCK);
                 // A bound the compiler does not know: it would unroll the whole block and spill its loads.
                 for t in (0..(self.tokens - i * BLOCK).min(BLOCK)).step_by(2) {

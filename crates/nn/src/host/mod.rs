@@ -3,8 +3,8 @@
 //! The sampler runs here. Everything is batch-invariant and deterministic: what a row becomes does not depend on the
 //! rows beside it, on the number of threads, or on the instruction set (AVX-512, AVX2, or plain Rust).
 
-mod attention;
-mod kv;
+pub(crate) mod attention;
+pub(crate) mod kv;
 mod linear;
 mod product;
 mod rows;

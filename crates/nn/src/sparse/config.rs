@@ -1,0 +1,356 @@
+//! The choice of attention and its options.
+
+use std::fmt;
+
+use serde::de::value::{MapAccessDeserializer, MapDeserializer, StrDeserializer};
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::host::kv::BLOCK;
+
+/// What a query of a decoder attends to. Written as a name (`"phsa"`) or as a table with options
+/// (`{ name = "phsa", top_k = 4 }`).
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[serde(tag = "name", rename_all = "lowercase")]
+pub enum SparseConfig {
+    /// Every earlier token.
+    #[default]
+    Full,
+    /// The first tokens and a window (arXiv 2309.17453).
+    Sliding(Sliding),
+    /// Blocks chosen by keys that blend a block's mean with its punctuation (arXiv 2601.02819).
+    Phsa(Phsa),
+    /// Blocks chosen by the soft-max over overlapping means (arXiv 2509.24663).
+    InfLlm2(InfLlm2),
+    /// Blocks chosen per head by their mean key (arXiv 2502.13189).
+    Moba(Moba),
+}
+
+/// Initial tokens and a window, both in whole blocks of sixteen tokens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sliding {
+    /// Tokens at the start that are always seen (16; the paper's sink is 4, one block is the least
+    /// here).
+    pub init: usize,
+    /// Tokens before the query's block that are seen (512, the local window of PHSA's long runs).
+    pub window: usize,
+}
+
+impl Default for Sliding {
+    fn default() -> Self {
+        Self {
+            init: 16,
+            window: 512,
+        }
+    }
+}
+
+/// Options of PHSA; defaults are those of its 32k runs with the K that trains best.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Phsa {
+    /// Tokens of a block (16).
+    pub block_size: usize,
+    /// Tokens at the start that are always seen (128; 16 in the paper's 4k runs).
+    pub init: usize,
+    /// Tokens before the query's block that are always seen (512; 128 in the 4k runs).
+    pub local: usize,
+    /// Blocks chosen beside those (2).
+    pub top_k: usize,
+    /// Weight of the mean key; the rest is the mean of the punctuation's keys (0.5).
+    pub lambda: f32,
+}
+
+impl Default for Phsa {
+    fn default() -> Self {
+        Self {
+            block_size: 16,
+            init: 128,
+            local: 512,
+            top_k: 2,
+            lambda: 0.5,
+        }
+    }
+}
+
+/// Options of InfLLM-V2; defaults of MiniCPM.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InfLlm2 {
+    /// Tokens of a semantic kernel, whose mean key is scored (32).
+    pub kernel: usize,
+    /// Tokens from one kernel to the next (16).
+    pub stride: usize,
+    /// Tokens of a block (64).
+    pub block_size: usize,
+    /// Blocks at the start that are always seen (1).
+    pub init_blocks: usize,
+    /// Tokens before the query's block that are always seen (2048).
+    pub window: usize,
+    /// Blocks chosen beside those (63: the paper counts 96 = 1 + 63 + 32).
+    pub top_k: usize,
+}
+
+impl Default for InfLlm2 {
+    fn default() -> Self {
+        Self {
+            kernel: 32,
+            stride: 16,
+            block_size: 64,
+            init_blocks: 1,
+            window: 2048,
+            top_k: 63,
+        }
+    }
+}
+
+/// Options of MoBA; defaults of its scaling runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Moba {
+    /// Tokens of a block (512).
+    pub block_size: usize,
+    /// Blocks seen, the query's own included (3).
+    pub top_k: usize,
+}
+
+impl Default for Moba {
+    fn default() -> Self {
+        Self {
+            block_size: 512,
+            top_k: 3,
+        }
+    }
+}
+
+impl SparseConfig {
+    /// The names that a recipe or a checkpoint may use.
+    pub const NAMES: [&'static str; 5] = ["full", "sliding", "phsa", "infllm2", "moba"];
+
+    /// The name of this choice.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Sliding(_) => "sliding",
+            Self::Phsa(_) => "phsa",
+            Self::InfLlm2(_) => "infllm2",
+            Self::Moba(_) => "moba",
+        }
+    }
+
+    /// Whether every earlier token is seen.
+    pub fn is_full(&self) -> bool {
+        *self == Self::Full
+    }
+
+    /// What the kernels need to know; `None` for full attention.
+    ///
+    /// # Errors
+    /// [`Error::Sparse`] when an option is out of its range.
+    pub fn pattern(&self) -> Result<Option<Pattern>, Error> {
+        let pattern = match self {
+            Self::Full => return Ok(None),
+            Self::Sliding(o) => Pattern {
+                block: BLOCK,
+                init: o.init.div_ceil(BLOCK),
+                local: o.window.div_ceil(BLOCK),
+                top_k: 0,
+                keys: Keys::None,
+            },
+            Self::Phsa(o) => {
+                self.check_block("block_size", o.block_size)?;
+                if !(0.0..=1.0).contains(&o.lambda) {
+                    let found = o.lambda.to_string();
+                    return Err(self.error("lambda", found, "a number from 0 to 1"));
+                }
+                Pattern {
+                    block: o.block_size,
+                    init: o.init.div_ceil(o.block_size),
+                    local: o.local.div_ceil(o.block_size),
+                    top_k: o.top_k,
+                    keys: Keys::Fused { lambda: o.lambda },
+                }
+            }
+            Self::InfLlm2(o) => {
+                self.check_block("block_size", o.block_size)?;
+                if o.stride == 0 || !o.block_size.is_multiple_of(o.stride) {
+                    let found = o.stride.to_string();
+                    return Err(self.error("stride", found, "a divisor of block_size"));
+                }
+                if o.kernel == 0 {
+                    return Err(self.error("kernel", "0".into(), "at least 1"));
+                }
+                Pattern {
+                    block: o.block_size,
+                    init: o.init_blocks,
+                    local: o.window.div_ceil(o.block_size),
+                    top_k: o.top_k,
+                    keys: Keys::Kernels {
+                        len: o.kernel,
+                        stride: o.stride,
+                    },
+                }
+            }
+            Self::Moba(o) => {
+                self.check_block("block_size", o.block_size)?;
+                if o.top_k == 0 {
+                    return Err(self.error("top_k", "0".into(), "at least 1, the query's block"));
+                }
+                Pattern {
+                    block: o.block_size,
+                    init: 0,
+                    local: 0,
+                    top_k: o.top_k - 1,
+                    keys: Keys::PerHead,
+                }
+            }
+        };
+        Ok(Some(pattern))
+    }
+
+    fn check_block(&self, option: &'static str, found: usize) -> Result<(), Error> {
+        if found > 0 && found.is_multiple_of(BLOCK) {
+            return Ok(());
+        }
+        Err(self.error(option, found.to_string(), "a positive multiple of 16"))
+    }
+
+    fn error(&self, option: &'static str, found: String, expected: &'static str) -> Error {
+        Error::Sparse {
+            name: self.name(),
+            option,
+            found,
+            expected,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SparseConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(tag = "name", rename_all = "lowercase")]
+        enum Table {
+            Full,
+            Sliding(Sliding),
+            Phsa(Phsa),
+            InfLlm2(InfLlm2),
+            Moba(Moba),
+        }
+        struct NameOrTable;
+        impl<'de> Visitor<'de> for NameOrTable {
+            type Value = Table;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                let names = SparseConfig::NAMES.join(", ");
+                write!(f, "one of {names}, or a table {{ name = …, options }}")
+            }
+            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Table, E> {
+                if !SparseConfig::NAMES.contains(&name) {
+                    return Err(E::unknown_variant(name, &SparseConfig::NAMES));
+                }
+                let entry = std::iter::once(("name", StrDeserializer::<E>::new(name)));
+                Table::deserialize(MapDeserializer::new(entry))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Table, A::Error> {
+                Table::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        let config = match deserializer.deserialize_any(NameOrTable)? {
+            Table::Full => Self::Full,
+            Table::Sliding(o) => Self::Sliding(o),
+            Table::Phsa(o) => Self::Phsa(o),
+            Table::InfLlm2(o) => Self::InfLlm2(o),
+            Table::Moba(o) => Self::Moba(o),
+        };
+        config.pattern().map_err(D::Error::custom)?;
+        Ok(config)
+    }
+}
+
+/// Which keys stand for blocks when blocks are chosen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Keys {
+    /// Nothing is chosen.
+    None,
+    /// `λ·mean + (1 − λ)·mean of the punctuation`; heads of a group choose together.
+    Fused {
+        /// λ.
+        lambda: f32,
+    },
+    /// Means of overlapping kernels; heads of a group choose together.
+    Kernels {
+        /// Tokens of a kernel.
+        len: usize,
+        /// Tokens from one to the next.
+        stride: usize,
+    },
+    /// Means of blocks; each head chooses for itself by the plain product.
+    PerHead,
+}
+
+/// A resolved [`SparseConfig`]: the query at token `p` sees the first `init` blocks, its own block
+/// up to itself, the `local` blocks before that, and `top_k` of the others.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pattern {
+    /// Tokens of a block, a multiple of sixteen.
+    pub block: usize,
+    /// Blocks.
+    pub init: usize,
+    /// Blocks before the query's own.
+    pub local: usize,
+    /// Blocks.
+    pub top_k: usize,
+    /// What the choice looks at.
+    pub keys: Keys,
+}
+
+impl Pattern {
+    /// Block keys that are complete when `tokens` tokens are there.
+    pub fn key_count(&self, tokens: usize) -> usize {
+        match self.keys {
+            Keys::None => 0,
+            Keys::Fused { .. } | Keys::PerHead => tokens / self.block,
+            Keys::Kernels { len, stride } => match tokens < len {
+                true => 0,
+                false => (tokens - len) / stride + 1,
+            },
+        }
+    }
+
+    /// First token and tokens of a block key.
+    pub fn key_tokens(&self, key: usize) -> (usize, usize) {
+        match self.keys {
+            Keys::Kernels { len, stride } => (key * stride, len),
+            _ => (key * self.block, self.block),
+        }
+    }
+
+    /// Blocks among which a query that sees `tokens` tokens chooses.
+    pub fn candidates(&self, tokens: usize) -> std::ops::Range<usize> {
+        let current = (tokens - 1) / self.block;
+        self.init..current.saturating_sub(self.local).max(self.init)
+    }
+
+    /// Whether each query head chooses for itself.
+    pub fn per_head(&self) -> bool {
+        self.keys == Keys::PerHead
+    }
+
+    /// Pieces of sixteen tokens that are seen, ascending; `chosen` are blocks, ascending.
+    pub(crate) fn pieces(&self, tokens: usize, chosen: &[u32], pieces: &mut Vec<u32>) {
+        pieces.clear();
+        let (per, all) = (self.block / BLOCK, tokens.div_ceil(BLOCK));
+        let candidates = self.candidates(tokens);
+        let mut add = |blocks: std::ops::Range<usize>| {
+            let (first, end) = (blocks.start * per, (blocks.end * per).min(all));
+            pieces.extend((first..end).map(|piece| piece as u32));
+        };
+        let current = (tokens - 1) / self.block;
+        add(0..self.init.min(current + 1));
+        for &block in chosen {
+            add(block as usize..block as usize + 1);
+        }
+        add(candidates.end..(current + 1).max(candidates.end));
+    }
+}

@@ -1,0 +1,422 @@
+//! The differentiable operator.
+//!
+//! Forward: each span's keys and values (its prefix first) go into a cache like that of the
+//! sampler; queries choose and attend there. Backward, at the choice of the forward pass: scores
+//! and `dP = do·vᵀ` again, `dS = P∘(dP − Σ P∘dP)`, `dq = scale·dS·k`, `dk = scale·dSᵀ·q`,
+//! `dv = Pᵀ·do`. Tasks are cut by family of spans and key/value head, so no two write to one row
+//! and every sum has one order, whatever the number of threads.
+
+use std::sync::{Arc, OnceLock};
+
+use burn::tensor::Tensor;
+use rayon::prelude::*;
+
+use super::cache::{SparseCache, attend_chosen};
+use super::config::Pattern;
+use super::reference;
+use crate::host::attention::{Attention, Blocks, Chosen};
+use crate::host::kv::BLOCK;
+use crate::host::simd::{Isa, Kernel, LANES, Lanes, dispatch};
+use crate::host::{KvCache, KvShape};
+use crate::host_op::{HostOp, INPUTS, Keep, run};
+use crate::kernels::unwritten;
+use crate::ops::has_kernel;
+use crate::{Layout, Span};
+
+/// Queries of one task of the forward pass.
+const QUERIES: usize = 64;
+/// Stands for no block.
+const NONE: u32 = u32::MAX;
+
+/// Block-sparse causal attention: `q` `[T, Hq, D]`, `k` and `v` `[T, Hkv, D]`, result `[T, Hq, D]`.
+/// `marks` says of each token whether it is punctuation (read by PHSA; may be empty otherwise).
+///
+/// # Panics
+/// When the shapes do not fit each other, `layout` or `marks`.
+pub fn attention(
+    pattern: &Pattern,
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    layout: &Arc<Layout>,
+    marks: &Arc<[bool]>,
+    scale: f32,
+) -> Tensor<3> {
+    let ([tokens, heads, dim], [kv_tokens, kv_heads, kv_dim]) = (q.dims(), k.dims());
+    assert!(
+        k.dims() == v.dims() && kv_tokens == tokens && kv_dim == dim,
+        "sparse attention: q {:?}, k {:?}, v {:?}",
+        q.dims(),
+        k.dims(),
+        v.dims()
+    );
+    assert!(
+        kv_heads > 0 && heads.is_multiple_of(kv_heads),
+        "sparse attention: {heads} heads are no multiple of {kv_heads} key/value heads"
+    );
+    assert_eq!(layout.len(), tokens, "sparse attention: layout and tokens");
+    assert!(
+        marks.is_empty() || marks.len() == tokens,
+        "sparse attention: {} marks of {tokens} tokens",
+        marks.len()
+    );
+    if !has_kernel(&q) {
+        let seen = reference::choices(pattern, &q, &k, layout, marks, scale);
+        return reference::attention(pattern, q, k, v, layout, &seen, scale);
+    }
+    let op = Sparse {
+        pattern: *pattern,
+        tokens,
+        heads,
+        kv_heads,
+        dim,
+        scale,
+        layout: Arc::clone(layout),
+        marks: Arc::clone(marks),
+        chosen: OnceLock::new(),
+    };
+    run([q.into(), k.into(), v.into()], op)
+}
+
+#[derive(Debug)]
+struct Sparse {
+    pattern: Pattern,
+    tokens: usize,
+    heads: usize,
+    kv_heads: usize,
+    dim: usize,
+    scale: f32,
+    layout: Arc<Layout>,
+    marks: Arc<[bool]>,
+    /// `[tokens, choosers, top_k]` chosen blocks, ascending, filled up with [`NONE`].
+    chosen: OnceLock<Vec<u32>>,
+}
+
+/// A pointer that tasks share; each writes to its own rows.
+#[derive(Clone, Copy)]
+struct Shared<T>(*mut T);
+// SAFETY: every use says why its rows are its own.
+unsafe impl<T> Send for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    /// # Safety
+    /// The elements exist and nobody else uses them.
+    #[allow(clippy::mut_from_ref)]
+    unsafe fn rows(&self, start: usize, len: usize) -> &mut [T] {
+        // SAFETY: the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.0.add(start), len) }
+    }
+}
+
+/// Tokens of the axis in the order in which a span sees them.
+fn text(span: &Span) -> impl Iterator<Item = usize> {
+    (span.prefix_start..span.prefix_start + span.prefix_len).chain(span.start..span.end())
+}
+
+impl Sparse {
+    fn group(&self) -> usize {
+        self.heads / self.kv_heads
+    }
+
+    /// How often a token chooses.
+    fn choosers(&self) -> usize {
+        match self.pattern.per_head() {
+            true => self.heads,
+            false => self.kv_heads,
+        }
+    }
+
+    /// The keys and values that a span sees.
+    fn cache(&self, span: &Span, k: &[f32], v: &[f32]) -> KvCache {
+        let mut cache = KvCache::new(KvShape {
+            layers: 1,
+            heads: self.kv_heads,
+            head_dim: self.dim,
+        });
+        cache.grow(span.prefix_len + span.len);
+        let width = self.kv_heads * self.dim;
+        for (place, token) in text(span).enumerate() {
+            let row = token * width..(token + 1) * width;
+            cache.write(0, place, &k[row.clone()], &v[row]);
+        }
+        cache
+    }
+
+    fn forward_span(
+        &self,
+        span: &Span,
+        [q, k, v]: [&[f32]; 3],
+        out: Shared<f32>,
+        kept: Shared<u32>,
+    ) {
+        let cache = self.cache(span, k, v);
+        let mut keys = SparseCache::new(self.pattern, cache.shape());
+        let marks: Vec<bool> = match self.marks.is_empty() {
+            true => vec![false; cache.len()],
+            false => text(span).map(|token| self.marks[token]).collect(),
+        };
+        keys.grow(&marks);
+        keys.update(&cache, 0, marks.len());
+        let tiles = span.len.div_ceil(QUERIES);
+        (0..tiles * self.kv_heads).into_par_iter().for_each(|task| {
+            let (tile, head) = (task / self.kv_heads, task % self.kv_heads);
+            let places = tile * QUERIES..((tile + 1) * QUERIES).min(span.len);
+            for place in places {
+                self.forward_token(&cache, &keys, (span, place, head), q, out, kept);
+            }
+        });
+    }
+
+    fn forward_token(
+        &self,
+        cache: &KvCache,
+        keys: &SparseCache,
+        (span, place, head): (&Span, usize, usize),
+        q: &[f32],
+        out: Shared<f32>,
+        kept: Shared<u32>,
+    ) {
+        let (token, seen) = (span.start + place, span.prefix_len + place + 1);
+        let width = self.group() * self.dim;
+        let start = token * self.heads * self.dim + head * width;
+        let part = keys.together(width);
+        let (choosers, top_k) = (self.choosers(), self.pattern.top_k);
+        let mut chosen = Vec::with_capacity(top_k);
+        for (index, at) in (start..start + width).step_by(part).enumerate() {
+            let q = &q[at..at + part];
+            keys.choose((0, head), seen, q, self.scale, &mut chosen);
+            let chooser = head * (width / part) + index;
+            // SAFETY: the rows of this token and head belong to this task.
+            let (out, kept) = unsafe {
+                let first = (token * choosers + chooser) * top_k;
+                (out.rows(at, part), kept.rows(first, top_k))
+            };
+            kept.fill(NONE);
+            kept[..chosen.len()].copy_from_slice(&chosen);
+            attend_chosen(
+                &self.pattern,
+                cache,
+                (0, head),
+                seen,
+                &chosen,
+                q,
+                self.scale,
+                out,
+            );
+        }
+    }
+
+    /// # Safety
+    /// The rows of the family's tokens in key/value head `head` belong to this task.
+    unsafe fn backward_span(
+        &self,
+        span: &Span,
+        head: usize,
+        [keys, values]: [&KvCache; 2],
+        [q, grad]: [&[f32]; 2],
+        [dq, dk, dv]: [Shared<f32>; 3],
+    ) {
+        let width = self.group() * self.dim;
+        let part = if self.pattern.per_head() {
+            self.dim
+        } else {
+            width
+        };
+        let (choosers, top_k) = (self.choosers(), self.pattern.top_k);
+        let kept = self
+            .chosen
+            .get()
+            .expect("the forward pass of this call kept it");
+        let (shape, queries) = (keys.shape(), part / self.dim);
+        let (offset, rows) = shape.offsets(0, head);
+        let (mut pieces, mut p, mut ds) = (Vec::new(), Vec::new(), Vec::new());
+        for place in 0..span.len {
+            let (token, seen) = (span.start + place, span.prefix_len + place + 1);
+            let start = token * self.heads * self.dim + head * width;
+            for (index, at) in (start..start + width).step_by(part).enumerate() {
+                let chooser = head * (width / part) + index;
+                let chosen = &kept[(token * choosers + chooser) * top_k..][..top_k];
+                let count = chosen.iter().take_while(|&&block| block != NONE).count();
+                self.pattern.pieces(seen, &chosen[..count], &mut pieces);
+                let row = pieces.len() * BLOCK;
+                p.resize(queries * row, 0.0);
+                ds.resize(queries * row, 0.0);
+                let make = |cache| Attention {
+                    blocks: Chosen {
+                        blocks: KvCache::blocks(cache),
+                        index: &pieces,
+                    },
+                    keys: offset,
+                    values: rows,
+                    head_dim: self.dim,
+                    padded: shape.padded(),
+                    tokens: row - (seen.next_multiple_of(BLOCK) - seen),
+                    q: &q[at..at + part],
+                    queries,
+                    scale: self.scale,
+                    scores: &mut [],
+                    out: &mut [],
+                };
+                let scores = Attention {
+                    scores: &mut p,
+                    ..make(keys)
+                };
+                // SAFETY: the caller's promise.
+                let out = unsafe { dq.rows(at, part) };
+                let slopes = Attention {
+                    q: &grad[at..at + part],
+                    scale: 1.0,
+                    scores: &mut ds,
+                    out,
+                    ..make(values)
+                };
+                let back = Back {
+                    scores,
+                    slopes,
+                    pieces: &pieces,
+                    span,
+                    stride: self.kv_heads * self.dim,
+                    dk: dk.0.wrapping_add(head * self.dim),
+                    dv: dv.0.wrapping_add(head * self.dim),
+                };
+                dispatch(Isa::detect(), back);
+            }
+        }
+    }
+}
+
+/// The backward pass of queries that chose together.
+struct Back<'a> {
+    /// On keys, with the queries.
+    scores: Attention<'a, Chosen<'a>>,
+    /// On a cache with values in the place of keys, with the gradient in the place of queries.
+    slopes: Attention<'a, Chosen<'a>>,
+    pieces: &'a [u32],
+    span: &'a Span,
+    /// From one token to the next in `dk` and `dv`.
+    stride: usize,
+    dk: *mut f32,
+    dv: *mut f32,
+}
+
+impl Kernel for Back<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Lanes>(mut self) {
+        let row = self.scores.blocks.len() * BLOCK;
+        // SAFETY: both have rows of whole vectors; the tokens' rows belong to the task.
+        unsafe {
+            self.scores.all_scores::<S>();
+            self.slopes.all_scores::<S>();
+            for query in 0..self.scores.queries {
+                let total = self.scores.softmax::<S>(query);
+                let p = self.scores.scores.as_mut_ptr().add(query * row);
+                let ds = self.slopes.scores.as_mut_ptr().add(query * row);
+                let (share, mut delta) = (S::splat(1.0 / total), S::splat(0.0));
+                for at in (0..row).step_by(LANES) {
+                    let prob = S::load(p.add(at)).mul(share);
+                    prob.store(p.add(at));
+                    delta = prob.fma(S::load(ds.add(at)), delta);
+                }
+                let delta = S::splat(delta.sum());
+                let scale = S::splat(self.scores.scale);
+                for at in (0..row).step_by(LANES) {
+                    let slope = S::load(ds.add(at)).sub(delta).mul(scale);
+                    S::load(p.add(at)).mul(slope).store(ds.add(at));
+                }
+                self.slopes.values::<S, 1>(query, [1.0]);
+            }
+            self.to_keys::<S>(row);
+        }
+    }
+}
+
+impl Back<'_> {
+    /// Adds `dSᵀ·q` and `Pᵀ·do` to the rows of the keys and values.
+    #[inline(always)]
+    unsafe fn to_keys<S: Lanes>(&mut self, row: usize) {
+        let (dim, queries) = (self.scores.head_dim, self.scores.queries);
+        for place in 0..self.scores.tokens {
+            let text = self.pieces[place / BLOCK] as usize * BLOCK + place % BLOCK;
+            let token = match text.checked_sub(self.span.prefix_len) {
+                None => self.span.prefix_start + text,
+                Some(own) => self.span.start + own,
+            };
+            // SAFETY: as `run`.
+            unsafe {
+                let weights = [&*self.slopes.scores, &*self.scores.scores];
+                let sources = [self.scores.q, self.slopes.q];
+                for (to, (weights, source)) in [self.dk, self.dv]
+                    .into_iter()
+                    .zip(weights.into_iter().zip(sources))
+                {
+                    let to = to.add(token * self.stride);
+                    for at in (0..dim).step_by(LANES) {
+                        let n = LANES.min(dim - at);
+                        let whole = n == LANES;
+                        let load = |p: *const f32| match whole {
+                            true => S::load(p),
+                            false => S::load_part(p, n),
+                        };
+                        let mut sum = load(to.add(at));
+                        for query in 0..queries {
+                            let weight = S::splat(*weights.as_ptr().add(query * row + place));
+                            sum = weight.fma(load(source.as_ptr().add(query * dim + at)), sum);
+                        }
+                        match whole {
+                            true => sum.store(to.add(at)),
+                            false => sum.store_part(to.add(at), n),
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl HostOp for Sparse {
+    fn shape(&self) -> Vec<usize> {
+        vec![self.tokens, self.heads, self.dim]
+    }
+
+    fn keep(&self, _: [bool; INPUTS]) -> Keep {
+        Keep::INPUTS
+    }
+
+    fn forward(&self, inputs: [&[f32]; INPUTS]) -> Vec<f32> {
+        let mut output = unwritten(inputs[0].len());
+        let mut chosen = vec![NONE; self.tokens * self.choosers() * self.pattern.top_k];
+        let (out, kept) = (Shared(output.as_mut_ptr()), Shared(chosen.as_mut_ptr()));
+        let spans = self.layout.spans().par_iter();
+        spans.for_each(|span| self.forward_span(span, inputs, out, kept));
+        let _ = self.chosen.set(chosen);
+        output
+    }
+
+    fn backward(
+        &self,
+        [q, k, v]: [&[f32]; INPUTS],
+        _: &[f32],
+        grad: &[f32],
+        _: [bool; INPUTS],
+    ) -> [Vec<f32>; INPUTS] {
+        let mut gradients = [unwritten(q.len()), vec![0.0; k.len()], vec![0.0; v.len()]];
+        let to = gradients.each_mut().map(|g| Shared(g.as_mut_ptr()));
+        self.layout.families().par_iter().for_each(|family| {
+            for &index in family {
+                let span = &self.layout.spans()[index as usize];
+                let (keys, values) = (self.cache(span, k, v), self.cache(span, v, k));
+                (0..self.kv_heads).into_par_iter().for_each(|head| {
+                    // SAFETY: spans of a family follow each other, heads have their own columns.
+                    unsafe {
+                        self.backward_span(span, head, [&keys, &values], [q, grad], to);
+                    }
+                });
+            }
+        });
+        gradients
+    }
+}

@@ -1,0 +1,192 @@
+//! The definition, plain and quadratic: what the kernel is compared with, and what runs on devices
+//! without a kernel.
+
+use burn::tensor::{Tensor, TensorData, activation};
+
+use super::config::{Keys, Pattern};
+use crate::{Layout, Span, to_vec};
+
+/// Tokens of the axis in the order in which a span sees them.
+fn text(span: &Span) -> Vec<usize> {
+    let prefix = span.prefix_start..span.prefix_start + span.prefix_len;
+    prefix.chain(span.start..span.end()).collect()
+}
+
+/// The key that stands for the tokens of `keys` `[tokens][dim]`; `marks` says which are punctuation.
+pub fn block_key(pattern: &Pattern, keys: &[&[f32]], marks: &[bool]) -> Vec<f64> {
+    let mean = |rows: &[&[f32]]| -> Vec<f64> {
+        let sum = |d: usize| rows.iter().map(|row| f64::from(row[d])).sum::<f64>();
+        (0..keys[0].len())
+            .map(|d| sum(d) / rows.len() as f64)
+            .collect()
+    };
+    let all = mean(keys);
+    let marked = keys.iter().zip(marks).filter(|&(_, &mark)| mark);
+    let marked: Vec<&[f32]> = marked.map(|(key, _)| *key).collect();
+    match pattern.keys {
+        Keys::Fused { lambda } if !marked.is_empty() => {
+            let lambda = f64::from(lambda);
+            let both = all.iter().zip(mean(&marked));
+            both.map(|(all, some)| lambda * all + (1.0 - lambda) * some)
+                .collect()
+        }
+        _ => all,
+    }
+}
+
+/// Scores of the blocks `0..blocks` for queries that choose together: `queries` `[heads][dim]`,
+/// `keys` those that are complete.
+pub fn block_scores(
+    pattern: &Pattern,
+    queries: &[&[f32]],
+    keys: &[Vec<f64>],
+    blocks: usize,
+    scale: f64,
+) -> Vec<f64> {
+    let dot = |q: &[f32], key: &[f64]| -> f64 {
+        q.iter()
+            .zip(key)
+            .map(|(&a, b)| f64::from(a) * b)
+            .sum::<f64>()
+            * scale
+    };
+    if pattern.per_head() {
+        return keys[..blocks]
+            .iter()
+            .map(|key| dot(queries[0], key))
+            .collect();
+    }
+    let mut shared = vec![0.0; keys.len()];
+    for q in queries {
+        let scores: Vec<f64> = keys.iter().map(|key| dot(q, key)).collect();
+        let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let total: f64 = scores.iter().map(|s| (s - max).exp()).sum();
+        for (shared, score) in shared.iter_mut().zip(scores) {
+            *shared += (score - max).exp() / total;
+        }
+    }
+    let Keys::Kernels { stride, .. } = pattern.keys else {
+        return shared[..blocks].to_vec();
+    };
+    let ratio = pattern.block / stride;
+    let pooled = (0..blocks).map(|block| {
+        let window = (block * ratio).saturating_sub(1)..(block + 1) * ratio;
+        window
+            .filter_map(|kernel| shared.get(kernel))
+            .fold(0.0, |m: f64, &s| m.max(s))
+    });
+    pooled.collect()
+}
+
+/// For each token and query head, `[tokens · heads]`, the chosen blocks, ascending.
+pub fn choices(
+    pattern: &Pattern,
+    q: &Tensor<3>,
+    k: &Tensor<3>,
+    layout: &Layout,
+    marks: &[bool],
+    scale: f32,
+) -> Vec<Vec<u32>> {
+    let ([tokens, heads, dim], [_, kv_heads, _]) = (q.dims(), k.dims());
+    let (q, k, group) = (to_vec(q), to_vec(k), heads / kv_heads);
+    let mut found = vec![Vec::new(); tokens * heads];
+    for (span, head) in layout
+        .spans()
+        .iter()
+        .flat_map(|span| (0..kv_heads).map(move |head| (span, head)))
+    {
+        let text = text(span);
+        let row = |token: usize| &k[(token * kv_heads + head) * dim..][..dim];
+        let keys: Vec<Vec<f64>> = (0..pattern.key_count(text.len()))
+            .map(|key| {
+                let (first, len) = pattern.key_tokens(key);
+                let tokens = &text[first..first + len];
+                let rows: Vec<&[f32]> = tokens.iter().map(|&token| row(token)).collect();
+                let marks: Vec<bool> = tokens
+                    .iter()
+                    .map(|&token| marks.get(token).copied().unwrap_or(false))
+                    .collect();
+                block_key(pattern, &rows, &marks)
+            })
+            .collect();
+        for place in 0..span.len {
+            let (token, seen) = (span.start + place, span.prefix_len + place + 1);
+            let candidates = pattern.candidates(seen);
+            let visible = &keys[..pattern.key_count(seen)];
+            let together = if pattern.per_head() { 1 } else { group };
+            for first in (head * group..(head + 1) * group).step_by(together) {
+                let queries: Vec<&[f32]> = (first..first + together)
+                    .map(|h| &q[(token * heads + h) * dim..][..dim])
+                    .collect();
+                let scores = match pattern.keys {
+                    Keys::None => vec![0.0; candidates.end],
+                    _ => block_scores(pattern, &queries, visible, candidates.end, scale.into()),
+                };
+                let mut order: Vec<usize> = candidates.clone().collect();
+                order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
+                order.truncate(pattern.top_k);
+                order.sort_unstable();
+                for h in first..first + together {
+                    found[token * heads + h] = order.iter().map(|&block| block as u32).collect();
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Attention of each query to what is always seen and to the blocks `chosen` by
+/// [`choices`]: a soft-max with −∞ everywhere else.
+pub fn attention(
+    pattern: &Pattern,
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    layout: &Layout,
+    chosen: &[Vec<u32>],
+    scale: f32,
+) -> Tensor<3> {
+    let ([_, heads, dim], [_, kv_heads, _]) = (q.dims(), k.dims());
+    let group = heads / kv_heads;
+    let spread = |x: Tensor<3>| {
+        let tokens = x.dims()[0];
+        x.reshape([tokens, kv_heads, 1, dim])
+            .repeat_dim(2, group)
+            .reshape([tokens, heads, dim])
+            .swap_dims(0, 1)
+    };
+    let outputs = layout.spans().iter().map(|span| {
+        let part = |x: &Tensor<3>| {
+            let own = x.clone().narrow(0, span.start, span.len);
+            match span.prefix_len {
+                0 => own,
+                len => Tensor::cat(vec![x.clone().narrow(0, span.prefix_start, len), own], 0),
+            }
+        };
+        let all = span.prefix_len + span.len;
+        let mut mask = Vec::with_capacity(heads * span.len * all);
+        for head in 0..heads {
+            for place in 0..span.len {
+                let seen = span.prefix_len + place + 1;
+                let chosen = &chosen[(span.start + place) * heads + head];
+                let candidates = pattern.candidates(seen);
+                mask.extend((0..all).map(|at| {
+                    let block = at / pattern.block;
+                    let kept = !candidates.contains(&block) || chosen.contains(&(block as u32));
+                    match at < seen && kept {
+                        true => 0.0,
+                        false => f32::NEG_INFINITY,
+                    }
+                }));
+            }
+        }
+        let mask = TensorData::new(mask, [heads, span.len, all]);
+        let queries = q.clone().narrow(0, span.start, span.len).swap_dims(0, 1);
+        let scores = queries.matmul(spread(part(&k)).swap_dims(1, 2)) * scale;
+        let mask = Tensor::<3>::from_data(mask, &q.device().inner()).cast(scores.dtype());
+        activation::softmax(scores + mask, 2)
+            .matmul(spread(part(&v)))
+            .swap_dims(0, 1)
+    });
+    Tensor::cat(outputs.collect(), 0)
+}
