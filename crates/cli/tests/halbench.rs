@@ -19,8 +19,15 @@ use mock::{Act, Mock};
 use percept_data::coco::Mask;
 use serde_json::{Value, json};
 
-const STEPS: [&str; 7] =
-    ["statistics", "roles", "choice", "edit", "quality", "questions", "dataset"];
+const STEPS: [&str; 7] = [
+    "statistics",
+    "roles",
+    "choice",
+    "edit",
+    "quality",
+    "questions",
+    "dataset",
+];
 
 const CLASSES: [&str; 14] = [
     "person", "skis", "backpack", "bear", "cat", "cow", "cup", "bowl", "tie", "car", "bus", "bed",
@@ -32,7 +39,11 @@ fn images(folder: &Path, count: u32) -> PathBuf {
     let (mut listed, mut annotations) = (Vec::new(), Vec::new());
     for image in 0..count {
         let mut picture = RgbImage::from_fn(240, 180, |x, y| {
-            Rgb([(x / 2) as u8 + 40, (y / 2) as u8 + 60, 90 + (image * 9 % 50) as u8])
+            Rgb([
+                (x / 2) as u8 + 40,
+                (y / 2) as u8 + 60,
+                90 + (image * 9 % 50) as u8,
+            ])
         });
         for place in 0..2 + image % 2 {
             // Neighbours in the list of classes stand together, the others do not.
@@ -48,11 +59,17 @@ fn images(folder: &Path, count: u32) -> PathBuf {
             let mask = Mask::from_polygons(std::slice::from_ref(&polygon), 240, 180).unwrap();
             for (x, y) in mask.pixels() {
                 let shade = (x * 7 + y * 5) % 32;
-                picture.put_pixel(x, y, Rgb([(class * 17) as u8, (200 - class * 9) as u8, shade as u8 * 6]));
+                picture.put_pixel(
+                    x,
+                    y,
+                    Rgb([(class * 17) as u8, (200 - class * 9) as u8, shade as u8 * 6]),
+                );
             }
-            annotations.push(json!({"id": annotations.len() + 1, "image_id": image, "category_id": class,
+            annotations.push(
+                json!({"id": annotations.len() + 1, "image_id": image, "category_id": class,
                 "iscrowd": 0, "area": mask.area(), "segmentation": [polygon],
-                "bbox": [cx - radius, cy - radius, 2.0 * radius, 2.0 * radius]}));
+                "bbox": [cx - radius, cy - radius, 2.0 * radius, 2.0 * radius]}),
+            );
         }
         let name = format!("{image:04}.png");
         fs::create_dir_all(folder.join("images")).unwrap();
@@ -70,12 +87,23 @@ fn images(folder: &Path, count: u32) -> PathBuf {
 
 fn arguments(folder: &Path, out: &Path) -> Vec<String> {
     let text = |path: PathBuf| path.to_str().unwrap().to_owned();
-    let (images, annotations) = (text(folder.join("images")), text(folder.join("instances.json")));
-    ["halbench", "build", "--images", &images, "--annotations", &annotations, "--out"]
-        .map(String::from)
-        .into_iter()
-        .chain([text(out.to_owned())])
-        .collect()
+    let (images, annotations) = (
+        text(folder.join("images")),
+        text(folder.join("instances.json")),
+    );
+    [
+        "halbench",
+        "build",
+        "--images",
+        &images,
+        "--annotations",
+        &annotations,
+        "--out",
+    ]
+    .map(String::from)
+    .into_iter()
+    .chain([text(out.to_owned())])
+    .collect()
 }
 
 fn build(folder: &Path, out: &Path, more: &[&str]) -> Outcome {
@@ -86,7 +114,9 @@ fn build(folder: &Path, out: &Path, more: &[&str]) -> Outcome {
 
 fn rows(out: &Path, file: &str) -> Vec<Value> {
     let text = fs::read_to_string(out.join("steps").join(file)).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 #[test]
@@ -98,7 +128,10 @@ fn a_build_killed_at_every_step_makes_the_files_of_one_that_was_not() {
     let killed = folder.path().join("killed");
     for (number, step) in STEPS.iter().enumerate() {
         let begun = |ending: &str| {
-            killed.join("steps").join(format!("{:02}-{step}{ending}", number + 1)).exists()
+            killed
+                .join("steps")
+                .join(format!("{:02}-{step}{ending}", number + 1))
+                .exists()
         };
         let mut child = percept(&arguments(folder.path(), &killed))
             .stdout(Stdio::null())
@@ -107,7 +140,10 @@ fn a_build_killed_at_every_step_makes_the_files_of_one_that_was_not() {
             .unwrap();
         let start = Instant::now();
         while !begun(".log.jsonl") && !begun(".jsonl") && child.try_wait().unwrap().is_none() {
-            assert!(start.elapsed() < Duration::from_secs(120), "{step} never begins");
+            assert!(
+                start.elapsed() < Duration::from_secs(120),
+                "{step} never begins"
+            );
             std::thread::sleep(Duration::from_micros(200));
         }
         let _ = child.kill();
@@ -115,15 +151,23 @@ fn a_build_killed_at_every_step_makes_the_files_of_one_that_was_not() {
     }
     build(folder.path(), &killed, &[]).ok();
     let (a, b) = (snapshot(&whole), snapshot(&killed));
-    let names = |files: &[(PathBuf, Vec<u8>)]| files.iter().map(|(p, _)| p.clone()).collect::<Vec<_>>();
+    let names =
+        |files: &[(PathBuf, Vec<u8>)]| files.iter().map(|(p, _)| p.clone()).collect::<Vec<_>>();
     assert_eq!(names(&a), names(&b));
     for ((path, a), (_, b)) in a.iter().zip(&b) {
         assert!(a == b, "{} differs", path.display());
     }
     // Nothing is left to do.
     let again = build(folder.path(), &killed, &["--json"]).ok();
-    let done = again.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    assert!(done.take(STEPS.len()).all(|step| step["done_now"] == false), "{}", again.stdout);
+    let done = again
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    assert!(
+        done.take(STEPS.len()).all(|step| step["done_now"] == false),
+        "{}",
+        again.stdout
+    );
 }
 
 #[test]
@@ -137,12 +181,19 @@ fn questions_are_true_and_nothing_outside_a_mask_changes() {
     let pairs = rows(&out, "06-questions.jsonl");
     assert!(pairs.len() >= 20, "{}", pairs.len());
     assert_eq!(questions.len(), 7 * pairs.len());
-    let ids: Vec<u64> = questions.iter().map(|q| q["id"].as_u64().unwrap()).collect();
+    let ids: Vec<u64> = questions
+        .iter()
+        .map(|q| q["id"].as_u64().unwrap())
+        .collect();
     assert_eq!(ids, (0..questions.len() as u64).collect::<Vec<_>>());
     for row in &pairs {
         let pair = &row["kept"];
-        let shown: HashSet<&str> =
-            pair["present"].as_array().unwrap().iter().map(|c| c.as_str().unwrap()).collect();
+        let shown: HashSet<&str> = pair["present"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| c.as_str().unwrap())
+            .collect();
         let [target, contextual, new] =
             ["target", "contextual", "counterfactual"].map(|name| pair[name].as_str().unwrap());
         assert!(shown.contains(target) && shown.contains(contextual) && target != contextual);
@@ -153,7 +204,9 @@ fn questions_are_true_and_nothing_outside_a_mask_changes() {
         let mut kinds: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();
         for q in pair["questions"].as_array().unwrap() {
             let text = |name: &str| q[name].as_str().unwrap();
-            *kinds.entry((text("tag"), text("type"), text("answer"))).or_default() += 1;
+            *kinds
+                .entry((text("tag"), text("type"), text("answer")))
+                .or_default() += 1;
         }
         let expected = [
             (("inpainted", "absent", "no"), 2),
@@ -165,20 +218,31 @@ fn questions_are_true_and_nothing_outside_a_mask_changes() {
         assert_eq!(kinds, BTreeMap::from(expected));
         let read = |name: &str| {
             let name = pair[name].as_str().unwrap();
-            image::open(out.join("images").join(name)).unwrap().into_rgb8()
+            image::open(out.join("images").join(name))
+                .unwrap()
+                .into_rgb8()
         };
         let (original, edited) = (read("original_name"), read("edited_name"));
         let mask = Mask::from_rle_string(pair["mask_rle"].as_str().unwrap(), 240, 180).unwrap();
         for (x, y, pixel) in original.enumerate_pixels() {
-            assert!(mask.get(x, y) || pixel == edited.get_pixel(x, y), "({x}, {y})");
+            assert!(
+                mask.get(x, y) || pixel == edited.get_pixel(x, y),
+                "({x}, {y})"
+            );
         }
-        assert!(mask.pixels().any(|(x, y)| original.get_pixel(x, y) != edited.get_pixel(x, y)));
+        assert!(
+            mask.pixels()
+                .any(|(x, y)| original.get_pixel(x, y) != edited.get_pixel(x, y))
+        );
     }
     let report = fs::read_to_string(out.join("report.html")).unwrap();
     assert_eq!(report.matches("<img ").count(), 2 * pairs.len());
     assert!(!report.contains("http://") && !report.contains("https://"));
     let card = fs::read_to_string(out.join("README.md")).unwrap();
-    assert!(card.contains(&format!("| questions | {} |", questions.len())), "{card}");
+    assert!(
+        card.contains(&format!("| questions | {} |", questions.len())),
+        "{card}"
+    );
 }
 
 #[test]
@@ -196,12 +260,21 @@ fn a_step_is_done_again_when_asked_or_when_its_settings_changed() {
     assert_eq!(before, snapshot(&out));
     let done = |more: &[&str]| -> Vec<String> {
         let outcome = build(folder.path(), &out, &[&["--json"], more].concat()).ok();
-        let rows = outcome.stdout.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
+        let rows = outcome
+            .stdout
+            .lines()
+            .map(|l| serde_json::from_str::<Value>(l).unwrap());
         let now = rows.filter(|row| row["done_now"] == true);
-        now.map(|row| row["step"].as_str().unwrap().to_owned()).collect()
+        now.map(|row| row["step"].as_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(done(&["--absent", "random"]), ["questions", "dataset"]);
-    assert_eq!(done(&["--absent", "random", "--seed", "1"]).first().unwrap(), "roles");
+    assert_eq!(
+        done(&["--absent", "random", "--seed", "1"])
+            .first()
+            .unwrap(),
+        "roles"
+    );
 }
 
 #[test]
@@ -231,7 +304,11 @@ fn a_model_chooses_and_a_program_edits() {
     // `cp` with three files fails: the program is named, and what is finished stays.
     let failed = build(folder.path(), &out, &more);
     assert_eq!(failed.code, Some(1));
-    assert!(failed.stderr.contains("cp: ended with"), "{}", failed.stderr);
+    assert!(
+        failed.stderr.contains("cp: ended with"),
+        "{}",
+        failed.stderr
+    );
     let asked = server.seen().len();
     let choices = rows(&out, "03-choice.jsonl");
     for row in &choices {
@@ -241,14 +318,30 @@ fn a_model_chooses_and_a_program_edits() {
     }
     // One question for the choice, two for the descriptions; the first of those is the same for all
     // targets of an image.
-    let images: HashSet<&str> =
-        choices.iter().map(|row| row["kept"]["file"].as_str().unwrap()).collect();
+    let images: HashSet<&str> = choices
+        .iter()
+        .map(|row| row["kept"]["file"].as_str().unwrap())
+        .collect();
     let least = 2 * choices.len() + images.len();
-    assert!((least..=3 * choices.len()).contains(&asked), "{asked}, {least}");
+    assert!(
+        (least..=3 * choices.len()).contains(&asked),
+        "{asked}, {least}"
+    );
     // A program that changes nothing: the gate lets nothing through, and says why.
-    let idle = [&more[..4], &["--edit-command", "sh -c 'cp $1 $2' sh {image} {output} {mask}"]].concat();
+    let idle = [
+        &more[..4],
+        &[
+            "--edit-command",
+            "sh -c 'cp $1 $2' sh {image} {output} {mask}",
+        ],
+    ]
+    .concat();
     let nothing = build(folder.path(), &out, &idle);
     assert_eq!(nothing.code, Some(1));
-    assert!(nothing.stderr.contains("quality kept nothing"), "{}", nothing.stderr);
+    assert!(
+        nothing.stderr.contains("quality kept nothing"),
+        "{}",
+        nothing.stderr
+    );
     assert_eq!(server.seen().len(), asked, "answers are asked for once");
 }

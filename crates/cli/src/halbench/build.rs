@@ -19,15 +19,46 @@ use crate::{Done, Failure, open};
 const EVERY: Duration = Duration::from_secs(5);
 
 pub fn run(args: &HalbenchBuild, global: &Global) -> Result<Done, Failure> {
-    let config = config(args);
     let timeout = Duration::try_from_secs_f64(args.timeout)
         .map_err(|e| Failure::new(format!("--timeout {}: {e}", args.timeout)))?;
+    let steps = args.out.join("steps");
+    let journal = steps.join("answers.journal.jsonl");
+    if let (Some(url), Some(name)) = (&args.endpoint, &args.api_model) {
+        std::fs::create_dir_all(&steps)?;
+        let config = EndpointConfig {
+            timeout,
+            ..EndpointConfig::new(url, name)
+        };
+        let model = Cached::open(Endpoint::new(config)?, &journal)?;
+        return build_with(args, global, timeout, Some(&model));
+    }
+    let Some(folder) = &args.model else {
+        return build_with(args, global, timeout, None);
+    };
+    std::fs::create_dir_all(&steps)?;
+    let model = ModelArgs {
+        model: folder.clone(),
+        adapter: None,
+        device: args.device.clone(),
+    };
+    let identity = crate::expert::weights(&model)?;
+    let (model, processor) = open::model(&model)?;
+    let local = Local::new(Sampler::new(&model, &processor, args.seed)?, identity, 1);
+    build_with(args, global, timeout, Some(&Cached::open(local, &journal)?))
+}
+
+fn build_with(
+    args: &HalbenchBuild,
+    global: &Global,
+    timeout: Duration,
+    chooser: Option<&dyn ChatModel>,
+) -> Result<Done, Failure> {
+    let config = config(args);
     let editor = editor(args, timeout)?;
     let scorer = match &args.score_command {
         Some(command) => Some(CommandScorer::new(command, timeout)?),
         None => None,
     };
-    let chooser = chooser(args, timeout)?;
     let shown = Mutex::new((None::<Step>, Instant::now()));
     let progress = |step: Step, done: usize, total: usize| {
         if global.quiet || global.json {
@@ -47,7 +78,7 @@ pub fn run(args: &HalbenchBuild, global: &Global) -> Result<Done, Failure> {
         out: &args.out,
         config: &config,
         editor: editor.as_ref(),
-        chooser: chooser.as_deref(),
+        chooser,
         scorer: scorer.as_ref().map(|s| s as &dyn ClassScorer),
         only: args.step,
         from: args.from,
@@ -94,32 +125,6 @@ fn editor(args: &HalbenchBuild, timeout: Duration) -> Result<Box<dyn Editor>, Fa
         ..EndpointConfig::new(url, model)
     };
     Ok(Box::new(ImageEndpoint::new(config)?))
-}
-
-fn chooser(args: &HalbenchBuild, timeout: Duration) -> Result<Option<Box<dyn ChatModel>>, Failure> {
-    let journal = args.out.join("steps").join("answers.journal.jsonl");
-    if let (Some(url), Some(name)) = (&args.endpoint, &args.api_model) {
-        std::fs::create_dir_all(args.out.join("steps"))?;
-        let config = EndpointConfig {
-            timeout,
-            ..EndpointConfig::new(url, name)
-        };
-        let cached = Cached::open(Endpoint::new(config)?, &journal)?;
-        return Ok(Some(Box::new(cached)));
-    }
-    let Some(folder) = &args.model else {
-        return Ok(None);
-    };
-    std::fs::create_dir_all(args.out.join("steps"))?;
-    let model = ModelArgs {
-        model: folder.clone(),
-        adapter: None,
-        device: args.device.clone(),
-    };
-    let identity = crate::expert::weights(&model)?;
-    let (model, processor) = open::model(&model)?;
-    let local = Local::new(Sampler::new(&model, &processor, args.seed)?, identity, 1);
-    Ok(Some(Box::new(Cached::open(local, &journal)?)))
 }
 
 fn print(args: &HalbenchBuild, global: &Global, outcome: &Outcome) -> Result<(), Failure> {
