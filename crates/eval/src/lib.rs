@@ -6,8 +6,8 @@ mod accuracy;
 pub mod causal;
 mod compare;
 pub mod direction;
-pub mod hallucination;
 pub mod halbench;
+pub mod hallucination;
 mod stats;
 
 pub use accuracy::{Evaluation, Record, evaluate, evaluate_with, question_type, summarise};

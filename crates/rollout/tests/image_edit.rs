@@ -25,7 +25,9 @@ fn server(answers: Vec<String>) -> (String, Seen) {
     let store = Arc::clone(&seen);
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let Some(request) = read(&stream) else { continue };
+            let Some(request) = read(&stream) else {
+                continue;
+            };
             let mut seen = store.lock().unwrap();
             let answer = &answers[seen.len().min(answers.len() - 1)];
             seen.push(request);
@@ -64,7 +66,10 @@ fn edited(colour: [u8; 3]) -> String {
     let image = RgbImage::from_pixel(8, 8, Rgb(colour));
     image.write_to(&mut png, image::ImageFormat::Png).unwrap();
     let text = STANDARD.encode(png.into_inner());
-    answer("200 OK", &format!(r#"{{"data": [{{"b64_json": "{text}"}}]}}"#))
+    answer(
+        "200 OK",
+        &format!(r#"{{"data": [{{"b64_json": "{text}"}}]}}"#),
+    )
 }
 
 fn editor(url: &str) -> ImageEndpoint {
@@ -134,12 +139,18 @@ fn the_form_arrives_whole_and_passing_failures_are_tried_again() {
 
 #[test]
 fn refusals_and_addresses_instead_of_images_are_not_tried_again() {
-    let refused = answer("400 Bad Request", r#"{"error": {"message": "mask too large"}}"#);
+    let refused = answer(
+        "400 Bad Request",
+        r#"{"error": {"message": "mask too large"}}"#,
+    );
     let (url, seen) = server(vec![refused]);
     let error = edit(&editor(&url)).unwrap_err().to_string();
     assert!(error.contains("mask too large"), "{error}");
     assert_eq!(seen.lock().unwrap().len(), 1);
-    let (url, seen) = server(vec![answer("200 OK", r#"{"data": [{"url": "http://x/y.png"}]}"#)]);
+    let (url, seen) = server(vec![answer(
+        "200 OK",
+        r#"{"data": [{"url": "http://x/y.png"}]}"#,
+    )]);
     let error = edit(&editor(&url)).unwrap_err().to_string();
     assert!(error.contains("response_format"), "{error}");
     assert_eq!(seen.lock().unwrap().len(), 1);
