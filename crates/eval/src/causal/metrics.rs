@@ -198,7 +198,8 @@ fn both_right(rows: &[&Answered], edit: &str, kind: Kind) -> Option<bool> {
 /// `b − a` with a paired 95 % interval over originals, and McNemar's exact two-sided p-value over all
 /// questions that both answered.
 pub fn paired(a: &[Answered], b: &[Answered]) -> Vec<(&'static str, Estimate, f64)> {
-    let kinds: [(&'static str, fn(&[f64; COLUMNS]) -> f64, &[Kind]); 3] = [
+    type Of = fn(&[f64; COLUMNS]) -> f64;
+    let kinds: [(&'static str, Of, &[Kind]); 3] = [
         ("CAC", |s| share(s, 0) - share(s, 2), &[Kind::Target]),
         ("AAC", |s| share(s, 6) - share(s, 4), &[Kind::Absent]),
         ("CHR", |s| 1.0 - share(s, 8), &[Kind::Inpaint]),

@@ -251,7 +251,7 @@ fn mean(
     key.fill(0.0);
     marked.fill(0.0);
     let mut count = 0;
-    for token in first..first + len {
+    for (token, &is_marked) in marks.iter().enumerate().skip(first).take(len) {
         // SAFETY: the block holds `head_dim` lines of sixteen tokens from `start`.
         let column = |d: usize| unsafe {
             *cache.blocks()[token / BLOCK]
@@ -261,7 +261,7 @@ fn mean(
         for (d, sum) in key.iter_mut().enumerate() {
             *sum += column(d);
         }
-        if marks[token] {
+        if is_marked {
             count += 1;
             for (d, sum) in marked.iter_mut().enumerate() {
                 *sum += column(d);

@@ -329,7 +329,7 @@ impl Kernel for Back<'_> {
                 }
                 self.slopes.values::<S, 1>(query, [1.0]);
             }
-            self.to_keys::<S>(row);
+            self.add_to_keys::<S>(row);
         }
     }
 }
@@ -337,7 +337,7 @@ impl Kernel for Back<'_> {
 impl Back<'_> {
     /// Adds `dSᵀ·q` and `Pᵀ·do` to the rows of the keys and values.
     #[inline(always)]
-    unsafe fn to_keys<S: Lanes>(&mut self, row: usize) {
+    unsafe fn add_to_keys<S: Lanes>(&mut self, row: usize) {
         let (dim, queries) = (self.scores.head_dim, self.scores.queries);
         for place in 0..self.scores.tokens {
             let text = self.pieces[place / BLOCK] as usize * BLOCK + place % BLOCK;

@@ -146,15 +146,20 @@ fn top(scores: &[f32], first: usize, k: usize, best: &mut Vec<(f32, u32)>) {
             }
         }
         for (at, &score) in values.iter().enumerate() {
-            if best.len() == k && !(score > best[k - 1].0) {
+            if best.len() == k && !is_better(score, best[k - 1].0) {
                 continue;
             }
             best.truncate(k - 1);
             // Behind all that are as good: they have lower indices.
-            let place = best.partition_point(|&(other, _)| !(score > other));
+            let place = best.partition_point(|&(other, _)| !is_better(score, other));
             best.insert(place, (score, (first + piece * 64 + at) as u32));
         }
     }
+}
+
+/// False for a score that is no number: it is never chosen before one that is.
+fn is_better(score: f32, other: f32) -> bool {
+    score > other
 }
 
 struct Scores<'a, L> {
