@@ -471,7 +471,7 @@ pub struct Eval {
     pub benchmark: Option<crate::benchmark::Benchmark>,
     /// Data files.
     #[command(flatten)]
-    pub rows: Option<EvalRows>,
+    pub rows: EvalRows,
 }
 
 /// `percept eval` on data files.
@@ -479,7 +479,7 @@ pub struct Eval {
 pub struct EvalRows {
     /// The model.
     #[command(flatten)]
-    pub model: ModelArgs,
+    pub model: Option<ModelArgs>,
     /// Data files.
     #[arg(long, required_unless_present = "digit_sum")]
     pub data: Vec<PathBuf>,

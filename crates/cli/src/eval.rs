@@ -13,18 +13,18 @@ pub fn run(args: &Eval, global: &Global) -> Result<Done, Failure> {
     if let Some(benchmark) = &args.benchmark {
         return crate::benchmark::run(benchmark, global);
     }
-    match &args.rows {
-        Some(rows) => verifiable(rows, global),
-        None => Err(Failure::new(
-            "nothing to evaluate: give --model DIR --data FILE, or a benchmark (percept eval --help)",
-        )),
-    }
+    verifiable(&args.rows, global)
 }
 
 /// Accuracy on data files.
 fn verifiable(args: &EvalRows, global: &Global) -> Result<Done, Failure> {
-    let opened = open::model(&args.model)?;
-    let base = open::base(&args.extrapolate, &args.model.device)?;
+    let Some(model) = &args.model else {
+        return Err(Failure::new(
+            "nothing to evaluate: give --model DIR --data FILE, or a benchmark (percept eval --help)",
+        ));
+    };
+    let opened = open::model(model)?;
+    let base = open::base(&args.extrapolate, &model.device)?;
     let sampler = open::sampler(&opened, base.as_ref())?;
     let data = open::questions(&args.data, args.digit_sum)?;
     let rewards = open::rewards(&args.reward)?;
@@ -62,7 +62,7 @@ fn verifiable(args: &EvalRows, global: &Global) -> Result<Done, Failure> {
         }
         out.finish()?;
         let json = serde_json::json!({
-            "model": args.model.model,
+            "model": model.model,
             "base": args.extrapolate.extrapolate,
             "reward": args.reward,
             "sampling": sampling,

@@ -237,3 +237,90 @@ fn what_is_missing_is_named() {
         &["p000x.png"],
     );
 }
+
+#[test]
+fn the_causal_model_tells_who_looks_from_who_follows_company() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    // 100 pictures: cats and beds together, each alone, neither (a lamp and a cup).
+    let kinds: [(&[usize], usize); 4] = [(&[1, 2], 40), (&[1], 20), (&[2], 20), (&[3, 4], 20)];
+    let (mut images, mut annotations, mut rows) =
+        (Vec::new(), Vec::new(), [Vec::new(), Vec::new()]);
+    for (classes, count) in kinds {
+        for _ in 0..count {
+            let id = images.len();
+            let name = format!("{id}.png");
+            images.push(json!({"id": id, "file_name": name, "width": 8, "height": 8}));
+            for class in classes {
+                annotations.push(json!({"id": annotations.len() + 1, "image_id": id, "category_id": class,
+                    "bbox": [0, 0, 4, 4], "area": 16.0, "iscrowd": 0, "segmentation": [[0, 0, 4, 0, 4, 4, 0, 4]]}));
+            }
+            let (cat, bed) = (classes.contains(&1), classes.contains(&2));
+            for (rows, yes) in rows.iter_mut().zip([cat, bed]) {
+                // Every tenth answer is a slip.
+                let said = if yes != (id % 10 == 0) { "yes" } else { "no" };
+                rows.push(
+                    json!({"image": name, "text": "Is there a cat in the image?",
+                    "parsed": {"original": said, "lmms": null}})
+                    .to_string(),
+                );
+            }
+        }
+    }
+    let categories = json!([{"id": 1, "name": "cat"}, {"id": 2, "name": "bed"}, {"id": 3, "name": "lamp"},
+        {"id": 4, "name": "cup"}]);
+    let all = json!({"images": images, "annotations": annotations, "categories": categories});
+    write(&at.join("instances.json"), all.to_string());
+    let effects = ["looks", "follows"].map(|name| {
+        let rows = &rows[usize::from(name == "follows")];
+        write(&at.join(format!("{name}.jsonl")), rows.join("\n"));
+        let records = format!("{name}.jsonl");
+        let args = [
+            "halbench",
+            "scm",
+            "--records",
+            &records,
+            "--annotations",
+            "instances.json",
+            "--output",
+            name,
+            "--json",
+        ];
+        let mut command = percept(&args);
+        command.current_dir(at);
+        let line: Value = serde_json::from_str(run(command).ok().stdout.trim()).unwrap();
+        let page = fs::read_to_string(at.join(name).join("scm.html")).unwrap();
+        assert!(page.contains("<svg") && page.contains("cat") && !page.contains("src=\"http"));
+        ["company_on_answer", "presence_on_answer"]
+            .map(|effect| line["scm"][effect]["low"].as_f64().unwrap())
+    });
+    let [
+        [looks_company, looks_presence],
+        [follows_company, follows_presence],
+    ] = effects;
+    assert!(
+        looks_company < 1.0 && looks_presence > 5.0,
+        "{looks_company} {looks_presence}"
+    );
+    assert!(
+        follows_company > 5.0 && follows_presence < 1.0,
+        "{follows_company} {follows_presence}"
+    );
+
+    write(&at.join("bad.jsonl"), "{\"image\": \"1.png\"}\n");
+    let mut command = percept(&[
+        "halbench",
+        "scm",
+        "--records",
+        "bad.jsonl",
+        "--annotations",
+        "instances.json",
+    ]);
+    command.current_dir(at);
+    let outcome = run(command);
+    assert!(
+        outcome.code != Some(0) && outcome.stderr.contains("bad.jsonl:1"),
+        "{}",
+        outcome.stderr
+    );
+}

@@ -8,6 +8,7 @@ mod compare;
 pub mod direction;
 pub mod halbench;
 pub mod hallucination;
+pub mod scm;
 mod stats;
 
 pub use accuracy::{Evaluation, Record, evaluate, evaluate_with, question_type, summarise};

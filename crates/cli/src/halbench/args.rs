@@ -10,6 +10,27 @@ use percept_eval::halbench::{AbsentRule, ImageFormat, Step};
 pub enum Halbench {
     /// Build a counterfactual benchmark from images with COCO annotations.
     Build(Box<HalbenchBuild>),
+    /// Whether yes/no answers follow the object or its usual company: odds ratios, the causal graph.
+    Scm(HalbenchScm),
+}
+
+/// `percept halbench scm`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  percept halbench scm --records runs/pope/records.jsonl --annotations instances_val2014.json --output runs/scm")]
+pub struct HalbenchScm {
+    /// Answered yes/no questions: records.jsonl of `percept eval pope` or `percept eval causal-halbench`.
+    #[arg(long, required = true)]
+    pub records: Vec<PathBuf>,
+    /// COCO instances of the pictures: which objects are there, and which stand together.
+    #[arg(long)]
+    pub annotations: PathBuf,
+    /// Whose reading of POPE's answers counts.
+    #[arg(long, default_value = "original")]
+    pub parser: String,
+    /// Folder for scm.json and scm.html.
+    #[arg(long)]
+    pub output: Option<PathBuf>,
 }
 
 /// `percept halbench build`

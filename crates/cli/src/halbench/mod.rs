@@ -1,7 +1,8 @@
-//! `percept halbench …`: building counterfactual benchmarks.
+//! `percept halbench …`: building counterfactual benchmarks, and what answers follow.
 
 mod args;
 mod build;
+mod scm;
 
 pub use args::{Halbench, HalbenchBuild};
 
@@ -11,5 +12,6 @@ use crate::{Done, Failure};
 pub fn run(command: &Halbench, global: &Global) -> Result<Done, Failure> {
     match command {
         Halbench::Build(args) => build::run(args, global),
+        Halbench::Scm(args) => scm::run(args, global),
     }
 }

@@ -239,7 +239,11 @@ impl Run<'_> {
             Step::Edit => lines(&self.edits(key)?),
             Step::Quality => lines(&self.checks(key)?),
             Step::Questions => {
-                let pairs = self.folder.read::<Row<Pair>>(Step::Quality)?;
+                let pairs = self.kept::<Pair>(Step::Quality)?;
+                let pairs = pairs
+                    .into_iter()
+                    .map(|(id, pair)| Row::kept(id, pair))
+                    .collect();
                 let rows = questions::ask(pairs, &self.statistics()?, self.build.config);
                 let pairs: Vec<Questions> = rows.iter().filter_map(|r| r.kept.clone()).collect();
                 dataset::check_names(&pairs)?;

@@ -4,16 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 
-use image::ImageFormat as Encoding;
 use percept_data::Media;
 use percept_report::write_atomic;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::causal::Question;
+
 use super::build::Tally;
-use super::edit::{Scene, encoded};
+use super::edit::{Scene, jpeg, png};
 use super::folder::{Folder, Step, io, sha256};
-use super::{BuildConfig, BuildError, ImageFormat, Question, Questions, Row};
+use super::{BuildConfig, BuildError, ImageFormat, Questions, Row};
+
+/// JPEG quality of edits: colours are off by a level or two.
+const QUALITY: u8 = 95;
 
 /// An image of the data set.
 #[derive(Debug, Clone)]
@@ -112,8 +116,8 @@ pub(super) fn write(
     let bytes = match config.image_format {
         ImageFormat::Png if is_png => bytes.to_vec(),
         ImageFormat::Jpeg if is_jpeg => bytes.to_vec(),
-        ImageFormat::Png => encoded(&media.decode()?, Encoding::Png)?,
-        ImageFormat::Jpeg => encoded(&media.decode()?, Encoding::Jpeg)?,
+        ImageFormat::Png => png(&media.decode()?)?,
+        ImageFormat::Jpeg => jpeg(&media.decode()?, QUALITY)?,
     };
     write_atomic(&folder.out.join("images").join(&item.name), &bytes)?;
     let written = Written {

@@ -7,6 +7,7 @@
 use std::io::Cursor;
 use std::path::Path;
 
+use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, RgbImage};
 use percept_data::Media;
 use percept_data::coco::{CocoInstances, Mask, Object};
@@ -243,22 +244,21 @@ impl Workshop<'_> {
 
 /// An image as PNG.
 pub(super) fn png(image: &RgbImage) -> Result<Vec<u8>, BuildError> {
-    encoded(image, ImageFormat::Png)
+    let mut bytes = Cursor::new(Vec::new());
+    let written = image.write_to(&mut bytes, ImageFormat::Png);
+    written.map_err(unwritten)?;
+    Ok(bytes.into_inner())
 }
 
-pub(super) fn encoded(image: &RgbImage, format: ImageFormat) -> Result<Vec<u8>, BuildError> {
-    let mut bytes = Cursor::new(Vec::new());
-    let written = match format {
-        ImageFormat::Jpeg => {
-            // 95: half-tones of a chroma block are off by a level or two.
-            let mut encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 95);
-            encoder.encode_image(image)
-        }
-        format => image.write_to(&mut bytes, format),
-    };
-    written.map_err(|source| percept_vision::Error::Picture {
-        what: "encoding".into(),
-        source,
-    })?;
-    Ok(bytes.into_inner())
+/// An image as JPEG of this quality, 1 to 100.
+pub(super) fn jpeg(image: &RgbImage, quality: u8) -> Result<Vec<u8>, BuildError> {
+    let mut bytes = Vec::new();
+    let mut encoder = JpegEncoder::new_with_quality(&mut bytes, quality);
+    encoder.encode_image(image).map_err(unwritten)?;
+    Ok(bytes)
+}
+
+fn unwritten(source: image::ImageError) -> BuildError {
+    let what = "encoding".into();
+    percept_vision::Error::Picture { what, source }.into()
 }

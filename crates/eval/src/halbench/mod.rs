@@ -35,7 +35,5 @@ pub use build::{Build, Outcome, Progress, Tally, build};
 pub use config::{AbsentRule, BuildConfig, ImageFormat};
 pub use error::BuildError;
 pub use folder::Step;
-pub use rows::{
-    Checks, Choice, CutoutSource, EditRecord, Pair, Question, Questions, Role, Row, Weight,
-};
+pub use rows::{Checks, Choice, CutoutSource, EditRecord, Pair, Questions, Role, Row, Weight};
 pub use statistics::{ClassCount, Statistics};

@@ -4,17 +4,22 @@ use std::fmt::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use image::{ImageFormat, imageops};
+use image::imageops;
 use percept_data::Media;
 use percept_report::{Page, escape};
 
+use crate::causal::{Answer, Tag};
+
 use super::build::Tally;
-use super::edit::encoded;
+use super::edit::jpeg;
 use super::folder::Folder;
 use super::{BuildError, Questions};
 
 /// Longer side of a thumbnail.
 const SIDE: u32 = 320;
+
+/// JPEG quality of a thumbnail: a page of 300 pairs stays below 10 MB.
+const QUALITY: u8 = 75;
 
 /// Pairs shown: more make a page that browsers are slow with.
 const MOST: usize = 300;
@@ -104,7 +109,17 @@ fn pair(folder: &Folder, questions: &Questions) -> Result<String, BuildError> {
         checks.change_inside, checks.changed_outside, checks.target_reached
     );
     for question in &questions.questions {
-        let line = format!("{} · {} · {}", question.tag, question.q, question.answer);
+        let side = if question.tag == Tag::Origin {
+            "original"
+        } else {
+            "edit"
+        };
+        let truth = if question.answer == Answer::Yes {
+            "yes"
+        } else {
+            "no"
+        };
+        let line = format!("{side} · {} · {truth}", question.q);
         let _ = write!(html, "<li>{}</li>", escape(&line));
     }
     html.push_str("</ol></div></div>");
@@ -117,6 +132,6 @@ fn thumbnail(folder: &Folder, name: &str) -> Result<String, BuildError> {
     let side = |len: u32| ((f64::from(len) * scale.min(1.0)).round() as u32).max(1);
     let (width, height) = (side(image.width()), side(image.height()));
     let small = imageops::resize(&image, width, height, imageops::FilterType::Triangle);
-    let jpeg = encoded(&small, ImageFormat::Jpeg)?;
+    let jpeg = jpeg(&small, QUALITY)?;
     Ok(format!("data:image/jpeg;base64,{}", STANDARD.encode(jpeg)))
 }

@@ -4,10 +4,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::causal::{Answer, Kind, Question, Tag};
+
 use super::folder::draw;
 use super::roles::stem;
 use super::statistics::Statistics;
-use super::{AbsentRule, BuildConfig, Pair, Question, Questions, Row, prompts};
+use super::{AbsentRule, BuildConfig, Pair, Questions, Row, prompts};
 
 /// Asks about every pair.
 pub(super) fn ask(
@@ -77,24 +79,31 @@ impl Names {
     fn questions(&self, pair: &Pair, absent: &[(String, u64)], next: &mut u64) -> Vec<Question> {
         let choice = &pair.edit.choice;
         let mut questions = Vec::new();
-        let mut ask = |image: &str, class: &str, kind: &str, tag: &str| {
+        let mut ask = |image: &str, class: &str, kind: Kind, tag: Tag| {
             questions.push(Question {
                 id: *next,
                 image_name: image.to_owned(),
                 q: prompts::question(class),
-                kind: kind.to_owned(),
-                tag: tag.to_owned(),
-                answer: if kind == "absent" { "no" } else { "yes" }.to_owned(),
+                kind,
+                tag,
+                answer: if kind == Kind::Absent {
+                    Answer::No
+                } else {
+                    Answer::Yes
+                },
             });
             *next += 1;
         };
-        for (image, tag) in [(&self.original, "origin"), (&self.edited, "inpainted")] {
-            ask(image, &choice.role.contextual, "target", tag);
-            if tag == "inpainted" {
-                ask(image, &choice.counterfactual, "inpaint", tag);
+        for (image, tag) in [
+            (&self.original, Tag::Origin),
+            (&self.edited, Tag::Inpainted),
+        ] {
+            ask(image, &choice.role.contextual, Kind::Target, tag);
+            if tag == Tag::Inpainted {
+                ask(image, &choice.counterfactual, Kind::Inpaint, tag);
             }
             for (class, _) in absent {
-                ask(image, class, "absent", tag);
+                ask(image, class, Kind::Absent, tag);
             }
         }
         questions

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use percept_vision::Placement;
 use serde::{Deserialize, Serialize};
 
+use crate::causal::Question;
+
 /// A decision about one thing: kept, with what was decided, or dropped, with the reason.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row<T> {
@@ -162,25 +164,6 @@ pub struct Pair {
     pub edit: EditRecord,
     /// Its checks.
     pub checks: Checks,
-}
-
-/// A question of the data set, in the layout of the official `qa.json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Question {
-    /// Number in the data set.
-    pub id: u64,
-    /// File in `images/`.
-    pub image_name: String,
-    /// The question.
-    pub q: String,
-    /// `target` (the contextual, kept object: the official file's naming), `inpaint` (the
-    /// counterfactual one) or `absent`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// `origin` or `inpainted`.
-    pub tag: String,
-    /// `yes` or `no`.
-    pub answer: String,
 }
 
 /// Step `questions`: the questions of a pair.
