@@ -112,6 +112,9 @@ pub fn choices(
         for place in 0..span.len {
             let (token, seen) = (span.start + place, span.prefix_len + place + 1);
             let candidates = pattern.candidates(seen);
+            if candidates.is_empty() {
+                continue;
+            }
             let visible = &keys[..pattern.key_count(seen)];
             let together = if pattern.per_head() { 1 } else { group };
             for first in (head * group..(head + 1) * group).step_by(together) {
