@@ -15,7 +15,7 @@ fn help(args: &[&str]) -> String {
 
 #[test]
 fn help_texts() {
-    let commands: [&[&str]; 22] = [
+    let commands: [&[&str]; 27] = [
         &[],
         &["quickstart"],
         &["train"],
@@ -27,11 +27,16 @@ fn help_texts() {
         &["generate"],
         &["score"],
         &["eval"],
+        &["eval", "causal-halbench"],
         &["eval", "pope"],
         &["eval", "chair"],
         &["eval", "object-halbench"],
         &["eval", "amber"],
         &["eval", "mmhal"],
+        &["halbench"],
+        &["halbench", "build"],
+        &["halbench", "scm"],
+        &["bench"],
         &["compare"],
         &["analyze"],
         &["analyze", "direction"],
