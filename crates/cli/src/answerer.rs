@@ -9,14 +9,14 @@ use clap::Args;
 use percept_data::{Media, Message, Part, Role, Sample};
 use percept_rollout::Sampler;
 use percept_rollout::chat::{
-    Cached, ChatError, ChatModel, ChatReply, ChatRequest, Endpoint, EndpointConfig, Local, Prices,
-    RetryPolicy, Turn, Usage,
+    Cached, ChatError, ChatModel, ChatReply, ChatRequest, Local, Turn, Usage,
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::args::ModelArgs;
+use crate::calls::CallArgs;
 use crate::output::note;
-use crate::{Failure, expert, open};
+use crate::{Failure, open};
 
 /// So many questions without an answer and no answer between them: the fault is not in the questions.
 const HOPELESS: usize = 10;
@@ -60,35 +60,6 @@ pub struct AnswererArgs {
     /// Sequences that --model decodes at once.
     #[arg(long, default_value_t = 64)]
     pub max_num_seqs: usize,
-}
-
-/// How a server is asked.
-#[derive(Debug, Clone, Args)]
-pub struct CallArgs {
-    /// Requests under way at once.
-    #[arg(long, default_value_t = 16)]
-    pub max_concurrency: usize,
-    /// Requests per minute, evenly spaced (default: as fast as they go).
-    #[arg(long)]
-    pub rpm: Option<f64>,
-    /// Seconds from connecting to the last byte of an answer.
-    #[arg(long, default_value_t = 600.0)]
-    pub timeout: f64,
-    /// Attempts at one answer, with pauses that double.
-    #[arg(long, default_value_t = 8)]
-    pub max_attempts: u32,
-    /// Shortest first pause in seconds.
-    #[arg(long, default_value_t = 1.0, hide = true)]
-    pub retry_pause: f64,
-    /// Price of a million prompt tokens.
-    #[arg(long, default_value_t = 0.0)]
-    pub price_in: f64,
-    /// Price of a million answer tokens.
-    #[arg(long, default_value_t = 0.0)]
-    pub price_out: f64,
-    /// Further fields of the request, as a JSON object.
-    #[arg(long, value_name = "JSON")]
-    pub extra_body: Option<String>,
 }
 
 /// Who judges.
@@ -149,7 +120,7 @@ impl AnswererArgs {
                 adapter: self.adapter.clone(),
                 device: self.device.clone(),
             };
-            let identity = expert::weights(&args)?;
+            let identity = open::weights(&args)?;
             let (model, processor) = open::model(&args)?;
             let sampler = Sampler::new(&model, &processor, 0)?;
             let local = Local::new(sampler, identity, self.max_num_seqs);
@@ -160,7 +131,7 @@ impl AnswererArgs {
                 "nobody to ask: give --model DIR, or --endpoint URL --api-model NAME, or a file of answers",
             ));
         };
-        logged(self.calls.endpoint(url, name)?, log, &requests, quiet)
+        logged(self.calls.endpoint(url, name, 0)?, log, &requests, quiet)
     }
 }
 
@@ -188,34 +159,7 @@ impl JudgeArgs {
             ..Turn::default()
         };
         let requests = requests(queries, None, &turn);
-        logged(calls.endpoint(url, name)?, log, &requests, quiet)
-    }
-}
-
-impl CallArgs {
-    fn endpoint(&self, url: &str, name: &str) -> Result<Endpoint, Failure> {
-        let extra_body: Map<String, Value> = match &self.extra_body {
-            None => Map::new(),
-            Some(text) => serde_json::from_str(text)
-                .map_err(|e| Failure::new(format!("--extra-body is no JSON object: {e}")))?,
-        };
-        let config = EndpointConfig {
-            max_concurrency: self.max_concurrency,
-            requests_per_minute: self.rpm,
-            timeout: expert::seconds("--timeout", self.timeout)?,
-            retry: RetryPolicy {
-                attempts: self.max_attempts,
-                first: expert::seconds("--retry-pause", self.retry_pause)?,
-                ..RetryPolicy::default()
-            },
-            prices: Prices {
-                input: self.price_in,
-                output: self.price_out,
-            },
-            extra_body,
-            ..EndpointConfig::new(url, name)
-        };
-        Ok(Endpoint::new(config)?)
+        logged(calls.endpoint(url, name, 0)?, log, &requests, quiet)
     }
 }
 

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::bench::Suite;
+use crate::bench::Bench;
+use crate::expert::DataExpert;
 
 /// Train vision-language models to reason from what they see, and measure them.
 #[derive(Debug, Parser)]
@@ -199,121 +200,6 @@ pub struct DataExport {
     /// Seed.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-}
-
-/// `percept data expert`
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Every answer is written to OUT's journal (experts.journal.jsonl) before it is judged. A stopped
-command, started again, asks only what is missing; with a larger -n it asks more of the rows that
-have no right answer yet. The key comes from PERCEPT_API_KEY or OPENAI_API_KEY and is written
-nowhere. OUT holds all rows; `expert` is the first right answer.
-
-Examples:
-  percept data expert recipe.toml --endpoint https://api.openai.com --api-model gpt-4.1 \\
-      --out experts.jsonl --price-in 2 --price-out 8
-  percept data expert --data train.jsonl --reward math --endpoint http://localhost:8000 \\
-      --api-model Qwen/Qwen2.5-VL-72B-Instruct --system 'Think step by step. End with \\boxed{}.' \\
-      --out experts.jsonl -n 8 --max-concurrency 64
-  percept data expert recipe.toml --model DIR --out experts.jsonl"
-)]
-pub struct DataExpert {
-    /// A recipe (TOML): its training rows and its reward.
-    #[arg(required_unless_present = "data")]
-    pub recipe: Option<PathBuf>,
-    /// Change a field of the recipe.
-    #[arg(long = "set", value_name = "KEY=VALUE", requires = "recipe")]
-    pub set: Vec<String>,
-    /// Data files instead of a recipe's.
-    #[arg(long, conflicts_with = "recipe")]
-    pub data: Vec<PathBuf>,
-    /// Verifier of --data; an answer is right where it scores 1.
-    #[arg(long, default_value = "accuracy", conflicts_with = "recipe")]
-    pub reward: String,
-    /// OpenAI-compatible server: http://localhost:8000, https://host/v1.
-    #[arg(
-        long,
-        value_name = "URL",
-        required_unless_present = "model",
-        requires = "api_model"
-    )]
-    pub endpoint: Option<String>,
-    /// The model in the server's word.
-    #[arg(long, value_name = "NAME", requires = "endpoint")]
-    pub api_model: Option<String>,
-    /// Hugging Face folder of a local expert.
-    #[arg(long, conflicts_with = "endpoint")]
-    pub model: Option<PathBuf>,
-    /// LoRA adapter folder (PEFT format) on top of it.
-    #[arg(long, requires = "model")]
-    pub adapter: Option<PathBuf>,
-    /// Device of --model: cpu, or vulkan:0, cuda:0, … when the build has it.
-    #[arg(long, default_value = "cpu")]
-    pub device: String,
-    /// The data set to write (JSONL); its journal stands beside it.
-    #[arg(long, value_name = "FILE.jsonl")]
-    pub out: PathBuf,
-    /// At most this many candidates a row.
-    #[arg(long, short, default_value_t = 4)]
-    pub n: usize,
-    /// Ask a row no further when this many are right; each becomes a row of its own.
-    #[arg(long, default_value_t = 1)]
-    pub keep: usize,
-    /// Leave rows without a right answer out.
-    #[arg(long)]
-    pub only_verified: bool,
-    /// At most this many rows (0: all).
-    #[arg(long, default_value_t = 0)]
-    pub limit: usize,
-    /// Instructions to the expert that the rows do not keep.
-    #[arg(long)]
-    pub system: Option<String>,
-    /// Leave out the reasoning that a server tells apart (else it stands between think tags).
-    #[arg(long)]
-    pub no_reasoning: bool,
-    /// Softmax temperature.
-    #[arg(long, default_value_t = 1.0)]
-    pub temperature: f32,
-    /// Nucleus.
-    #[arg(long, default_value_t = 1.0)]
-    pub top_p: f32,
-    /// Longest response in tokens, reasoning included.
-    #[arg(long, default_value_t = 2048)]
-    pub max_tokens: usize,
-    /// Text that ends a response (may be repeated).
-    #[arg(long)]
-    pub stop: Vec<String>,
-    /// Seed; sent to servers only where it is given.
-    #[arg(long)]
-    pub seed: Option<u64>,
-    /// Requests under way at once.
-    #[arg(long, default_value_t = 16)]
-    pub max_concurrency: usize,
-    /// Requests per minute, evenly spaced (default: as fast as they go).
-    #[arg(long)]
-    pub rpm: Option<f64>,
-    /// Seconds from connecting to the last byte of an answer.
-    #[arg(long, default_value_t = 600.0)]
-    pub timeout: f64,
-    /// Attempts at one answer, with pauses that double (dropped connections, timeouts, cut
-    /// answers, HTTP 408, 409, 429, 5xx; Retry-After is obeyed).
-    #[arg(long, default_value_t = 8)]
-    pub max_attempts: u32,
-    /// Shortest first pause in seconds.
-    #[arg(long, default_value_t = 1.0, hide = true)]
-    pub retry_pause: f64,
-    /// Price of a million prompt tokens.
-    #[arg(long, default_value_t = 0.0)]
-    pub price_in: f64,
-    /// Price of a million response tokens.
-    #[arg(long, default_value_t = 0.0)]
-    pub price_out: f64,
-    /// Further fields of the request, as a JSON object: {"reasoning_effort": "high"}.
-    #[arg(long, value_name = "JSON")]
-    pub extra_body: Option<String>,
-    /// Sequences that --model decodes at once.
-    #[arg(long, default_value_t = 64)]
-    pub max_num_seqs: usize,
 }
 
 /// Where a model comes from.
@@ -648,41 +534,6 @@ pub struct View {
 }
 
 /// `percept merge`
-/// `percept bench`
-#[derive(Debug, Args)]
-pub struct Bench {
-    /// What to measure; all when none is given.
-    #[arg(long, value_enum, value_delimiter = ',')]
-    pub suite: Vec<Suite>,
-    /// Repetitions of each measurement; the fastest counts.
-    #[arg(long, default_value_t = 5)]
-    pub repeat: usize,
-    /// Python with torch and transformers, for the peer.
-    #[arg(long, default_value = "python3")]
-    pub python: String,
-    /// Measure percept alone.
-    #[arg(long)]
-    pub no_peer: bool,
-    /// Write the numbers as JSON.
-    #[arg(long)]
-    pub output: Option<PathBuf>,
-    /// Run one suite in this process and print its rows as JSON.
-    #[arg(long, hide = true)]
-    pub child: Option<Suite>,
-    /// Numbers of an earlier run (a file of --output), shown beside these.
-    #[arg(long)]
-    pub baseline: Option<PathBuf>,
-}
-
-impl Bench {
-    /// The suites to run, in their order.
-    pub fn suites(&self) -> Vec<Suite> {
-        let all = Suite::value_variants().iter().copied();
-        all.filter(|suite| self.suite.is_empty() || self.suite.contains(suite))
-            .collect()
-    }
-}
-
 #[derive(Debug, Args)]
 pub struct Merge {
     /// Base model folder.

@@ -11,6 +11,7 @@ mod answerer;
 mod args;
 mod bench;
 mod benchmark;
+mod calls;
 mod check;
 mod compare;
 mod config;

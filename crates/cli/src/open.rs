@@ -8,6 +8,7 @@ use percept_data::{ColumnMap, Dataset, FileDataset};
 use percept_model::{Model, Processor};
 use percept_reward::{RewardConfig, RewardSet};
 use percept_rollout::{Draft, Extrapolate, Sampler, SamplingParams};
+use serde_json::{Value, json};
 
 use crate::Failure;
 use crate::args::{Drafting, ExtrapolateArgs, ModelArgs, SamplingArgs};
@@ -21,6 +22,31 @@ pub fn model(args: &ModelArgs) -> Result<(Model, Processor), Failure> {
         model.merge_lora()?;
     }
     Ok((model, Processor::load(&args.model)?))
+}
+
+/// Names a local model's weights: its folders and what changes when they are trained on.
+pub fn weights(args: &ModelArgs) -> Result<Value, Failure> {
+    let mut folders = vec![args.model.as_path()];
+    folders.extend(args.adapter.as_deref());
+    let mut named = Vec::new();
+    for folder in folders {
+        let path = folder
+            .canonicalize()
+            .map_err(|e| Failure::new(format!("--model {}: {e}", folder.display())))?;
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(&path)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.ends_with(".safetensors") {
+                let meta = entry.metadata()?;
+                let changed = meta.modified()?.duration_since(std::time::UNIX_EPOCH);
+                files.push((name, meta.len(), changed.map_or(0, |d| d.as_nanos() as u64)));
+            }
+        }
+        files.sort_unstable();
+        named.push(json!({"folder": path.display().to_string(), "files": files}));
+    }
+    Ok(json!({ "weights": named }))
 }
 
 /// The model before training and its processor, where the command line names one.

@@ -10,10 +10,12 @@ pub mod halbench;
 pub mod hallucination;
 pub mod scm;
 mod stats;
+mod thumbnail;
 
 pub use accuracy::{Evaluation, Record, evaluate, evaluate_with, question_type, summarise};
 pub use compare::{Curve, Point, paired_difference};
 pub use stats::{Estimate, estimate};
+pub use thumbnail::{ThumbnailError, thumbnail};
 
 /// Why an evaluation stopped.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,6 @@
 //! Shapes and indices are checked before any kernel runs; a mismatch is a mistake of the calling
 //! code and panics with both shapes.
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -336,7 +335,7 @@ pub fn linear_log_prob(
         targets: targets.to_vec(),
         temperature,
         log_z,
-        recorded: AtomicBool::new(false),
+        recorded: hidden.is_tracked() || weight.is_tracked(),
         kept: Mutex::default(),
     };
     let both: Tensor<2> = run([hidden.into(), weight.into(), Input::none()], op);

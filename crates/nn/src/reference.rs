@@ -3,7 +3,7 @@
 
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData, activation};
 
-use crate::{Layout, TokenStats};
+use crate::{Layout, Span, TokenStats};
 
 /// See [`crate::attention`].
 pub fn attention(
@@ -13,6 +13,22 @@ pub fn attention(
     layout: &Layout,
     causal: bool,
     scale: f32,
+) -> Tensor<3> {
+    let device = q.device();
+    masked_attention(q, k, v, layout, scale, |span| {
+        causal.then(|| mask(span.prefix_len, span.len, &device))
+    })
+}
+
+/// Attention of each span to its prefix and itself; `mask` of a span, `[1 or heads, len, prefix + len]`, is
+/// added to its scores.
+pub(crate) fn masked_attention(
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    layout: &Layout,
+    scale: f32,
+    mask: impl Fn(&Span) -> Option<Tensor<3>>,
 ) -> Tensor<3> {
     let [_, heads, dim] = q.dims();
     let [_, kv_heads, _] = k.dims();
@@ -35,12 +51,10 @@ pub fn attention(
         };
         let queries = q.clone().narrow(0, span.start, span.len).swap_dims(0, 1);
         let scores = queries.matmul(spread(part(&k)).swap_dims(1, 2)) * scale;
-        let scores = match causal {
-            true => {
-                let dtype = scores.dtype();
-                scores + mask(span.prefix_len, span.len, &q.device()).cast(dtype)
-            }
-            false => scores,
+        let dtype = scores.dtype();
+        let scores = match mask(span) {
+            Some(mask) => scores + mask.cast(dtype),
+            None => scores,
         };
         activation::softmax(scores, 2)
             .matmul(spread(part(&v)))

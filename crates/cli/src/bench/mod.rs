@@ -3,18 +3,20 @@
 //!
 //! A number is the best of several repetitions: noise only ever adds time, on both sides.
 
+mod args;
 mod measure;
 mod peer;
 mod subject;
 mod suites;
 
+pub use args::Bench;
 pub use suites::Suite;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::args::{Bench, Global};
+use crate::args::Global;
 use crate::output::{note, say};
 use crate::{Done, Failure, table};
 

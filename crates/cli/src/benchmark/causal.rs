@@ -1,19 +1,14 @@
 //! `percept eval causal-halbench`
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use image::ImageEncoder;
-use image::codecs::jpeg::JpegEncoder;
-use percept_data::Media;
 use percept_eval::causal::{
     Answered, Group, Metrics, Question, Reading, Tag, by_object, by_pair, measure, original_of,
     paired, questions, records,
 };
+use percept_eval::thumbnail;
 use percept_report::{Page, escape};
 use serde_json::{Value, json};
 
@@ -27,9 +22,6 @@ use crate::{Done, Failure};
 const SHOWN: usize = 24;
 /// Rows of a breakdown that the report shows.
 const GROUPS: usize = 80;
-/// Longer side of a picture in the report, in pixels.
-const THUMBNAIL: u32 = 320;
-
 /// `percept eval causal-halbench`
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -246,7 +238,7 @@ fn worst(page: &mut Page, rows: &[Answered], images: &Path) {
                 Ok(data) => format!(
                     "<figure style=\"margin:0\"><img alt=\"{name_shown}\" src=\"{data}\"><figcaption>{name_shown}</figcaption></figure>"
                 ),
-                Err(reason) => format!("<p>{name_shown}: {}</p>", escape(&reason)),
+                Err(reason) => format!("<p>{name_shown}: {}</p>", escape(&reason.to_string())),
             });
         }
         html.push_str("</div><ul>");
@@ -265,30 +257,6 @@ fn worst(page: &mut Page, rows: &[Answered], images: &Path) {
         html.push_str("</ul>");
         page.html(&html);
     }
-}
-
-/// A small JPEG as a data URL.
-fn thumbnail(path: &Path) -> Result<String, String> {
-    let picture = Media::from_path(path).decode().map_err(|e| e.to_string())?;
-    let (width, height) = picture.dimensions();
-    let scale = f64::from(THUMBNAIL) / f64::from(width.max(height));
-    let small = match scale < 1.0 {
-        true => {
-            let side = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
-            let filter = image::imageops::FilterType::Triangle;
-            image::imageops::resize(&picture, side(width), side(height), filter)
-        }
-        false => picture,
-    };
-    let mut bytes = Cursor::new(Vec::new());
-    let (width, height) = small.dimensions();
-    JpegEncoder::new_with_quality(&mut bytes, 80)
-        .write_image(&small, width, height, image::ExtendedColorType::Rgb8)
-        .map_err(|e| e.to_string())?;
-    Ok(format!(
-        "data:image/jpeg;base64,{}",
-        STANDARD.encode(bytes.into_inner())
-    ))
 }
 
 fn compare(a: &Path, b: &Path, global: &Global) -> Result<Done, Failure> {

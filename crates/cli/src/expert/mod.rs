@@ -8,23 +8,22 @@
 //! set is a function of rows and journal: a process that is killed and started again asks only what
 //! is missing and writes what an uninterrupted one would have written.
 
+mod args;
 mod ask;
 mod rows;
 mod tally;
 
+pub use args::DataExpert;
+
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use percept_data::{ColumnMap, Dataset, FileDataset};
 use percept_model::{Model, Processor};
 use percept_reward::RewardSet;
 use percept_rollout::Sampler;
-use percept_rollout::chat::{
-    Cached, ChatModel, Endpoint, EndpointConfig, Local, Prices, RetryPolicy, Turn,
-};
-use serde_json::{Map, Value, json};
+use percept_rollout::chat::{Cached, ChatModel, Endpoint, Local, Turn};
 
-use crate::args::{DataExpert, Global, ModelArgs};
+use crate::args::{Global, ModelArgs};
 use crate::output::note;
 use crate::{Done, Failure, open};
 
@@ -51,7 +50,7 @@ pub fn run(args: &DataExpert, global: &Global) -> Result<Done, Failure> {
             adapter: args.adapter.clone(),
             device: args.device.clone(),
         };
-        let identity = weights(&model)?;
+        let identity = open::weights(&model)?;
         let (model, processor): (Model, Processor) = open::model(&model)?;
         let sampler = Sampler::new(&model, &processor, 0)?;
         let local = Local::new(sampler, identity, args.max_num_seqs);
@@ -100,7 +99,7 @@ fn finish<M: ChatModel>(
         note!("every answer so far is in {place}: the same command goes on from there");
     })?;
     rows::write(data, &found, &args.out, args.only_verified)?;
-    let prices = prices(args);
+    let prices = args.calls.prices();
     let tally = tally::Tally::of(&found, &model.usage(), &prices);
     tally.print(args, global)?;
     if tally.failed == 0 {
@@ -126,71 +125,16 @@ fn source(args: &DataExpert) -> Result<(Box<dyn Dataset>, RewardSet), Failure> {
     Ok((Box::new(data), open::rewards(&args.reward)?))
 }
 
-fn prices(args: &DataExpert) -> Prices {
-    Prices {
-        input: args.price_in,
-        output: args.price_out,
-    }
-}
-
 fn endpoint(args: &DataExpert) -> Result<Endpoint, Failure> {
     let (Some(url), Some(name)) = (&args.endpoint, &args.api_model) else {
         return Err(Failure::new(
             "no model: give --endpoint and --api-model, or --model",
         ));
     };
-    let extra_body: Map<String, Value> = match &args.extra_body {
-        None => Map::new(),
-        Some(text) => serde_json::from_str(text)
-            .map_err(|e| Failure::new(format!("--extra-body is no JSON object: {e}")))?,
-    };
-    let config = EndpointConfig {
-        max_concurrency: args.max_concurrency,
-        requests_per_minute: args.rpm,
-        timeout: seconds("--timeout", args.timeout)?,
-        retry: RetryPolicy {
-            attempts: args.max_attempts,
-            first: seconds("--retry-pause", args.retry_pause)?,
-            seed: args.seed.unwrap_or(0),
-            ..RetryPolicy::default()
-        },
-        prices: prices(args),
-        extra_body,
-        ..EndpointConfig::new(url, name)
-    };
-    Ok(Endpoint::new(config)?)
-}
-
-pub fn seconds(option: &str, value: f64) -> Result<Duration, Failure> {
-    Duration::try_from_secs_f64(value).map_err(|e| Failure::new(format!("{option} {value}: {e}")))
+    args.calls.endpoint(url, name, args.seed.unwrap_or(0))
 }
 
 /// `experts.jsonl` → `experts.journal.jsonl`.
 fn journal_path(out: &Path) -> PathBuf {
     out.with_extension("journal.jsonl")
-}
-
-/// Names a local model's weights: its folders and what changes when they are trained on.
-pub fn weights(args: &ModelArgs) -> Result<Value, Failure> {
-    let mut folders = vec![args.model.as_path()];
-    folders.extend(args.adapter.as_deref());
-    let mut named = Vec::new();
-    for folder in folders {
-        let path = folder
-            .canonicalize()
-            .map_err(|e| Failure::new(format!("--model {}: {e}", folder.display())))?;
-        let mut files = Vec::new();
-        for entry in std::fs::read_dir(&path)? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name.ends_with(".safetensors") {
-                let meta = entry.metadata()?;
-                let changed = meta.modified()?.duration_since(std::time::UNIX_EPOCH);
-                files.push((name, meta.len(), changed.map_or(0, |d| d.as_nanos() as u64)));
-            }
-        }
-        files.sort_unstable();
-        named.push(json!({"folder": path.display().to_string(), "files": files}));
-    }
-    Ok(json!({ "weights": named }))
 }

@@ -3,8 +3,9 @@
 use percept_rollout::chat::{Prices, Usage};
 use serde::Serialize;
 
+use super::DataExpert;
 use super::ask::{Judged, Outcome, Try};
-use crate::args::{DataExpert, Global};
+use crate::args::Global;
 use crate::output::say;
 use crate::{Failure, table};
 
@@ -123,7 +124,7 @@ impl Tally {
         if !retries.is_empty() {
             rows.push(("  retries", retries.join(", ")));
         }
-        if args.price_in > 0.0 || args.price_out > 0.0 {
+        if args.calls.price_in > 0.0 || args.calls.price_out > 0.0 {
             let least = if now.uncounted > 0 { "at least " } else { "" };
             rows.push((
                 "cost",

@@ -8,10 +8,10 @@ use percept_eval::halbench::{Build, BuildConfig, Outcome, Step, build};
 use percept_rollout::Sampler;
 use percept_rollout::chat::{Cached, ChatModel, Endpoint, EndpointConfig, ImageEndpoint, Local};
 use percept_vision::{BuiltIn, ClassScorer, CommandEditor, CommandScorer, Editor};
-use serde_json::{Map, Value};
 
 use super::HalbenchBuild;
 use crate::args::{Global, ModelArgs};
+use crate::calls::{json_object, seconds};
 use crate::output::{note, say};
 use crate::{Done, Failure, open};
 
@@ -19,8 +19,7 @@ use crate::{Done, Failure, open};
 const EVERY: Duration = Duration::from_secs(5);
 
 pub fn run(args: &HalbenchBuild, global: &Global) -> Result<Done, Failure> {
-    let timeout = Duration::try_from_secs_f64(args.timeout)
-        .map_err(|e| Failure::new(format!("--timeout {}: {e}", args.timeout)))?;
+    let timeout = seconds("--timeout", args.timeout)?;
     let steps = args.out.join("steps");
     let journal = steps.join("answers.journal.jsonl");
     if let (Some(url), Some(name)) = (&args.endpoint, &args.api_model) {
@@ -41,7 +40,7 @@ pub fn run(args: &HalbenchBuild, global: &Global) -> Result<Done, Failure> {
         adapter: None,
         device: args.device.clone(),
     };
-    let identity = crate::expert::weights(&model)?;
+    let identity = open::weights(&model)?;
     let (model, processor) = open::model(&model)?;
     let local = Local::new(Sampler::new(&model, &processor, args.seed)?, identity, 1);
     build_with(args, global, timeout, Some(&Cached::open(local, &journal)?))
@@ -113,14 +112,9 @@ fn editor(args: &HalbenchBuild, timeout: Duration) -> Result<Box<dyn Editor>, Fa
     let (Some(url), Some(model)) = (&args.edit_endpoint, &args.edit_model) else {
         return Ok(Box::new(BuiltIn));
     };
-    let extra_body: Map<String, Value> = match &args.edit_fields {
-        None => Map::new(),
-        Some(text) => serde_json::from_str(text)
-            .map_err(|e| Failure::new(format!("--edit-fields is no JSON object: {e}")))?,
-    };
     let config = EndpointConfig {
         timeout,
-        extra_body,
+        extra_body: json_object("--edit-fields", args.edit_fields.as_deref())?,
         max_concurrency: 4,
         ..EndpointConfig::new(url, model)
     };

@@ -127,8 +127,6 @@ pub fn measure(rows: &[Answered]) -> Metrics {
         inpainted_accuracy,
         yes_ratio,
     ] = found;
-    let edits = rows.iter().filter(|row| row.question.tag == Tag::Inpainted);
-    let edits: BTreeSet<&str> = edits.map(|row| row.question.image_name.as_str()).collect();
     Metrics {
         cac,
         aac,
@@ -143,7 +141,7 @@ pub fn measure(rows: &[Answered]) -> Metrics {
         inpainted_accuracy,
         yes_ratio,
         questions: rows.len(),
-        pairs: edits.len(),
+        pairs: edits(rows.iter()).len(),
     }
 }
 
@@ -157,6 +155,13 @@ fn families(rows: &[Answered]) -> BTreeMap<String, Vec<&Answered>> {
     families
 }
 
+/// The names of the edited pictures.
+fn edits<'a>(rows: impl Iterator<Item = &'a Answered>) -> BTreeSet<&'a str> {
+    rows.filter(|row| row.question.tag == Tag::Inpainted)
+        .map(|row| row.question.image_name.as_str())
+        .collect()
+}
+
 fn sums(rows: &[&Answered]) -> [f64; COLUMNS] {
     let mut sums = [0.0; COLUMNS];
     for row in rows {
@@ -165,9 +170,7 @@ fn sums(rows: &[&Answered]) -> [f64; COLUMNS] {
         sums[at + 1] += f64::from(row.is_right());
         sums[YES] += f64::from(row.parsed == super::Answer::Yes);
     }
-    let edits = rows.iter().filter(|row| row.question.tag == Tag::Inpainted);
-    let edits: BTreeSet<&str> = edits.map(|row| row.question.image_name.as_str()).collect();
-    for edit in edits {
+    for edit in edits(rows.iter().copied()) {
         for (kind, at) in [(Kind::Target, CPR_TARGET), (Kind::Absent, CPR_ABSENT)] {
             if let Some(both) = both_right(rows, edit, kind) {
                 sums[at] += 1.0;

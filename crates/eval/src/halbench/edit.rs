@@ -7,7 +7,6 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use image::codecs::jpeg::JpegEncoder;
 use image::{ImageFormat, RgbImage};
 use percept_data::Media;
 use percept_data::coco::{CocoInstances, Mask, Object};
@@ -252,10 +251,7 @@ pub(super) fn png(image: &RgbImage) -> Result<Vec<u8>, BuildError> {
 
 /// An image as JPEG of this quality, 1 to 100.
 pub(super) fn jpeg(image: &RgbImage, quality: u8) -> Result<Vec<u8>, BuildError> {
-    let mut bytes = Vec::new();
-    let mut encoder = JpegEncoder::new_with_quality(&mut bytes, quality);
-    encoder.encode_image(image).map_err(unwritten)?;
-    Ok(bytes)
+    crate::thumbnail::jpeg(image, quality).map_err(unwritten)
 }
 
 fn unwritten(source: image::ImageError) -> BuildError {

@@ -7,6 +7,9 @@ pub enum BuildError {
     /// Annotations or an image that cannot be read.
     #[error(transparent)]
     Data(#[from] percept_data::Error),
+    /// A picture of the report.
+    #[error(transparent)]
+    Thumbnail(#[from] crate::ThumbnailError),
     /// An editor or scorer that failed.
     #[error(transparent)]
     Vision(#[from] percept_vision::Error),

@@ -2,24 +2,14 @@
 
 use std::fmt::Write;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use image::imageops;
-use percept_data::Media;
 use percept_report::{Page, escape};
 
 use crate::causal::{Answer, Tag};
+use crate::thumbnail;
 
 use super::build::Tally;
-use super::edit::jpeg;
 use super::folder::Folder;
 use super::{BuildError, Questions};
-
-/// Longer side of a thumbnail.
-const SIDE: u32 = 320;
-
-/// JPEG quality of a thumbnail: a page of 300 pairs stays below 10 MB.
-const QUALITY: u8 = 75;
 
 /// Pairs shown: more make a page that browsers are slow with.
 const MOST: usize = 300;
@@ -89,7 +79,7 @@ fn pair(folder: &Folder, questions: &Questions) -> Result<String, BuildError> {
             html,
             "<figure><img alt=\"{}\" src=\"{}\"><figcaption>{}: {}</figcaption></figure>",
             escape(what),
-            thumbnail(folder, name)?,
+            thumbnail(&folder.out.join("images").join(name))?,
             escape(name),
             escape(what)
         );
@@ -124,14 +114,4 @@ fn pair(folder: &Folder, questions: &Questions) -> Result<String, BuildError> {
     }
     html.push_str("</ol></div></div>");
     Ok(html)
-}
-
-fn thumbnail(folder: &Folder, name: &str) -> Result<String, BuildError> {
-    let image = Media::from_path(folder.out.join("images").join(name)).decode()?;
-    let scale = f64::from(SIDE) / f64::from(image.width().max(image.height()));
-    let side = |len: u32| ((f64::from(len) * scale.min(1.0)).round() as u32).max(1);
-    let (width, height) = (side(image.width()), side(image.height()));
-    let small = imageops::resize(&image, width, height, imageops::FilterType::Triangle);
-    let jpeg = jpeg(&small, QUALITY)?;
-    Ok(format!("data:image/jpeg;base64,{}", STANDARD.encode(jpeg)))
 }

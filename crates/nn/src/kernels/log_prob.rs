@@ -4,7 +4,6 @@
 //! `∂ log p_t/∂l_j = [j = t] − p_j` and `∂H/∂l_j = −p_j·(l_j − z + H)`. The backward pass computes
 //! the logits again, chunk by chunk, but for the first [`KEPT`] of them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use rayon::prelude::*;
@@ -33,7 +32,7 @@ pub(crate) struct LogProb {
     /// `z` of each row, from the forward pass.
     pub log_z: OnceLock<Vec<f32>>,
     /// Whether a backward pass may follow.
-    pub recorded: AtomicBool,
+    pub recorded: bool,
     /// Logits of the first chunks.
     pub kept: Mutex<Vec<Vec<f32>>>,
 }
@@ -57,14 +56,12 @@ impl HostOp for LogProb {
         vec![2, self.targets.len()]
     }
 
-    fn keep(&self, wanted: [bool; INPUTS]) -> Keep {
-        self.recorded
-            .store(wanted.contains(&true), Ordering::Relaxed);
+    fn keep(&self, _: [bool; INPUTS]) -> Keep {
         Keep::ALL
     }
 
     fn forward(&self, [h, w, _]: [&[f32]; INPUTS]) -> Vec<f32> {
-        let mut room = match self.recorded.load(Ordering::Relaxed) {
+        let mut room = match self.recorded {
             true => KEPT,
             false => 0,
         };
@@ -263,7 +260,7 @@ mod tests {
                 targets: (0..n as u32).map(|i| i * 11).collect(),
                 temperature: 0.8,
                 log_z: OnceLock::new(),
-                recorded: AtomicBool::new(recorded),
+                recorded,
                 kept: Mutex::default(),
             };
             let output = op.forward([&h, &w, &[]]);

@@ -1,9 +1,10 @@
 //! The definition, plain and quadratic: what the kernel is compared with, and what runs on devices
 //! without a kernel.
 
-use burn::tensor::{Tensor, TensorData, activation};
+use burn::tensor::{Tensor, TensorData};
 
 use super::config::{Keys, Pattern};
+use crate::reference::masked_attention;
 use crate::{Layout, Span, to_vec};
 
 /// Tokens of the axis in the order in which a span sees them.
@@ -149,23 +150,9 @@ pub fn attention(
     chosen: &[Vec<u32>],
     scale: f32,
 ) -> Tensor<3> {
-    let ([_, heads, dim], [_, kv_heads, _]) = (q.dims(), k.dims());
-    let group = heads / kv_heads;
-    let spread = |x: Tensor<3>| {
-        let tokens = x.dims()[0];
-        x.reshape([tokens, kv_heads, 1, dim])
-            .repeat_dim(2, group)
-            .reshape([tokens, heads, dim])
-            .swap_dims(0, 1)
-    };
-    let outputs = layout.spans().iter().map(|span| {
-        let part = |x: &Tensor<3>| {
-            let own = x.clone().narrow(0, span.start, span.len);
-            match span.prefix_len {
-                0 => own,
-                len => Tensor::cat(vec![x.clone().narrow(0, span.prefix_start, len), own], 0),
-            }
-        };
+    let [_, heads, _] = q.dims();
+    let device = q.device().inner();
+    masked_attention(q, k, v, layout, scale, |span| {
         let all = span.prefix_len + span.len;
         let mut mask = Vec::with_capacity(heads * span.len * all);
         for head in 0..heads {
@@ -184,12 +171,6 @@ pub fn attention(
             }
         }
         let mask = TensorData::new(mask, [heads, span.len, all]);
-        let queries = q.clone().narrow(0, span.start, span.len).swap_dims(0, 1);
-        let scores = queries.matmul(spread(part(&k)).swap_dims(1, 2)) * scale;
-        let mask = Tensor::<3>::from_data(mask, &q.device().inner()).cast(scores.dtype());
-        activation::softmax(scores + mask, 2)
-            .matmul(spread(part(&v)))
-            .swap_dims(0, 1)
-    });
-    Tensor::cat(outputs.collect(), 0)
+        Some(Tensor::from_data(mask, &device))
+    })
 }

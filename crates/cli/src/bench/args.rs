@@ -1,0 +1,42 @@
+//! Arguments of `percept bench`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::Suite;
+
+/// `percept bench`
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// What to measure; all when none is given.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub suite: Vec<Suite>,
+    /// Repetitions of each measurement; the fastest counts.
+    #[arg(long, default_value_t = 5)]
+    pub repeat: usize,
+    /// Python with torch and transformers, for the peer.
+    #[arg(long, default_value = "python3")]
+    pub python: String,
+    /// Measure percept alone.
+    #[arg(long)]
+    pub no_peer: bool,
+    /// Write the numbers as JSON.
+    #[arg(long)]
+    pub output: Option<PathBuf>,
+    /// Run one suite in this process and print its rows as JSON.
+    #[arg(long, hide = true)]
+    pub child: Option<Suite>,
+    /// Numbers of an earlier run (a file of --output), shown beside these.
+    #[arg(long)]
+    pub baseline: Option<PathBuf>,
+}
+
+impl Bench {
+    /// The suites to run, in their order.
+    pub fn suites(&self) -> Vec<Suite> {
+        let all = Suite::value_variants().iter().copied();
+        all.filter(|suite| self.suite.is_empty() || self.suite.contains(suite))
+            .collect()
+    }
+}

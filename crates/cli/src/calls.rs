@@ -1,0 +1,81 @@
+//! How a server is asked: the options that every command with an endpoint has.
+
+use std::time::Duration;
+
+use clap::Args;
+use percept_rollout::chat::{Endpoint, EndpointConfig, Prices, RetryPolicy};
+use serde_json::{Map, Value};
+
+use crate::Failure;
+
+/// How a server is asked.
+#[derive(Debug, Clone, Args)]
+pub struct CallArgs {
+    /// Requests under way at once.
+    #[arg(long, default_value_t = 16)]
+    pub max_concurrency: usize,
+    /// Requests per minute, evenly spaced (default: as fast as they go).
+    #[arg(long)]
+    pub rpm: Option<f64>,
+    /// Seconds from connecting to the last byte of an answer.
+    #[arg(long, default_value_t = 600.0)]
+    pub timeout: f64,
+    /// Attempts at one answer, with pauses that double (dropped connections, timeouts, cut
+    /// answers, HTTP 408, 409, 429, 5xx; Retry-After is obeyed).
+    #[arg(long, default_value_t = 8)]
+    pub max_attempts: u32,
+    /// Shortest first pause in seconds.
+    #[arg(long, default_value_t = 1.0, hide = true)]
+    pub retry_pause: f64,
+    /// Price of a million prompt tokens.
+    #[arg(long, default_value_t = 0.0)]
+    pub price_in: f64,
+    /// Price of a million response tokens.
+    #[arg(long, default_value_t = 0.0)]
+    pub price_out: f64,
+    /// Further fields of the request, as a JSON object: {"reasoning_effort": "high"}.
+    #[arg(long, value_name = "JSON")]
+    pub extra_body: Option<String>,
+}
+
+impl CallArgs {
+    /// The model `name` of the server at `url`; `seed` spreads the pauses between attempts.
+    pub fn endpoint(&self, url: &str, name: &str, seed: u64) -> Result<Endpoint, Failure> {
+        let config = EndpointConfig {
+            max_concurrency: self.max_concurrency,
+            requests_per_minute: self.rpm,
+            timeout: seconds("--timeout", self.timeout)?,
+            retry: RetryPolicy {
+                attempts: self.max_attempts,
+                first: seconds("--retry-pause", self.retry_pause)?,
+                seed,
+                ..RetryPolicy::default()
+            },
+            prices: self.prices(),
+            extra_body: json_object("--extra-body", self.extra_body.as_deref())?,
+            ..EndpointConfig::new(url, name)
+        };
+        Ok(Endpoint::new(config)?)
+    }
+
+    /// What a million tokens cost.
+    pub fn prices(&self) -> Prices {
+        Prices {
+            input: self.price_in,
+            output: self.price_out,
+        }
+    }
+}
+
+/// A duration that an option gives in seconds.
+pub fn seconds(option: &str, value: f64) -> Result<Duration, Failure> {
+    Duration::try_from_secs_f64(value).map_err(|e| Failure::new(format!("{option} {value}: {e}")))
+}
+
+/// A JSON object that an option gives; empty without one.
+pub fn json_object(option: &str, text: Option<&str>) -> Result<Map<String, Value>, Failure> {
+    let Some(text) = text else {
+        return Ok(Map::new());
+    };
+    serde_json::from_str(text).map_err(|e| Failure::new(format!("{option} is no JSON object: {e}")))
+}
