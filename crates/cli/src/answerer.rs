@@ -14,6 +14,7 @@ use percept_rollout::chat::{
 use serde_json::Value;
 
 use crate::args::ModelArgs;
+use crate::attention_arg::AttentionArg;
 use crate::calls::CallArgs;
 use crate::output::note;
 use crate::{Failure, open};
@@ -33,6 +34,9 @@ pub struct AnswererArgs {
     /// Device of --model: cpu, or vulkan:0, cuda:0, … when the build has it.
     #[arg(long, default_value = "cpu")]
     pub device: String,
+    /// What the decoder of --model sees, instead of what its checkpoint says (as in percept generate).
+    #[arg(long, value_name = "NAME", requires = "model")]
+    pub attention: Option<AttentionArg>,
     /// OpenAI-compatible server: http://localhost:8000, https://host/v1 (key: PERCEPT_API_KEY).
     #[arg(long, value_name = "URL", requires = "api_model")]
     pub endpoint: Option<String>,
@@ -119,6 +123,7 @@ impl AnswererArgs {
                 model: folder.clone(),
                 adapter: self.adapter.clone(),
                 device: self.device.clone(),
+                attention: self.attention.clone(),
             };
             let identity = open::weights(&args)?;
             let (model, processor) = open::model(&args)?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::attention_arg::AttentionArg;
 use crate::bench::Bench;
 use crate::expert::DataExpert;
 
@@ -214,6 +215,11 @@ pub struct ModelArgs {
     /// Device: cpu, or vulkan:0, cuda:0, … when the build has it.
     #[arg(long, default_value = "cpu")]
     pub device: String,
+    /// What the decoder's queries see, instead of what the checkpoint says: full, sliding, phsa,
+    /// infllm2, moba, or a table of options, '{ name = "phsa", top_k = 4 }'. Without a name, options
+    /// of the checkpoint's own attention: '{ top_k = 4 }'.
+    #[arg(long, value_name = "NAME")]
+    pub attention: Option<AttentionArg>,
 }
 
 /// Sampling options (names of vLLM and Hugging Face).

@@ -9,6 +9,7 @@ mod analyze_direction;
 mod analyze_tokens;
 mod answerer;
 mod args;
+mod attention_arg;
 mod bench;
 mod benchmark;
 mod calls;

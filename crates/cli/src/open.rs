@@ -21,10 +21,15 @@ pub fn model(args: &ModelArgs) -> Result<(Model, Processor), Failure> {
         model.load_lora(adapter)?;
         model.merge_lora()?;
     }
-    Ok((model, Processor::load(&args.model)?))
+    let processor = Processor::load(&args.model)?;
+    if let Some(attention) = &args.attention {
+        attention.apply(&mut model, &processor)?;
+    }
+    Ok((model, processor))
 }
 
-/// Names a local model's weights: its folders and what changes when they are trained on.
+/// Names a local model: its folders, what changes when they are trained on, and an attention that
+/// is not the checkpoint's.
 pub fn weights(args: &ModelArgs) -> Result<Value, Failure> {
     let mut folders = vec![args.model.as_path()];
     folders.extend(args.adapter.as_deref());
@@ -37,7 +42,7 @@ pub fn weights(args: &ModelArgs) -> Result<Value, Failure> {
         for entry in std::fs::read_dir(&path)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.ends_with(".safetensors") {
+            if name.ends_with(".safetensors") || name == "config.json" {
                 let meta = entry.metadata()?;
                 let changed = meta.modified()?.duration_since(std::time::UNIX_EPOCH);
                 files.push((name, meta.len(), changed.map_or(0, |d| d.as_nanos() as u64)));
@@ -46,7 +51,11 @@ pub fn weights(args: &ModelArgs) -> Result<Value, Failure> {
         files.sort_unstable();
         named.push(json!({"folder": path.display().to_string(), "files": files}));
     }
-    Ok(json!({ "weights": named }))
+    let mut identity = json!({ "weights": named });
+    if let Some(attention) = &args.attention {
+        identity["attention"] = json!(attention.text());
+    }
+    Ok(identity)
 }
 
 /// The model before training and its processor, where the command line names one.

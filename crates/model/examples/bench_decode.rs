@@ -65,7 +65,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tokens: Vec<u32> = (0..prompt).map(|i| (i * 31 % vocab) as u32).collect();
     let positions: Vec<[u32; 3]> = (0..prompt as u32).map(|p| [p; 3]).collect();
     let started = Instant::now();
-    let prefix = decoder.prefill(decoder.embed(&tokens), &positions, prompt as u32);
+    let prefix = decoder.prefill(decoder.embed(&tokens), &tokens, &positions, prompt as u32);
     let seconds = started.elapsed().as_secs_f64();
     println!(
         "prefill  {:9.0} tokens/s  {:8.2} ms",

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::Attention;
+
 /// The architectures percept runs, named as `config.json` names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
@@ -72,6 +74,8 @@ pub struct ModelConfig {
     pub bos_token_id: Option<u32>,
     /// Tokens that end a response.
     pub eos_token_id: Vec<u32>,
+    /// What the decoder's queries see.
+    pub attention: Attention,
     pub(crate) json: Map<String, Value>,
 }
 

@@ -7,7 +7,8 @@ use serde_json::Value;
 use crate::config::WindowConfig;
 use crate::config_fields::{Fields, config_error};
 use crate::{
-    Error, Family, ModelConfig, RopeConfig, RopeScaling, TextConfig, VisionConfig, VisionTokens,
+    Attention, Error, Family, ModelConfig, RopeConfig, RopeScaling, TextConfig, VisionConfig,
+    VisionTokens,
 };
 
 impl ModelConfig {
@@ -72,6 +73,7 @@ impl ModelConfig {
             tie_word_embeddings,
             bos_token_id: bos_token_id.and_then(|ids| ids.first().copied()),
             eos_token_id: eos_token_id.unwrap_or_default(),
+            attention: Attention::from_fields(&root)?,
             json,
         })
     }

@@ -27,6 +27,7 @@ impl ModelConfig {
                 json!(self.tie_word_embeddings),
             );
         }
+        self.attention.write(&mut json);
         Value::Object(json)
     }
 

@@ -6,12 +6,14 @@
 //! threads, or on where its prompt ends: prefill and step give the same bits for the same tokens.
 
 mod pass;
+mod past;
 mod rope;
 mod weights;
 
-use crate::{Error, Model};
+use crate::{Attention, Error, Model};
 use pass::Scratch;
-use percept_nn::host::{KvCache, KvShape, Threads, attend};
+use past::Past;
+use percept_nn::host::{KvShape, Threads};
 use rayon::prelude::*;
 use rope::Rope;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,12 +24,16 @@ use weights::Weights;
 const SMALL: usize = 32 << 20;
 /// Multiply-adds of attention that are worth handing to another thread (about 10 µs).
 const ATTENTION: usize = 1 << 18;
+/// Rows of a prompt that go through the layers together: products are as fast as with more, and the memory of a long
+/// prompt's activations stays that of this many rows.
+const CHUNK: usize = 2048;
 
 /// An immutable snapshot of a text decoder: packed weights, adapters merged.
 pub struct Decoder {
     weights: Weights,
     rope: Rope,
     shape: KvShape,
+    attention: Attention,
     scale: f32,
     scratch: Mutex<Vec<Scratch>>,
 }
@@ -41,7 +47,7 @@ impl std::fmt::Debug for Decoder {
 /// A prompt's keys and values, shared by all sequences that start from it.
 #[derive(Debug)]
 pub struct Prefix {
-    cache: KvCache,
+    past: Past,
     next_position: u32,
     logits: Vec<f32>,
 }
@@ -49,7 +55,7 @@ pub struct Prefix {
 impl Prefix {
     /// Tokens of the prompt.
     pub fn tokens(&self) -> usize {
-        self.cache.len()
+        self.past.tokens()
     }
 
     /// Rotary position of the first token that follows.
@@ -64,7 +70,7 @@ impl Prefix {
 
     /// Memory held, in bytes.
     pub fn bytes(&self) -> usize {
-        self.cache.bytes() + self.logits.len() * size_of::<f32>()
+        self.past.bytes() + self.logits.len() * size_of::<f32>()
     }
 }
 
@@ -72,19 +78,19 @@ impl Prefix {
 /// shares the past.
 #[derive(Clone, Debug)]
 pub struct Sequence {
-    cache: KvCache,
+    past: Past,
     position: u32,
 }
 
 impl Sequence {
     /// Tokens of the prompt and of the sequence.
     pub fn tokens(&self) -> usize {
-        self.cache.len()
+        self.past.tokens()
     }
 
-    /// Memory that only this sequence holds, in bytes; freed with it.
+    /// Memory of keys and values that only this sequence holds, in bytes; freed with it.
     pub fn bytes(&self) -> usize {
-        self.cache.own_bytes()
+        self.past.own_bytes()
     }
 }
 
@@ -107,6 +113,7 @@ impl Decoder {
             weights,
             rope: Rope::new(text),
             shape,
+            attention: config.attention.clone(),
             scale,
             scratch: Mutex::default(),
         })
@@ -142,26 +149,28 @@ impl Decoder {
         rows
     }
 
-    /// Computes a prompt from its embeddings `[tokens, hidden]` (vision rows in their places) and positions.
+    /// Computes a prompt from its embeddings `[tokens, hidden]` (vision rows in their places), tokens (attention may
+    /// ask which are punctuation) and positions.
     ///
     /// # Panics
-    /// When there is no token, or `embeddings` and `positions` are not the same number of rows.
+    /// When there is no token, or `embeddings`, `tokens` and `positions` are not the same number of rows.
     pub fn prefill(
         &self,
         embeddings: Vec<f32>,
+        tokens: &[u32],
         positions: &[[u32; 3]],
         next_position: u32,
     ) -> Arc<Prefix> {
         let hidden = self.weights.hidden;
-        let (cache, logits) = self.prompt(embeddings, positions, |normed| {
-            let mut logits = vec![0.0; self.vocab_size()];
-            self.weights
-                .head
-                .apply(&normed[normed.len() - hidden..], &mut logits);
-            logits
+        let mut logits = vec![0.0; self.vocab_size()];
+        let past = self.prompt(embeddings, tokens, positions, |end, normed| {
+            if end == tokens.len() {
+                let last = &normed[normed.len() - hidden..];
+                self.weights.head.apply(last, &mut logits);
+            }
         });
         Arc::new(Prefix {
-            cache,
+            past,
             next_position,
             logits,
         })
@@ -171,62 +180,77 @@ impl Decoder {
     ///
     /// # Panics
     /// As [`prefill`](Self::prefill).
-    pub fn prompt_logits(&self, embeddings: Vec<f32>, positions: &[[u32; 3]]) -> Vec<f32> {
-        let rows = positions.len();
-        let (_, logits) = self.prompt(embeddings, positions, |normed| {
-            let mut logits = vec![0.0; rows * self.vocab_size()];
-            self.weights.head.apply(normed, &mut logits);
-            logits
+    pub fn prompt_logits(
+        &self,
+        embeddings: Vec<f32>,
+        tokens: &[u32],
+        positions: &[[u32; 3]],
+    ) -> Vec<f32> {
+        let (hidden, vocab) = (self.weights.hidden, self.vocab_size());
+        let mut logits = vec![0.0; tokens.len() * vocab];
+        self.prompt(embeddings, tokens, positions, |end, normed| {
+            let first = end - normed.len() / hidden;
+            let logits = &mut logits[first * vocab..end * vocab];
+            self.weights.head.apply(normed, logits);
         });
         logits
     }
 
-    /// All layers of a prompt; `head` sees the hidden states after the final norm.
+    /// All layers of a prompt, [`CHUNK`] rows at a time; `head(end, normed)` sees the hidden states after the final
+    /// norm of the rows that end before row `end`.
     fn prompt(
         &self,
         embeddings: Vec<f32>,
+        tokens: &[u32],
         positions: &[[u32; 3]],
-        head: impl FnOnce(&[f32]) -> Vec<f32>,
-    ) -> (KvCache, Vec<f32>) {
-        let rows = positions.len();
+        mut head: impl FnMut(usize, &[f32]),
+    ) -> Past {
+        let (rows, hidden) = (tokens.len(), self.weights.hidden);
         assert!(rows > 0, "a prompt has at least one token");
         assert_eq!(
-            embeddings.len(),
-            rows * self.weights.hidden,
-            "embeddings and positions are the same rows"
+            (embeddings.len(), positions.len()),
+            (rows * hidden, rows),
+            "embeddings, tokens and positions are the same rows"
         );
-        let mut cache = KvCache::new(self.shape);
-        cache.grow(rows);
+        let mut past = Past::new(self.shape, self.attention.pattern());
         let mut scratch = self.take();
-        scratch.x = embeddings;
-        self.rope.fill(
-            positions.iter().copied(),
-            &mut scratch.cos,
-            &mut scratch.sin,
-        );
         // A caller on a thread of the pool prefills several prompts at once: small products stay on its thread.
         let threads = match rayon::current_thread_index() {
             Some(_) if self.bytes() <= SMALL => Threads::One,
             _ => Threads::Pool,
         };
-        self.weights
-            .layers(&mut scratch, rows, threads, |layer, qkv, out| {
-                for (token, row) in qkv.chunks_exact(self.qkv_width()).enumerate() {
-                    self.write(&mut cache, layer, token, row);
-                }
-                self.attend_prompt(&cache, layer, qkv, out, threads);
-            });
-        let logits = head(&scratch.normed[..rows * self.weights.hidden]);
+        let parts = tokens.chunks(CHUNK).zip(positions.chunks(CHUNK));
+        for ((tokens, positions), x) in parts.zip(embeddings.chunks(CHUNK * hidden)) {
+            let rows = tokens.len();
+            scratch.x.clear();
+            scratch.x.extend_from_slice(x);
+            self.rope.fill(
+                positions.iter().copied(),
+                &mut scratch.cos,
+                &mut scratch.sin,
+            );
+            past.grow(&self.marks(tokens));
+            self.weights
+                .layers(&mut scratch, rows, threads, |layer, qkv, out| {
+                    past.write(layer, qkv, self.qkv_width(), self.weights.queries);
+                    self.attend_prompt(&past, layer, qkv, out, threads);
+                });
+            head(past.tokens(), &scratch.normed[..rows * hidden]);
+        }
         self.give(scratch);
-        (cache, logits)
+        past
+    }
+
+    fn marks(&self, tokens: &[u32]) -> Vec<bool> {
+        self.attention.marks(tokens).collect()
     }
 
     /// A sequence that continues `prefix`; room for `capacity_hint` tokens of its own is reserved cheaply.
     pub fn start(&self, prefix: &Arc<Prefix>, capacity_hint: usize) -> Sequence {
-        let mut cache = prefix.cache.clone();
-        cache.reserve(capacity_hint);
+        let mut past = prefix.past.clone();
+        past.reserve(capacity_hint);
         Sequence {
-            cache,
+            past,
             position: prefix.next_position,
         }
     }
@@ -276,16 +300,15 @@ impl Decoder {
         let positions = sequences.iter().map(|sequence| [sequence.position; 3]);
         self.rope
             .fill(positions, &mut scratch.cos, &mut scratch.sin);
-        for sequence in sequences.iter_mut() {
-            sequence.cache.grow(1);
+        for (sequence, mark) in sequences.iter_mut().zip(self.attention.marks(tokens)) {
+            sequence.past.grow(&[mark]);
             sequence.position += 1;
         }
         self.weights
             .layers(&mut scratch, rows, threads, |layer, qkv, out| {
-                for (sequence, row) in sequences.iter_mut().zip(qkv.chunks_exact(self.qkv_width()))
-                {
-                    let token = sequence.cache.len() - 1;
-                    self.write(&mut sequence.cache, layer, token, row);
+                let width = self.qkv_width();
+                for (sequence, row) in sequences.iter_mut().zip(qkv.chunks_exact(width)) {
+                    sequence.past.write(layer, row, width, self.weights.queries);
                 }
                 self.attend_step(sequences, layer, qkv, out, threads);
             });
@@ -306,20 +329,15 @@ impl Decoder {
         self.weights.queries + 2 * self.shape.heads * self.shape.head_dim
     }
 
-    fn write(&self, cache: &mut KvCache, layer: usize, token: usize, qkv: &[f32]) {
-        let (keys, values) =
-            qkv[self.weights.queries..].split_at(self.shape.heads * self.shape.head_dim);
-        cache.write(layer, token, keys, values);
-    }
-
     fn attend_prompt(
         &self,
-        cache: &KvCache,
+        past: &Past,
         layer: usize,
         qkv: &[f32],
         out: &mut [f32],
         threads: Threads,
     ) {
+        let before = past.tokens() - qkv.len() / self.qkv_width();
         let (group, queries, width) = (self.group_width(), self.weights.queries, self.qkv_width());
         // Sixteen queries read a head's keys and values while they are in the cache.
         let piece = 16;
@@ -329,14 +347,14 @@ impl Decoder {
                     let token = first + i;
                     let q = &qkv[token * width + head * group..][..group];
                     let out = &mut out[head * group..][..group];
-                    attend(cache, layer, head, token + 1, q, self.scale, out);
+                    past.attend((layer, head), before + token + 1, q, self.scale, out);
                 }
             }
         };
         if threads == Threads::One {
             return attend_piece(0, out);
         }
-        let least = ATTENTION.div_ceil(piece * cache.len() * queries);
+        let least = ATTENTION.div_ceil(piece * past.tokens() * queries);
         out.par_chunks_mut(piece * queries)
             .enumerate()
             .with_min_len(least)
@@ -353,9 +371,9 @@ impl Decoder {
     ) {
         let (group, heads, width) = (self.group_width(), self.shape.heads, self.qkv_width());
         let one = |row: usize, head: usize, out: &mut [f32]| {
-            let cache = &sequences[row].cache;
+            let past = &sequences[row].past;
             let q = &qkv[row * width + head * group..][..group];
-            attend(cache, layer, head, cache.len(), q, self.scale, out);
+            past.attend((layer, head), past.tokens(), q, self.scale, out);
         };
         if threads == Threads::One {
             for (row, out) in out.chunks_exact_mut(self.weights.queries).enumerate() {

@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod assemble;
+mod attention;
 mod batch;
 mod checkpoint;
 mod config;
@@ -37,6 +38,7 @@ mod tiny_processor;
 mod vision;
 mod vision_plan;
 
+pub use attention::Attention;
 pub use batch::{PackedBatch, Prompt};
 pub use burn::tensor::Device;
 pub use checkpoint::{Checkpoint, LoadOptions};

@@ -13,7 +13,8 @@ use crate::save::{MAX_SHARD_BYTES, sync_dir, write_json, write_weights};
 use crate::text::{TextModel, TextPass};
 use crate::vision::VisionTower;
 use crate::{
-    Checkpoint, Error, LoadOptions, LoraConfig, ModelConfig, PackedBatch, Param, SaveDtype,
+    Attention, Checkpoint, Error, LoadOptions, LoraConfig, ModelConfig, PackedBatch, Param,
+    SaveDtype,
 };
 
 /// A decoder with an optional vision tower and optional LoRA adapters.
@@ -201,6 +202,11 @@ impl Model {
         &self.config
     }
 
+    /// Changes what the decoder's queries see, here and in what is saved.
+    pub fn set_attention(&mut self, attention: Attention) {
+        self.config.attention = attention;
+    }
+
     /// Where the parameters live.
     pub fn device(&self) -> &Device {
         &self.device
@@ -258,7 +264,7 @@ impl Model {
     fn run(&self, batch: &PackedBatch, track: bool) -> Result<Tensor<2>, Error> {
         self.check(batch)?;
         let weights = self.weights(track);
-        let pass = TextPass::new(&self.config.text, batch, &self.device);
+        let pass = TextPass::new(&self.config, batch, &self.device);
         let plan = self.vision_plan(&batch.images, &batch.vision_index, batch.tokens.len())?;
         let rows = plan.map(|plan| self.encode(&weights, plan));
         let mut x = self.embed(&weights, &batch.tokens, rows, &batch.vision_index);

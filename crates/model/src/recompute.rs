@@ -49,7 +49,7 @@ impl Model {
     ) -> Result<T, E> {
         self.check(batch)?;
         let (plain, tracked) = (self.weights(false), self.weights(true));
-        let pass = TextPass::new(&self.config.text, batch, &self.device);
+        let pass = TextPass::new(&self.config, batch, &self.device);
         let vision = VisionTape::record(self, &plain, batch)?;
         let rows = vision
             .as_ref()

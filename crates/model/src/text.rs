@@ -5,6 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use percept_nn::{self as nn, Layout};
 
+use crate::attention::Sparse;
 use crate::layers::{Id, Init, Linear, Specs, Weights};
 use crate::{ModelConfig, PackedBatch, TextConfig, rotary_tables};
 
@@ -37,16 +38,19 @@ pub(crate) struct TextLayer {
 /// What all layers of one pass share.
 pub(crate) struct TextPass {
     layout: Arc<Layout>,
+    /// `None`: full attention.
+    sparse: Option<Sparse>,
     cos: Tensor<2>,
     sin: Tensor<2>,
 }
 
 impl TextPass {
-    pub(crate) fn new(config: &TextConfig, batch: &PackedBatch, device: &Device) -> Self {
-        let (cos, sin) = rotary_tables(config, &batch.positions);
-        let shape = [batch.positions.len(), config.head_dim];
+    pub(crate) fn new(config: &ModelConfig, batch: &PackedBatch, device: &Device) -> Self {
+        let (cos, sin) = rotary_tables(&config.text, &batch.positions);
+        let shape = [batch.positions.len(), config.text.head_dim];
         Self {
             layout: batch.layout.clone(),
+            sparse: Sparse::new(&config.attention, &batch.tokens),
             cos: Tensor::from_data(TensorData::new(cos, shape), device),
             sin: Tensor::from_data(TensorData::new(sin, shape), device),
         }
@@ -123,7 +127,12 @@ impl TextModel {
         let k = nn::rotary(k, pass.cos.clone(), pass.sin.clone());
         let v = heads(weights.linear(&layer.v_proj, x), kv_heads);
         let scale = (dim as f32).powf(-0.5);
-        let y = nn::attention(q, k, v, &pass.layout, true, scale);
+        let y = match &pass.sparse {
+            None => nn::attention(q, k, v, &pass.layout, true, scale),
+            Some(Sparse { pattern, marks }) => {
+                nn::sparse::attention(pattern, q, k, v, &pass.layout, marks, scale)
+            }
+        };
         weights.linear(&layer.o_proj, y.reshape([rows, q_heads * dim]))
     }
 

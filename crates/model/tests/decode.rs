@@ -56,7 +56,7 @@ fn check_case(case: &str, prompts: &[&str]) {
             golden_rows(&decoder, &prompt, &expected, name),
             model.embed_prompt(&prompt).unwrap(),
         ] {
-            let all = decoder.prompt_logits(rows.clone(), &prompt.positions);
+            let all = decoder.prompt_logits(rows.clone(), &prompt.tokens, &prompt.positions);
             let asked = expected.u32(&format!("{name}.logit_rows"));
             let vocab = decoder.vocab_size();
             let found: Vec<f32> = asked
@@ -66,7 +66,12 @@ fn check_case(case: &str, prompts: &[&str]) {
                 .collect();
             let want = expected.f32(&format!("{name}.logits"));
             assert_close(&format!("{case} {name}"), &found, &want, 1e-4);
-            let prefix = decoder.prefill(rows, &prompt.positions, prompt.next_position);
+            let prefix = decoder.prefill(
+                rows,
+                &prompt.tokens,
+                &prompt.positions,
+                prompt.next_position,
+            );
             assert_eq!(prefix.logits(), &all[all.len() - vocab..]);
             let want = expected.u32(&format!("{name}.greedy"));
             assert_eq!(greedy(&decoder, &prefix, want.len()), want, "{case} {name}");
@@ -113,6 +118,7 @@ fn text_positions(tokens: usize) -> Vec<[u32; 3]> {
 fn prefill(decoder: &Decoder, tokens: &[u32]) -> Arc<Prefix> {
     decoder.prefill(
         decoder.embed(tokens),
+        tokens,
         &text_positions(tokens.len()),
         tokens.len() as u32,
     )
@@ -207,7 +213,7 @@ proptest! {
             stepped.extend(bits(&logits));
         }
         // Positions beyond the table of 64 are computed on the way.
-        let whole = decoder.prompt_logits(decoder.embed(&text), &text_positions(text.len()));
+        let whole = decoder.prompt_logits(decoder.embed(&text), &text, &text_positions(text.len()));
         prop_assert_eq!(stepped, bits(&whole[(prompt - 1) * 101..]));
         prop_assert_eq!(sequence[0].tokens(), prompt + more);
     }
@@ -281,10 +287,18 @@ fn the_sampler_and_the_trainer_agree_also_with_adapters() {
     let rows: Vec<u32> = (0..prompt.tokens.len() as u32).collect();
     let trained = logits(&model, model.forward(&pack(&[&prompt])).unwrap(), &rows);
     let decoder = Decoder::new(&model).unwrap();
-    let sampled = decoder.prompt_logits(model.embed_prompt(&prompt).unwrap(), &prompt.positions);
+    let sampled = decoder.prompt_logits(
+        model.embed_prompt(&prompt).unwrap(),
+        &prompt.tokens,
+        &prompt.positions,
+    );
     assert_close("trainer and sampler", &sampled, &trained, 1e-5);
     let plain = Decoder::new(&load("qwen2_5_vl")).unwrap();
-    let without = plain.prompt_logits(model.embed_prompt(&prompt).unwrap(), &prompt.positions);
+    let without = plain.prompt_logits(
+        model.embed_prompt(&prompt).unwrap(),
+        &prompt.tokens,
+        &prompt.positions,
+    );
     assert!(
         distance(&without, &trained) > 1e-3,
         "the adapters change something"

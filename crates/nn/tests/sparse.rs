@@ -11,7 +11,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use common::{constant, leaf, values};
 use percept_nn::host::{KvCache, KvShape};
 use percept_nn::sparse::{
-    self, InfLlm2, Moba, Pattern, Phsa, Sliding, SparseCache, SparseConfig, reference,
+    self, AttentionConfig, InfLlm2, Moba, Pattern, Phsa, Sliding, SparseCache, reference,
 };
 use percept_nn::{self as nn, Layout, Span};
 
@@ -23,12 +23,12 @@ fn close(name: &str, found: &[f32], expected: &[f32]) {
     }
 }
 
-fn pattern(config: SparseConfig) -> Pattern {
+fn pattern(config: AttentionConfig) -> Pattern {
     config.pattern().unwrap().unwrap()
 }
 
 fn phsa(top_k: usize, lambda: f32) -> Pattern {
-    pattern(SparseConfig::Phsa(Phsa {
+    pattern(AttentionConfig::Phsa(Phsa {
         init: 16,
         local: 32,
         top_k,
@@ -46,12 +46,12 @@ fn patterns() -> Vec<Pattern> {
     vec![
         phsa(2, 0.5),
         phsa(3, 1.0),
-        pattern(SparseConfig::Sliding(Sliding {
+        pattern(AttentionConfig::Sliding(Sliding {
             init: 16,
             window: 40,
         })),
-        pattern(SparseConfig::InfLlm2(infllm2)),
-        pattern(SparseConfig::Moba(Moba {
+        pattern(AttentionConfig::InfLlm2(infllm2)),
+        pattern(AttentionConfig::Moba(Moba {
             block_size: 32,
             top_k: 3,
         })),
@@ -135,8 +135,8 @@ fn as_many_blocks_as_there_are_make_full_attention() {
     };
     for pattern in [
         phsa(1000, 0.5),
-        pattern(SparseConfig::Moba(moba)),
-        pattern(SparseConfig::InfLlm2(infllm2)),
+        pattern(AttentionConfig::Moba(moba)),
+        pattern(AttentionConfig::InfLlm2(infllm2)),
     ] {
         let leaves = leaves(tokens, 4, 2, 32);
         let found = evaluate(&leaves, |[q, k, v]| {
@@ -321,7 +321,7 @@ fn infllm2_and_moba_choose_as_the_numpy_form_of_the_papers() {
     let (q, k) = (tensor(numbers("q"), heads), tensor(numbers("k"), 1));
     let layout = Arc::new(Layout::packed(&[tokens]));
     let scale = (dim as f32).powf(-0.5);
-    let infllm2 = pattern(SparseConfig::InfLlm2(InfLlm2 {
+    let infllm2 = pattern(AttentionConfig::InfLlm2(InfLlm2 {
         window: 64,
         top_k: 1,
         ..InfLlm2::default()
@@ -331,7 +331,7 @@ fn infllm2_and_moba_choose_as_the_numpy_form_of_the_papers() {
     for (token, expected) in expected.iter().enumerate() {
         assert_eq!(&found[token * heads], expected, "token {token}");
     }
-    let moba = pattern(SparseConfig::Moba(Moba {
+    let moba = pattern(AttentionConfig::Moba(Moba {
         block_size: 32,
         top_k: 3,
     }));
@@ -344,21 +344,24 @@ fn infllm2_and_moba_choose_as_the_numpy_form_of_the_papers() {
 
 #[test]
 fn options_are_a_name_or_a_table_and_mistakes_are_named() {
-    let read = |text: &str| serde_json::from_str::<SparseConfig>(text);
+    let read = |text: &str| serde_json::from_str::<AttentionConfig>(text);
     assert_eq!(
         read("\"phsa\"").unwrap(),
-        SparseConfig::Phsa(Phsa::default())
+        AttentionConfig::Phsa(Phsa::default())
     );
-    assert_eq!(read("\"full\"").unwrap(), SparseConfig::Full);
+    assert_eq!(read("\"full\"").unwrap(), AttentionConfig::Full);
     let four = read(r#"{"name": "phsa", "top_k": 4}"#).unwrap();
     assert!(matches!(
         &four,
-        SparseConfig::Phsa(Phsa {
+        AttentionConfig::Phsa(Phsa {
             top_k: 4,
             init: 128,
             ..
         })
     ));
+    assert_eq!(four.top_k(), Some(4));
+    assert_eq!(four.clone().with_top_k(2).top_k(), Some(2));
+    assert_eq!(AttentionConfig::Full.with_top_k(2), AttentionConfig::Full);
     let text = serde_json::to_string(&four).unwrap();
     assert_eq!(read(&text).unwrap(), four);
     for (text, named) in [
@@ -370,5 +373,25 @@ fn options_are_a_name_or_a_table_and_mistakes_are_named() {
     ] {
         let error = read(text).unwrap_err().to_string();
         assert!(error.contains(named), "{error}");
+    }
+}
+
+#[test]
+fn punctuation_is_a_text_of_marks_alone() {
+    use percept_nn::sparse::Punctuation::{En, EnZh};
+    for (text, en, zh) in [
+        (".", true, true),
+        (" ,\n", true, true),
+        ("?!", true, true),
+        ("。", false, true),
+        ("，”", false, true),
+        ("…", false, true),
+        ("a.", false, false),
+        ("\n\n", false, false),
+        ("", false, false),
+        ("７", false, false),
+        ("々", false, false),
+    ] {
+        assert_eq!((En.covers(text), EnZh.covers(text)), (en, zh), "{text:?}");
     }
 }

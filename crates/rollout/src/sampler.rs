@@ -235,7 +235,12 @@ impl<'a> Sampler<'a> {
                 let prompt = &call.prompts[index];
                 let prefill = |model: &Model, decoder: &Decoder| {
                     let rows = model.embed_prompt(prompt)?;
-                    Ok::<_, Error>(decoder.prefill(rows, &prompt.positions, prompt.next_position))
+                    Ok::<_, Error>(decoder.prefill(
+                        rows,
+                        &prompt.tokens,
+                        &prompt.positions,
+                        prompt.next_position,
+                    ))
                 };
                 let second = call.base.map(|base| prefill(base.model, &base.decoder));
                 Ok(Prefixes {

@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use percept_data::digit_sum::DigitSumConfig;
+use percept_nn::sparse::AttentionConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -113,6 +114,14 @@ pub struct ModelSource {
     /// built-in task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tiny: Option<percept_model::TinyConfig>,
+    /// What the decoder's queries see, in training, rollouts and evaluation: `full`, `sliding`,
+    /// `phsa`, `infllm2`, `moba`, or a table with options, `{ name = "phsa", top_k = 4 }`. Default:
+    /// what the checkpoint says. Checkpoints keep it in config.json; LoRA adapters do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attention: Option<AttentionConfig>,
+    /// Begin each stage with more chosen blocks than `attention.top_k`, halved step by step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_k_annealing: Option<TopKAnnealing>,
     /// Train low-rank adapters instead of all weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lora: Option<percept_model::LoraConfig>,

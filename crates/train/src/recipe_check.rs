@@ -1,6 +1,8 @@
 //! What a recipe's types cannot say: ranges of numbers, and tables that contradict each other.
 
-use crate::{Error, OptimConfig, Recipe, requirements};
+use percept_nn::sparse::AttentionConfig;
+
+use crate::{Error, ModelSource, OptimConfig, Recipe, requirements};
 
 /// Where a number may lie. NaN and infinity lie nowhere.
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +80,12 @@ fn limits(recipe: &Recipe) -> Vec<Limit> {
         add(
             "model.tiny",
             &[("initializer_range", tiny.initializer_range, Positive)],
+        );
+    }
+    if let Some(annealing) = &recipe.model.top_k_annealing {
+        add(
+            "model.top_k_annealing",
+            &[("share", annealing.share, Share)],
         );
     }
     if let Some(sft) = &recipe.sft {
@@ -161,6 +169,27 @@ fn run_name(name: &str) -> Result<(), String> {
     ))
 }
 
+/// Annealing ends at a number of blocks that the recipe gives.
+fn annealing(model: &ModelSource) -> Result<(), String> {
+    let Some(annealing) = &model.top_k_annealing else {
+        return Ok(());
+    };
+    let Some(top_k) = model.attention.as_ref().and_then(AttentionConfig::top_k) else {
+        return Err(
+            "model.top_k_annealing ends at model.attention.top_k; expected an attention that \
+             chooses blocks, for example model.attention = { name = \"phsa\", top_k = 2 }"
+                .to_owned(),
+        );
+    };
+    match annealing.start >= top_k {
+        true => Ok(()),
+        false => Err(format!(
+            "model.top_k_annealing.start is {}; expected at least model.attention.top_k = {top_k}",
+            annealing.start
+        )),
+    }
+}
+
 /// What the types cannot say.
 pub(crate) fn check(recipe: &Recipe, name: &str) -> Result<(), Error> {
     let problem = |message: &str| {
@@ -173,6 +202,9 @@ pub(crate) fn check(recipe: &Recipe, name: &str) -> Result<(), Error> {
         return problem(
             "model: give exactly one of `path` (a Hugging Face folder) and `[model.tiny]`",
         );
+    }
+    if let Err(message) = annealing(&recipe.model) {
+        return problem(&message);
     }
     if recipe.data.digit_sum.is_some() != recipe.data.train_files.is_empty() {
         return problem("data: give either `train_files` or `[data.digit_sum]`");

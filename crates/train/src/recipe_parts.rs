@@ -56,6 +56,28 @@ pub enum Schedule {
     Cosine,
 }
 
+/// From many chosen blocks to few: very sparse attention may not learn from the start.
+///
+/// The PHSA paper (arXiv 2601.02819) trains at a fixed K; this is our reading of what to do where
+/// that diverges.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TopKAnnealing {
+    /// Blocks chosen at the first step.
+    pub start: usize,
+    /// Share of the stage's steps after which `attention.top_k` is reached.
+    pub share: f64,
+}
+
+impl Default for TopKAnnealing {
+    fn default() -> Self {
+        Self {
+            start: 8,
+            share: 0.02,
+        }
+    }
+}
+
 /// Supervised fine-tuning stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use percept_eval::{Evaluation, evaluate};
 use percept_model::Processor;
+use percept_nn::sparse::AttentionConfig;
 use percept_report::{MetricsWriter, Row, RunDir, TensorBoardWriter};
 use percept_reward::RewardSet;
 use percept_rollout::SamplingParams;
@@ -13,6 +14,7 @@ use percept_rollout::SamplingParams;
 use crate::learner::Update;
 use crate::observer::{Event, Metrics, Observer, Stage};
 use crate::order::Stream;
+use crate::schedule::chosen_blocks;
 use crate::source::{Data, open_data, open_model, open_rewards};
 use crate::state::{State, StoredEvaluation};
 use crate::{Error, Learner, Recipe, checkpoint, names, requirements, rl, sft, summary};
@@ -213,6 +215,7 @@ impl<'a> Run<'a> {
         }
         self.observer
             .event(Event::StageStarted { stage, done, total });
+        self.anneal(done, total)?;
         loop {
             if done >= total || self.is_spent() {
                 return Ok(true);
@@ -224,12 +227,24 @@ impl<'a> Run<'a> {
             let metrics = step(self)?;
             done += 1;
             self.finish_step(stage, done, metrics)?;
+            self.anneal(done, total)?;
             let frequency = self.recipe.trainer.save_freq;
             if done == total || self.is_spent() || (frequency > 0 && done.is_multiple_of(frequency))
             {
                 self.save()?;
             }
         }
+    }
+
+    /// `model.top_k_annealing`: the blocks that attention chooses in the step after `done`.
+    fn anneal(&mut self, done: usize, total: usize) -> Result<(), Error> {
+        let model = &self.recipe.model;
+        let top_k = model.attention.as_ref().and_then(AttentionConfig::top_k);
+        let (Some(annealing), Some(top_k)) = (&model.top_k_annealing, top_k) else {
+            return Ok(());
+        };
+        self.learner
+            .set_top_k(chosen_blocks(annealing, top_k, done, total))
     }
 
     /// Whether the token budget of the run is used up.

@@ -1,6 +1,7 @@
-//! Learning-rate schedule: linear warm-up, then constant, linear or cosine decay.
+//! What changes from step to step: the learning rate (linear warm-up, then constant, linear or cosine
+//! decay) and the number of blocks that attention chooses.
 
-use crate::recipe::{OptimConfig, Schedule};
+use crate::recipe::{OptimConfig, Schedule, TopKAnnealing};
 
 /// Learning rate of optimiser step `step` (from 0) of `total`.
 pub fn learning_rate(config: &OptimConfig, step: usize, total: usize) -> f64 {
@@ -15,6 +16,24 @@ pub fn learning_rate(config: &OptimConfig, step: usize, total: usize) -> f64 {
         Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * done).cos()),
     };
     config.lr * (config.min_lr_ratio + (1.0 - config.min_lr_ratio) * left)
+}
+
+/// Blocks chosen at step `step` (from 0) of `total` on the way to `top_k`: `start`, half of it, a
+/// quarter, …, each for as many steps.
+pub(crate) fn chosen_blocks(
+    annealing: &TopKAnnealing,
+    top_k: usize,
+    step: usize,
+    total: usize,
+) -> usize {
+    let stages = (0u32..)
+        .find(|&halvings| annealing.start >> halvings <= top_k)
+        .unwrap_or_default();
+    let done = step as f64 / (annealing.share * total as f64);
+    match done < 1.0 {
+        true => top_k.max(annealing.start >> (done * f64::from(stages)) as u32),
+        false => top_k,
+    }
 }
 
 #[cfg(test)]
@@ -42,6 +61,21 @@ mod tests {
             };
             assert!((end - floor).abs() < 1e-12, "{schedule:?} ends at {end}");
         }
+    }
+
+    #[test]
+    fn chosen_blocks_halve_until_the_share_is_over() {
+        let annealing = TopKAnnealing {
+            start: 8,
+            share: 0.3,
+        };
+        let chosen: Vec<usize> = (0..8)
+            .map(|step| chosen_blocks(&annealing, 2, step, 20))
+            .collect();
+        assert_eq!(chosen, [8, 8, 8, 4, 4, 4, 2, 2]);
+        assert_eq!(chosen_blocks(&annealing, 3, 2, 10), 4);
+        assert_eq!(chosen_blocks(&annealing, 3, 3, 10), 3);
+        assert_eq!(chosen_blocks(&annealing, 8, 0, 20), 8);
     }
 
     #[test]

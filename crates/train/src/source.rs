@@ -74,6 +74,9 @@ pub fn open_model(
             (Model::init(config, recipe.trainer.seed, device)?, processor)
         }
     };
+    if let Some(attention) = &recipe.model.attention {
+        model.set_attention(processor.attention(attention.clone())?);
+    }
     processor.set_pixel_limits(recipe.data.min_pixels, recipe.data.max_pixels)?;
     match (lora, checkpoint) {
         (Some(_), Some(adapter)) => model.load_lora(adapter)?,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::{Tensor, TensorData};
 use clap::ValueEnum;
 use percept_model::{Decoder, Device, Model, Sequence};
-use percept_nn::sparse::{Phsa, SparseConfig};
+use percept_nn::sparse::{AttentionConfig, Phsa};
 use percept_nn::{self as nn, AdamW, Layout, Moments};
 use percept_rollout::{SamplingParams, draw, uniform};
 use percept_train::{Learner, Packed};
@@ -269,11 +269,9 @@ fn sample(decoder: &Decoder, batch: usize, prompt: usize, new: usize) {
     let prefixes: Vec<_> = (0..batch)
         .into_par_iter()
         .map(|row| {
-            decoder.prefill(
-                decoder.embed(&tokens(prompt, row)),
-                &positions,
-                prompt as u32,
-            )
+            let tokens = tokens(prompt, row);
+            let rows = decoder.embed(&tokens);
+            decoder.prefill(rows, &tokens, &positions, prompt as u32)
         })
         .collect();
     let mut sequences: Vec<Sequence> = prefixes.iter().map(|p| decoder.start(p, new)).collect();
@@ -298,7 +296,7 @@ fn sample(decoder: &Decoder, batch: usize, prompt: usize, new: usize) {
 
 fn attention(repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
     // 97.3 % sparse at 32,768 tokens: 128 at the start, 512 before the query, 16 blocks of 16.
-    let phsa = SparseConfig::Phsa(Phsa {
+    let phsa = AttentionConfig::Phsa(Phsa {
         top_k: 16,
         ..Phsa::default()
     });

@@ -49,6 +49,7 @@ pub fn run(args: &DataExpert, global: &Global) -> Result<Done, Failure> {
             model: folder.clone(),
             adapter: args.adapter.clone(),
             device: args.device.clone(),
+            attention: None,
         };
         let identity = open::weights(&model)?;
         let (model, processor): (Model, Processor) = open::model(&model)?;

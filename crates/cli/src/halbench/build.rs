@@ -39,6 +39,7 @@ pub fn run(args: &HalbenchBuild, global: &Global) -> Result<Done, Failure> {
         model: folder.clone(),
         adapter: None,
         device: args.device.clone(),
+        attention: None,
     };
     let identity = open::weights(&model)?;
     let (model, processor) = open::model(&model)?;

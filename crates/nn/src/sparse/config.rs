@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::{JsonSchema, Schema};
 use serde::de::value::{MapAccessDeserializer, MapDeserializer, StrDeserializer};
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -11,9 +12,10 @@ use crate::host::kv::BLOCK;
 
 /// What a query of a decoder attends to. Written as a name (`"phsa"`) or as a table with options
 /// (`{ name = "phsa", top_k = 4 }`).
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
 #[serde(tag = "name", rename_all = "lowercase")]
-pub enum SparseConfig {
+#[schemars(transform = or_name)]
+pub enum AttentionConfig {
     /// Every earlier token.
     #[default]
     Full,
@@ -28,7 +30,7 @@ pub enum SparseConfig {
 }
 
 /// Initial tokens and a window, both in whole blocks of sixteen tokens.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sliding {
     /// Tokens at the start that are always seen (16; the paper's sink is 4, one block is the least
@@ -48,7 +50,7 @@ impl Default for Sliding {
 }
 
 /// Options of PHSA; defaults are those of its 32k runs with the K that trains best.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Phsa {
     /// Tokens of a block (16).
@@ -61,6 +63,8 @@ pub struct Phsa {
     pub top_k: usize,
     /// Weight of the mean key; the rest is the mean of the punctuation's keys (0.5).
     pub lambda: f32,
+    /// Which tokens are punctuation (`en`).
+    pub punctuation: Punctuation,
 }
 
 impl Default for Phsa {
@@ -71,12 +75,48 @@ impl Default for Phsa {
             local: 512,
             top_k: 2,
             lambda: 0.5,
+            punctuation: Punctuation::En,
         }
     }
 }
 
+/// Which tokens PHSA takes for punctuation. The paper names the two sets and lists neither; these
+/// are our reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Punctuation {
+    /// ASCII punctuation.
+    #[serde(rename = "en")]
+    En,
+    /// And Chinese, full-width and typographic marks.
+    #[serde(rename = "en+zh")]
+    EnZh,
+}
+
+impl Punctuation {
+    /// Whether a token of this text is punctuation: something besides white space, and all of it
+    /// marks.
+    pub fn covers(self, text: &str) -> bool {
+        let text = text.trim();
+        let zh = self == Self::EnZh;
+        !text.is_empty()
+            && text
+                .chars()
+                .all(|c| c.is_ascii_punctuation() || zh && is_cjk_mark(c))
+    }
+}
+
+/// Punctuation of U+3000–303F and U+FF00–FFEF, and the quotes, dash and ellipsis of Chinese text.
+fn is_cjk_mark(c: char) -> bool {
+    matches!(c,
+        '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3011}' | '\u{3014}'..='\u{301f}'
+        | '\u{3030}' | '\u{303d}'
+        | '\u{ff01}'..='\u{ff0f}' | '\u{ff1a}'..='\u{ff20}' | '\u{ff3b}'..='\u{ff40}'
+        | '\u{ff5b}'..='\u{ff65}'
+        | '\u{2014}' | '\u{2018}'..='\u{201d}' | '\u{2026}')
+}
+
 /// Options of InfLLM-V2; defaults of MiniCPM.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct InfLlm2 {
     /// Tokens of a semantic kernel, whose mean key is scored (32).
@@ -107,7 +147,7 @@ impl Default for InfLlm2 {
 }
 
 /// Options of MoBA; defaults of its scaling runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Moba {
     /// Tokens of a block (512).
@@ -125,7 +165,7 @@ impl Default for Moba {
     }
 }
 
-impl SparseConfig {
+impl AttentionConfig {
     /// The names that a recipe or a checkpoint may use.
     pub const NAMES: [&'static str; 5] = ["full", "sliding", "phsa", "infllm2", "moba"];
 
@@ -138,6 +178,35 @@ impl SparseConfig {
             Self::InfLlm2(_) => "infllm2",
             Self::Moba(_) => "moba",
         }
+    }
+
+    /// The set of tokens whose keys count apart; `None` for choices without one.
+    pub fn punctuation(&self) -> Option<Punctuation> {
+        match self {
+            Self::Phsa(o) => Some(o.punctuation),
+            _ => None,
+        }
+    }
+
+    /// Blocks that are chosen; `None` for choices that choose none.
+    pub fn top_k(&self) -> Option<usize> {
+        match self {
+            Self::Full | Self::Sliding(_) => None,
+            Self::Phsa(Phsa { top_k, .. })
+            | Self::InfLlm2(InfLlm2 { top_k, .. })
+            | Self::Moba(Moba { top_k, .. }) => Some(*top_k),
+        }
+    }
+
+    /// The same choice with `k` blocks; full attention and a sliding window stay as they are.
+    pub fn with_top_k(mut self, k: usize) -> Self {
+        match &mut self {
+            Self::Full | Self::Sliding(_) => {}
+            Self::Phsa(Phsa { top_k, .. })
+            | Self::InfLlm2(InfLlm2 { top_k, .. })
+            | Self::Moba(Moba { top_k, .. }) => *top_k = k,
+        }
+        self
     }
 
     /// Whether every earlier token is seen.
@@ -227,7 +296,7 @@ impl SparseConfig {
     }
 }
 
-impl<'de> Deserialize<'de> for SparseConfig {
+impl<'de> Deserialize<'de> for AttentionConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(tag = "name", rename_all = "lowercase")]
@@ -242,12 +311,12 @@ impl<'de> Deserialize<'de> for SparseConfig {
         impl<'de> Visitor<'de> for NameOrTable {
             type Value = Table;
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                let names = SparseConfig::NAMES.join(", ");
+                let names = AttentionConfig::NAMES.join(", ");
                 write!(f, "one of {names}, or a table {{ name = …, options }}")
             }
             fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Table, E> {
-                if !SparseConfig::NAMES.contains(&name) {
-                    return Err(E::unknown_variant(name, &SparseConfig::NAMES));
+                if !AttentionConfig::NAMES.contains(&name) {
+                    return Err(E::unknown_variant(name, &AttentionConfig::NAMES));
                 }
                 let entry = std::iter::once(("name", StrDeserializer::<E>::new(name)));
                 Table::deserialize(MapDeserializer::new(entry))
@@ -265,6 +334,18 @@ impl<'de> Deserialize<'de> for SparseConfig {
         };
         config.pattern().map_err(D::Error::custom)?;
         Ok(config)
+    }
+}
+
+/// The schema also allows a bare name.
+fn or_name(schema: &mut Schema) {
+    if let Some(tables) = schema.remove("oneOf") {
+        let names: Vec<serde_json::Value> = AttentionConfig::NAMES.map(Into::into).to_vec();
+        let either = [
+            serde_json::json!({ "type": "string", "enum": names }),
+            serde_json::json!({ "oneOf": tables }),
+        ];
+        schema.insert("anyOf".to_owned(), either.to_vec().into());
     }
 }
 
@@ -289,7 +370,7 @@ pub enum Keys {
     PerHead,
 }
 
-/// A resolved [`SparseConfig`]: the query at token `p` sees the first `init` blocks, its own block
+/// A resolved [`AttentionConfig`]: the query at token `p` sees the first `init` blocks, its own block
 /// up to itself, the `local` blocks before that, and `top_k` of the others.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pattern {

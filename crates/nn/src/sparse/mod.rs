@@ -16,5 +16,5 @@ pub mod reference;
 mod select;
 
 pub use cache::SparseCache;
-pub use config::{InfLlm2, Keys, Moba, Pattern, Phsa, Sliding, SparseConfig};
+pub use config::{AttentionConfig, InfLlm2, Keys, Moba, Pattern, Phsa, Punctuation, Sliding};
 pub use op::attention;

@@ -1,0 +1,239 @@
+//! The choice of attention: training, prefill and decoding see the same tokens, a checkpoint keeps
+//! the choice, a wrong one is refused by name.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::*;
+use percept_model::{
+    Attention, Decoder, Model, ModelConfig, PackedBatch, Processor, SaveDtype, TinyConfig,
+};
+use percept_nn::sparse::{AttentionConfig, InfLlm2, Moba, Phsa, Punctuation, Sliding};
+use percept_nn::{Layout, Span};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const VOCAB: usize = 53;
+
+fn model(attention: AttentionConfig) -> Model {
+    let config = json!({
+        "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3",
+        "vocab_size": VOCAB, "hidden_size": 32, "intermediate_size": 48,
+        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16,
+        "max_position_embeddings": 4096, "initializer_range": 0.2, "tie_word_embeddings": true,
+    });
+    let config = ModelConfig::from_json(config, "test").unwrap();
+    let mut model = Model::init(config, 3, &device()).unwrap();
+    let marks = (0..VOCAB as u32).filter(|id| id % 7 == 3).collect();
+    model.set_attention(Attention::new(attention, marks).unwrap());
+    model
+}
+
+/// Choices that leave most of 300 tokens out.
+fn choices() -> [AttentionConfig; 4] {
+    [
+        AttentionConfig::Sliding(Sliding {
+            init: 16,
+            window: 32,
+        }),
+        AttentionConfig::Phsa(Phsa {
+            init: 16,
+            local: 32,
+            ..Phsa::default()
+        }),
+        AttentionConfig::InfLlm2(InfLlm2 {
+            kernel: 16,
+            stride: 8,
+            block_size: 32,
+            window: 32,
+            top_k: 1,
+            ..InfLlm2::default()
+        }),
+        AttentionConfig::Moba(Moba {
+            block_size: 32,
+            top_k: 2,
+        }),
+    ]
+}
+
+fn tokens(len: usize) -> Vec<u32> {
+    let mut state = 1u32;
+    let mut next = || {
+        state = state.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+        (state >> 16) % VOCAB as u32
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+fn positions(len: usize) -> Vec<[u32; 3]> {
+    (0..len as u32).map(|p| [p; 3]).collect()
+}
+
+fn batch(tokens: &[u32]) -> PackedBatch {
+    PackedBatch {
+        tokens: tokens.to_vec(),
+        positions: positions(tokens.len()),
+        layout: Arc::new(Layout::packed(&[tokens.len()])),
+        ..PackedBatch::default()
+    }
+}
+
+/// `[tokens, vocab]`.
+fn trained_logits(model: &Model, batch: &PackedBatch) -> Vec<f32> {
+    let hidden = model.forward_no_grad(batch).unwrap();
+    values(hidden.matmul(model.lm_head().inner().transpose()))
+}
+
+fn prompt_logits(decoder: &Decoder, tokens: &[u32]) -> Vec<f32> {
+    decoder.prompt_logits(decoder.embed(tokens), tokens, &positions(tokens.len()))
+}
+
+#[test]
+fn training_prefill_and_decoding_see_the_same_tokens() {
+    let tokens = tokens(300);
+    let full = prompt_logits(
+        &Decoder::new(&model(AttentionConfig::Full)).unwrap(),
+        &tokens,
+    );
+    for choice in choices() {
+        let name = choice.name();
+        let model = model(choice);
+        let decoder = Decoder::new(&model).unwrap();
+        let all = prompt_logits(&decoder, &tokens);
+        assert_close(name, &trained_logits(&model, &batch(&tokens)), &all, 1e-4);
+        let change = all.iter().zip(&full).map(|(a, b)| (a - b).abs());
+        assert!(change.fold(0.0, f32::max) > 0.1, "{name} left nothing out");
+
+        let (prompt, rest) = tokens.split_at(130);
+        let rows = decoder.embed(prompt);
+        let prefix = decoder.prefill(rows, prompt, &positions(130), 130);
+        let mut sequences = [decoder.start(&prefix, 0)];
+        let mut logits = Vec::new();
+        for (step, &token) in rest.iter().enumerate() {
+            decoder.step(&mut sequences, &[token], &mut logits);
+            assert_eq!(logits, all[(130 + step) * VOCAB..][..VOCAB], "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_prompt_computed_in_parts_has_the_bits_of_single_steps() {
+    let tokens = tokens(2100);
+    for choice in [AttentionConfig::Full, choices()[1].clone()] {
+        let decoder = Decoder::new(&model(choice)).unwrap();
+        let all = prompt_logits(&decoder, &tokens);
+        let (prompt, rest) = tokens.split_at(2040);
+        let rows = decoder.embed(prompt);
+        let prefix = decoder.prefill(rows, prompt, &positions(2040), 2040);
+        let mut sequences = [decoder.start(&prefix, 0)];
+        let mut logits = Vec::new();
+        for (step, &token) in rest.iter().enumerate() {
+            decoder.step(&mut sequences, &[token], &mut logits);
+            assert_eq!(logits, all[(2040 + step) * VOCAB..][..VOCAB]);
+        }
+    }
+}
+
+#[test]
+fn as_many_blocks_as_there_are_give_the_bits_of_full_attention() {
+    let tokens = tokens(300);
+    let full = prompt_logits(
+        &Decoder::new(&model(AttentionConfig::Full)).unwrap(),
+        &tokens,
+    );
+    let all = choices()[1].clone().with_top_k(100);
+    assert_eq!(
+        prompt_logits(&Decoder::new(&model(all)).unwrap(), &tokens),
+        full
+    );
+}
+
+#[test]
+fn a_shared_prompt_is_cut_into_blocks_as_if_each_answer_stood_alone() {
+    let tokens = tokens(260);
+    let (prompt, answers) = tokens.split_at(150);
+    for choice in choices() {
+        let name = choice.name();
+        let model = model(choice);
+        let mut together = batch(prompt);
+        let mut spans = vec![Span {
+            start: 0,
+            len: 150,
+            prefix_start: 0,
+            prefix_len: 0,
+        }];
+        let mut expected = Vec::new();
+        for answer in answers.chunks(55) {
+            spans.push(Span {
+                start: together.tokens.len(),
+                len: 55,
+                prefix_start: 0,
+                prefix_len: 150,
+            });
+            together.tokens.extend(answer);
+            together.positions.extend((150..205).map(|p| [p; 3]));
+            let alone = trained_logits(&model, &batch(&[prompt, answer].concat()));
+            expected.extend_from_slice(&alone[150 * VOCAB..]);
+        }
+        together.layout = Arc::new(Layout::new(spans, 260).unwrap());
+        let found = trained_logits(&model, &together);
+        assert_close(name, &found[150 * VOCAB..], &expected, 1e-5);
+    }
+}
+
+#[test]
+fn a_checkpoint_keeps_its_choice_and_full_attention_leaves_no_trace() {
+    let [_, phsa, _, moba] = choices();
+    for choice in [phsa, moba, AttentionConfig::Full] {
+        let dir = TempDir::new().unwrap();
+        let saved = model(choice.clone());
+        saved.save(dir.path(), SaveDtype::F32).unwrap();
+        let again = Model::load(dir.path(), &device()).unwrap();
+        assert_eq!(again.config().attention.config(), &choice);
+        let text = std::fs::read_to_string(dir.path().join("config.json")).unwrap();
+        let json: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(json.get("percept").is_some(), !choice.is_full());
+        let ids = again.config().attention.punctuation_token_ids();
+        let expected: &[u32] = match choice.punctuation() {
+            Some(_) => &[3, 10, 17, 24, 31, 38, 45, 52],
+            None => &[],
+        };
+        assert_eq!(ids, expected);
+    }
+}
+
+#[test]
+fn a_wrong_choice_names_file_field_and_option() {
+    let refused = |attention: Value| {
+        let mut json = model(AttentionConfig::Full)
+            .config()
+            .to_json(SaveDtype::F32);
+        json["percept"] = json!({ "attention": attention });
+        ModelConfig::from_json(json, "config.json")
+            .unwrap_err()
+            .to_string()
+    };
+    let message = refused(json!({"name": "phsa", "block_size": 24}));
+    for part in ["config.json", "percept.attention", "block_size is 24", "16"] {
+        assert!(message.contains(part), "{part:?} not in {message}");
+    }
+    assert!(refused(json!("phsaa")).contains("infllm2"));
+}
+
+#[test]
+fn punctuation_is_found_by_its_decoded_text() {
+    let processor = Processor::tiny(&TinyConfig::default()).unwrap();
+    let phsa = AttentionConfig::Phsa(Phsa::default());
+    let attention = processor.attention(phsa).unwrap();
+    let ids = attention.punctuation_token_ids();
+    assert!(!ids.is_empty());
+    for id in 0..processor.vocab_size() as u32 {
+        let covered = Punctuation::En.covers(&processor.decode(&[id]));
+        assert_eq!(ids.contains(&id), covered, "{:?}", processor.token_text(id));
+    }
+    let full = processor.attention(AttentionConfig::Full).unwrap();
+    assert!(full.punctuation_token_ids().is_empty());
+}
