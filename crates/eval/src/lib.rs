@@ -8,6 +8,7 @@ mod compare;
 pub mod direction;
 pub mod halbench;
 pub mod hallucination;
+pub mod long;
 pub mod scm;
 mod stats;
 mod thumbnail;

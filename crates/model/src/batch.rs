@@ -26,6 +26,25 @@ pub struct Prompt {
 }
 
 impl Prompt {
+    /// A text without media.
+    pub fn text(tokens: Vec<u32>, text: String) -> Self {
+        let mut prompt = Self {
+            text,
+            ..Self::default()
+        };
+        prompt.extend(&tokens);
+        prompt
+    }
+
+    /// Appends text tokens.
+    pub fn extend(&mut self, tokens: &[u32]) {
+        let end = self.next_position + tokens.len() as u32;
+        self.positions
+            .extend((self.next_position..end).map(|p| [p; 3]));
+        self.tokens.extend(tokens);
+        self.next_position = end;
+    }
+
     /// The prompt itself, if it has at most `max_prompt_length` tokens. Prompts are never cut: a
     /// cut could go through an image.
     ///

@@ -196,6 +196,37 @@ impl Decoder {
         logits
     }
 
+    /// Natural logarithm of the probability of every token but the first after those before it, `[tokens - 1]`.
+    ///
+    /// # Panics
+    /// As [`prefill`](Self::prefill).
+    pub fn prompt_log_probs(
+        &self,
+        embeddings: Vec<f32>,
+        tokens: &[u32],
+        positions: &[[u32; 3]],
+    ) -> Vec<f32> {
+        /// Rows whose logits exist at the same time.
+        const ROWS: usize = 64;
+        let (hidden, vocab) = (self.weights.hidden, self.vocab_size());
+        let mut found = Vec::with_capacity(tokens.len() - 1);
+        let mut logits = vec![0.0; ROWS * vocab];
+        self.prompt(embeddings, tokens, positions, |_, normed| {
+            for normed in normed.chunks(ROWS * hidden) {
+                let logits = &mut logits[..normed.len() / hidden * vocab];
+                self.weights.head.apply(normed, logits);
+                let next = &tokens[found.len() + 1..];
+                let rows: Vec<f32> = logits
+                    .par_chunks(vocab)
+                    .zip(next.par_iter())
+                    .map(|(logits, &token)| log_prob(logits, token))
+                    .collect();
+                found.extend(rows);
+            }
+        });
+        found
+    }
+
     /// All layers of a prompt, [`CHUNK`] rows at a time; `head(end, normed)` sees the hidden states after the final
     /// norm of the rows that end before row `end`.
     fn prompt(
@@ -405,4 +436,11 @@ impl Decoder {
             .unwrap_or_else(PoisonError::into_inner)
             .push(scratch);
     }
+}
+
+/// Log-softmax at `token`.
+fn log_prob(logits: &[f32], token: u32) -> f32 {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|&x| f64::from((x - most).exp())).sum();
+    logits[token as usize] - most - sum.ln() as f32
 }

@@ -314,6 +314,19 @@ impl Processor {
             .to_vec())
     }
 
+    /// Token ids of a text that stands alone, with the tokens that the tokenizer puts around one (the
+    /// first token of Llama).
+    ///
+    /// # Errors
+    /// As [`Processor::encode`].
+    pub fn encode_document(&self, text: &str) -> Result<Vec<u32>, Error> {
+        let encoding = self.tokenizer.encode_fast(text, true);
+        Ok(encoding
+            .map_err(|e| bad("tokenizer", e.to_string()))?
+            .get_ids()
+            .to_vec())
+    }
+
     /// Text of token ids, special tokens left out.
     pub fn decode(&self, tokens: &[u32]) -> String {
         self.tokenizer.decode(tokens, true).unwrap_or_default()

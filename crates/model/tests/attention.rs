@@ -138,6 +138,24 @@ fn a_prompt_computed_in_parts_has_the_bits_of_single_steps() {
 }
 
 #[test]
+fn log_probabilities_of_a_text_are_those_of_its_logits() {
+    let tokens = tokens(2100);
+    let decoder = Decoder::new(&model(choices()[1].clone())).unwrap();
+    let all = prompt_logits(&decoder, &tokens);
+    let rows = decoder.embed(&tokens);
+    let found = decoder.prompt_log_probs(rows, &tokens, &positions(2100));
+    let expected: Vec<f32> = all
+        .chunks(VOCAB)
+        .zip(&tokens[1..])
+        .map(|(row, &next)| {
+            let sum: f64 = row.iter().map(|&x| f64::from(x).exp()).sum();
+            (f64::from(row[next as usize]) - sum.ln()) as f32
+        })
+        .collect();
+    assert_close("log-probabilities", &found, &expected, 1e-5);
+}
+
+#[test]
 fn as_many_blocks_as_there_are_give_the_bits_of_full_attention() {
     let tokens = tokens(300);
     let full = prompt_logits(

@@ -1,9 +1,10 @@
-//! `percept eval BENCHMARK`: published hallucination benchmarks.
+//! `percept eval BENCHMARK`: published benchmarks of hallucination and of long texts.
 
 mod amber;
 mod causal;
 mod chair;
 mod ground;
+mod long;
 mod mmhal;
 mod object_halbench;
 mod pope;
@@ -39,6 +40,8 @@ pub enum Benchmark {
     Amber(Box<amber::AmberArgs>),
     /// MMHal-Bench: answers rated by a judge.
     Mmhal(Box<mmhal::MmhalArgs>),
+    /// Long texts: needle in a haystack, RULER's synthetic tasks, perplexity.
+    Long(Box<long::LongArgs>),
 }
 
 pub fn run(benchmark: &Benchmark, global: &Global) -> Result<Done, Failure> {
@@ -49,6 +52,7 @@ pub fn run(benchmark: &Benchmark, global: &Global) -> Result<Done, Failure> {
         Benchmark::ObjectHalbench(args) => object_halbench::run(args, global),
         Benchmark::Amber(args) => amber::run(args, global),
         Benchmark::Mmhal(args) => mmhal::run(args, global),
+        Benchmark::Long(args) => long::run(args, global),
     }
 }
 

@@ -18,6 +18,7 @@ pub mod object_halbench;
 pub mod pope;
 pub mod pope_build;
 mod sentences;
+pub(crate) use sentences::sentences_of;
 mod singular;
 mod tokens;
 mod vocabulary;

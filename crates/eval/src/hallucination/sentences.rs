@@ -10,6 +10,16 @@
 
 use std::ops::Range;
 
+/// The sentences of a text.
+pub(crate) fn sentences_of(text: &str) -> Vec<String> {
+    let characters: Vec<char> = text.chars().collect();
+    let ranges = sentences(&characters);
+    ranges
+        .into_iter()
+        .map(|range| characters[range].iter().collect())
+        .collect()
+}
+
 /// The sentences of a text as ranges of its characters.
 pub(super) fn sentences(text: &[char]) -> Vec<Range<usize>> {
     let breaks = breaks(text);
