@@ -2,7 +2,7 @@
 //! parameters, and [`Weights`] gives the tensors for one pass.
 
 use burn::tensor::{Tensor, TensorData};
-use percept_nn as nn;
+use percept_nn::{self as nn, Precision};
 
 use crate::Param;
 use crate::random::Stream;
@@ -90,6 +90,7 @@ pub(crate) struct Weights<'a> {
     pub(crate) adapters: &'a [Option<Adapter>],
     /// Whether trainable parameters are recorded by autodiff.
     pub(crate) track: bool,
+    pub(crate) precision: Precision,
     pub(crate) dropout: Option<Dropout>,
 }
 
@@ -110,11 +111,11 @@ impl Weights<'_> {
     pub(crate) fn linear(&self, layer: &Linear, x: Tensor<2>) -> Tensor<2> {
         let bias = layer.bias.map(|id| self.vector(id));
         let Some(adapter) = self.adapter(layer) else {
-            return nn::linear(x, self.matrix(layer.weight), bias);
+            return self.precision.linear(x, self.matrix(layer.weight), bias);
         };
         let low = self.low_rank(&adapter, x.clone());
-        nn::linear(x, self.matrix(layer.weight), bias)
-            + nn::linear(low, self.matrix(adapter.b), None)
+        self.precision.linear(x, self.matrix(layer.weight), bias)
+            + self.precision.linear(low, self.matrix(adapter.b), None)
     }
 
     /// The output of a linear layer in three equal parts, each contiguous: three products with
@@ -128,10 +129,16 @@ impl Weights<'_> {
         std::array::from_fn(|i| {
             let rows = i * part..(i + 1) * part;
             let bias = bias.clone().map(|b| b.slice([rows.clone()]));
-            let y = nn::linear(x.clone(), weight.clone().slice([rows.clone()]), bias);
+            let y = self
+                .precision
+                .linear(x.clone(), weight.clone().slice([rows.clone()]), bias);
             match &low {
                 None => y,
-                Some((low, b)) => y + nn::linear(low.clone(), b.clone().slice([rows]), None),
+                Some((low, b)) => {
+                    y + self
+                        .precision
+                        .linear(low.clone(), b.clone().slice([rows]), None)
+                }
             }
         })
     }
@@ -145,7 +152,7 @@ impl Weights<'_> {
             None => x,
             Some(dropout) => self.drop(dropout, self.params[adapter.a].name(), x),
         };
-        nn::linear(x, self.matrix(adapter.a), None) * adapter.scale
+        self.precision.linear(x, self.matrix(adapter.a), None) * adapter.scale
     }
 
     fn drop(&self, dropout: Dropout, name: &str, x: Tensor<2>) -> Tensor<2> {

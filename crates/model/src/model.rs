@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor};
+use percept_nn::Precision;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
@@ -55,6 +56,7 @@ pub struct Model {
     pub(crate) adapters: Vec<Option<Adapter>>,
     pub(crate) lora: Option<LoraConfig>,
     pub(crate) dropout: Option<Dropout>,
+    precision: Precision,
     pub(crate) source: Option<PathBuf>,
     generation_config: Option<Value>,
 }
@@ -155,6 +157,7 @@ impl Model {
             adapters: Vec::new(),
             lora: None,
             dropout: None,
+            precision: Precision::F32,
             source: None,
             generation_config: None,
         })
@@ -205,6 +208,17 @@ impl Model {
     /// Changes what the decoder's queries see, here and in what is saved.
     pub fn set_attention(&mut self, attention: Attention) {
         self.config.attention = attention;
+    }
+
+    /// In what numbers activations are multiplied with weights; f32 after loading.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Changes in what numbers activations are multiplied with weights. Decoders are f32 whatever
+    /// this is.
+    pub fn set_precision(&mut self, precision: Precision) {
+        self.precision = precision;
     }
 
     /// Where the parameters live.
@@ -285,6 +299,7 @@ impl Model {
             params,
             adapters,
             track,
+            precision: self.precision,
             dropout: self.dropout,
         }
     }

@@ -23,6 +23,11 @@ pub enum Error {
         /// What was expected.
         expected: &'static str,
     },
+    /// bfloat16 that this machine does not multiply.
+    #[error(
+        "this machine does not multiply bfloat16: it needs a processor with AMX (Intel, from 2023) and Linux 5.16\n  help: set bf16 to false"
+    )]
+    Bf16,
     /// A device that this build does not have.
     #[error(
         "device {found:?} is not one of this build; it has: {available}\n  help: build percept with the cargo feature of that device, for example --features vulkan"

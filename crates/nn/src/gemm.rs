@@ -1,5 +1,7 @@
-//! Matrix products on slices, through the `gemm` crate that Burn's CPU backend uses too.
+//! Matrix products on slices: in f32 through the `gemm` crate that Burn's CPU backend uses too, in
+//! bfloat16 through [`crate::amx`].
 
+use crate::Precision;
 use crate::kernels::unwritten;
 
 /// A matrix in memory: element (i, j) is at `i·row + j·column`.
@@ -34,6 +36,14 @@ impl Mat {
 /// rayon's hand-over costs about 5 µs, one thread does 100 GFLOP/s).
 const SERIAL: usize = 1 << 19;
 
+/// Whether this machine multiplies bfloat16.
+pub(crate) fn has_bf16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return crate::amx::is_available();
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}
+
 /// `out = keep·out + scale·a·b` for `a` `[m, k]`, `b` `[k, n]`, `out` row-major with rows
 /// `out_row` apart.
 ///
@@ -42,6 +52,7 @@ const SERIAL: usize = 1 << 19;
 /// `out`'s elements meanwhile.
 #[allow(clippy::too_many_arguments)]
 pub(crate) unsafe fn product(
+    precision: Precision,
     [m, k, n]: [usize; 3],
     scale: f32,
     a: Mat,
@@ -50,6 +61,14 @@ pub(crate) unsafe fn product(
     out: *mut f32,
     out_row: usize,
 ) {
+    #[cfg(target_arch = "x86_64")]
+    if precision == Precision::Bf16 && crate::amx::is_available() {
+        // SAFETY: the caller's promise.
+        unsafe { crate::amx::product([m, k, n], scale, a, b, keep, out, out_row) };
+        return;
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = precision;
     let parallelism = match m * k * n > SERIAL {
         true => gemm::Parallelism::Rayon(0),
         false => gemm::Parallelism::None,
@@ -81,10 +100,16 @@ pub(crate) unsafe fn product(
 }
 
 /// `scale·a·b` as a new row-major `[m, n]`.
-pub(crate) fn matrix(shape: [usize; 3], scale: f32, a: Mat, b: Mat) -> Vec<f32> {
+pub(crate) fn matrix(
+    precision: Precision,
+    shape: [usize; 3],
+    scale: f32,
+    a: Mat,
+    b: Mat,
+) -> Vec<f32> {
     let [m, _, n] = shape;
     let mut out = unwritten(m * n);
     // SAFETY: callers pass matrices of `shape` over live slices; `out` is ours.
-    unsafe { product(shape, scale, a, b, 0.0, out.as_mut_ptr(), n) };
+    unsafe { product(precision, shape, scale, a, b, 0.0, out.as_mut_ptr(), n) };
     out
 }

@@ -8,6 +8,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod adamw;
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod device;
 mod error;
 mod gemm;
@@ -17,6 +19,7 @@ mod kernels;
 mod layout;
 mod nucleus;
 mod ops;
+mod precision;
 mod recycler;
 pub mod reference;
 pub mod sparse;
@@ -27,7 +30,8 @@ pub use error::Error;
 pub use layout::{Layout, Span};
 pub use nucleus::nucleus_entropy;
 pub use ops::{
-    TokenStats, attention, dot, embedding, gather_rows, gelu, layer_norm, linear, linear_log_prob,
-    quick_gelu, rms_norm, rotary, scatter_rows, swiglu, to_vec,
+    attention, dot, embedding, gather_rows, gelu, layer_norm, quick_gelu, rms_norm, rotary,
+    scatter_rows, swiglu, to_vec,
 };
+pub use precision::{Precision, TokenStats, linear, linear_log_prob};
 pub use recycler::Recycler;

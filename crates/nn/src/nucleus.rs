@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
+use crate::Precision;
 use crate::gemm::{Mat, matrix};
 use crate::ops::to_vec;
 
@@ -34,7 +35,7 @@ pub fn nucleus_entropy(
     for (out, h) in out.chunks_mut(chunk).zip(hidden.chunks(chunk * width)) {
         let shape = [out.len(), width, vocabulary];
         let (h, w) = (Mat::rows(h, width), Mat::rows(&weight, width));
-        let logits = matrix(shape, 1.0 / temperature, h, w.t());
+        let logits = matrix(Precision::F32, shape, 1.0 / temperature, h, w.t());
         logits
             .par_chunks(vocabulary)
             .zip(out)

@@ -4,7 +4,7 @@
 //! Shapes and indices are checked before any kernel runs; a mismatch is a mistake of the calling
 //! code and panics with both shapes.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
@@ -12,8 +12,6 @@ use crate::host_op::{Input, run};
 use crate::kernels::activation::{Activation, Function};
 use crate::kernels::attention::Attention;
 use crate::kernels::layer_norm::LayerNorm;
-use crate::kernels::linear::Linear;
-use crate::kernels::log_prob::LogProb;
 use crate::kernels::norm::RmsNorm;
 use crate::kernels::pointwise::{Rotary, SwiGlu};
 use crate::kernels::rows::{Gather, Scatter};
@@ -22,15 +20,6 @@ use crate::{Layout, reference};
 /// Whether the CPU kernels apply: f32 in host memory.
 pub(crate) fn has_kernel<const D: usize>(x: &Tensor<D>) -> bool {
     x.dtype() == DType::F32 && x.device().inner() == Device::flex()
-}
-
-/// Log-probability and entropy at each row of the loss.
-#[derive(Debug, Clone)]
-pub struct TokenStats {
-    /// `[N]` natural logarithm of the target's probability.
-    pub log_prob: Tensor<1>,
-    /// `[N]` entropy of the distribution, in nats.
-    pub entropy: Tensor<1>,
 }
 
 /// Variable-length attention with shared prefixes and grouped queries: each span of `layout` sees
@@ -206,41 +195,6 @@ fn activation(x: Tensor<2>, function: Function) -> Tensor<2> {
     )
 }
 
-/// `x · weightᵀ + bias`: `[T, I]`, `[O, I]` as checkpoints store it, `[O]`.
-///
-/// # Panics
-/// When the shapes do not fit.
-pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
-    let ([rows, inputs], [outputs, weight_inputs]) = (x.dims(), weight.dims());
-    assert_eq!(
-        weight_inputs,
-        inputs,
-        "linear: x {:?}, weight {:?}",
-        x.dims(),
-        weight.dims()
-    );
-    if let Some(bias) = &bias {
-        assert_eq!(
-            bias.dims(),
-            [outputs],
-            "linear: bias of weight {:?}",
-            weight.dims()
-        );
-    }
-    if !has_kernel(&x) {
-        return reference::linear(x, weight, bias);
-    }
-    let bias = bias.map_or_else(Input::none, Input::from);
-    run(
-        [x.into(), weight.into(), bias],
-        Linear {
-            rows,
-            inputs,
-            outputs,
-        },
-    )
-}
-
 /// Rows of an embedding table: `[V, H]`, result `[ids, H]`; the backward pass adds into the rows.
 ///
 /// # Panics
@@ -296,53 +250,9 @@ pub fn scatter_rows(x: Tensor<2>, index: &[u32], rows: Tensor<2>) -> Tensor<2> {
     run([x.into(), rows.into(), Input::none()], op)
 }
 
-fn check_rows(op: &str, index: &[u32], rows: usize) {
+pub(crate) fn check_rows(op: &str, index: &[u32], rows: usize) {
     let wrong = index.iter().find(|&&row| row as usize >= rows);
     assert!(wrong.is_none(), "{op}: index {wrong:?} of {rows} rows");
-}
-
-/// Log-probability of `targets` and entropy under `softmax(hidden · weightᵀ / temperature)`:
-/// `hidden` `[N, H]`, `weight` `[V, H]`. Gradients flow from both results. An array `[N, V]` is
-/// never kept: the backward pass computes the logits again, chunk by chunk.
-///
-/// # Panics
-/// When the shapes do not fit, a target is not in the vocabulary, or the temperature is not
-/// positive.
-pub fn linear_log_prob(
-    hidden: Tensor<2>,
-    weight: Tensor<2>,
-    targets: &[u32],
-    temperature: f32,
-) -> TokenStats {
-    let ([rows, width], [vocabulary, weight_width]) = (hidden.dims(), weight.dims());
-    assert_eq!(
-        width, weight_width,
-        "linear_log_prob: widths of hidden and weight"
-    );
-    assert_eq!(rows, targets.len(), "linear_log_prob: rows and targets");
-    assert!(
-        temperature > 0.0,
-        "linear_log_prob: temperature {temperature}"
-    );
-    check_rows("linear_log_prob", targets, vocabulary);
-    if !has_kernel(&hidden) {
-        return reference::linear_log_prob(hidden, weight, targets, temperature);
-    }
-    let log_z = OnceLock::new();
-    let op = LogProb {
-        width,
-        vocabulary,
-        targets: targets.to_vec(),
-        temperature,
-        log_z,
-        recorded: hidden.is_tracked() || weight.is_tracked(),
-        kept: Mutex::default(),
-    };
-    let both: Tensor<2> = run([hidden.into(), weight.into(), Input::none()], op);
-    TokenStats {
-        log_prob: both.clone().narrow(0, 0, 1).squeeze_dim(0),
-        entropy: both.narrow(0, 1, 1).squeeze_dim(0),
-    }
 }
 
 /// `Σ x·c` as a `[1]` tensor; `c` has no gradient. What a loss computed on the host needs to send

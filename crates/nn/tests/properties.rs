@@ -159,3 +159,34 @@ fn nothing_is_recorded_outside_autodiff() {
     assert!(nn::linear(x.clone(), w.clone(), None).is_tracked());
     assert!(!nn::linear(x, w.inner(), None).is_tracked());
 }
+
+/// Rounding factors to eight bits changes a sum of products by at most 2⁻⁸ of the sum of their
+/// absolute values, forward and backward.
+#[test]
+fn bfloat16_products_are_those_of_f32_within_the_rounding() {
+    let Ok(bf16) = nn::Precision::bf16() else {
+        println!("skipped: this machine does not multiply bfloat16");
+        return;
+    };
+    let (x, w) = (leaf(1, [70, 40]), leaf(2, [50, 40]));
+    let c = constant(3, [70, 50]);
+    let results = [nn::Precision::F32, bf16].map(|precision| {
+        let y = precision.linear(x.clone(), w.clone(), None);
+        let mut grads = (y.clone() * c.clone()).sum().backward();
+        let [dx, dw] = [&x, &w].map(|leaf| nn::to_vec(&leaf.grad_remove(&mut grads).unwrap()));
+        [nn::to_vec(&y), dx, dw]
+    });
+    let sizes = {
+        let [x, w, c] = [x, w, c].map(|t| t.inner().abs());
+        let y = nn::to_vec(&x.clone().matmul(w.clone().transpose()));
+        let dx = nn::to_vec(&c.clone().matmul(w));
+        [y, dx, nn::to_vec(&c.transpose().matmul(x))]
+    };
+    let [exact, rounded] = results;
+    for ((exact, rounded), sizes) in exact.iter().zip(&rounded).zip(&sizes) {
+        assert_ne!(exact, rounded);
+        for ((e, r), size) in exact.iter().zip(rounded).zip(sizes) {
+            assert!((e - r).abs() <= size / 256.0 + 1e-5, "{e} {r} {size}");
+        }
+    }
+}

@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use percept_model::{Model, ParamGrads, SaveDtype};
-use percept_nn::{AdamW, Moments, linear_log_prob};
+use percept_nn::{AdamW, Moments};
 use percept_report::RunDir;
 
 use crate::moments;
@@ -148,7 +148,13 @@ impl Learner {
             self.gradient_checkpointing,
             |hidden| -> Result<_, Error> {
                 let hidden = percept_nn::gather_rows(hidden, &packed.rows);
-                let stats = linear_log_prob(hidden, model.lm_head(), &packed.targets, temperature);
+                let precision = model.precision();
+                let stats = precision.linear_log_prob(
+                    hidden,
+                    model.lm_head(),
+                    &packed.targets,
+                    temperature,
+                );
                 let values = TokenValues {
                     log_prob: percept_nn::to_vec(&stats.log_prob),
                     entropy: percept_nn::to_vec(&stats.entropy),
@@ -278,10 +284,11 @@ impl Learner {
         if !recipe.algorithm.loss.needs_ref_log_prob() {
             return Ok(());
         }
-        let reference = match self.model.lora() {
+        let mut reference = match self.model.lora() {
             Some(_) => self.model.without_lora(),
             None => Model::load(&dir.path().join(REFERENCE), self.model.device())?,
         };
+        reference.set_precision(self.model.precision());
         self.reference = Some(reference);
         Ok(())
     }
@@ -340,7 +347,9 @@ fn token_values(
     let head = model.lm_head().inner();
     let nucleus_entropy =
         top_p.map(|top_p| percept_nn::nucleus_entropy(&hidden, &head, temperature, top_p));
-    let stats = linear_log_prob(hidden, head, &packed.targets, temperature);
+    let stats = model
+        .precision()
+        .linear_log_prob(hidden, head, &packed.targets, temperature);
     Ok(TokenValues {
         log_prob: percept_nn::to_vec(&stats.log_prob),
         entropy: percept_nn::to_vec(&stats.entropy),

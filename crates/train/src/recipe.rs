@@ -60,6 +60,9 @@ pub struct TrainerConfig {
     pub seed: u64,
     /// Device: `cpu`, or `vulkan:0`, `cuda:0`, … when the build has that feature.
     pub device: String,
+    /// Multiply activations with weights in bfloat16, forward and backward; weights, gradients and
+    /// sums stay f32. Needs a processor with AMX; sampling is f32 either way.
+    pub bf16: bool,
     /// Write a checkpoint every this many optimiser steps (0: only at the end of a stage).
     pub save_freq: usize,
     /// Keep at most this many checkpoints; the newest ones stay (0: keep all).
@@ -82,6 +85,7 @@ impl Default for TrainerConfig {
             output_dir: "runs".into(),
             seed: 0,
             device: "cpu".into(),
+            bf16: false,
             save_freq: 50,
             max_ckpt_to_keep: 2,
             max_nonfinite_updates: 5,

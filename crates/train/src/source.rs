@@ -5,6 +5,7 @@ use std::path::Path;
 use percept_data::digit_sum::DigitSum;
 use percept_data::{Dataset, FileDataset};
 use percept_model::{Device, Model, Processor};
+use percept_nn::Precision;
 use percept_reward::RewardSet;
 
 use crate::{DataConfig, Error, Recipe};
@@ -74,6 +75,9 @@ pub fn open_model(
             (Model::init(config, recipe.trainer.seed, device)?, processor)
         }
     };
+    if recipe.trainer.bf16 {
+        model.set_precision(Precision::bf16().map_err(percept_model::Error::from)?);
+    }
     if let Some(attention) = &recipe.model.attention {
         model.set_attention(processor.attention(attention.clone())?);
     }

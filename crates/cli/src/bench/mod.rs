@@ -4,6 +4,7 @@
 //! A number is the best of several repetitions: noise only ever adds time, on both sides.
 
 mod args;
+mod long;
 mod measure;
 mod peer;
 mod subject;

@@ -56,6 +56,8 @@ before = status("VmRSS:")
 if "roofline" in suites:
     a, b = torch.randn(1536, 1536), torch.randn(1536, 1536)
     rows["roofline/product"] = 2 * 1536**3 / best(lambda: a @ b) / 1e6
+    a, b = a.bfloat16(), b.bfloat16()
+    rows["roofline/product, bf16"] = 2 * 1536**3 / best(lambda: a @ b) / 1e6
     x, y = torch.ones(1 << 26), torch.empty(1 << 26)
     rows["roofline/copy"] = 8 * (1 << 26) / best(lambda: y.copy_(x)) / 1e6
 
@@ -130,7 +132,7 @@ if "sft" in suites:
     rows["sft/step"] = 2048 / best(step) * 1e3
     rows["sft/peak memory"] = peak_since(before)
     try:
-        rows["sft/step, bf16 peer"] = 2048 / best(lambda: step(True)) * 1e3
+        rows["sft/step, bf16"] = 2048 / best(lambda: step(True)) * 1e3
     except RuntimeError as error:
         print(f"bf16: {error}", file=sys.stderr)
 
@@ -154,6 +156,9 @@ if "attention" in suites:
         rows[f"attention/{length} forward"] = best(work)
         # Nothing in PyTorch is sparse in this way: full attention is what its user has.
         rows[f"attention/{length} forward, phsa"] = rows[f"attention/{length} forward"]
+        last = q[:, :, -1:]
+        work = lambda: torch.nn.functional.scaled_dot_product_attention(last, k, v, enable_gqa=True)  # noqa: E731
+        rows[f"attention/{length} decode"] = rows[f"attention/{length} decode, phsa"] = best(work)
 
 version = f"torch {torch.__version__}, transformers {transformers.__version__}"
 print(json.dumps({"version": version, "rows": rows}))

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use burn::tensor::{Tensor, TensorData};
 use clap::ValueEnum;
 use percept_model::{Decoder, Device, Model, Sequence};
-use percept_nn::sparse::{AttentionConfig, Phsa};
-use percept_nn::{self as nn, AdamW, Layout, Moments};
+use percept_nn::{self as nn, AdamW, Layout, Moments, Precision};
 use percept_rollout::{SamplingParams, draw, uniform};
 use percept_train::{Learner, Packed};
 use rayon::prelude::*;
 
+use super::long;
 use super::measure::{best, memory, peak_since};
 use super::subject::{
     DIM, HEADS, HIDDEN, INNER, KV_HEADS, VOCABULARY, decoder, group, learner, mean_loss, prompt,
@@ -36,7 +36,8 @@ pub enum Suite {
     Group,
     /// Sampling 128 tokens after prompts of 16, at batch 1, 16 and 64.
     Decode,
-    /// Attention alone, by length: full, and PHSA at 97.3 % sparsity (of 32,768 tokens).
+    /// Attention alone, by length, of all tokens (forward) and of the last one (decode): full, and
+    /// PHSA at 97.3 % sparsity (of 32,768 tokens).
     Attention,
 }
 
@@ -63,7 +64,7 @@ pub fn run(suite: Suite, repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failu
         Suite::Sft => train_step(repeat, rows)?,
         Suite::Group => shared_prompt(repeat, rows)?,
         Suite::Decode => decode(repeat, rows)?,
-        Suite::Attention => attention(repeat, rows)?,
+        Suite::Attention => long::attention(repeat, rows)?,
     }
     Ok(())
 }
@@ -78,6 +79,13 @@ fn roofline(repeat: usize, rows: &mut Vec<Row>) {
     });
     let flops = 2.0 * (SIDE as f64).powi(3);
     rows.push(Row::new("roofline/product", Unit::Gflops, flops / ms / 1e6));
+    if let Ok(bf16) = Precision::bf16() {
+        let ms = best(repeat, || {
+            black_box(bf16.linear(a.clone(), b.clone(), None));
+        });
+        let name = "roofline/product, bf16";
+        rows.push(Row::new(name, Unit::Gflops, flops / ms / 1e6));
+    }
     let (from, mut to) = (vec![1.0f32; 1 << 26], vec![0.0f32; 1 << 26]);
     let ms = best(repeat, || {
         to.par_chunks_mut(1 << 16)
@@ -94,7 +102,7 @@ fn roofline(repeat: usize, rows: &mut Vec<Row>) {
 }
 
 /// Numbers in −1..1, tracked by autodiff.
-fn leaf<const D: usize>(seed: usize, shape: [usize; D]) -> Tensor<D> {
+pub(super) fn leaf<const D: usize>(seed: usize, shape: [usize; D]) -> Tensor<D> {
     let count: usize = shape.iter().product();
     let values: Vec<f32> = (0..count)
         .map(|i| ((i + seed).wrapping_mul(2_654_435_761) % 65_536) as f32 / 32_768.0 - 1.0)
@@ -215,13 +223,26 @@ fn train_step(repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
     let mut learner = learner(decoder()?)?;
     let mut failed = None;
     let ms = best(repeat, updates(&mut learner, &packed, &mut failed));
-    failed.map_or(Ok(()), Err)?;
+    failed.take().map_or(Ok(()), Err)?;
     rows.push(Row::new(
         "sft/step",
         Unit::TokensPerSecond,
         count / ms * 1e3,
     ));
     rows.extend(peak_since(before).map(|mib| Row::new("sft/peak memory", Unit::Mebibytes, mib)));
+    let Ok(bf16) = Precision::bf16() else {
+        return Ok(());
+    };
+    let mut model = decoder()?;
+    model.set_precision(bf16);
+    let mut learner = self::learner(model)?;
+    let ms = best(repeat, updates(&mut learner, &packed, &mut failed));
+    failed.map_or(Ok(()), Err)?;
+    rows.push(Row::new(
+        "sft/step, bf16",
+        Unit::TokensPerSecond,
+        count / ms * 1e3,
+    ));
     Ok(())
 }
 
@@ -292,47 +313,4 @@ fn sample(decoder: &Decoder, batch: usize, prompt: usize, new: usize) {
             .for_each(|(row, (next, logits))| *next = choose(row, step, logits));
     }
     black_box(next);
-}
-
-fn attention(repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
-    // 97.3 % sparse at 32,768 tokens: 128 at the start, 512 before the query, 16 blocks of 16.
-    let phsa = AttentionConfig::Phsa(Phsa {
-        top_k: 16,
-        ..Phsa::default()
-    });
-    let pattern = phsa.pattern()?;
-    let scale = (DIM as f32).powf(-0.5);
-    for length in [1024, 4096, 16_384, 32_768] {
-        let layout = Arc::new(Layout::packed(&[length]));
-        let q = leaf(1, [length, HEADS, DIM]).inner();
-        let [k, v] = [2, 3].map(|seed| leaf(seed, [length, KV_HEADS, DIM]).inner());
-        // The longest take seconds.
-        let repeat = if length > 4096 { 1 } else { repeat };
-        let full = best(repeat, || {
-            let (q, k, v) = (q.clone(), k.clone(), v.clone());
-            black_box(nn::attention(q, k, v, &layout, true, scale));
-        });
-        let mut row = Row::new(
-            &format!("attention/{length} forward"),
-            Unit::Milliseconds,
-            full,
-        );
-        // Half of the scores, two products.
-        let flops = 2.0 * (length * length) as f64 * (HEADS * DIM) as f64;
-        row.work = Some(Work { flops, bytes: 0.0 });
-        rows.push(row);
-        let Some(pattern) = &pattern else { continue };
-        let marks: Arc<[bool]> = (0..length).map(|i| i % 11 == 10).collect();
-        let sparse = best(repeat, || {
-            let (q, k, v) = (q.clone(), k.clone(), v.clone());
-            black_box(nn::sparse::attention(
-                pattern, q, k, v, &layout, &marks, scale,
-            ));
-        });
-        let name = format!("attention/{length} forward, phsa");
-        let mut row = Row::new(&name, Unit::Milliseconds, sparse);
-        row.without = Some(full);
-        rows.push(row);
-    }
-    Ok(())
 }

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::TASK_ROWS;
+use crate::Precision;
 use crate::gemm::{Mat, matrix};
 use crate::host_op::{HostOp, INPUTS, Keep};
 
@@ -12,6 +13,7 @@ pub(crate) struct Linear {
     pub rows: usize,
     pub inputs: usize,
     pub outputs: usize,
+    pub precision: Precision,
 }
 
 impl HostOp for Linear {
@@ -28,7 +30,13 @@ impl HostOp for Linear {
 
     fn forward(&self, [x, w, bias]: [&[f32]; INPUTS]) -> Vec<f32> {
         let (x, w) = (Mat::rows(x, self.inputs), Mat::rows(w, self.inputs));
-        let mut y = matrix([self.rows, self.inputs, self.outputs], 1.0, x, w.t());
+        let mut y = matrix(
+            self.precision,
+            [self.rows, self.inputs, self.outputs],
+            1.0,
+            x,
+            w.t(),
+        );
         if !bias.is_empty() {
             y.par_chunks_mut(TASK_ROWS * self.outputs).for_each(|rows| {
                 for row in rows.chunks_exact_mut(self.outputs) {
@@ -52,13 +60,18 @@ impl HostOp for Linear {
             rows,
             inputs,
             outputs,
+            precision,
         } = *self;
         let (x, w) = (Mat::rows(x, inputs), Mat::rows(w, inputs));
         let d = Mat::rows(dy, outputs);
         let when = |wanted: bool, f: &dyn Fn() -> Vec<f32>| if wanted { f() } else { Vec::new() };
         [
-            when(want_x, &|| matrix([rows, outputs, inputs], 1.0, d, w)),
-            when(want_w, &|| matrix([outputs, rows, inputs], 1.0, d.t(), x)),
+            when(want_x, &|| {
+                matrix(precision, [rows, outputs, inputs], 1.0, d, w)
+            }),
+            when(want_w, &|| {
+                matrix(precision, [outputs, rows, inputs], 1.0, d.t(), x)
+            }),
             when(want_b, &|| column_sums(dy, outputs)),
         ]
     }

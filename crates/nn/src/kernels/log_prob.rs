@@ -8,6 +8,7 @@ use std::sync::{Mutex, OnceLock};
 
 use rayon::prelude::*;
 
+use crate::Precision;
 use crate::gemm::{Mat, matrix, product};
 use crate::host::simd::{Isa, Kernel, LANES, Lanes, dispatch};
 use crate::host_op::{HostOp, INPUTS, Keep};
@@ -29,6 +30,7 @@ pub(crate) struct LogProb {
     pub vocabulary: usize,
     pub targets: Vec<u32>,
     pub temperature: f32,
+    pub precision: Precision,
     /// `z` of each row, from the forward pass.
     pub log_z: OnceLock<Vec<f32>>,
     /// Whether a backward pass may follow.
@@ -47,7 +49,7 @@ impl LogProb {
         let rows = h.len() / self.width;
         let shape = [rows, self.width, self.vocabulary];
         let (h, w) = (Mat::rows(h, self.width), Mat::rows(w, self.width));
-        matrix(shape, 1.0 / self.temperature, h, w.t())
+        matrix(self.precision, shape, 1.0 / self.temperature, h, w.t())
     }
 }
 
@@ -150,13 +152,13 @@ impl HostOp for LogProb {
                 let shape = [count, self.vocabulary, self.width];
                 let w = Mat::rows(w, self.width);
                 // SAFETY: `count` rows of `dh` follow `out`; nothing else touches them.
-                unsafe { product(shape, 1.0, d, w, 0.0, out, self.width) };
+                unsafe { product(self.precision, shape, 1.0, d, w, 0.0, out, self.width) };
             }
             if want_w {
                 let shape = [self.vocabulary, count, self.width];
                 let (out, x) = (dw.as_mut_ptr(), Mat::rows(part, self.width));
                 // SAFETY: `dw` has the shape of w.
-                unsafe { product(shape, 1.0, d.t(), x, 1.0, out, self.width) };
+                unsafe { product(self.precision, shape, 1.0, d.t(), x, 1.0, out, self.width) };
             }
         }
         [dh, dw, Vec::new()]
@@ -259,6 +261,7 @@ mod tests {
                 vocabulary,
                 targets: (0..n as u32).map(|i| i * 11).collect(),
                 temperature: 0.8,
+                precision: Precision::F32,
                 log_z: OnceLock::new(),
                 recorded,
                 kept: Mutex::default(),

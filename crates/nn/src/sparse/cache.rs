@@ -112,8 +112,11 @@ impl SparseCache {
     }
 
     /// Blocks that the queries `q` `[queries, head_dim]` of one key-value head choose together when
-    /// they see the first `tokens` tokens.
-    pub(super) fn choose(
+    /// they see the first `tokens` tokens, ascending, into `chosen`.
+    ///
+    /// # Panics
+    /// When fewer block keys are there than `tokens` tokens complete.
+    pub fn choose(
         &self,
         (layer, head): (usize, usize),
         tokens: usize,

@@ -1,0 +1,149 @@
+//! Products with weights, and in what numbers they are computed.
+
+use std::sync::{Mutex, OnceLock};
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use crate::host_op::{Input, run};
+use crate::kernels::linear::Linear;
+use crate::kernels::log_prob::LogProb;
+use crate::ops::{check_rows, has_kernel};
+use crate::{Error, reference};
+
+/// Log-probability and entropy at each row of the loss.
+#[derive(Debug, Clone)]
+pub struct TokenStats {
+    /// `[N]` natural logarithm of the target's probability.
+    pub log_prob: Tensor<1>,
+    /// `[N]` entropy of the distribution, in nats.
+    pub entropy: Tensor<1>,
+}
+
+/// In what numbers activations are multiplied with weights, forward and backward. Values, sums,
+/// weights and gradients are f32 either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 24 bits of mantissa.
+    #[default]
+    F32,
+    /// Factors rounded to bfloat16 (8 bits of mantissa), as `torch.autocast` does it. Where the
+    /// processor cannot, f32; ask for it by [`Precision::bf16`].
+    Bf16,
+}
+
+impl Precision {
+    /// bfloat16.
+    ///
+    /// # Errors
+    /// [`Error::Bf16`] when this machine has no instructions for it (AMX, on Linux).
+    pub fn bf16() -> Result<Self, Error> {
+        match crate::gemm::has_bf16() {
+            true => Ok(Self::Bf16),
+            false => Err(Error::Bf16),
+        }
+    }
+
+    /// `x · weightᵀ + bias`: `[T, I]`, `[O, I]` as checkpoints store it, `[O]`.
+    ///
+    /// # Panics
+    /// When the shapes do not fit.
+    pub fn linear(self, x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+        let ([rows, inputs], [outputs, weight_inputs]) = (x.dims(), weight.dims());
+        assert_eq!(
+            weight_inputs,
+            inputs,
+            "linear: x {:?}, weight {:?}",
+            x.dims(),
+            weight.dims()
+        );
+        if let Some(bias) = &bias {
+            assert_eq!(
+                bias.dims(),
+                [outputs],
+                "linear: bias of weight {:?}",
+                weight.dims()
+            );
+        }
+        if !has_kernel(&x) {
+            return reference::linear(x, weight, bias);
+        }
+        let bias = bias.map_or_else(Input::none, Input::from);
+        run(
+            [x.into(), weight.into(), bias],
+            Linear {
+                rows,
+                inputs,
+                outputs,
+                precision: self,
+            },
+        )
+    }
+
+    /// Log-probability of `targets` and entropy under `softmax(hidden · weightᵀ / temperature)`:
+    /// `hidden` `[N, H]`, `weight` `[V, H]`. Gradients flow from both results. An array `[N, V]` is
+    /// never kept: the backward pass computes the logits again, chunk by chunk.
+    ///
+    /// # Panics
+    /// When the shapes do not fit, a target is not in the vocabulary, or the temperature is not
+    /// positive.
+    pub fn linear_log_prob(
+        self,
+        hidden: Tensor<2>,
+        weight: Tensor<2>,
+        targets: &[u32],
+        temperature: f32,
+    ) -> TokenStats {
+        let ([rows, width], [vocabulary, weight_width]) = (hidden.dims(), weight.dims());
+        assert_eq!(
+            width, weight_width,
+            "linear_log_prob: widths of hidden and weight"
+        );
+        assert_eq!(rows, targets.len(), "linear_log_prob: rows and targets");
+        assert!(
+            temperature > 0.0,
+            "linear_log_prob: temperature {temperature}"
+        );
+        check_rows("linear_log_prob", targets, vocabulary);
+        if !has_kernel(&hidden) {
+            return reference::linear_log_prob(hidden, weight, targets, temperature);
+        }
+        let op = LogProb {
+            width,
+            vocabulary,
+            targets: targets.to_vec(),
+            temperature,
+            precision: self,
+            log_z: OnceLock::new(),
+            recorded: hidden.is_tracked() || weight.is_tracked(),
+            kept: Mutex::default(),
+        };
+        let both: Tensor<2> = run([hidden.into(), weight.into(), Input::none()], op);
+        TokenStats {
+            log_prob: both.clone().narrow(0, 0, 1).squeeze_dim(0),
+            entropy: both.narrow(0, 1, 1).squeeze_dim(0),
+        }
+    }
+}
+
+/// [`Precision::linear`] in f32.
+///
+/// # Panics
+/// As there.
+pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    Precision::F32.linear(x, weight, bias)
+}
+
+/// [`Precision::linear_log_prob`] in f32.
+///
+/// # Panics
+/// As there.
+pub fn linear_log_prob(
+    hidden: Tensor<2>,
+    weight: Tensor<2>,
+    targets: &[u32],
+    temperature: f32,
+) -> TokenStats {
+    Precision::F32.linear_log_prob(hidden, weight, targets, temperature)
+}
