@@ -28,8 +28,11 @@ ATTENTION = {
     f"window = {LOCAL}, top_k = {TRAIN_K} }}",
     "phsa": f'{{ name = "phsa", init = {INIT}, local = {LOCAL}, top_k = {TRAIN_K} }}',
 }
-ADJECTIVES = "amber brave calm dusty early faint gentle hollow icy jolly keen lively mild noble odd pale quiet rapid silent tall".split()
-NOUNS = "anchor bridge candle desert engine forest garden harbor island jungle kettle ladder market needle orchard pencil quarry river saddle tower".split()
+# The keys of needles are those of the evaluation.
+WORDS = (Path(__file__).parent.parent / "crates/eval/src/long/words.rs").read_text()
+ADJECTIVES, NOUNS = (
+    re.search(rf'const {name}: &str = "([^"]*)"', WORDS)[1].replace("\\\n", "").split() for name in ("ADJECTIVES", "NOUNS")
+)
 
 
 def write_model(folder, train_text, seed):
@@ -94,7 +97,7 @@ HEAD = (
 
 def row(rng, sentences, tokenizer, length, needles, head=HEAD):
     """Turns: text with needles and the questions that `percept eval long` asks, and the answers."""
-    keys = rng.sample([f"{a}-{n}" for a in ADJECTIVES for n in NOUNS], needles)
+    keys = [f"{rng.choice(ADJECTIVES)}-{rng.choice(NOUNS)}" for _ in range(needles)]
     values = [str(rng.randint(1_000_000, 9_999_999)) for _ in keys]
     facts = [f"One of the special magic numbers for {k} is: {v}." for k, v in zip(keys, values)]
     asked = [
@@ -140,7 +143,8 @@ RECIPE = """
 experiment_name = "{name}"
 output_dir = "{output}"
 seed = {seed}
-save_freq = 200
+save_freq = 100
+bf16 = {bf16}
 
 [model]
 path = "{model}"
@@ -175,7 +179,7 @@ def train(args, name, attention, stages):
         recipe.write_text(
             RECIPE.format(
                 name=stage, output=args.work / name, seed=args.seed, model=model, attention=attention,
-                data=data, steps=steps, batch=batch, lr=lr, warmup=warmup,
+                bf16=str(args.bf16).lower(), data=data, steps=steps, batch=batch, lr=lr, warmup=warmup,
             )
         )
         if not done or int(done[-1].name.split("-")[1]) < steps:
@@ -213,10 +217,11 @@ def main():
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--percept", default="target/release/percept")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=[400, 600], nargs=2, help="steps of short and of long rows")
+    parser.add_argument("--steps", type=int, default=[400, 250, 400], nargs=3, help="steps of each stage")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--samples", type=int, default=10, help="needles at each depth")
     parser.add_argument("--windows", type=int, default=100, help="windows of the perplexity")
+    parser.add_argument("--bf16", action="store_true", help="train with trainer.bf16")
     parser.add_argument("--methods", nargs="+", default=list(ATTENTION))
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
@@ -226,11 +231,12 @@ def main():
     heldout.write_text(text[cut:])
     folder = args.work / "model"
     tokenizer = load_tokenizer(folder) if folder.exists() else write_model(folder, text[:cut], args.seed)
-    short, long = args.steps
-    # Retrieval first, over short distances and with a loss on answers alone; then language and
-    # retrieval over the whole length, with a loss on every token.
+    short, middle, long = args.steps
+    # Retrieval first, over short and then over long distances, with a loss on answers alone; then
+    # language and retrieval together, with a loss on every token.
     plan = {
         "short": (args.work / "short.jsonl", short, 48, args.lr, 50),
+        "middle": (args.work / "middle.jsonl", middle, 8, args.lr / 2, 20),
         "long": (args.work / "long.jsonl", long, 8, args.lr / 2, 20),
     }
     sentences = split(text[:cut])
@@ -243,15 +249,20 @@ def main():
                 if stage == "short":
                     messages = row(rng, sentences, tokenizer, 176, rng.choice([1, 2, 3]), head="")
                 else:
-                    messages = text_row(row(rng, sentences, tokenizer, LENGTH, 8))
+                    messages = row(rng, sentences, tokenizer, LENGTH, rng.choice([2, 4, 8]))
+                if stage == "long":
+                    messages = text_row(messages)
                 out.write(json.dumps({"messages": messages}) + "\n")
     results = []
     for name in args.methods:
         checkpoint = train(args, name, ATTENTION[name], plan)
         results += evaluate(args, name, checkpoint, heldout)
-    print("| attention | K | needle accuracy | perplexity |\n|---|---|---|---|")
+    print("| attention | K | needle accuracy, % | perplexity |\n|---|---|---|---|")
     for one in results:
-        print(f"| {one['attention']} | {one['k'] or '–'} | {one['needle']} | {one['ppl']} |")
+        needle = one["needle"]["score"]["needle"][str(LENGTH)]
+        ppl = one["ppl"]["score"][0]
+        accuracy = "{mean:.1f} [{low:.1f}, {high:.1f}]".format(**{k: 100 * needle[k] for k in ("mean", "low", "high")})
+        print(f"| {one['attention']} | {one['k'] or '–'} | {accuracy} | {ppl['perplexity']:.2f} |")
 
 
 if __name__ == "__main__":

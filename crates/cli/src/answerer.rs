@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use percept_data::{Media, Message, Part, Role, Sample};
+use percept_nn::Precision;
 use percept_rollout::Sampler;
 use percept_rollout::chat::{
     Cached, ChatError, ChatModel, ChatReply, ChatRequest, Local, Turn, Usage,
 };
 use serde_json::Value;
 
-use crate::args::ModelArgs;
+use crate::args::{ModelArgs, dtype};
 use crate::attention_arg::AttentionArg;
 use crate::calls::CallArgs;
 use crate::output::note;
@@ -37,6 +38,9 @@ pub struct AnswererArgs {
     /// What the decoder of --model sees, instead of what its checkpoint says (as in percept generate).
     #[arg(long, value_name = "NAME", requires = "model")]
     pub attention: Option<AttentionArg>,
+    /// Numbers of --model's weights and products: float32, or bfloat16 on processors with AMX.
+    #[arg(long, default_value = "float32", value_parser = dtype)]
+    pub dtype: Precision,
     /// OpenAI-compatible server: http://localhost:8000, https://host/v1 (key: PERCEPT_API_KEY).
     #[arg(long, value_name = "URL", requires = "api_model")]
     pub endpoint: Option<String>,
@@ -124,6 +128,7 @@ impl AnswererArgs {
                 adapter: self.adapter.clone(),
                 device: self.device.clone(),
                 attention: self.attention.clone(),
+                dtype: self.dtype,
             };
             let identity = open::weights(&args)?;
             let (model, processor) = open::model(&args)?;

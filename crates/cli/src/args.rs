@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use percept_nn::Precision;
+
 use crate::attention_arg::AttentionArg;
 use crate::bench::Bench;
 use crate::expert::DataExpert;
@@ -220,6 +222,16 @@ pub struct ModelArgs {
     /// of the checkpoint's own attention: '{ top_k = 4 }'.
     #[arg(long, value_name = "NAME")]
     pub attention: Option<AttentionArg>,
+    /// Numbers of the sampler's weights and products: float32, or bfloat16 on processors with AMX.
+    #[arg(long, default_value = "float32", value_parser = dtype)]
+    pub dtype: Precision,
+}
+
+/// As vLLM names them.
+pub fn dtype(text: &str) -> Result<Precision, String> {
+    let named = serde_json::from_value::<Precision>(text.into());
+    let precision = named.map_err(|_| "expected float32 or bfloat16".to_owned())?;
+    precision.checked().map_err(|e| e.to_string())
 }
 
 /// Sampling options (names of vLLM and Hugging Face).

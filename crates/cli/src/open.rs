@@ -6,6 +6,7 @@ use std::path::Path;
 use percept_data::digit_sum::{DigitSum, DigitSumConfig, Split};
 use percept_data::{ColumnMap, Dataset, FileDataset};
 use percept_model::{Model, Processor};
+use percept_nn::Precision;
 use percept_reward::{RewardConfig, RewardSet};
 use percept_rollout::{Draft, Extrapolate, Sampler, SamplingParams};
 use serde_json::{Value, json};
@@ -21,6 +22,7 @@ pub fn model(args: &ModelArgs) -> Result<(Model, Processor), Failure> {
         model.load_lora(adapter)?;
         model.merge_lora()?;
     }
+    model.set_decoder_precision(args.dtype);
     let processor = Processor::load(&args.model)?;
     if let Some(attention) = &args.attention {
         attention.apply(&mut model, &processor)?;
@@ -54,6 +56,9 @@ pub fn weights(args: &ModelArgs) -> Result<Value, Failure> {
     let mut identity = json!({ "weights": named });
     if let Some(attention) = &args.attention {
         identity["attention"] = json!(attention.text());
+    }
+    if args.dtype != Precision::F32 {
+        identity["dtype"] = json!(args.dtype);
     }
     Ok(identity)
 }

@@ -1,6 +1,6 @@
 //! Decoding on the host: one token at a time for many sequences that share their prompts.
 //!
-//! A [`Decoder`] is a snapshot of a model's text decoder as packed f32 weights. [`Decoder::prefill`] computes a prompt
+//! A [`Decoder`] is a snapshot of a model's text decoder as packed weights, f32 or bfloat16. [`Decoder::prefill`] computes a prompt
 //! once into a [`Prefix`]; [`Decoder::start`] makes a [`Sequence`] that shares it; [`Decoder::step`] appends one token
 //! to each of many sequences. What a sequence becomes does not depend on the sequences beside it, on the number of
 //! threads, or on where its prompt ends: prefill and step give the same bits for the same tokens.
@@ -95,13 +95,15 @@ impl Sequence {
 }
 
 impl Decoder {
-    /// Packs the current weights of `model`, adapters merged.
+    /// Packs the current weights of `model`, adapters merged, in [`Model::decoder_precision`].
     ///
     /// # Errors
     /// When a weight is missing or has another shape than the configuration says.
     pub fn new(model: &Model) -> Result<Self, Error> {
         let config = model.config();
-        let weights = Weights::new(config, |name| model.effective_values(name))?;
+        let weights = Weights::new(config, model.decoder_precision(), |name| {
+            model.effective_values(name)
+        })?;
         let text = &config.text;
         let shape = KvShape {
             layers: text.num_hidden_layers,

@@ -57,6 +57,7 @@ pub struct Model {
     pub(crate) lora: Option<LoraConfig>,
     pub(crate) dropout: Option<Dropout>,
     precision: Precision,
+    decoder_precision: Precision,
     pub(crate) source: Option<PathBuf>,
     generation_config: Option<Value>,
 }
@@ -158,6 +159,7 @@ impl Model {
             lora: None,
             dropout: None,
             precision: Precision::F32,
+            decoder_precision: Precision::F32,
             source: None,
             generation_config: None,
         })
@@ -215,8 +217,19 @@ impl Model {
         self.precision
     }
 
-    /// Changes in what numbers activations are multiplied with weights. Decoders are f32 whatever
-    /// this is.
+    /// In what numbers a [`Decoder`](crate::Decoder) keeps weights and multiplies; f32 after
+    /// loading.
+    pub fn decoder_precision(&self) -> Precision {
+        self.decoder_precision
+    }
+
+    /// Changes [`Model::decoder_precision`] for decoders that are made from now on.
+    pub fn set_decoder_precision(&mut self, precision: Precision) {
+        self.decoder_precision = precision;
+    }
+
+    /// Changes in what numbers activations are multiplied with weights. Decoders have a
+    /// [precision](Model::set_decoder_precision) of their own.
     pub fn set_precision(&mut self, precision: Precision) {
         self.precision = precision;
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use common::*;
 use percept_model::{Decoder, LoraConfig, Model, ModelConfig, Prefix, Prompt, Sequence};
+use percept_nn::Precision;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -336,4 +337,26 @@ fn real_weights_continue_as_transformers_does() {
         }
     }
     assert_eq!(found, answers);
+}
+
+#[test]
+fn a_bfloat16_decoder_says_nearly_the_same_and_rows_do_not_depend_on_the_batch() {
+    let Ok(bf16) = Precision::bf16() else {
+        println!("skipped: this machine does not multiply bfloat16");
+        return;
+    };
+    for (hidden, vocab) in [(48, 101), (320, 25_003)] {
+        let mut model = random_model(hidden, vocab, true);
+        let exact = Decoder::new(&model).unwrap();
+        model.set_decoder_precision(bf16);
+        let decoder = Decoder::new(&model).unwrap();
+        assert!(decoder.bytes() < exact.bytes() * 3 / 4);
+        let prompt = tokens(33, 2, vocab);
+        let [found, expected] = [&decoder, &exact].map(|d| prefill(d, &prompt));
+        assert!(distance(found.logits(), expected.logits()) < 0.03);
+        let of: Vec<&Arc<Prefix>> = vec![&found; 17];
+        let responses: Vec<Vec<u32>> = (0..17).map(|i| tokens(6, 10 + i, vocab)).collect();
+        let alone = decode(&decoder, &of, &responses, 1);
+        assert_eq!(decode(&decoder, &of, &responses, 17), alone);
+    }
 }

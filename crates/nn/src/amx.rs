@@ -23,6 +23,7 @@ use std::sync::LazyLock;
 use rayon::prelude::*;
 
 use crate::gemm::Mat;
+use crate::host::Threads;
 
 /// Rows and columns of a tile of sums.
 const SIDE: usize = 16;
@@ -109,58 +110,132 @@ pub(crate) unsafe fn product(
     out: *mut f32,
     out_row: usize,
 ) {
-    if m == 0 || n == 0 {
-        return;
+    let threads = Threads::Pool;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let right = Right::pack(b, [k, n]);
+        right.product(m, scale, a, keep, out, out_row, threads);
     }
-    let depth = k.div_ceil(DEPTH).max(1);
-    let columns = n.div_ceil(BLOCK);
-    let right = Strided::columns_of(b, [k, n]);
-    let mut packed = tiles(2 * columns * depth);
-    let lines = packed.par_chunks_mut(depth).enumerate();
-    lines
-        .with_min_len(4)
-        // SAFETY: the caller's promise.
-        .for_each(|(line, tiles)| unsafe { right.pack(line * SIDE, tiles, Lines::Depth) });
+}
 
-    let left = Strided::rows_of(a, [m, k]);
-    let rows = (PANEL / (2 * depth * DEPTH)).clamp(BLOCK, 256) / BLOCK * BLOCK;
-    // Few rows: threads share the columns instead.
-    let panels = m.div_ceil(rows);
-    let threads = rayon::current_num_threads();
-    let parts = match panels < threads {
-        true => threads.div_ceil(panels).min(columns),
-        false => 1,
-    };
-    let width = columns.div_ceil(parts);
-    let sums = Sums {
-        out: Out(out),
-        out_row,
-        m,
-        n,
-        scale,
-        keep,
-        depth,
-    };
-    (0..panels * parts).into_par_iter().for_each(|task| {
-        let first = task / parts * rows;
-        let used = rows.min((m - first).next_multiple_of(BLOCK));
-        let mut panel = tiles(used / SIDE * depth);
-        for (line, tiles) in panel.chunks_mut(depth).enumerate() {
+/// A right factor `[k, n]`, rounded and packed.
+#[derive(Clone)]
+pub(crate) struct Right {
+    /// Sixteen columns after sixteen columns, each along `k`; an even number of them.
+    tiles: Vec<Tile>,
+    k: usize,
+    n: usize,
+}
+
+impl Right {
+    /// Packs a factor.
+    ///
+    /// # Safety
+    /// Its elements are in memory, and [`is_available`].
+    pub(crate) unsafe fn pack(b: Mat, [k, n]: [usize; 2]) -> Self {
+        let columns = Strided::columns_of(b, [k, n]);
+        let depth = depth(k);
+        let mut packed = tiles(2 * n.div_ceil(BLOCK) * depth);
+        packed
+            .par_chunks_mut(depth)
+            .enumerate()
+            .with_min_len(4)
             // SAFETY: the caller's promise.
-            unsafe { left.pack(first + line * SIDE, tiles, Lines::Rows) };
+            .for_each(|(line, tiles)| unsafe { columns.pack(line * SIDE, tiles, Lines::Depth) });
+        let tiles = packed;
+        Self { tiles, k, n }
+    }
+
+    /// Memory held.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(self.tiles.as_slice())
+    }
+
+    /// The values of a column, as they were rounded.
+    pub(crate) fn column(&self, column: usize, values: &mut [f32]) {
+        let tiles = &self.tiles[column / SIDE * depth(self.k)..];
+        for (k, value) in values.iter_mut().enumerate().take(self.k) {
+            let pair = tiles[k / DEPTH].0[k % DEPTH / 2 * SIDE + column % SIDE];
+            *value = f32::from_bits(pair >> (k % 2 * 16) << 16);
         }
-        let part = task % parts;
-        let blocks = part * width..((part + 1) * width).min(columns);
-        configure();
-        for column in blocks {
-            let right = &packed[2 * column * depth..][..2 * depth];
-            for (row, left) in panel.chunks(2 * depth).enumerate() {
-                // SAFETY: tasks have rows or columns of their own; the caller's promise.
-                unsafe { sums.block(first + row * BLOCK, column * BLOCK, left, right) };
+    }
+
+    /// `out = keep·out + scale·a·self` for `a` `[m, k]`; a row does not depend on the others.
+    ///
+    /// # Safety
+    /// As [`product`](crate::gemm::product); and [`is_available`].
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) unsafe fn product(
+        &self,
+        m: usize,
+        scale: f32,
+        a: Mat,
+        keep: f32,
+        out: *mut f32,
+        out_row: usize,
+        threads: Threads,
+    ) {
+        let (k, n) = (self.k, self.n);
+        let depth = depth(k);
+        let columns = n.div_ceil(BLOCK);
+        let left = Strided::rows_of(a, [m, k]);
+        let rows = (PANEL / (2 * depth * DEPTH)).clamp(BLOCK, 256) / BLOCK * BLOCK;
+        let panels = m.div_ceil(rows);
+        // Few rows: threads share the columns instead.
+        let workers = match threads {
+            Threads::One => 1,
+            Threads::Pool => rayon::current_num_threads(),
+        };
+        let parts = match panels < workers {
+            true => workers.div_ceil(panels.max(1)).min(columns),
+            false => 1,
+        };
+        let width = columns.div_ceil(parts.max(1));
+        let sums = Sums {
+            out: Out(out),
+            out_row,
+            m,
+            n,
+            scale,
+            keep,
+            depth,
+        };
+        let task = |task: usize| {
+            let first = task / parts * rows;
+            let used = rows.min((m - first).next_multiple_of(BLOCK));
+            let mut panel = tiles(used / SIDE * depth);
+            for (line, tiles) in panel.chunks_mut(depth).enumerate() {
+                // SAFETY: the caller's promise.
+                unsafe { left.pack(first + line * SIDE, tiles, Lines::Rows) };
             }
+            let part = task % parts;
+            configure();
+            for column in part * width..((part + 1) * width).min(columns) {
+                let right = &self.tiles[2 * column * depth..][..2 * depth];
+                for (row, left) in panel.chunks(2 * depth).enumerate() {
+                    // SAFETY: tasks have rows or columns of their own; the caller's promise.
+                    unsafe { sums.block(first + row * BLOCK, column * BLOCK, left, right) };
+                }
+            }
+            release();
+        };
+        match panels * parts {
+            1 => task(0),
+            tasks if workers == 1 => (0..tasks).for_each(task),
+            tasks => (0..tasks).into_par_iter().for_each(task),
         }
-        release();
-    });
+    }
+}
+
+impl std::fmt::Debug for Right {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Right({} × {})", self.k, self.n)
+    }
+}
+
+/// Tiles along `k`.
+fn depth(k: usize) -> usize {
+    k.div_ceil(DEPTH).max(1)
 }
 
 fn tiles(count: usize) -> Vec<Tile> {
@@ -587,6 +662,38 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_packed_factor_gives_its_columns_back_and_rows_the_same_bits_alone_and_together() {
+        if !is_available() {
+            println!("skipped: this machine has no AMX");
+            return;
+        }
+        let (m, k, n) = (70, 45, 83);
+        let (a, b) = (values(m * k, 1), values(n * k, 2));
+        // SAFETY: matrices over live slices; available.
+        let right = unsafe { Right::pack(Mat::rows(&b, k).t(), [k, n]) };
+        let mut column = vec![0.0; k];
+        right.column(82, &mut column);
+        let rounded: Vec<f32> = b[82 * k..].iter().map(|&x| bf16(x) as f32).collect();
+        assert_eq!(column, rounded);
+        let run = |rows: std::ops::Range<usize>, threads| {
+            let a = &a[rows.start * k..rows.end * k];
+            let mut out = vec![0.0; rows.len() * n];
+            let left = Mat::rows(a, k);
+            // SAFETY: as above.
+            unsafe {
+                right.product(rows.len(), 1.0, left, 0.0, out.as_mut_ptr(), n, threads);
+            }
+            out
+        };
+        let together = run(0..m, Threads::Pool);
+        assert_eq!(run(0..m, Threads::One), together);
+        for row in [0, 31, 69] {
+            let alone = run(row..row + 1, Threads::Pool);
+            assert_eq!(alone, together[row * n..(row + 1) * n]);
         }
     }
 

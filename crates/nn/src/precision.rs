@@ -3,6 +3,7 @@
 use std::sync::{Mutex, OnceLock};
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::host_op::{Input, run};
@@ -22,14 +23,15 @@ pub struct TokenStats {
 
 /// In what numbers activations are multiplied with weights, forward and backward. Values, sums,
 /// weights and gradients are f32 either way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum Precision {
     /// 24 bits of mantissa.
     #[default]
+    #[serde(rename = "float32")]
     F32,
     /// Factors rounded to bfloat16 (8 bits of mantissa), as `torch.autocast` does it. Where the
     /// processor cannot, f32; ask for it by [`Precision::bf16`].
+    #[serde(rename = "bfloat16")]
     Bf16,
 }
 
@@ -37,10 +39,18 @@ impl Precision {
     /// bfloat16.
     ///
     /// # Errors
-    /// [`Error::Bf16`] when this machine has no instructions for it (AMX, on Linux).
+    /// As [`Precision::checked`].
     pub fn bf16() -> Result<Self, Error> {
-        match crate::gemm::has_bf16() {
-            true => Ok(Self::Bf16),
+        Self::Bf16.checked()
+    }
+
+    /// Itself, where this machine has it.
+    ///
+    /// # Errors
+    /// [`Error::Bf16`] for bfloat16 without instructions for it (AMX, on Linux).
+    pub fn checked(self) -> Result<Self, Error> {
+        match self == Self::F32 || crate::gemm::has_bf16() {
+            true => Ok(self),
             false => Err(Error::Bf16),
         }
     }

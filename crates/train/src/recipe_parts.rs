@@ -1,6 +1,7 @@
 //! The stage tables of the [`Recipe`](crate::Recipe).
 
 use percept_credit as credit;
+use percept_nn::Precision;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -230,6 +231,10 @@ pub struct RolloutConfig {
     pub top_k: usize,
     /// Sequences decoded at once.
     pub max_num_seqs: usize,
+    /// Numbers of the sampler's weights and products: `float32`, or `bfloat16` on processors with
+    /// AMX. What the sampler then says of a token differs from what the trainer says
+    /// (`training/rollout_probs_diff_mean`); `algorithm.loss.tis_imp_ratio_cap` corrects for it.
+    pub dtype: Precision,
 }
 
 impl Default for RolloutConfig {
@@ -241,6 +246,7 @@ impl Default for RolloutConfig {
             top_p: 1.0,
             top_k: 0,
             max_num_seqs: 256,
+            dtype: Precision::F32,
         }
     }
 }

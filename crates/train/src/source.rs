@@ -78,6 +78,8 @@ pub fn open_model(
     if recipe.trainer.bf16 {
         model.set_precision(Precision::bf16().map_err(percept_model::Error::from)?);
     }
+    let sampling = recipe.rollout.dtype.checked();
+    model.set_decoder_precision(sampling.map_err(percept_model::Error::from)?);
     if let Some(attention) = &recipe.model.attention {
         model.set_attention(processor.attention(attention.clone())?);
     }

@@ -138,14 +138,16 @@ if "sft" in suites:
 
 if "decode" in suites:
     model = decoder().eval()
-    for size in (1, 16, 64):
+    for size, kind in [(size, kind) for kind in ("", ", bf16") for size in (1, 16, 64)]:
+        if kind:
+            model = model.bfloat16()
         ids = torch.arange(size * 16).reshape(size, 16) % 8192
 
         def generate():
             with torch.inference_mode():
                 model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=True, top_k=0,
                                temperature=1.0, max_new_tokens=128, min_new_tokens=128, pad_token_id=0)
-        rows[f"decode/batch {size}"] = size * 128 / best(generate) * 1e3
+        rows[f"decode/batch {size}{kind}"] = size * 128 / best(generate) * 1e3
 
 if "attention" in suites:
     for length in (1024, 4096, 16384, 32768):

@@ -265,20 +265,30 @@ fn shared_prompt(repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
 fn decode(repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
     const PROMPT: usize = 16;
     const NEW: usize = 128;
-    let model = decoder()?;
-    let decoder = Decoder::new(&model)?;
+    let mut model = decoder()?;
     let multiplied = multiplied(&model);
-    for batch in [1, 16, 64] {
-        let ms = best(repeat, || sample(&decoder, batch, PROMPT, NEW));
-        let count = (batch * NEW) as f64;
-        let name = format!("decode/batch {batch}");
-        let mut row = Row::new(&name, Unit::TokensPerSecond, count / ms * 1e3);
-        // Every token, those of the prompt too, multiplies with every weight; every step reads them.
-        row.work = Some(Work {
-            flops: 2.0 * multiplied * ((PROMPT + NEW) * batch) as f64 / count,
-            bytes: 4.0 * multiplied * NEW as f64 / count,
-        });
-        rows.push(row);
+    for precision in [Ok(Precision::F32), Precision::bf16()] {
+        let Ok(precision) = precision else { continue };
+        model.set_decoder_precision(precision);
+        let decoder = Decoder::new(&model)?;
+        for batch in [1, 16, 64] {
+            let ms = best(repeat, || sample(&decoder, batch, PROMPT, NEW));
+            let count = (batch * NEW) as f64;
+            let name = match precision {
+                Precision::F32 => format!("decode/batch {batch}"),
+                Precision::Bf16 => format!("decode/batch {batch}, bf16"),
+            };
+            let mut row = Row::new(&name, Unit::TokensPerSecond, count / ms * 1e3);
+            // The roofline is that of f32. Every token, those of the prompt too, multiplies with every
+            // weight; every step reads them.
+            if precision == Precision::F32 {
+                row.work = Some(Work {
+                    flops: 2.0 * multiplied * ((PROMPT + NEW) * batch) as f64 / count,
+                    bytes: 4.0 * multiplied * NEW as f64 / count,
+                });
+            }
+            rows.push(row);
+        }
     }
     Ok(())
 }

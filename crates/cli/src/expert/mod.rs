@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use percept_data::{ColumnMap, Dataset, FileDataset};
 use percept_model::{Model, Processor};
+use percept_nn::Precision;
 use percept_reward::RewardSet;
 use percept_rollout::Sampler;
 use percept_rollout::chat::{Cached, ChatModel, Endpoint, Local, Turn};
@@ -50,6 +51,7 @@ pub fn run(args: &DataExpert, global: &Global) -> Result<Done, Failure> {
             adapter: args.adapter.clone(),
             device: args.device.clone(),
             attention: None,
+            dtype: Precision::F32,
         };
         let identity = open::weights(&model)?;
         let (model, processor): (Model, Processor) = open::model(&model)?;

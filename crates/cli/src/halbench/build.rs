@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use percept_eval::halbench::{Build, BuildConfig, Outcome, Step, build};
+use percept_nn::Precision;
 use percept_rollout::Sampler;
 use percept_rollout::chat::{Cached, ChatModel, Endpoint, EndpointConfig, ImageEndpoint, Local};
 use percept_vision::{BuiltIn, ClassScorer, CommandEditor, CommandScorer, Editor};
@@ -40,6 +41,7 @@ pub fn run(args: &HalbenchBuild, global: &Global) -> Result<Done, Failure> {
         adapter: None,
         device: args.device.clone(),
         attention: None,
+        dtype: Precision::F32,
     };
     let identity = open::weights(&model)?;
     let (model, processor) = open::model(&model)?;

@@ -1,6 +1,7 @@
 //! Packed weights of a decoder, found by their Hugging Face names.
 
 use crate::{Error, ModelConfig};
+use percept_nn::Precision;
 use percept_nn::host::PackedLinear;
 use rayon::prelude::*;
 
@@ -37,6 +38,7 @@ impl Weights {
     /// `values` gives the weight of a Hugging Face name, row-major.
     pub(super) fn new(
         config: &ModelConfig,
+        precision: Precision,
         values: impl Fn(&str) -> Option<Vec<f32>> + Sync,
     ) -> Result<Self, Error> {
         let text = &config.text;
@@ -66,7 +68,7 @@ impl Weights {
                     .iter()
                     .map(|(w, outputs, b)| (w.as_slice(), *outputs, b.as_deref()))
                     .collect();
-                Ok(PackedLinear::concat(&parts, inputs))
+                Ok(PackedLinear::concat(&parts, inputs, precision))
             };
             let (q, k, v) = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj");
             let inner = text.intermediate_size;
@@ -95,17 +97,14 @@ impl Weights {
             .map(layer)
             .collect::<Result<_, Error>>()?;
         let embedding = source.get("model.embed_tokens.weight", text.vocab_size * hidden)?;
+        let pack = |head: &[f32]| {
+            PackedLinear::concat(&[(head, text.vocab_size, None)], hidden, precision)
+        };
         let (embedding, head) = match config.tie_word_embeddings {
-            true => (
-                None,
-                PackedLinear::new(&embedding, text.vocab_size, hidden, None),
-            ),
+            true => (None, pack(&embedding)),
             false => {
                 let head = source.get("lm_head.weight", text.vocab_size * hidden)?;
-                (
-                    Some(embedding),
-                    PackedLinear::new(&head, text.vocab_size, hidden, None),
-                )
+                (Some(embedding), pack(&head))
             }
         };
         Ok(Self {

@@ -3,9 +3,15 @@
 //! Every output element is one chain of fused multiply-adds over `k = 0..inputs`, in order, that starts from the
 //! bias. Register tiles, cache blocks and threads decide only *when* a link of a chain is computed, never the chain:
 //! a row gives the same bits alone, in a batch of 256, on one thread or on many, and on every processor with FMA.
+//! In bfloat16 a row does not depend on the others either, but on the processor's tiles.
 
 use super::product::Block;
 use super::simd::{Isa, LANES, dispatch};
+use crate::Precision;
+#[cfg(target_arch = "x86_64")]
+use crate::amx::Right;
+#[cfg(target_arch = "x86_64")]
+use crate::gemm::Mat;
 use rayon::prelude::*;
 
 /// Outputs of one panel: four AVX-512 registers.
@@ -38,7 +44,10 @@ pub type LinearPart<'a> = (&'a [f32], usize, Option<&'a [f32]>);
 #[derive(Clone)]
 pub struct PackedLinear {
     /// Panel after panel `[inputs][64]`; the last panel is as narrow as a multiple of sixteen allows.
+    /// Empty in bfloat16.
     pub(super) panels: Vec<Line>,
+    #[cfg(target_arch = "x86_64")]
+    tiles: Option<Right>,
     /// Bias, or zeros, up to a multiple of sixteen.
     pub(super) bias: Vec<f32>,
     pub(super) outputs: usize,
@@ -57,14 +66,15 @@ impl PackedLinear {
     /// # Panics
     /// When a length does not fit the shape.
     pub fn new(weight: &[f32], outputs: usize, inputs: usize, bias: Option<&[f32]>) -> Self {
-        Self::concat(&[(weight, outputs, bias)], inputs)
+        Self::concat(&[(weight, outputs, bias)], inputs, Precision::F32)
     }
 
-    /// Packs several weights `[outputs_i, inputs]` one under the other: one product for all of them.
+    /// Packs several weights `[outputs_i, inputs]` one under the other: one product for all of them, in f32, or in
+    /// bfloat16 where this machine multiplies it.
     ///
     /// # Panics
     /// When a length does not fit its shape.
-    pub fn concat(parts: &[LinearPart<'_>], inputs: usize) -> Self {
+    pub fn concat(parts: &[LinearPart<'_>], inputs: usize, precision: Precision) -> Self {
         let outputs = parts.iter().map(|part| part.1).sum::<usize>();
         let padded = outputs.next_multiple_of(LANES);
         let mut bias = vec![0.0; padded];
@@ -81,6 +91,21 @@ impl PackedLinear {
             }
             rows.extend((0..count).map(|i| &weight[i * inputs..(i + 1) * inputs]));
         }
+        #[cfg(target_arch = "x86_64")]
+        if precision == Precision::Bf16 && crate::amx::is_available() {
+            let weight = rows.concat();
+            // SAFETY: `[outputs, inputs]` values; available.
+            let tiles = unsafe { Right::pack(Mat::rows(&weight, inputs).t(), [inputs, outputs]) };
+            return Self {
+                panels: Vec::new(),
+                tiles: Some(tiles),
+                bias,
+                outputs,
+                inputs,
+            };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = precision;
         let mut panels = vec![Line::ZERO; padded / LANES * inputs];
         let per_panel = (PANEL / LANES * inputs).max(1);
         panels
@@ -104,6 +129,8 @@ impl PackedLinear {
             });
         Self {
             panels,
+            #[cfg(target_arch = "x86_64")]
+            tiles: None,
             bias,
             outputs,
             inputs,
@@ -122,6 +149,10 @@ impl PackedLinear {
 
     /// Memory held.
     pub fn bytes(&self) -> usize {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(tiles) = &self.tiles {
+            return tiles.bytes() + self.bias.len() * size_of::<f32>();
+        }
         self.panels.len() * size_of::<Line>() + self.bias.len() * size_of::<f32>()
     }
 
@@ -137,6 +168,10 @@ impl PackedLinear {
             "a weight row has {} values",
             self.inputs
         );
+        #[cfg(target_arch = "x86_64")]
+        if let Some(tiles) = &self.tiles {
+            return tiles.column(output, row);
+        }
         let (panel, o) = (output / PANEL, output % PANEL);
         let vectors = self.vectors(panel);
         let lines = &self.panels[panel * (PANEL / LANES) * self.inputs..];
@@ -180,6 +215,10 @@ impl PackedLinear {
             "y has {rows} rows of {} outputs",
             self.outputs
         );
+        #[cfg(target_arch = "x86_64")]
+        if let Some(tiles) = &self.tiles {
+            return self.apply_tiles(tiles, x, y, threads);
+        }
         let panels = self.outputs.div_ceil(PANEL);
         let y = Output(y.as_mut_ptr());
         let item = |panel: usize, first: usize, end: usize| {
@@ -214,6 +253,28 @@ impl PackedLinear {
                 let (panel, piece) = (i / pieces, i % pieces);
                 item(panel, rows * piece / pieces, rows * (piece + 1) / pieces);
             });
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl PackedLinear {
+    fn apply_tiles(&self, tiles: &Right, x: &[f32], y: &mut [f32], threads: Threads) {
+        let rows = y.len() / self.outputs;
+        let threads = match rows * self.inputs * self.outputs >= PARALLEL {
+            true => threads,
+            false => Threads::One,
+        };
+        let left = Mat::rows(x, self.inputs);
+        // SAFETY: `apply_isa` checked the lengths; tiles exist only where the instructions do.
+        unsafe {
+            tiles.product(rows, 1.0, left, 0.0, y.as_mut_ptr(), self.outputs, threads);
+        }
+        if self.bias.iter().all(|&b| b == 0.0) {
+            return;
+        }
+        for row in y.chunks_exact_mut(self.outputs) {
+            row.iter_mut().zip(&self.bias).for_each(|(y, b)| *y += b);
+        }
     }
 }
 
@@ -296,7 +357,8 @@ mod tests {
     fn weights_one_under_the_other_give_their_outputs_one_after_the_other() {
         let (a, b) = (values(70 * 33, 3), values(9 * 33, 4));
         let bias = values(9, 5);
-        let both = PackedLinear::concat(&[(&a, 70, None), (&b, 9, Some(&bias))], 33);
+        let both =
+            PackedLinear::concat(&[(&a, 70, None), (&b, 9, Some(&bias))], 33, Precision::F32);
         let x = values(33, 6);
         let mut y = vec![0.0; 79];
         both.apply(&x, &mut y);
