@@ -4,6 +4,7 @@
 //! a shared stream, so a response does not depend on what else is in the batch or on when its
 //! slot was free.
 
+use percept_nn::host::Masses;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -142,31 +143,6 @@ pub fn draw(logits: &[f32], params: &SamplingParams, banned: &[u32], u: f64) -> 
     Draw { token, log_prob }
 }
 
-/// `exp((l − max) / temperature)` of every logit: the exponential is most of what drawing costs, and
-/// both the draw and its log-probability need it.
-struct Masses {
-    max: f32,
-    each: Vec<f32>,
-    total: f64,
-}
-
-impl Masses {
-    fn of(logits: &[f32], temperature: f32) -> Self {
-        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let mut total = 0.0;
-        let each = logits.iter().map(|&logit| {
-            let mass = ((logit - max) / temperature).exp();
-            total += f64::from(mass);
-            mass
-        });
-        Self {
-            each: each.collect(),
-            max,
-            total,
-        }
-    }
-}
-
 fn argmax(logits: &[f32], banned: &[u32]) -> u32 {
     let mut best: Option<(u32, f32)> = None;
     for (id, &logit) in (0u32..).zip(logits) {
@@ -179,23 +155,29 @@ fn argmax(logits: &[f32], banned: &[u32]) -> u32 {
 
 /// Inverse transform sampling over the whole vocabulary, in order of token id.
 fn draw_full(logits: &[f32], masses: &Masses, banned: &[u32], u: f64) -> u32 {
-    let removed: f64 = banned
-        .iter()
-        .map(|&id| f64::from(masses.each[id as usize]))
-        .sum();
+    let mass = |id: u32| f64::from(masses.each[id as usize]);
+    let removed: f64 = banned.iter().map(|&id| mass(id)).sum();
     let mut left = u * (masses.total - removed);
-    let mut last = None;
-    for (id, &mass) in (0u32..).zip(&masses.each) {
-        let p = f64::from(mass);
-        if p.is_nan() || p <= 0.0 || banned.contains(&id) {
+    let allowed = |id: &u32| mass(*id) > 0.0 && !banned.contains(id);
+    for (part, &sum) in masses.parts.iter().enumerate() {
+        let first = (part * Masses::PART) as u32;
+        let ids = first..(masses.each.len() as u32).min(first + Masses::PART as u32);
+        let inside = banned.iter().filter(|id| ids.contains(id));
+        let sum = sum - inside.map(|&id| mass(id)).sum::<f64>();
+        // Parts in which the draw does not end are passed over.
+        if left >= sum {
+            left -= sum;
             continue;
         }
-        last = Some(id);
-        left -= p;
-        if left < 0.0 {
-            break;
+        for id in ids.filter(allowed) {
+            left -= mass(id);
+            if left < 0.0 {
+                return id;
+            }
         }
     }
+    // Rounding left nothing over: the last token that can be drawn.
+    let last = (0..masses.each.len() as u32).rev().find(allowed);
     last.unwrap_or_else(|| argmax(logits, banned))
 }
 

@@ -6,6 +6,7 @@
 pub(crate) mod attention;
 pub(crate) mod kv;
 mod linear;
+mod masses;
 mod product;
 mod rows;
 pub(crate) mod simd;
@@ -13,6 +14,7 @@ pub(crate) mod simd;
 pub use attention::attend;
 pub use kv::{KvCache, KvShape};
 pub use linear::{LinearPart, PackedLinear, Threads};
+pub use masses::Masses;
 pub use rows::{add_rms_norm_rows, rms_norm_heads, rms_norm_rows, rotary_rows, swiglu_rows};
 
 #[cfg(test)]
