@@ -67,7 +67,7 @@ pub enum Command {
     Train(Train),
     /// Print a recipe with every field resolved and documented.
     Config(Config),
-    /// Check data before it costs anything, write the built-in task, let an expert answer rows.
+    /// Check data before it costs anything, write a built-in task, let an expert answer rows.
     #[command(subcommand)]
     Data(Data),
     /// Sample responses.
@@ -169,7 +169,7 @@ pub struct Config {
 pub enum Data {
     /// Read a recipe's whole data set and report every problem; exit code 1 if there is one.
     Check(DataCheck),
-    /// Write the built-in task as JSONL with PNG files.
+    /// Write a built-in task as JSONL with PNG files.
     Export(DataExport),
     /// Let a strong model answer every row and keep what a verifier finds right (column `expert`).
     Expert(Box<DataExpert>),
@@ -191,18 +191,37 @@ pub struct DataCheck {
 /// `percept data export`
 #[derive(Debug, Args)]
 pub struct DataExport {
+    /// Which task.
+    #[arg(long, value_enum, default_value_t = Task::DigitSum)]
+    pub task: Task,
     /// Folder to write.
     #[arg(long)]
     pub output: PathBuf,
     /// Rows.
     #[arg(long, default_value_t = 100)]
     pub rows: usize,
-    /// Which handwriting: `train` or `test`.
+    /// Which handwriting of digit-sum: `train` or `test`.
     #[arg(long, default_value = "train")]
     pub split: String,
+    /// Of scenes: probability that a shape is there when the shape is whose company it keeps, and
+    /// not there when that is not (0.5: they have nothing to do with each other).
+    #[arg(long, default_value_t = 0.5)]
+    pub cooccurrence: f32,
+    /// Of scenes: strength of the shapes that are hard to see.
+    #[arg(long, default_value_t = 0.5)]
+    pub contrast: f32,
     /// Seed.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+}
+
+/// A built-in task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Task {
+    /// Questions about handwritten digits.
+    DigitSum,
+    /// Is this shape in the image? Pictures with planted company.
+    Scenes,
 }
 
 /// Where a model comes from.

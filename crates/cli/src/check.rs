@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use percept_data::digit_sum::{DigitSum, DigitSumConfig, Split};
+use percept_data::scenes::{Scenes, ScenesConfig};
 use percept_data::{CheckReport, Dataset, ProblemKind, RowTokens, Sample, check_rows, write_jsonl};
 use percept_train::{Recipe, estimate_memory, open_data, open_model, open_rewards};
 
-use crate::args::{DataCheck, DataExport, Global};
+use crate::args::{DataCheck, DataExport, Global, Task};
 use crate::output::{note, say};
 use crate::{Done, Failure, table};
 
@@ -174,13 +175,20 @@ pub fn export(args: &DataExport) -> Result<Done, Failure> {
             )));
         }
     };
-    let config = DigitSumConfig {
-        split,
-        seed: args.seed,
-        len: args.rows,
-        ..DigitSumConfig::default()
+    let task: Box<dyn Dataset> = match args.task {
+        Task::DigitSum => Box::new(DigitSum::new(DigitSumConfig {
+            split,
+            seed: args.seed,
+            len: args.rows,
+            ..DigitSumConfig::default()
+        })?),
+        Task::Scenes => Box::new(Scenes::new(ScenesConfig {
+            seed: args.seed,
+            len: args.rows,
+            cooccurrence: args.cooccurrence,
+            contrast: args.contrast,
+        })?),
     };
-    let task = DigitSum::new(config)?;
     let path = write_jsonl((0..task.len()).map(|row| task.get(row)), &args.output)?;
     say!("{}", path.display());
     Ok(Done::Well)

@@ -23,10 +23,12 @@ mod json;
 mod jsonl;
 mod media;
 mod parquet;
+mod random;
 mod random_file;
 mod resize;
 mod row;
 mod sample;
+pub mod scenes;
 mod template_functions;
 
 pub use ablation::ImageAblation;

@@ -55,4 +55,4 @@ pub use processor::{Processor, Training};
 pub use rope::rotary_tables;
 pub use save::SaveDtype;
 pub use text_stream::TextStream;
-pub use tiny::{TinyConfig, TinyVisionConfig};
+pub use tiny::{TinyConfig, TinyCorpus, TinyVisionConfig};

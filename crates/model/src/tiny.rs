@@ -30,8 +30,21 @@ pub struct TinyConfig {
     /// fits widths of thousands. On two prompts that differ in their image alone, 40 AdamW steps
     /// (1e-3) end at a loss of 0.001 with 0.08 and 0.04 with 0.02.
     pub initializer_range: f64,
+    /// Whose words the tokenizer knows. Default `digit_sum`.
+    pub corpus: TinyCorpus,
     /// The vision tower.
     pub vision: TinyVisionConfig,
+}
+
+/// A built-in task whose words the small model's tokenizer knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TinyCorpus {
+    /// Questions about handwritten digits.
+    #[default]
+    DigitSum,
+    /// Questions whether a shape is there.
+    Scenes,
 }
 
 /// Shapes of the small model's vision tower.
@@ -71,6 +84,7 @@ impl Default for TinyConfig {
             rope_theta: 10000.0,
             tie_word_embeddings: false,
             initializer_range: 0.08,
+            corpus: TinyCorpus::default(),
             vision: TinyVisionConfig::default(),
         }
     }

@@ -6,10 +6,10 @@
 //! `transformers.AutoTokenizer` loads them.
 
 use percept_data::ImageProcessor;
-use percept_data::digit_sum::corpus_pieces;
+use percept_data::{digit_sum, scenes};
 use serde_json::{Value, json};
 
-use crate::{Error, Processor, TinyConfig};
+use crate::{Error, Processor, TinyConfig, TinyCorpus};
 
 /// Qwen2.5-VL's special tokens, in the order of its ids.
 const SPECIAL: [&str; 7] = [
@@ -48,7 +48,11 @@ impl Processor {
             max_pixels: 4096 * side * side / 64,
             ..ImageProcessor::default()
         };
-        Self::from_parts(&tokenizer(), tokenizer_config(), images, 4.0)
+        let pieces = match config.corpus {
+            TinyCorpus::DigitSum => digit_sum::corpus_pieces(),
+            TinyCorpus::Scenes => scenes::corpus_pieces(),
+        };
+        Self::from_parts(&tokenizer(&pieces), tokenizer_config(), images, 4.0)
     }
 }
 
@@ -75,13 +79,12 @@ impl TinyConfig {
     }
 }
 
-fn tokenizer() -> Value {
-    let pieces = corpus_pieces();
+fn tokenizer(pieces: &[String]) -> Value {
     let mut vocab = serde_json::Map::new();
     for (id, token) in SPECIAL.iter().copied().chain([UNKNOWN]).enumerate() {
         vocab.insert(token.to_owned(), id.into());
     }
-    for piece in &pieces {
+    for piece in pieces {
         let id = vocab.len();
         vocab.insert(piece.clone(), id.into());
     }

@@ -1,11 +1,12 @@
-//! A plain page of tables, charts and text: what analyses and comparisons write. One HTML file,
-//! no script, loads nothing.
+//! A plain page of tables, charts and text: what analyses and comparisons write. One HTML file that
+//! loads nothing; a small script lets tables be sorted, and all can be read without it.
 
 use std::fmt::Write;
 
 use crate::chart::Chart;
 
 const CSS: &str = include_str!("../assets/report.css");
+const SORT: &str = include_str!("../assets/sort.js");
 
 /// What a page has besides the report's own style.
 const MORE: &str = "
@@ -16,6 +17,12 @@ const MORE: &str = "
 .page th:first-child, .page td:first-child { text-align: left; }
 .page th { color: var(--muted); font-weight: 600; }
 .page svg { max-width: 100%; height: auto; font: 12px var(--sans); }
+.page th button { all: unset; cursor: pointer; }
+.page th button:hover, .page th button:focus-visible { text-decoration: underline; color: var(--text); }
+.page th button:focus-visible { outline: 2px solid currentColor; outline-offset: 2px; }
+.page th[aria-sort=\"descending\"] button::after { content: \" ↓\"; }
+.page th[aria-sort=\"ascending\"] button::after { content: \" ↑\"; }
+.page .heat td { text-align: center; min-width: 3em; padding: 4px 8px; }
 .page .tok { font-family: var(--mono); }
 ";
 
@@ -87,7 +94,7 @@ impl Page {
         format!(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
              content=\"width=device-width\"><title>{title}</title><style>{CSS}{MORE}</style></head>\n\
-             <body><div class=\"wrap page\"><h1 class=\"title\">{title}</h1>\n{}</div></body></html>\n",
+             <body><div class=\"wrap page\"><h1 class=\"title\">{title}</h1>\n{}</div><script>{SORT}</script></body></html>\n",
             self.body
         )
     }

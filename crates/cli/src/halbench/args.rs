@@ -12,6 +12,33 @@ pub enum Halbench {
     Build(Box<HalbenchBuild>),
     /// Whether yes/no answers follow the object or its usual company: odds ratios, the causal graph.
     Scm(HalbenchScm),
+    /// Make a counterfactual benchmark of drawn shapes, where every true value is known.
+    Scenes(HalbenchScenes),
+}
+
+/// `percept halbench scenes`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Its pictures go with the questions of `percept data export --task scenes`, on which a small model
+learns to look, or to guess from company.
+
+Examples:
+  percept halbench scenes --out bench --pairs 200
+  percept eval causal-halbench --data bench --model DIR"
+)]
+pub struct HalbenchScenes {
+    /// Folder of the benchmark.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Pairs of pictures; each has seven questions.
+    #[arg(long, default_value_t = 200)]
+    pub pairs: usize,
+    /// Seed.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Strength of the shapes that are hard to see.
+    #[arg(long, default_value_t = 0.5)]
+    pub contrast: f32,
 }
 
 /// `percept halbench scm`

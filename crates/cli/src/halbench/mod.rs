@@ -2,6 +2,7 @@
 
 mod args;
 mod build;
+mod scenes;
 mod scm;
 
 pub use args::{Halbench, HalbenchBuild};
@@ -12,6 +13,7 @@ use crate::{Done, Failure};
 pub fn run(command: &Halbench, global: &Global) -> Result<Done, Failure> {
     match command {
         Halbench::Build(args) => build::run(args, global),
+        Halbench::Scenes(args) => scenes::run(args),
         Halbench::Scm(args) => scm::run(args, global),
     }
 }

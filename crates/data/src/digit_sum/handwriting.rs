@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::OnceLock;
 
 use super::Split;
-use super::random::Random;
+use crate::random::Random;
 
 /// Made by `tools/digits.py`; licence in `assets/LICENCE-digits.md`.
 const PACKED: &[u8] = include_bytes!("../../assets/digits.bin.gz");

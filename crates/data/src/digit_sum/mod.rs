@@ -11,7 +11,6 @@
 
 mod handwriting;
 mod question;
-mod random;
 mod render;
 
 use std::fmt::Display;
@@ -21,10 +20,10 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::random::Random;
 use crate::{Dataset, Error, Media, Message, Part, Role, Sample};
 use handwriting::Handwriting;
 pub use question::{QuestionType, corpus_pieces};
-use random::Random;
 
 /// Which handwriting the images are made of; the two sets are disjoint and balanced over the ten digits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

@@ -4,7 +4,7 @@ use image::{Rgb, RgbImage};
 
 use super::DigitSumConfig;
 use super::handwriting::{Handwriting, SIDE};
-use super::random::Random;
+use crate::random::Random;
 
 /// Free pixels between a digit and the border of its cell.
 const GAP: f32 = 1.0;

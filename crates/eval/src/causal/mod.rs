@@ -21,6 +21,7 @@
 mod breakdown;
 mod metrics;
 mod reading;
+mod scenes;
 
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 pub use breakdown::{Group, by_object, by_pair, object_of};
 pub use metrics::{Metrics, measure, paired};
 pub use reading::Reading;
+pub use scenes::write_scenes;
 
 /// What a question asks about; the names are those of the official file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -132,6 +134,9 @@ pub enum CausalError {
         /// Its picture.
         image: String,
     },
+    /// A file that cannot be written.
+    #[error(transparent)]
+    Write(#[from] percept_report::Error),
     /// No question at all.
     #[error("{path}: no questions")]
     Empty {
