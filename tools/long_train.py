@@ -18,16 +18,20 @@ from pathlib import Path
 
 LENGTH = 1024
 INIT, LOCAL = 16, 128  # PHSA's 4k runs
-TRAIN_K = 2
 INFER_K = [1, 2, 4, 8, 16]
-# InfLLM-V2 with the same block size and the same always-seen tokens as PHSA: its three-stage scores
-# are what differs. Kernels are half a block and begin every quarter, as in the paper.
-ATTENTION = {
-    "full": '"full"',
-    "infllm2": f'{{ name = "infllm2", kernel = 8, stride = 4, block_size = 16, init_blocks = {INIT // 16}, '
-    f"window = {LOCAL}, top_k = {TRAIN_K} }}",
-    "phsa": f'{{ name = "phsa", init = {INIT}, local = {LOCAL}, top_k = {TRAIN_K} }}',
-}
+
+
+def attention(name, top_k):
+    """The recipe's value. InfLLM-V2 has PHSA's block size and always-seen tokens: its three-stage scores are what
+    differs. Its kernels are half a block and begin every quarter, as in the paper."""
+    return {
+        "full": '"full"',
+        "infllm2": f'{{ name = "infllm2", kernel = 8, stride = 4, block_size = 16, init_blocks = {INIT // 16}, '
+        f"window = {LOCAL}, top_k = {top_k} }}",
+        "phsa": f'{{ name = "phsa", init = {INIT}, local = {LOCAL}, top_k = {top_k} }}',
+    }[name]
+
+
 # The keys of needles are those of the evaluation.
 WORDS = (Path(__file__).parent.parent / "crates/eval/src/long/words.rs").read_text()
 ADJECTIVES, NOUNS = (
@@ -169,16 +173,15 @@ min_lr_ratio = 0.1
 """
 
 
-def train(args, name, attention, stages):
-    """One run for each length of rows; the second goes on from the first."""
-    model = args.work / "model"
+def train(args, folder, attention, model, stages):
+    """One run for each stage; each goes on from the one before."""
     for stage, (data, steps, batch, lr, warmup) in stages.items():
-        run = args.work / name / stage
+        run = folder / stage
         done = sorted(run.glob("checkpoints/step-*"))
-        recipe = args.work / f"{name}-{stage}.toml"
+        recipe = args.work / f"{folder.name}-{stage}.toml"
         recipe.write_text(
             RECIPE.format(
-                name=stage, output=args.work / name, seed=args.seed, model=model, attention=attention,
+                name=stage, output=folder, seed=args.seed, model=model, attention=attention,
                 bf16=str(args.bf16).lower(), data=data, steps=steps, batch=batch, lr=lr, warmup=warmup,
             )
         )
@@ -189,26 +192,25 @@ def train(args, name, attention, stages):
     return model
 
 
-def evaluate(args, name, checkpoint, heldout):
-    found = []
-    for k in [None] if name == "full" else INFER_K:
-        one = {"attention": name, "k": k}
-        attention = [] if k is None else ["--attention", f"top_k={k}"]
-        for task in ["needle", "ppl"]:
-            out = args.work / name / f"{task}-{k}"
-            if not (out / "summary.json").exists():
-                options = {
-                    "needle": ["--samples", str(args.samples), "--max-tokens", "16"],
-                    "ppl": ["--limit", str(args.windows)],
-                }[task]
-                subprocess.run(
-                    [args.percept, "--quiet", "eval", "long", "--model", checkpoint, "--task", task,
-                     "--length", str(LENGTH), "--text", heldout, "--output", out, *options, *attention],
-                    check=True,
-                )
-            one[task] = json.loads((out / "summary.json").read_text())
-        found.append(one)
-    return found
+def evaluate(args, folder, name, checkpoint, attention, heldout):
+    """Needle accuracy and perplexity of a checkpoint, under another attention where one is given."""
+    found = {}
+    options = {
+        "needle": ["--samples", str(args.samples), "--max-tokens", "16"],
+        "ppl": ["--limit", str(args.windows)],
+    }
+    for task in options:
+        out = folder / f"{task}-{name}"
+        if not (out / "summary.json").exists():
+            subprocess.run(
+                [args.percept, "--quiet", "eval", "long", "--model", checkpoint, "--task", task, "--length", str(LENGTH),
+                 "--text", heldout, "--output", out, *options[task], *(["--attention", attention] if attention else [])],
+                check=True, stdout=subprocess.DEVNULL,
+            )
+        found[task] = json.loads((out / "summary.json").read_text())["score"]
+    needle = found["needle"]["needle"][str(LENGTH)]
+    accuracy = "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * needle[part] for part in ("mean", "low", "high")))
+    return f"{accuracy} | {found['ppl'][0]['perplexity']:.1f}"
 
 
 def main():
@@ -222,7 +224,7 @@ def main():
     parser.add_argument("--samples", type=int, default=10, help="needles at each depth")
     parser.add_argument("--windows", type=int, default=100, help="windows of the perplexity")
     parser.add_argument("--bf16", action="store_true", help="train with trainer.bf16")
-    parser.add_argument("--methods", nargs="+", default=list(ATTENTION))
+    parser.add_argument("--train-k", type=int, nargs="+", default=[2], help="blocks chosen in training")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     text = args.text.read_text()
@@ -253,16 +255,24 @@ def main():
                 if stage == "long":
                     messages = text_row(messages)
                 out.write(json.dumps({"messages": messages}) + "\n")
-    results = []
-    for name in args.methods:
-        checkpoint = train(args, name, ATTENTION[name], plan)
-        results += evaluate(args, name, checkpoint, heldout)
-    print("| attention | K | needle accuracy, % | perplexity |\n|---|---|---|---|")
-    for one in results:
-        needle = one["needle"]["score"]["needle"][str(LENGTH)]
-        ppl = one["ppl"]["score"][0]
-        accuracy = "{mean:.1f} [{low:.1f}, {high:.1f}]".format(**{k: 100 * needle[k] for k in ("mean", "low", "high")})
-        print(f"| {one['attention']} | {one['k'] or '–'} | {accuracy} | {ppl['perplexity']:.2f} |")
+    # Rows of the first stage have one block that could be left out, so every attention sees all of
+    # them and the stage is the same for all.
+    first = {"short": plan.pop("short")}
+    model = train(args, args.work / "all", attention("full", 0), args.work / "model", first)
+    print("| trained with | run with | K | needle accuracy, % | perplexity |\n|---|---|---|---|---|")
+    full = train(args, args.work / "full", attention("full", 0), model, plan)
+    print(f"| full | full | – | {evaluate(args, args.work / 'full', 'full', full, None, heldout)} |", flush=True)
+    for name in ("infllm2", "phsa"):
+        for k in INFER_K:
+            row = evaluate(args, args.work / "full", f"{name}-{k}", full, attention(name, k), heldout)
+            print(f"| full | {name} | {k} | {row} |", flush=True)
+    for train_k in args.train_k:
+        for name in ("infllm2", "phsa"):
+            folder = args.work / f"{name}-k{train_k}"
+            checkpoint = train(args, folder, attention(name, train_k), model, plan)
+            for k in INFER_K:
+                row = evaluate(args, folder, str(k), checkpoint, f"top_k={k}", heldout)
+                print(f"| {name}, K = {train_k} | {name} | {k} | {row} |", flush=True)
 
 
 if __name__ == "__main__":

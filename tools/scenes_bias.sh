@@ -7,6 +7,7 @@
 #
 # PERCEPT: the program (default target/release/percept).
 set -euo pipefail
+contrast=0.8
 work=${1:?give a folder}
 seed=${2:-0}
 percept=${PERCEPT:-target/release/percept}
@@ -28,23 +29,26 @@ fullatt_block_indexes = [1]
 train_files = []
 
 [sft]
-steps = 900
-train_batch_size = 64
-optim = { lr = 1e-3, lr_scheduler_type = "cosine", lr_warmup_steps = 30, min_lr_ratio = 0.05, beta2 = 0.99 }
+steps = 1500
+train_batch_size = 32
+optim = { lr = 2e-3, lr_scheduler_type = "cosine", lr_warmup_steps = 30, min_lr_ratio = 0.05, beta2 = 0.99 }
 TOML
 
-[ -e "$work/bench/qa.json" ] || "$percept" halbench scenes --out "$work/bench" --pairs 300 --seed "$((1000 + seed))"
+[ -e "$work/bench/qa.json" ] || "$percept" halbench scenes --out "$work/bench" --pairs 300 --seed "$((1000 + seed))" \
+    --contrast $contrast
 for world in biased:0.95 balanced:0.5; do
     name=${world%:*}
     data=$work/data-$name
     [ -e "$data/data.jsonl" ] ||
-        "$percept" data export --task scenes --rows 20000 --cooccurrence "${world#*:}" --seed "$seed" --output "$data"
-    if [ ! -e "$work/$name/summary.json" ]; then
+        "$percept" data export --task scenes --rows 20000 --cooccurrence "${world#*:}" --contrast $contrast \
+            --seed "$seed" --output "$data"
+    if ! ls "$work/$name"/checkpoints/step-001500 >/dev/null 2>&1; then
         "$percept" train "$work/recipe.toml" --resume --set "trainer.output_dir='$work'" \
             --set "trainer.experiment_name=$name" --set "trainer.seed=$seed" \
             --set "data.train_files=['$data/data.jsonl']"
     fi
     model=$(ls -d "$work/$name"/checkpoints/step-* | tail -1)
-    "$percept" --quiet eval causal-halbench --data "$work/bench" --model "$model" --output "$work/eval-$name"
+    "$percept" --quiet eval causal-halbench --data "$work/bench" --model "$model" --question-first \
+        --output "$work/eval-$name"
 done
 "$percept" eval causal-halbench --compare "$work/eval-biased" "$work/eval-balanced"

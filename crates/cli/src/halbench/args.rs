@@ -37,7 +37,7 @@ pub struct HalbenchScenes {
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Strength of the shapes that are hard to see.
-    #[arg(long, default_value_t = 0.5)]
+    #[arg(long, default_value_t = 0.8)]
     pub contrast: f32,
 }
 

@@ -12,8 +12,10 @@
 //! so that at `cooccurrence` 0.5 the lead says nothing of its companions, and at 0.95 a model that
 //! cannot see a companion well does best to guess it from the lead: that is the reason why models of
 //! photographs guess, planted and measured. The question is "Is there a ring in the image?" about
-//! one of the faint shapes three times in four, else about a lead; whether the answer is yes is
-//! drawn first, so that half of the answers are.
+//! one of the faint shapes three times in four, else about a lead. Whether the answer is yes is drawn
+//! first, and then pictures until one has such an answer: half of the answers are yes, whatever the
+//! company. The question stands before the picture, so that a small causal model knows what to look
+//! for.
 //!
 //! [`counterfactual`] makes the pairs of Causal-HalBench from the same world: the edit is the same
 //! picture to the pixel but for one object, which no inpainting reaches.
@@ -72,7 +74,7 @@ impl Default for ScenesConfig {
             seed: 0,
             len: 4096,
             cooccurrence: 0.5,
-            contrast: 0.5,
+            contrast: 0.8,
         }
     }
 }
@@ -89,8 +91,10 @@ impl ScenesConfig {
         if self.len == 0 {
             return wrong("len", "0".into(), "at least 1 sample");
         }
-        if !share(self.cooccurrence) {
-            return wrong("cooccurrence", self.cooccurrence.to_string(), "0 to 1");
+        if !(0.05..=0.99).contains(&self.cooccurrence) {
+            // At the ends some answers hardly exist.
+            let expected = "0.05 to 0.99";
+            return wrong("cooccurrence", self.cooccurrence.to_string(), expected);
         }
         if !(share(self.contrast) && self.contrast > 0.0) {
             let expected = "more than 0, at most 1";
@@ -170,22 +174,22 @@ fn present(cooccurrence: f32, random: &mut Random) -> Vec<usize> {
     shapes
 }
 
-/// The shape that is asked about: one that is there or one that is not, whichever the coin says and
-/// exists.
-fn asked(shapes: &[usize], random: &mut Random) -> usize {
+/// A picture's shapes and the one that is asked about.
+fn question_and_picture(cooccurrence: f32, random: &mut Random) -> (Vec<usize>, usize) {
     let kind = match random.unit() < ABOUT_LEADS {
         true => 0..LEADS,
         false => LEADS..SHAPES.len(),
     };
     let yes = random.below(2) == 0;
-    let of = |there: bool| -> Vec<usize> {
-        kind.clone()
-            .filter(|shape| shapes.contains(shape) == there)
-            .collect()
-    };
-    let choice = Some(of(yes)).filter(|found| !found.is_empty());
-    let choice = choice.unwrap_or_else(|| of(!yes));
-    choice[random.below(choice.len())]
+    loop {
+        let shapes = present(cooccurrence, random);
+        let fitting = kind.clone().filter(|shape| shapes.contains(shape) == yes);
+        let fitting: Vec<usize> = fitting.collect();
+        if !fitting.is_empty() {
+            let asked = fitting[random.below(fitting.len())];
+            return (shapes, asked);
+        }
+    }
 }
 
 impl Dataset for Scenes {
@@ -205,8 +209,7 @@ impl Dataset for Scenes {
                 .expected(format!("0 to {}", self.config.len - 1)));
         }
         let mut random = Random::new(&[self.config.seed, 0, index as u64]);
-        let shapes = present(self.config.cooccurrence, &mut random);
-        let shape = asked(&shapes, &mut random);
+        let (shapes, shape) = question_and_picture(self.config.cooccurrence, &mut random);
         let image = draw::Scene::new(shapes.clone(), &mut random).draw(self.config.contrast);
         let yes = shapes.contains(&shape);
         let names: Vec<&str> = shapes.iter().map(|&s| SHAPES[s]).collect();
@@ -222,7 +225,7 @@ impl Dataset for Scenes {
             id: format!("scenes:{index}"),
             messages: vec![Message {
                 role: Role::User,
-                content: vec![Part::Image(0), Part::Text(question(SHAPES[shape]))],
+                content: vec![Part::Text(question(SHAPES[shape])), Part::Image(0)],
                 train: None,
             }],
             images: vec![Media::from_bytes(png(&image))],
@@ -329,7 +332,7 @@ mod tests {
                 );
                 yes += usize::from(truth);
             }
-            assert!((400..=600).contains(&yes), "{yes}");
+            assert!((450..=550).contains(&yes), "{yes}");
         }
     }
 
