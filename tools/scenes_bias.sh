@@ -7,7 +7,7 @@
 #
 # PERCEPT: the program (default target/release/percept).
 set -euo pipefail
-contrast=0.8
+contrast=${CONTRAST:-0.8}
 work=${1:?give a folder}
 seed=${2:-0}
 percept=${PERCEPT:-target/release/percept}
@@ -30,8 +30,8 @@ train_files = []
 
 [sft]
 steps = 1500
-train_batch_size = 32
-optim = { lr = 2e-3, lr_scheduler_type = "cosine", lr_warmup_steps = 30, min_lr_ratio = 0.05, beta2 = 0.99 }
+train_batch_size = 64
+optim = { lr = 5e-4, lr_scheduler_type = "cosine", lr_warmup_steps = 30, min_lr_ratio = 0.05, beta2 = 0.99 }
 TOML
 
 [ -e "$work/bench/qa.json" ] || "$percept" halbench scenes --out "$work/bench" --pairs 300 --seed "$((1000 + seed))" \
@@ -48,7 +48,7 @@ for world in biased:0.95 balanced:0.5; do
             --set "data.train_files=['$data/data.jsonl']"
     fi
     model=$(ls -d "$work/$name"/checkpoints/step-* | tail -1)
-    "$percept" --quiet eval causal-halbench --data "$work/bench" --model "$model" --question-first \
+    "$percept" --quiet eval causal-halbench --data "$work/bench" --model "$model" \
         --output "$work/eval-$name"
 done
 "$percept" eval causal-halbench --compare "$work/eval-biased" "$work/eval-balanced"

@@ -62,9 +62,6 @@ pub struct AnswererArgs {
     /// A system message before every question.
     #[arg(long)]
     pub system: Option<String>,
-    /// Put questions before the picture, for models that were trained so (default: after it).
-    #[arg(long)]
-    pub question_first: bool,
     /// How a server is asked.
     #[command(flatten)]
     pub calls: CallArgs,
@@ -88,7 +85,7 @@ pub struct JudgeArgs {
 pub struct Query {
     /// For messages and records.
     pub id: String,
-    /// Text beside the picture.
+    /// Text after the picture.
     pub text: String,
     /// The picture.
     pub image: Option<Media>,
@@ -124,7 +121,7 @@ impl AnswererArgs {
             seed: self.sampling_seed,
             ..Turn::default()
         };
-        let requests = requests(queries, self.system.as_deref(), self.question_first, &turn);
+        let requests = requests(queries, self.system.as_deref(), &turn);
         if let Some(folder) = &self.model {
             let args = ModelArgs {
                 model: folder.clone(),
@@ -171,17 +168,12 @@ impl JudgeArgs {
             temperature: 0.0,
             ..Turn::default()
         };
-        let requests = requests(queries, None, false, &turn);
+        let requests = requests(queries, None, &turn);
         logged(calls.endpoint(url, name, 0)?, log, &requests, quiet)
     }
 }
 
-fn requests(
-    queries: Vec<Query>,
-    system: Option<&str>,
-    question_first: bool,
-    turn: &Turn,
-) -> Vec<ChatRequest> {
+fn requests(queries: Vec<Query>, system: Option<&str>, turn: &Turn) -> Vec<ChatRequest> {
     let one = |query: Query| {
         let mut messages: Vec<Message> = system
             .iter()
@@ -189,12 +181,7 @@ fn requests(
             .collect();
         let mut question = Message::text(Role::User, query.text);
         if query.image.is_some() {
-            let at = if question_first {
-                question.content.len()
-            } else {
-                0
-            };
-            question.content.insert(at, Part::Image(0));
+            question.content.insert(0, Part::Image(0));
         }
         messages.push(question);
         let mut sample = Sample::new(query.id, messages);

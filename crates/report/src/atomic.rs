@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Error;
 
-/// Marks names of unfinished files; [`clean`] removes what a killed process left.
+/// Marks names of unfinished files; [`recover`] removes what a killed process left.
 const TEMPORARY: &str = ".tmp-";
 /// Marks the previous version of a folder while it is being replaced.
 const REPLACED: &str = ".old-";
@@ -134,7 +134,7 @@ pub(crate) fn remove_dir(path: &Path) -> Result<(), Error> {
 
 /// Removes unfinished files of killed processes in `folder` (not in its subfolders) and puts
 /// back folders whose replacement was interrupted. A missing folder has none.
-pub(crate) fn clean(folder: &Path) -> Result<(), Error> {
+pub fn recover(folder: &Path) -> Result<(), Error> {
     for name in list(folder)? {
         let path = folder.join(&name);
         if name.starts_with('.') && name.contains(TEMPORARY) {
@@ -265,7 +265,7 @@ mod tests {
         let old = marked_path(&target, REPLACED);
         fs::create_dir(&old).unwrap();
         fs::write(old.join("model"), "kept").unwrap();
-        clean(folder.path()).unwrap();
+        recover(folder.path()).unwrap();
         assert_eq!(list(folder.path()).unwrap(), ["step-000001"]);
         assert_eq!(fs::read_to_string(target.join("model")).unwrap(), "kept");
     }

@@ -30,7 +30,7 @@ mod summary;
 mod table_file;
 mod tensorboard;
 
-pub use atomic::{AtomicFile, replace_dir, temporary_path, write_atomic};
+pub use atomic::{AtomicFile, recover, replace_dir, temporary_path, write_atomic};
 pub use chart::{Chart, Series};
 pub use error::Error;
 pub use heat_map::HeatMap;

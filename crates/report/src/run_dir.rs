@@ -235,13 +235,13 @@ impl RunDir {
     }
 
     fn clean(&self) -> Result<(), Error> {
-        atomic::clean(&self.path)?;
+        atomic::recover(&self.path)?;
         for folder in self.folders() {
-            atomic::clean(&folder)?;
+            atomic::recover(&folder)?;
         }
         // The trainer's state in a complete checkpoint is written again when a run ends.
         for checkpoint in self.checkpoints()? {
-            atomic::clean(&checkpoint.path.join("percept"))?;
+            atomic::recover(&checkpoint.path.join("percept"))?;
         }
         Ok(())
     }

@@ -56,7 +56,7 @@ impl Scene {
             .map(|(shape, cell)| object(shape, [cell % GRID[0], cell / GRID[0]], random));
         Self {
             objects: objects.collect(),
-            ground: [(); 3].map(|()| random.range(225.0, 245.0)),
+            ground: [(); 3].map(|()| random.range(230.0, 242.0)),
             grain: random.below(usize::MAX) as u64,
         }
     }
@@ -94,7 +94,7 @@ impl Scene {
 fn object(shape: usize, cell: [u32; 2], random: &mut Random) -> Object {
     let radius = match shape < LEADS {
         true => random.range(10.0, 12.5),
-        false => random.range(6.5, 8.5),
+        false => random.range(7.5, 9.5),
     };
     let room = CELL as f32 - 2.0 * radius - 2.0;
     let centre = cell.map(|at| (at * CELL) as f32 + 1.0 + radius + random.range(0.0, room));

@@ -14,8 +14,7 @@
 //! photographs guess, planted and measured. The question is "Is there a ring in the image?" about
 //! one of the faint shapes three times in four, else about a lead. Whether the answer is yes is drawn
 //! first, and then pictures until one has such an answer: half of the answers are yes, whatever the
-//! company. The question stands before the picture, so that a small causal model knows what to look
-//! for.
+//! company.
 //!
 //! [`counterfactual`] makes the pairs of Causal-HalBench from the same world: the edit is the same
 //! picture to the pixel but for one object, which no inpainting reaches.
@@ -225,7 +224,7 @@ impl Dataset for Scenes {
             id: format!("scenes:{index}"),
             messages: vec![Message {
                 role: Role::User,
-                content: vec![Part::Text(question(SHAPES[shape])), Part::Image(0)],
+                content: vec![Part::Image(0), Part::Text(question(SHAPES[shape]))],
                 train: None,
             }],
             images: vec![Media::from_bytes(png(&image))],

@@ -157,7 +157,11 @@ impl Run<'_> {
                 self.folder.forget(step)?;
             }
             let (done, done_now) = match self.folder.finished(step, &key) {
-                Some(done) => (done, false),
+                Some(done) => {
+                    // A kill between the two last writes of a step leaves its log.
+                    self.folder.forget_log(step)?;
+                    (done, false)
+                }
                 None if self.build.only.is_some_and(|only| only != step) => {
                     return Err(BuildError::Step {
                         path: self.folder.rows_file(step).display().to_string(),

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use percept_report::write_atomic;
+use percept_report::{recover, write_atomic};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -95,12 +95,15 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 }
 
 impl Folder {
+    /// Makes the folder, or takes one over without the unfinished files of a killed build.
     pub fn open(out: &Path) -> Result<Self, BuildError> {
         let folder = Self { out: out.into() };
         for sub in ["steps", "edits", "images"] {
             let path = out.join(sub);
             std::fs::create_dir_all(&path).map_err(io(&path))?;
+            recover(&path)?;
         }
+        recover(out)?;
         Ok(folder)
     }
 
@@ -133,14 +136,21 @@ impl Folder {
 
     /// Forgets that a step was done, and what it did half.
     pub fn forget(&self, step: Step) -> Result<(), BuildError> {
-        for ending in [".done.json", ".log.jsonl"] {
-            let path = self.file(step, ending);
-            match std::fs::remove_file(&path) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io(&path)(e)),
-                _ => {}
-            }
+        self.remove(step, ".done.json")?;
+        self.forget_log(step)
+    }
+
+    /// Forgets what a step did half.
+    pub fn forget_log(&self, step: Step) -> Result<(), BuildError> {
+        self.remove(step, ".log.jsonl")
+    }
+
+    fn remove(&self, step: Step, ending: &str) -> Result<(), BuildError> {
+        let path = self.file(step, ending);
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(io(&path)(e)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Writes the rows of a step, then that it is done.
@@ -151,10 +161,7 @@ impl Folder {
             sha256: sha256(rows),
         };
         write_atomic(&self.file(step, ".done.json"), &line(&done))?;
-        let log = self.file(step, ".log.jsonl");
-        if log.exists() {
-            std::fs::remove_file(&log).map_err(io(&log))?;
-        }
+        self.forget_log(step)?;
         Ok(done)
     }
 
