@@ -375,12 +375,18 @@ impl Decoder {
         // Sixteen queries read a head's keys and values while they are in the cache.
         let piece = 16;
         let attend_piece = |first: usize, out: &mut [f32]| {
+            let tokens = out.len() / queries;
+            let (mut q, mut results) = (vec![0.0; tokens * group], vec![0.0; tokens * group]);
             for head in 0..self.shape.heads {
-                for (i, out) in out.chunks_exact_mut(queries).enumerate() {
-                    let token = first + i;
-                    let q = &qkv[token * width + head * group..][..group];
-                    let out = &mut out[head * group..][..group];
-                    past.attend((layer, head), before + token + 1, q, self.scale, out);
+                let rows = qkv.chunks_exact(width).skip(first);
+                for (q, row) in q.chunks_exact_mut(group).zip(rows) {
+                    q.copy_from_slice(&row[head * group..][..group]);
+                }
+                let seen = before + first + 1;
+                past.attend_rows((layer, head), seen, group, &q, self.scale, &mut results);
+                let rows = out.chunks_exact_mut(queries);
+                for (out, result) in rows.zip(results.chunks_exact(group)) {
+                    out[head * group..][..group].copy_from_slice(result);
                 }
             }
         };

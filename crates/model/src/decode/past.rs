@@ -72,4 +72,24 @@ impl Past {
             Some(sparse) => sparse.attend(&self.cache, layer, head, tokens, q, scale, out),
         }
     }
+
+    /// As [`Past::attend`] for neighbouring tokens, the first of which sees `seen` tokens: `q` and `out`
+    /// `[tokens, width]`.
+    pub(super) fn attend_rows(
+        &self,
+        (layer, head): (usize, usize),
+        seen: usize,
+        width: usize,
+        q: &[f32],
+        scale: f32,
+        out: &mut [f32],
+    ) {
+        if let Some(sparse) = &self.sparse {
+            return sparse.attend_rows(&self.cache, (layer, head), seen, width, q, scale, out);
+        }
+        let rows = q.chunks_exact(width).zip(out.chunks_exact_mut(width));
+        for (token, (q, out)) in rows.enumerate() {
+            attend(&self.cache, layer, head, seen + token, q, scale, out);
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! rows beside it, on the number of threads, or on the instruction set (AVX-512, AVX2, or plain Rust).
 
 pub(crate) mod attention;
+pub(crate) mod grid;
 pub(crate) mod kv;
 mod linear;
 mod masses;

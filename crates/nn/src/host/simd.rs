@@ -103,6 +103,8 @@ pub(crate) trait Lanes: Copy {
     unsafe fn pow2(self) -> Self;
     /// `self` where `x ≥ limit`, else 0.
     unsafe fn zero_below(self, x: Self, limit: Self) -> Self;
+    /// A bit for each lane that is `≥ limit`; NaN is not.
+    unsafe fn not_below(self, limit: f32) -> u32;
     /// Brings the line at `p` (which may lie outside of any allocation) into the second-level cache.
     unsafe fn prefetch(p: *const f32);
 
@@ -259,6 +261,11 @@ impl Lanes for Portable {
         Portable(std::array::from_fn(|i| {
             if x.0[i] < limit.0[i] { 0.0 } else { self.0[i] }
         }))
+    }
+    #[inline(always)]
+    unsafe fn not_below(self, limit: f32) -> u32 {
+        let lanes = self.0.iter().enumerate();
+        lanes.fold(0, |bits, (i, &x)| bits | u32::from(x >= limit) << i)
     }
     #[inline(always)]
     unsafe fn prefetch(_: *const f32) {}

@@ -5,18 +5,10 @@ use std::sync::Arc;
 
 use super::config::{Keys, Pattern};
 use super::select::{Queries, Scratch, choose};
-use crate::host::attention::{Attention, Chosen};
+use super::tile::{Memory, Tile};
 use crate::host::kv::BLOCK;
-use crate::host::simd::{Isa, dispatch};
+use crate::host::simd::{Isa, Kernel, Lanes, dispatch};
 use crate::host::{KvCache, KvShape};
-
-#[derive(Default)]
-struct Memory {
-    select: Scratch,
-    chosen: Vec<u32>,
-    pieces: Vec<u32>,
-    scores: Vec<f32>,
-}
 
 thread_local! {
     static MEMORY: RefCell<Memory> = RefCell::default();
@@ -126,20 +118,21 @@ impl SparseCache {
     ) {
         let queries = Queries {
             q,
+            heads: q.len() / self.shape.head_dim,
             head_dim: self.shape.head_dim,
             scale,
-            tokens,
+            seen: tokens,
         };
-        let offset = self.offset(layer, head);
         MEMORY.with_borrow_mut(|memory| {
-            choose(
-                &self.pattern,
-                &queries,
-                &self.tiles,
-                offset,
-                &mut memory.select,
-                chosen,
-            );
+            let choice = Choice {
+                keys: self,
+                at: (layer, head),
+                queries,
+                scratch: &mut memory.select,
+                chosen: &mut memory.chosen,
+            };
+            dispatch(Isa::detect(), choice);
+            chosen.clone_from(&memory.chosen);
         });
     }
 
@@ -160,28 +153,95 @@ impl SparseCache {
         scale: f32,
         out: &mut [f32],
     ) {
+        self.attend_tokens(
+            cache,
+            (layer, head),
+            tokens,
+            q.len(),
+            q,
+            scale,
+            out,
+            &mut |_, _, _| {},
+        );
+    }
+
+    /// As [`attend`](Self::attend) for neighbouring tokens of the text, of which the first sees
+    /// `seen` tokens: `q` and `out` `[tokens, width]`. The bits are those of one token at a time.
+    ///
+    /// # Panics
+    /// When the caches hold fewer tokens, or `q` and `out` are not the same whole rows.
+    #[allow(clippy::too_many_arguments)]
+    pub fn attend_rows(
+        &self,
+        cache: &KvCache,
+        at: (usize, usize),
+        seen: usize,
+        width: usize,
+        q: &[f32],
+        scale: f32,
+        out: &mut [f32],
+    ) {
+        self.attend_tokens(cache, at, seen, width, q, scale, out, &mut |_, _, _| {});
+    }
+
+    /// `keep(token, chooser, blocks)` sees every choice.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn attend_tokens(
+        &self,
+        cache: &KvCache,
+        at: (usize, usize),
+        seen: usize,
+        width: usize,
+        q: &[f32],
+        scale: f32,
+        out: &mut [f32],
+        keep: &mut dyn FnMut(usize, usize, &[u32]),
+    ) {
+        assert_eq!(q.len(), out.len(), "queries and results");
+        let tokens = q.len() / width;
         assert!(
-            tokens > 0 && tokens <= cache.len() && tokens <= self.marks.len(),
-            "{tokens} tokens of {}",
+            seen > 0
+                && q.len() == tokens * width
+                && seen + tokens <= cache.len().min(self.marks.len()) + 1,
+            "{tokens} tokens of {width} values from the {seen}th of {}",
             cache.len()
         );
-        let together = self.together(q.len());
-        let parts = q.chunks(together).zip(out.chunks_mut(together));
-        for (q, out) in parts {
-            let mut chosen = MEMORY.with_borrow_mut(|memory| std::mem::take(&mut memory.chosen));
-            self.choose((layer, head), tokens, q, scale, &mut chosen);
-            attend_chosen(
-                &self.pattern,
-                cache,
-                (layer, head),
-                tokens,
-                &chosen,
-                q,
-                scale,
-                out,
-            );
-            MEMORY.with_borrow_mut(|memory| memory.chosen = chosen);
-        }
+        let part = self.together(width);
+        MEMORY.with_borrow_mut(|memory| {
+            let mut first = 0;
+            while first < tokens {
+                // Up to the end of a block of sixteen.
+                let place = seen - 1 + first;
+                let count = (tokens - first).min(BLOCK - place % BLOCK);
+                for chooser in 0..width / part {
+                    let (from, column) = (first * width, chooser * part);
+                    let tile = Tile {
+                        keys: self,
+                        cache,
+                        at,
+                        seen: place + 1,
+                        tokens: count,
+                        part,
+                        width,
+                        q: &q[from + column..],
+                        scale,
+                        out: &mut out[from + column..],
+                        memory: &mut *memory,
+                    };
+                    let chosen = dispatch(Isa::detect(), tile);
+                    for token in 0..count {
+                        let blocks = &memory.chosen[token * chosen..(token + 1) * chosen];
+                        keep(first + token, chooser, blocks);
+                    }
+                }
+                first += count;
+            }
+        });
+    }
+
+    /// The tiles, and where the keys of a layer and head begin in each.
+    pub(super) fn tiles(&self, (layer, head): (usize, usize)) -> (&[Arc<Vec<f32>>], usize) {
+        (&self.tiles, self.offset(layer, head))
     }
 
     /// Values of queries that choose together, of `all`.
@@ -193,49 +253,34 @@ impl SparseCache {
     }
 }
 
-/// Attention to what is always seen and to `chosen`.
-#[allow(clippy::too_many_arguments)]
-pub(super) fn attend_chosen(
-    pattern: &Pattern,
-    cache: &KvCache,
-    (layer, head): (usize, usize),
-    tokens: usize,
-    chosen: &[u32],
-    q: &[f32],
-    scale: f32,
-    out: &mut [f32],
-) {
-    let shape = cache.shape();
-    assert_eq!(q.len(), out.len(), "queries and results");
-    let queries = q.len() / shape.head_dim;
-    let (keys, values) = shape.offsets(layer, head);
-    MEMORY.with_borrow_mut(|Memory { pieces, scores, .. }| {
-        pattern.pieces(tokens, chosen, pieces);
-        let row = pieces.len() * BLOCK;
-        if scores.len() < queries * row {
-            scores.resize(queries * row, 0.0);
+/// The choice alone.
+struct Choice<'a> {
+    keys: &'a SparseCache,
+    at: (usize, usize),
+    queries: Queries<'a>,
+    scratch: &'a mut Scratch,
+    chosen: &'a mut Vec<u32>,
+}
+
+impl Kernel for Choice<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Lanes>(self) {
+        let keys = self.keys;
+        let offset = keys.offset(self.at.0, self.at.1);
+        // SAFETY: dispatched; `update` made the keys of all tokens.
+        unsafe {
+            choose::<S>(
+                &keys.pattern,
+                &self.queries,
+                &keys.tiles,
+                offset,
+                self.scratch,
+                self.chosen,
+            );
         }
-        dispatch(
-            Isa::detect(),
-            Attention {
-                blocks: Chosen {
-                    blocks: cache.blocks(),
-                    index: pieces,
-                },
-                keys,
-                values,
-                head_dim: shape.head_dim,
-                padded: shape.padded(),
-                // All pieces but the last are full.
-                tokens: row - (tokens.next_multiple_of(BLOCK) - tokens),
-                q,
-                queries,
-                scale,
-                scores: &mut scores[..queries * row],
-                out,
-            },
-        );
-    });
+    }
 }
 
 /// The key of some tokens of a head, into the first of `rows`: the mean, or PHSA's blend of it

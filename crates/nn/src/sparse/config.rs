@@ -418,6 +418,13 @@ impl Pattern {
         self.keys == Keys::PerHead
     }
 
+    /// Pieces of sixteen tokens at the start that are always seen, of the first `tokens` tokens.
+    pub(crate) fn init_pieces(&self, tokens: usize) -> usize {
+        let current = (tokens - 1) / self.block;
+        let per = self.block / BLOCK;
+        (self.init.min(current + 1) * per).min(tokens.div_ceil(BLOCK))
+    }
+
     /// Pieces of sixteen tokens that are seen, ascending; `chosen` are blocks, ascending.
     pub(crate) fn pieces(&self, tokens: usize, chosen: &[u32], pieces: &mut Vec<u32>) {
         pieces.clear();

@@ -14,6 +14,7 @@ mod config;
 mod op;
 pub mod reference;
 mod select;
+mod tile;
 
 pub use cache::SparseCache;
 pub use config::{AttentionConfig, InfLlm2, Keys, Moba, Pattern, Phsa, Punctuation, Sliding};

@@ -6,12 +6,13 @@
 //! `dv = Pᵀ·do`. Tasks are cut by family of spans and key/value head, so no two write to one row
 //! and every sum has one order, whatever the number of threads.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::cache::{SparseCache, attend_chosen};
+use super::cache::SparseCache;
 use super::config::Pattern;
 use super::reference;
 use crate::host::attention::{Attention, Blocks, Chosen};
@@ -163,48 +164,54 @@ impl Sparse {
         (0..tiles * self.kv_heads).into_par_iter().for_each(|task| {
             let (tile, head) = (task / self.kv_heads, task % self.kv_heads);
             let places = tile * QUERIES..((tile + 1) * QUERIES).min(span.len);
-            for place in places {
-                self.forward_token(&cache, &keys, (span, place, head), q, out, kept);
-            }
+            self.forward_tokens(&cache, &keys, (span, places, head), q, out, kept);
         });
     }
 
-    fn forward_token(
+    fn forward_tokens(
         &self,
         cache: &KvCache,
         keys: &SparseCache,
-        (span, place, head): (&Span, usize, usize),
+        (span, places, head): (&Span, Range<usize>, usize),
         q: &[f32],
         out: Shared<f32>,
         kept: Shared<u32>,
     ) {
-        let (token, seen) = (span.start + place, span.prefix_len + place + 1);
+        let (first, seen) = (
+            span.start + places.start,
+            span.prefix_len + places.start + 1,
+        );
         let width = self.group() * self.dim;
-        let start = token * self.heads * self.dim + head * width;
-        let part = keys.together(width);
+        let row = self.heads * self.dim;
+        let column = head * width;
+        let rows: Vec<f32> = (first..first + places.len())
+            .flat_map(|token| &q[token * row + column..][..width])
+            .copied()
+            .collect();
+        let mut results = vec![0.0; rows.len()];
         let (choosers, top_k) = (self.choosers(), self.pattern.top_k);
-        let mut chosen = Vec::with_capacity(top_k);
-        for (index, at) in (start..start + width).step_by(part).enumerate() {
-            let q = &q[at..at + part];
-            keys.choose((0, head), seen, q, self.scale, &mut chosen);
-            let chooser = head * (width / part) + index;
+        let together = choosers / self.kv_heads;
+        let mut keep = |token: usize, chooser: usize, chosen: &[u32]| {
+            let at = ((first + token) * choosers + head * together + chooser) * top_k;
             // SAFETY: the rows of this token and head belong to this task.
-            let (out, kept) = unsafe {
-                let first = (token * choosers + chooser) * top_k;
-                (out.rows(at, part), kept.rows(first, top_k))
-            };
+            let kept = unsafe { kept.rows(at, top_k) };
             kept.fill(NONE);
-            kept[..chosen.len()].copy_from_slice(&chosen);
-            attend_chosen(
-                &self.pattern,
-                cache,
-                (0, head),
-                seen,
-                &chosen,
-                q,
-                self.scale,
-                out,
-            );
+            kept[..chosen.len()].copy_from_slice(chosen);
+        };
+        keys.attend_tokens(
+            cache,
+            (0, head),
+            seen,
+            width,
+            &rows,
+            self.scale,
+            &mut results,
+            &mut keep,
+        );
+        for (token, result) in results.chunks_exact(width).enumerate() {
+            // SAFETY: as above.
+            let out = unsafe { out.rows((first + token) * row + column, width) };
+            out.copy_from_slice(result);
         }
     }
 

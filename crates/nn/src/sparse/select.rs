@@ -1,16 +1,17 @@
-//! Which blocks a query chooses.
+//! Which blocks queries choose.
 
 use super::config::{Keys, Pattern};
-use crate::host::attention::{Attention, Blocks};
+use crate::host::attention::Blocks;
+use crate::host::grid::{self, Rows};
 use crate::host::kv::BLOCK;
-use crate::host::simd::{Isa, Kernel, LANES, Lanes, dispatch};
+use crate::host::simd::{LANES, Lanes};
 
 /// Memory of a choice, reused from query to query.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    /// `[queries, keys]`
+    /// `[tokens, keys]` of one head.
     scores: Vec<f32>,
-    /// `[keys]`, summed over the heads.
+    /// `[tokens, keys]`, summed over the heads.
     shared: Vec<f32>,
     /// `[blocks]`
     pooled: Vec<f32>,
@@ -37,19 +38,31 @@ impl Blocks for KeyTiles<'_> {
     }
 }
 
-/// The queries that choose together.
+/// Queries of neighbouring tokens of one block of sixteen; the heads of a token choose together.
+#[derive(Clone, Copy)]
 pub(super) struct Queries<'a> {
-    /// `[queries, head_dim]`
+    /// `[tokens, heads, head_dim]`
     pub q: &'a [f32],
+    pub heads: usize,
     pub head_dim: usize,
     pub scale: f32,
-    /// Tokens that they see.
-    pub tokens: usize,
+    /// Tokens that the first one sees, itself included.
+    pub seen: usize,
 }
 
-/// Sets `chosen` to the blocks that the queries choose, ascending: those with the highest scores
+impl Queries<'_> {
+    pub(super) fn tokens(&self) -> usize {
+        self.q.len() / (self.heads * self.head_dim)
+    }
+}
+
+/// Sets `chosen` to the blocks that each token chooses, ascending, `[tokens, count]`: those with the highest scores
 /// among the candidates, of equal ones the first. `keys` begins `offset` into each tile.
-pub(super) fn choose(
+///
+/// # Safety
+/// The tiles hold the keys that the last token sees; the processor has the instructions.
+#[inline(always)]
+pub(super) unsafe fn choose<S: Lanes>(
     pattern: &Pattern,
     queries: &Queries,
     tiles: &[std::sync::Arc<Vec<f32>>],
@@ -58,64 +71,105 @@ pub(super) fn choose(
     chosen: &mut Vec<u32>,
 ) {
     chosen.clear();
-    let candidates = pattern.candidates(queries.tokens);
+    let tokens = queries.tokens();
+    // The same for all tokens of a block.
+    let candidates = pattern.candidates(queries.seen);
     if candidates.len() <= pattern.top_k {
-        chosen.extend(candidates.map(|block| block as u32));
+        (0..tokens).for_each(|_| chosen.extend(candidates.clone().map(|block| block as u32)));
         return;
     }
     if pattern.top_k == 0 {
         return;
     }
-    let keys = pattern.key_count(queries.tokens);
-    let count = queries.q.len() / queries.head_dim;
-    let padded = keys.next_multiple_of(BLOCK);
-    if scratch.scores.len() < count * padded {
-        scratch.scores.resize(count * padded, 0.0);
+    let keys = pattern.key_count(queries.seen + tokens - 1);
+    let row = keys.next_multiple_of(BLOCK);
+    for scores in [&mut scratch.scores, &mut scratch.shared] {
+        if scores.len() < tokens * row {
+            scores.resize(tokens * row, 0.0);
+        }
     }
-    scratch.shared.clear();
-    scratch.shared.resize(padded, 0.0);
     let tiles = KeyTiles {
         tiles,
-        len: padded / BLOCK,
+        len: row / BLOCK,
     };
-    if keys > 0 {
-        dispatch(
-            Isa::detect(),
-            Scores {
-                attention: Attention {
-                    blocks: tiles,
-                    keys: offset,
-                    values: 0,
-                    head_dim: queries.head_dim,
-                    padded: queries.head_dim,
-                    tokens: keys,
-                    q: queries.q,
-                    queries: count,
-                    scale: queries.scale,
-                    scores: &mut scratch.scores[..count * padded],
-                    out: &mut [],
-                },
-                shared: &mut scratch.shared,
-                plain: pattern.per_head(),
-            },
-        );
-    }
-    let scores = match pattern.keys {
-        Keys::Kernels { stride, .. } => {
-            pool(
-                &scratch.shared[..keys],
-                pattern.block / stride,
-                candidates.end,
-                &mut scratch.pooled,
-            );
-            &scratch.pooled
+    // SAFETY: the caller's promise; both arrays have the rows.
+    unsafe {
+        for head in 0..queries.heads {
+            add_head::<S>(pattern, queries, head, (tiles, offset), row, scratch);
         }
-        _ => &scratch.shared,
-    };
-    let (first, scores) = (candidates.start, &scores[candidates]);
-    top(scores, first, pattern.top_k, &mut scratch.best);
-    chosen.extend(scratch.best.iter().map(|&(_, block)| block));
-    chosen.sort_unstable();
+        for token in 0..tokens {
+            let shared = &scratch.shared[token * row..(token + 1) * row];
+            let scores = match pattern.keys {
+                Keys::Kernels { stride, .. } => {
+                    let keys = pattern.key_count(queries.seen + token);
+                    let ratio = pattern.block / stride;
+                    pool(&shared[..keys], ratio, candidates.end, &mut scratch.pooled);
+                    &scratch.pooled
+                }
+                _ => shared,
+            };
+            let (first, scores) = (candidates.start, &scores[candidates.clone()]);
+            top::<S>(scores, first, pattern.top_k, &mut scratch.best);
+            let from = chosen.len();
+            chosen.extend(scratch.best.iter().map(|&(_, block)| block));
+            chosen[from..].sort_unstable();
+        }
+    }
+}
+
+/// Scores of one head with all keys; their soft-max is added to what the heads before found. A head that chooses for
+/// itself keeps the plain products.
+///
+/// # Safety
+/// As [`choose`]; both arrays have a row for each token.
+#[inline(always)]
+unsafe fn add_head<S: Lanes>(
+    pattern: &Pattern,
+    queries: &Queries,
+    head: usize,
+    keys: (KeyTiles, usize),
+    row: usize,
+    scratch: &mut Scratch,
+) {
+    let (tokens, dim) = (queries.tokens(), queries.head_dim);
+    let plain = pattern.per_head();
+    // SAFETY: the caller's promise.
+    unsafe {
+        let q = Rows {
+            data: queries.q.as_ptr().add(head * dim),
+            row: queries.heads * dim,
+            len: tokens,
+        };
+        let to = match plain {
+            true => &mut scratch.shared,
+            false => &mut scratch.scores,
+        };
+        let out = Rows {
+            data: to.as_mut_ptr(),
+            row,
+            len: tokens,
+        };
+        grid::scores::<S, _>(q, dim, queries.scale, keys, out);
+        if plain {
+            return;
+        }
+        for token in 0..tokens {
+            let scores = &mut scratch.scores[token * row..(token + 1) * row];
+            let total = grid::softmax::<S>(scores, pattern.key_count(queries.seen + token));
+            let share = S::splat(1.0 / total);
+            let (e, sum) = (
+                scores.as_ptr(),
+                scratch.shared.as_mut_ptr().add(token * row),
+            );
+            for at in (0..row).step_by(LANES) {
+                let before = match head {
+                    0 => S::splat(0.0),
+                    _ => S::load(sum.add(at)),
+                };
+                S::load(e.add(at)).fma(share, before).store(sum.add(at));
+            }
+        }
+    }
 }
 
 /// The score of block `b` is the largest of kernels `ratio·b − 1 ..= ratio·b + ratio − 1`.
@@ -128,87 +182,109 @@ fn pool(scores: &[f32], ratio: usize, blocks: usize, pooled: &mut Vec<f32>) {
     }));
 }
 
-/// The `k` largest of `scores` with their indices from `first`; of equal ones the first.
-fn top(scores: &[f32], first: usize, k: usize, best: &mut Vec<(f32, u32)>) {
+/// The `k` largest of `scores` with their indices from `first`, of equal ones the first, best first; numbers that are none
+/// come last.
+///
+/// The values fall into 64 groups; at least `k` values are not below the `k`-th largest of the groups' maxima, and not
+/// many more: only these are sorted.
+///
+/// # Safety
+/// The processor has the instructions.
+#[inline(always)]
+unsafe fn top<S: Lanes>(scores: &[f32], first: usize, k: usize, best: &mut Vec<(f32, u32)>) {
     best.clear();
-    // Pieces of 64 whose maximum does not beat the worst of the best are passed over.
-    for (piece, values) in scores.chunks(64).enumerate() {
+    // SAFETY: the caller's promise.
+    let limit = unsafe { limit::<S>(scores, k) };
+    for (part, values) in scores.chunks(LANES).enumerate() {
+        // SAFETY: the caller's promise; as many values as lanes are read.
+        let mut there = unsafe { S::load_part(values.as_ptr(), values.len()).not_below(limit) };
+        there &= (1u32 << values.len()) - 1;
+        while there != 0 {
+            let at = there.trailing_zeros() as usize;
+            best.push((values[at], (first + part * LANES + at) as u32));
+            there &= there - 1;
+        }
+    }
+    best.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    best.truncate(k);
+    // Numbers that are none fill up, the first ones first.
+    for (at, &score) in scores.iter().enumerate() {
         if best.len() == k {
-            let worst = best[k - 1].0;
-            let mut lanes = [f32::NEG_INFINITY; LANES];
-            for part in values.chunks(LANES) {
-                for (lane, &value) in lanes.iter_mut().zip(part) {
-                    *lane = if value > *lane { value } else { *lane };
-                }
-            }
-            if !lanes.iter().any(|&lane| lane > worst) {
-                continue;
-            }
+            break;
         }
-        for (at, &score) in values.iter().enumerate() {
-            if best.len() == k && !is_better(score, best[k - 1].0) {
-                continue;
-            }
-            best.truncate(k - 1);
-            // Behind all that are as good: they have lower indices.
-            let place = best.partition_point(|&(other, _)| !is_better(score, other));
-            best.insert(place, (score, (first + piece * 64 + at) as u32));
+        if score.is_nan() {
+            best.push((score, (first + at) as u32));
         }
     }
 }
 
-/// False for a score that is no number: it is never chosen before one that is.
-fn is_better(score: f32, other: f32) -> bool {
-    score > other
-}
+/// Groups of scores, by their index.
+const GROUPS: usize = 4 * LANES;
 
-struct Scores<'a, L> {
-    attention: Attention<'a, L>,
-    shared: &'a mut [f32],
-    /// One query, its plain products.
-    plain: bool,
-}
-
-impl<L: Blocks> Kernel for Scores<'_, L> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<S: Lanes>(mut self) {
-        // SAFETY: the tiles hold the keys; the caller has the instructions.
-        unsafe {
-            self.attention.all_scores::<S>();
-            let width = self.shared.len();
-            if self.plain {
-                self.shared.copy_from_slice(&self.attention.scores[..width]);
-                return;
-            }
-            let shared = self.shared.as_mut_ptr();
-            for query in 0..self.attention.queries {
-                let total = self.attention.softmax::<S>(query);
-                let share = S::splat(1.0 / total);
-                let row = self.attention.scores.as_ptr().add(query * width);
-                for at in (0..width).step_by(LANES) {
-                    let sum = S::load(row.add(at)).fma(share, S::load(shared.add(at)));
-                    sum.store(shared.add(at));
-                }
+/// A number that at least `k` of the scores reach, unless too many are none.
+#[inline(always)]
+unsafe fn limit<S: Lanes>(scores: &[f32], k: usize) -> f32 {
+    if k > GROUPS || scores.len() <= 2 * GROUPS {
+        return f32::NEG_INFINITY;
+    }
+    let mut maxima = [f32::NEG_INFINITY; GROUPS];
+    // SAFETY: whole vectors; a comparison with NaN gives the second operand.
+    unsafe {
+        let mut most = [S::splat(f32::NEG_INFINITY); GROUPS / LANES];
+        for piece in scores.chunks_exact(GROUPS) {
+            for (lane, most) in most.iter_mut().enumerate() {
+                *most = S::load(piece.as_ptr().add(lane * LANES)).max(*most);
             }
         }
+        for (lane, most) in most.iter().enumerate() {
+            most.store(maxima.as_mut_ptr().add(lane * LANES));
+        }
     }
+    *maxima
+        .select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a))
+        .1
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::simd::{Isa, Kernel, dispatch};
+
+    struct Top<'a>(&'a [f32], usize, &'a mut Vec<(f32, u32)>);
+
+    impl Kernel for Top<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        unsafe fn run<S: Lanes>(self) {
+            // SAFETY: dispatched.
+            unsafe { top::<S>(self.0, 7, self.1, self.2) }
+        }
+    }
 
     #[test]
     fn the_best_are_found_and_ties_go_to_the_lower_index() {
         let scores: Vec<f32> = (0..500).map(|i| ((i * 37) % 50) as f32).collect();
-        for k in [1, 3, 10, 11, 400] {
-            let mut best = Vec::new();
-            top(&scores, 7, k, &mut best);
+        for k in [1, 3, 10, 11, 64, 65, 400] {
             let mut all: Vec<(f32, u32)> = scores.iter().zip(7..).map(|(&s, i)| (s, i)).collect();
             all.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-            assert_eq!(best, all[..k]);
+            for isa in Isa::all() {
+                let mut best = Vec::new();
+                dispatch(isa, Top(&scores, k, &mut best));
+                assert_eq!(best, all[..k]);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_chosen_last() {
+        let mut scores = vec![f32::NAN; 300];
+        (0..300).step_by(40).for_each(|i| scores[i] = i as f32);
+        for isa in Isa::all() {
+            let mut best = Vec::new();
+            dispatch(isa, Top(&scores, 10, &mut best));
+            let found: Vec<u32> = best.iter().map(|&(_, at)| at - 7).collect();
+            assert_eq!(found, [280, 240, 200, 160, 120, 80, 40, 0, 1, 2]);
         }
     }
 

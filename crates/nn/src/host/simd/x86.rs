@@ -97,6 +97,15 @@ impl Lanes for Avx512 {
         }
     }
     #[inline(always)]
+    unsafe fn not_below(self, limit: f32) -> u32 {
+        unsafe {
+            u32::from(_mm512_cmp_ps_mask::<_CMP_GE_OQ>(
+                self.0,
+                _mm512_set1_ps(limit),
+            ))
+        }
+    }
+    #[inline(always)]
     unsafe fn prefetch(p: *const f32) {
         unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
     }
@@ -196,6 +205,15 @@ impl Lanes for Avx2 {
             let a = _mm256_cmp_ps::<_CMP_NLT_UQ>(x.0, limit.0);
             let b = _mm256_cmp_ps::<_CMP_NLT_UQ>(x.1, limit.1);
             Avx2(_mm256_and_ps(a, self.0), _mm256_and_ps(b, self.1))
+        }
+    }
+    #[inline(always)]
+    unsafe fn not_below(self, limit: f32) -> u32 {
+        unsafe {
+            let limit = _mm256_set1_ps(limit);
+            let a = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(self.0, limit));
+            let b = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(self.1, limit));
+            (a | b << 8) as u32
         }
     }
     #[inline(always)]

@@ -45,8 +45,9 @@ pub(crate) struct Attention {
 struct Scratch {
     scores: Vec<f32>,
     slopes: Vec<f32>,
-    keys: Packed,
-    values: Packed,
+    /// Chunk by chunk, packed once for all blocks of queries and heads of a group.
+    keys: Vec<Packed>,
+    values: Vec<Packed>,
 }
 
 impl Attention {
@@ -58,8 +59,9 @@ impl Attention {
             .into_par_iter()
             .for_each_init(Scratch::default, |scratch, index| {
                 // What was packed belongs to another family or head.
-                scratch.keys.pieces.clear();
-                scratch.values.pieces.clear();
+                for packed in scratch.keys.iter_mut().chain(&mut scratch.values) {
+                    packed.pieces.clear();
+                }
                 task(
                     &families[index / self.kv_heads],
                     index % self.kv_heads,
@@ -101,9 +103,10 @@ impl Attention {
             let size = block.len * chunk.stride;
             // SAFETY: the caller's promise; the scores have the size of the block.
             unsafe {
-                scratch.keys.pack(k, dim, chunk);
+                let keys = packed(&mut scratch.keys, index);
+                keys.pack(k, dim, chunk);
                 let scores = room(&mut scratch.scores, size);
-                by_keys(part, dim, self.scale, q, &scratch.keys, scores);
+                by_keys(part, dim, self.scale, q, keys, scores);
                 dispatch(
                     isa,
                     SoftMax {
@@ -185,12 +188,14 @@ impl Attention {
             let size = block.len * chunk.stride;
             // SAFETY: the caller's promise; scores and slopes have the size of the block.
             unsafe {
-                scratch.keys.pack(k, dim, chunk);
-                scratch.values.pack(v, dim, chunk);
+                let keys = packed(&mut scratch.keys, index);
+                keys.pack(k, dim, chunk);
+                let values = packed(&mut scratch.values, index);
+                values.pack(v, dim, chunk);
                 let p = room(&mut scratch.scores, size);
                 let ds = room(&mut scratch.slopes, size);
-                by_keys(part, dim, scale, q, &scratch.keys, p);
-                by_keys(part, dim, 1.0, grad, &scratch.values, ds);
+                by_keys(part, dim, scale, q, keys, p);
+                by_keys(part, dim, 1.0, grad, values, ds);
                 dispatch(
                     isa,
                     Slopes {
@@ -208,6 +213,14 @@ impl Attention {
             }
         }
     }
+}
+
+/// The memory of a chunk.
+fn packed(all: &mut Vec<Packed>, chunk: usize) -> &mut Packed {
+    if all.len() <= chunk {
+        all.resize_with(chunk + 1, Packed::default);
+    }
+    &mut all[chunk]
 }
 
 /// The first `size` elements; what they hold does not matter.

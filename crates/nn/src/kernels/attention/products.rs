@@ -1,7 +1,7 @@
 //! The products of attention between a block of queries and a chunk of keys.
 
 use super::plan::{Block, Chunk, Piece, QUERIES};
-use super::tile::Product;
+use super::tile::{PANEL, Product};
 use crate::host::simd::LANES;
 
 /// Rows of a tile; what a causal mask hides is left out in these steps.
@@ -42,7 +42,8 @@ impl Head {
     }
 }
 
-/// Keys (or values) of a chunk, transposed piece by piece: `[dim, width]` each.
+/// Keys (or values) of a chunk, transposed piece by piece, in panels `[dim, 32]`: what one tile of products reads is
+/// one run of memory, which the first-level cache holds.
 #[derive(Default)]
 pub(super) struct Packed {
     data: Vec<f32>,
@@ -50,37 +51,63 @@ pub(super) struct Packed {
     pub pieces: Vec<Piece>,
 }
 
+/// Values of a packed piece.
+fn packed_len(piece: &Piece, dim: usize) -> usize {
+    piece.width.next_multiple_of(PANEL) * dim
+}
+
 impl Packed {
     /// # Safety
     /// The pieces' tokens exist in `head`, with `dim` values each.
     pub(super) unsafe fn pack(&mut self, head: Head, dim: usize, chunk: &Chunk) {
-        let size = chunk.width * dim;
+        let size = chunk
+            .pieces
+            .iter()
+            .map(|piece| packed_len(piece, dim))
+            .sum();
         if self.data.len() < size {
             self.data.resize(size, 0.0);
         }
         self.pieces.truncate(chunk.pieces.len());
+        let mut start = 0;
         for (index, piece) in chunk.pieces.iter().enumerate() {
+            let place = start..start + packed_len(piece, dim);
+            start = place.end;
             if self.pieces.get(index) == Some(piece) {
                 continue;
             }
             // What follows may have been overwritten.
             self.pieces.truncate(index);
             self.pieces.push(*piece);
-            let out = &mut self.data[piece.column * dim..(piece.column + piece.width) * dim];
-            for (d, out) in out.chunks_exact_mut(piece.width).enumerate() {
-                let mut from = head.token(piece.start).wrapping_add(d);
-                for value in &mut out[..piece.len] {
-                    // SAFETY: the caller's promise.
-                    *value = unsafe { *from };
-                    from = from.wrapping_add(head.row);
+            let panels = self.data[place].chunks_exact_mut(PANEL * dim);
+            for (panel, out) in panels.enumerate() {
+                let first = panel * PANEL;
+                let there = (piece.len - first).min(PANEL);
+                if there < PANEL {
+                    out.fill(0.0);
                 }
-                out[piece.len..].fill(0.0);
+                for column in 0..there {
+                    // SAFETY: the caller's promise.
+                    let row = unsafe {
+                        let token = head.token(piece.start + first + column);
+                        std::slice::from_raw_parts(token, dim)
+                    };
+                    for (line, &value) in out.chunks_exact_mut(PANEL).zip(row) {
+                        line[column] = value;
+                    }
+                }
             }
         }
     }
 
-    fn piece(&self, piece: &Piece, dim: usize) -> *const f32 {
-        self.data[piece.column * dim..].as_ptr()
+    /// The panels of the pieces, in order.
+    fn panels(&self, dim: usize) -> impl Iterator<Item = (&Piece, *const f32)> {
+        let mut start = 0;
+        self.pieces.iter().map(move |piece| {
+            let panels = self.data[start..].as_ptr();
+            start += packed_len(piece, dim);
+            (piece, panels)
+        })
     }
 }
 
@@ -112,7 +139,7 @@ pub(super) unsafe fn by_keys(
     packed: &Packed,
     out: &mut [f32],
 ) {
-    for piece in &chunk.pieces {
+    for (piece, panels) in packed.panels(dim) {
         for (row, rows, seen) in tiles(block, *piece) {
             let product = Product {
                 m: rows,
@@ -122,8 +149,9 @@ pub(super) unsafe fn by_keys(
                 a: a.token(block.start + row),
                 a_row: a.row,
                 a_column: 1,
-                b: packed.piece(piece, dim),
-                b_row: piece.width,
+                b: panels,
+                b_row: PANEL,
+                b_panel: PANEL * dim,
                 out: out[row * chunk.stride + piece.column..].as_mut_ptr(),
                 out_row: chunk.stride,
                 add: false,
@@ -160,6 +188,7 @@ pub(super) unsafe fn over_keys(
                 a_column: 1,
                 b: b.token(piece.start),
                 b_row: b.row,
+                b_panel: PANEL,
                 out: out.token(block.start + row),
                 out_row: out.row,
                 add: !(fresh && index == 0),
@@ -201,6 +230,7 @@ pub(super) unsafe fn to_keys(
                 a_column: chunk.stride,
                 b: a.token(block.start + row),
                 b_row: a.row,
+                b_panel: PANEL,
                 out: out.token(piece.start + key),
                 out_row: out.row,
                 add: true,

@@ -6,6 +6,9 @@
 
 use crate::host::simd::{Isa, Kernel, LANES, Lanes, dispatch};
 
+/// Columns that a tile covers at once.
+pub(super) const PANEL: usize = 2 * LANES;
+
 /// `out = scale·a·b`, or `out += scale·a·b` with `add`: `a` `[m, k]`, `b` `[k, n]`, `out` `[m, n]`.
 /// Every element is one FMA chain over `k` in order.
 #[derive(Clone, Copy)]
@@ -18,9 +21,11 @@ pub(super) struct Product {
     pub a: *const f32,
     pub a_row: usize,
     pub a_column: usize,
-    /// Row-major, rows `b_row` apart.
+    /// Row-major panels of [`PANEL`] columns, rows `b_row` and panels `b_panel` apart; without panels, the latter is
+    /// [`PANEL`].
     pub b: *const f32,
     pub b_row: usize,
+    pub b_panel: usize,
     /// Row-major, rows `out_row` apart.
     pub out: *mut f32,
     pub out_row: usize,
@@ -46,9 +51,9 @@ impl Kernel for Product {
             // SAFETY: the promise of `Product::run`; the caller has the instructions.
             unsafe {
                 // 12 × 2 accumulators, two vectors of `b` and a broadcast fit in 32 registers.
-                if S::WIDE && rest >= 2 * LANES {
+                if S::WIDE && rest >= PANEL {
                     self.rows::<S, 2>(column, LANES);
-                    column += 2 * LANES;
+                    column += PANEL;
                 } else {
                     self.rows::<S, 1>(column, rest.min(LANES));
                     column += LANES;
@@ -95,7 +100,7 @@ impl Product {
         unsafe {
             let mut sums = [[S::splat(0.0); V]; R];
             let mut a = self.a.add(row * self.a_row);
-            let mut b = self.b.add(column);
+            let mut b = self.b.add(column / PANEL * self.b_panel + column % PANEL);
             let whole = last == LANES;
             for _ in 0..self.k {
                 let mut right = [S::splat(0.0); V];
@@ -157,7 +162,7 @@ mod tests {
                 let mut out = before.clone();
                 dispatch(isa, Product {
                     m, k, n, scale: 0.5, add, a_row, a_column,
-                    a: a.as_ptr(), b: b.as_ptr(), b_row: n + 3,
+                    a: a.as_ptr(), b: b.as_ptr(), b_row: n + 3, b_panel: PANEL,
                     out: out.as_mut_ptr(), out_row: n + 1,
                 });
                 for i in 0..m {
