@@ -211,9 +211,57 @@ fn a_needle_on_punctuation_is_found_with_lambda_a_half_and_lost_with_one() {
     assert_eq!(last(1.0), 0.0);
 }
 
+/// PHSA that looks into some groups of sixteen blocks.
+fn coarse(coarse_top_k: usize) -> Pattern {
+    pattern(AttentionConfig::Phsa(Phsa {
+        init: 16,
+        local: 32,
+        top_k: 2,
+        coarse_top_k,
+        ..Phsa::default()
+    }))
+}
+
+#[test]
+fn choosing_in_two_steps_is_its_definition_and_exact_where_it_looks_into_all() {
+    let span = |start, len, prefix_len| Span {
+        start,
+        len,
+        prefix_start: 0,
+        prefix_len,
+    };
+    let layout = Layout::new(vec![span(0, 1400, 0), span(1400, 50, 1390)], 1450).unwrap();
+    let layout = Arc::new(layout);
+    let marks = marks(1450, 7);
+    let leaves = leaves(1450, 4, 2, 16);
+    let run = |pattern: &Pattern| {
+        evaluate(&leaves, |[q, k, v]| {
+            sparse::attention(pattern, q, k, v, &layout, &marks, 0.6)
+        })
+    };
+    let two_steps = coarse(3);
+    let [q, k, _] = &leaves;
+    let chosen = reference::choices(&two_steps, q, k, &layout, &marks, 0.6);
+    let expected = evaluate(&leaves, |[q, k, v]| {
+        reference::attention(&two_steps, q, k, v, &layout, &chosen, 0.6)
+    });
+    let found = run(&two_steps);
+    for (i, (f, e)) in found.iter().zip(&expected).enumerate() {
+        close(&format!("{i}"), f, e);
+    }
+    let exact = run(&coarse(0));
+    assert_eq!(run(&coarse(5)), exact);
+    assert_ne!(found, exact, "some choices are elsewhere");
+}
+
 #[test]
 fn decoding_step_by_step_gives_the_bits_of_the_operator() {
-    let (tokens, heads, kv_heads, dim) = (230, 4, 2, 32);
+    step_by_step(230, &patterns());
+    step_by_step(1300, &[coarse(3)]);
+}
+
+fn step_by_step(tokens: usize, patterns: &[Pattern]) {
+    let (heads, kv_heads, dim) = (4, 2, 32);
     let layout = Arc::new(Layout::packed(&[tokens]));
     let marks = marks(tokens, 6);
     let width = kv_heads * dim;
@@ -226,7 +274,7 @@ fn decoding_step_by_step_gives_the_bits_of_the_operator() {
         let data = TensorData::new(values.to_vec(), [tokens, n, dim]);
         Tensor::<3>::from_data(data, &Device::flex())
     };
-    for pattern in patterns() {
+    for &pattern in patterns {
         let (q3, k3, v3) = (
             tensor(&q, heads),
             tensor(&k, kv_heads),
@@ -369,6 +417,10 @@ fn options_are_a_name_or_a_table_and_mistakes_are_named() {
         (r#"{"name": "phsa", "topk": 4}"#, "topk"),
         (r#"{"name": "phsa", "block_size": 24}"#, "multiple of 16"),
         (r#"{"name": "phsa", "lambda": 1.5}"#, "from 0 to 1"),
+        (
+            r#"{"name": "phsa", "top_k": 20, "coarse_top_k": 3}"#,
+            "at least 2",
+        ),
         (r#"{"name": "moba", "top_k": 0}"#, "at least 1"),
     ] {
         let error = read(text).unwrap_err().to_string();

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::config::{Keys, Pattern};
-use super::select::{Queries, Scratch, choose};
+use super::select::{BlockKeys, Queries, Scratch, choose};
 use super::tile::{Memory, Tile};
 use crate::host::kv::BLOCK;
 use crate::host::simd::{Isa, Kernel, Lanes, dispatch};
@@ -24,6 +24,8 @@ pub struct SparseCache {
     marks: Vec<bool>,
     /// Sixteen keys each, `[layers][heads][head_dim][16]`.
     tiles: Vec<Arc<Vec<f32>>>,
+    /// The means of the keys of complete tiles, in tiles again; empty where the choice looks at every key.
+    coarse: Vec<Arc<Vec<f32>>>,
 }
 
 impl SparseCache {
@@ -34,6 +36,7 @@ impl SparseCache {
             shape,
             marks: Vec::new(),
             tiles: Vec::new(),
+            coarse: Vec::new(),
         }
     }
 
@@ -45,7 +48,7 @@ impl SparseCache {
     /// Memory of all tiles this cache sees, shared ones included.
     pub fn bytes(&self) -> usize {
         let tile = self.offset(self.shape.layers, 0) * size_of::<f32>();
-        self.tiles.len() * tile + self.marks.len()
+        (self.tiles.len() + self.coarse.len()) * tile + self.marks.len()
     }
 
     /// Makes room for one more token for each of `marks`: whether it is punctuation.
@@ -56,14 +59,11 @@ impl SparseCache {
         if keys == before {
             return;
         }
-        if !before.is_multiple_of(BLOCK)
-            && let Some(tail) = self.tiles.last_mut()
-        {
-            Arc::make_mut(tail);
-        }
         let size = self.offset(self.shape.layers, 0);
-        let tiles = keys.div_ceil(BLOCK);
-        self.tiles.resize_with(tiles, || Arc::new(vec![0.0; size]));
+        extend(&mut self.tiles, before, keys, size);
+        if self.pattern.coarse > 0 {
+            extend(&mut self.coarse, before / BLOCK, keys / BLOCK, size);
+        }
     }
 
     /// Where the keys of a layer and head begin in a tile.
@@ -98,6 +98,15 @@ impl SparseCache {
                     .expect("grow() made the written tiles unique");
                 for (d, &value) in key.iter().enumerate() {
                     tile[at + d * BLOCK + index % BLOCK] = value;
+                }
+                if self.pattern.coarse > 0 && index % BLOCK == BLOCK - 1 {
+                    let group = index / BLOCK;
+                    let means = Arc::get_mut(&mut self.coarse[group / BLOCK])
+                        .expect("grow() made the written tiles unique");
+                    for (d, keys) in tile[at..at + dim * BLOCK].chunks_exact(BLOCK).enumerate() {
+                        let sum: f32 = keys.iter().sum();
+                        means[at + d * BLOCK + group % BLOCK] = sum / BLOCK as f32;
+                    }
                 }
             }
         }
@@ -239,9 +248,13 @@ impl SparseCache {
         });
     }
 
-    /// The tiles, and where the keys of a layer and head begin in each.
-    pub(super) fn tiles(&self, (layer, head): (usize, usize)) -> (&[Arc<Vec<f32>>], usize) {
-        (&self.tiles, self.offset(layer, head))
+    /// The block keys of a layer and key-value head.
+    pub(super) fn block_keys(&self, (layer, head): (usize, usize)) -> BlockKeys<'_> {
+        BlockKeys {
+            tiles: &self.tiles,
+            coarse: &self.coarse,
+            offset: self.offset(layer, head),
+        }
     }
 
     /// Values of queries that choose together, of `all`.
@@ -267,20 +280,29 @@ impl Kernel for Choice<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Lanes>(self) {
-        let keys = self.keys;
-        let offset = keys.offset(self.at.0, self.at.1);
+        let keys = self.keys.block_keys(self.at);
         // SAFETY: dispatched; `update` made the keys of all tokens.
         unsafe {
             choose::<S>(
-                &keys.pattern,
+                &self.keys.pattern,
                 &self.queries,
-                &keys.tiles,
-                offset,
+                keys,
                 self.scratch,
                 self.chosen,
             );
         }
     }
+}
+
+/// Room for keys `before..keys`: tiles that are written to belong to this cache alone.
+fn extend(tiles: &mut Vec<Arc<Vec<f32>>>, before: usize, keys: usize, size: usize) {
+    if keys > before
+        && !before.is_multiple_of(BLOCK)
+        && let Some(tail) = tiles.last_mut()
+    {
+        Arc::make_mut(tail);
+    }
+    tiles.resize_with(keys.div_ceil(BLOCK), || Arc::new(vec![0.0; size]));
 }
 
 /// The key of some tokens of a head, into the first of `rows`: the mean, or PHSA's blend of it

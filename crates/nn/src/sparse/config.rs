@@ -65,6 +65,10 @@ pub struct Phsa {
     pub lambda: f32,
     /// Which tokens are punctuation (`en`).
     pub punctuation: Punctuation,
+    /// Choose in two steps: sixteen neighbouring blocks at a time by the mean of their keys, so many of these groups
+    /// (the paper has none), then blocks within them. 0: look at every block, which is exact. At 32k tokens looking
+    /// costs more than attending.
+    pub coarse_top_k: usize,
 }
 
 impl Default for Phsa {
@@ -76,6 +80,7 @@ impl Default for Phsa {
             top_k: 2,
             lambda: 0.5,
             punctuation: Punctuation::En,
+            coarse_top_k: 0,
         }
     }
 }
@@ -226,6 +231,7 @@ impl AttentionConfig {
                 init: o.init.div_ceil(BLOCK),
                 local: o.window.div_ceil(BLOCK),
                 top_k: 0,
+                coarse: 0,
                 keys: Keys::None,
             },
             Self::Phsa(o) => {
@@ -234,11 +240,18 @@ impl AttentionConfig {
                     let found = o.lambda.to_string();
                     return Err(self.error("lambda", found, "a number from 0 to 1"));
                 }
+                // The first and the last group may have few candidates.
+                if o.coarse_top_k > 0 && o.coarse_top_k < 2 + o.top_k.div_ceil(BLOCK) {
+                    let found = o.coarse_top_k.to_string();
+                    let expected = "0, or at least 2 + top_k / 16 (rounded up)";
+                    return Err(self.error("coarse_top_k", found, expected));
+                }
                 Pattern {
                     block: o.block_size,
                     init: o.init.div_ceil(o.block_size),
                     local: o.local.div_ceil(o.block_size),
                     top_k: o.top_k,
+                    coarse: o.coarse_top_k,
                     keys: Keys::Fused { lambda: o.lambda },
                 }
             }
@@ -256,6 +269,7 @@ impl AttentionConfig {
                     init: o.init_blocks,
                     local: o.window.div_ceil(o.block_size),
                     top_k: o.top_k,
+                    coarse: 0,
                     keys: Keys::Kernels {
                         len: o.kernel,
                         stride: o.stride,
@@ -272,6 +286,7 @@ impl AttentionConfig {
                     init: 0,
                     local: 0,
                     top_k: o.top_k - 1,
+                    coarse: 0,
                     keys: Keys::PerHead,
                 }
             }
@@ -382,6 +397,8 @@ pub struct Pattern {
     pub local: usize,
     /// Blocks.
     pub top_k: usize,
+    /// Groups of sixteen blocks that the choice looks into; 0 for all.
+    pub coarse: usize,
     /// What the choice looks at.
     pub keys: Keys,
 }
@@ -405,6 +422,13 @@ impl Pattern {
             Keys::Kernels { len, stride } => (key * stride, len),
             _ => (key * self.block, self.block),
         }
+    }
+
+    /// Groups of sixteen block keys that are complete and that the choice looks into only where their mean key says so;
+    /// `None` where it looks into all.
+    pub(crate) fn groups(&self, tokens: usize) -> Option<usize> {
+        let groups = self.key_count(tokens) / BLOCK;
+        (self.coarse > 0 && groups > self.coarse).then_some(groups)
     }
 
     /// Blocks among which a query that sees `tokens` tokens chooses.

@@ -4,6 +4,7 @@
 use burn::tensor::{Tensor, TensorData};
 
 use super::config::{Keys, Pattern};
+use crate::host::kv::BLOCK;
 use crate::reference::masked_attention;
 use crate::{Layout, Span, to_vec};
 
@@ -79,6 +80,65 @@ pub fn block_scores(
     pooled.collect()
 }
 
+/// As [`block_scores`] where the choice looks into some groups of sixteen blocks only, by their mean keys: −∞ elsewhere.
+fn coarse_scores(
+    pattern: &Pattern,
+    queries: &[&[f32]],
+    keys: &[Vec<f64>],
+    groups: usize,
+    candidates: &std::ops::Range<usize>,
+    scale: f64,
+) -> Vec<f64> {
+    let exponential = |q: &[f32], key: &[f64]| -> f64 {
+        let products = q.iter().zip(key).map(|(&a, b)| f64::from(a) * b);
+        (products.sum::<f64>() * scale).exp()
+    };
+    let means: Vec<Vec<f64>> = (keys.chunks_exact(BLOCK).take(groups))
+        .map(|keys| {
+            let sum = |d: usize| keys.iter().map(|key| key[d]).sum::<f64>();
+            (0..keys[0].len()).map(|d| sum(d) / BLOCK as f64).collect()
+        })
+        .collect();
+    let weight = |group: usize| -> f64 {
+        let share = |q: &&[f32]| {
+            let total: f64 = means.iter().map(|mean| exponential(q, mean)).sum();
+            exponential(q, &means[group]) / total
+        };
+        queries.iter().map(share).sum()
+    };
+    let weights: Vec<f64> = (0..groups).map(weight).collect();
+    let within = candidates.start / BLOCK..groups.min(candidates.end.div_ceil(BLOCK));
+    let mut order: Vec<usize> = within.collect();
+    order.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]).then(a.cmp(&b)));
+    order.truncate(pattern.coarse);
+    let visited = |block: usize| block / BLOCK >= groups || order.contains(&(block / BLOCK));
+    let mut scores = vec![0.0; keys.len()];
+    for q in queries {
+        let mut total: f64 = (0..groups)
+            .filter(|group| !order.contains(group))
+            .map(|group| BLOCK as f64 * exponential(q, &means[group]))
+            .sum();
+        let e: Vec<f64> = keys.iter().map(|key| exponential(q, key)).collect();
+        total += (0..e.len())
+            .filter(|&block| visited(block))
+            .map(|block| e[block])
+            .sum::<f64>();
+        scores
+            .iter_mut()
+            .zip(&e)
+            .for_each(|(score, e)| *score += e / total);
+    }
+    (0..candidates.end)
+        .map(|block| {
+            if visited(block) {
+                scores[block]
+            } else {
+                f64::NEG_INFINITY
+            }
+        })
+        .collect()
+}
+
 /// For each token and query head, `[tokens · heads]`, the chosen blocks, ascending.
 pub fn choices(
     pattern: &Pattern,
@@ -122,8 +182,12 @@ pub fn choices(
                 let queries: Vec<&[f32]> = (first..first + together)
                     .map(|h| &q[(token * heads + h) * dim..][..dim])
                     .collect();
-                let scores = match pattern.keys {
-                    Keys::None => vec![0.0; candidates.end],
+                let scores = match (pattern.keys, pattern.groups(seen)) {
+                    (Keys::None, _) => vec![0.0; candidates.end],
+                    (_, Some(groups)) => {
+                        let scale = f64::from(scale);
+                        coarse_scores(pattern, &queries, visible, groups, &candidates, scale)
+                    }
                     _ => block_scores(pattern, &queries, visible, candidates.end, scale.into()),
                 };
                 let mut order: Vec<usize> = candidates.clone().collect();

@@ -1,5 +1,8 @@
 //! Which blocks queries choose.
 
+use std::sync::Arc;
+
+use super::coarse;
 use super::config::{Keys, Pattern};
 use crate::host::attention::Blocks;
 use crate::host::grid::{self, Rows};
@@ -10,18 +13,32 @@ use crate::host::simd::{LANES, Lanes};
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     /// `[tokens, keys]` of one head.
-    scores: Vec<f32>,
+    pub scores: Vec<f32>,
     /// `[tokens, keys]`, summed over the heads.
-    shared: Vec<f32>,
+    pub shared: Vec<f32>,
+    /// `[heads, groups]`
+    pub coarse: Vec<f32>,
+    /// Tiles that are looked into.
+    pub visited: Vec<u32>,
     /// `[blocks]`
     pooled: Vec<f32>,
-    best: Vec<(f32, u32)>,
+    pub best: Vec<(f32, u32)>,
 }
 
-/// Block keys of one key-value head, sixteen to a tile `[head_dim][16]`.
+/// Block keys of one layer and key-value head, sixteen to a tile `[head_dim][16]`.
+#[derive(Clone, Copy)]
+pub(super) struct BlockKeys<'a> {
+    pub tiles: &'a [Arc<Vec<f32>>],
+    /// Means of the keys of complete tiles, in tiles again.
+    pub coarse: &'a [Arc<Vec<f32>>],
+    /// Where the head begins in each tile.
+    pub offset: usize,
+}
+
+/// The first tiles of some keys.
 #[derive(Clone, Copy)]
 pub(super) struct KeyTiles<'a> {
-    pub tiles: &'a [std::sync::Arc<Vec<f32>>],
+    pub tiles: &'a [Arc<Vec<f32>>],
     /// Tiles that hold a key which counts.
     pub len: usize,
 }
@@ -54,10 +71,20 @@ impl Queries<'_> {
     pub(super) fn tokens(&self) -> usize {
         self.q.len() / (self.heads * self.head_dim)
     }
+
+    /// Those of one token.
+    fn one(&self, token: usize) -> Self {
+        let width = self.heads * self.head_dim;
+        Self {
+            q: &self.q[token * width..(token + 1) * width],
+            seen: self.seen + token,
+            ..*self
+        }
+    }
 }
 
 /// Sets `chosen` to the blocks that each token chooses, ascending, `[tokens, count]`: those with the highest scores
-/// among the candidates, of equal ones the first. `keys` begins `offset` into each tile.
+/// among the candidates, of equal ones the first.
 ///
 /// # Safety
 /// The tiles hold the keys that the last token sees; the processor has the instructions.
@@ -65,8 +92,7 @@ impl Queries<'_> {
 pub(super) unsafe fn choose<S: Lanes>(
     pattern: &Pattern,
     queries: &Queries,
-    tiles: &[std::sync::Arc<Vec<f32>>],
-    offset: usize,
+    keys: BlockKeys,
     scratch: &mut Scratch,
     chosen: &mut Vec<u32>,
 ) {
@@ -81,21 +107,57 @@ pub(super) unsafe fn choose<S: Lanes>(
     if pattern.top_k == 0 {
         return;
     }
-    let keys = pattern.key_count(queries.seen + tokens - 1);
-    let row = keys.next_multiple_of(BLOCK);
+    // How many groups are complete may differ between tokens of a block, whether all are looked into as well.
+    let last = queries.seen + tokens - 1;
+    if pattern.groups(last).is_some() {
+        for token in 0..tokens {
+            let one = queries.one(token);
+            // SAFETY: the caller's promise.
+            unsafe {
+                match pattern.groups(one.seen) {
+                    Some(groups) => {
+                        coarse::choose::<S>(pattern, &one, groups, keys, scratch, chosen);
+                    }
+                    None => exact::<S>(pattern, &one, keys, scratch, chosen),
+                }
+            }
+        }
+        return;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { exact::<S>(pattern, queries, keys, scratch, chosen) }
+}
+
+/// Looks at every block.
+///
+/// # Safety
+/// As [`choose`]; there are more candidates than are chosen.
+#[inline(always)]
+unsafe fn exact<S: Lanes>(
+    pattern: &Pattern,
+    queries: &Queries,
+    keys: BlockKeys,
+    scratch: &mut Scratch,
+    chosen: &mut Vec<u32>,
+) {
+    let tokens = queries.tokens();
+    let candidates = pattern.candidates(queries.seen);
+    let row = pattern
+        .key_count(queries.seen + tokens - 1)
+        .next_multiple_of(BLOCK);
     for scores in [&mut scratch.scores, &mut scratch.shared] {
         if scores.len() < tokens * row {
             scores.resize(tokens * row, 0.0);
         }
     }
     let tiles = KeyTiles {
-        tiles,
+        tiles: keys.tiles,
         len: row / BLOCK,
     };
     // SAFETY: the caller's promise; both arrays have the rows.
     unsafe {
         for head in 0..queries.heads {
-            add_head::<S>(pattern, queries, head, (tiles, offset), row, scratch);
+            add_head::<S>(pattern, queries, head, (tiles, keys.offset), row, scratch);
         }
         for token in 0..tokens {
             let shared = &scratch.shared[token * row..(token + 1) * row];
@@ -191,7 +253,12 @@ fn pool(scores: &[f32], ratio: usize, blocks: usize, pooled: &mut Vec<f32>) {
 /// # Safety
 /// The processor has the instructions.
 #[inline(always)]
-unsafe fn top<S: Lanes>(scores: &[f32], first: usize, k: usize, best: &mut Vec<(f32, u32)>) {
+pub(super) unsafe fn top<S: Lanes>(
+    scores: &[f32],
+    first: usize,
+    k: usize,
+    best: &mut Vec<(f32, u32)>,
+) {
     best.clear();
     // SAFETY: the caller's promise.
     let limit = unsafe { limit::<S>(scores, k) };

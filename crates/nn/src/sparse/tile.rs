@@ -75,10 +75,10 @@ impl Kernel for Tile<'_> {
             scale: self.scale,
             seen: self.seen,
         };
-        let (tiles, offset) = self.keys.tiles(self.at);
+        let keys = self.keys.block_keys(self.at);
         let (select, chosen) = (&mut memory.select, &mut memory.chosen);
         // SAFETY: dispatched; the caches hold what the last token sees, which `attend_tokens` checks.
-        unsafe { choose::<S>(pattern, &asked, tiles, offset, select, chosen) };
+        unsafe { choose::<S>(pattern, &asked, keys, select, chosen) };
         let count = chosen.len() / self.tokens;
         pieces(pattern, self.seen, memory);
         let (keys, values) = self.cache.shape().offsets(self.at.0, self.at.1);

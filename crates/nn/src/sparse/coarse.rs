@@ -1,0 +1,198 @@
+//! Choosing in two steps: sixteen blocks at a time by the mean of their keys, then blocks within the best groups.
+//!
+//! A group's score is the soft-max over the groups' mean keys, summed over the heads that choose together. Within the
+//! groups looked into, blocks are scored as always, but for the soft-max's denominator: a group that is not looked into
+//! counts as sixteen blocks with its mean key (InfLLM-V2 estimates its denominators from coarser keys too, arXiv
+//! 2509.24663). Where all groups are looked into, this is the exact choice.
+
+use std::sync::Arc;
+
+use super::config::Pattern;
+use super::select::{BlockKeys, KeyTiles, Queries, Scratch, top};
+use crate::host::attention::Blocks;
+use crate::host::grid::{self, Rows};
+use crate::host::kv::BLOCK;
+use crate::host::simd::{LANES, Lanes};
+
+/// Some tiles of keys.
+#[derive(Clone, Copy)]
+struct Visited<'a> {
+    tiles: &'a [Arc<Vec<f32>>],
+    index: &'a [u32],
+}
+
+impl Blocks for Visited<'_> {
+    #[inline(always)]
+    fn len(self) -> usize {
+        self.index.len()
+    }
+    #[inline(always)]
+    unsafe fn block(self, index: usize) -> *const f32 {
+        // SAFETY: the caller's promise; indices name tiles.
+        unsafe {
+            let tile = *self.index.get_unchecked(index) as usize;
+            self.tiles.get_unchecked(tile).as_ptr()
+        }
+    }
+}
+
+/// Appends the blocks that one token chooses, ascending. `groups` of its block keys' tiles are complete.
+///
+/// # Safety
+/// The tiles hold the keys that the token sees; the processor has the instructions.
+#[inline(always)]
+pub(super) unsafe fn choose<S: Lanes>(
+    pattern: &Pattern,
+    queries: &Queries,
+    groups: usize,
+    keys: BlockKeys,
+    scratch: &mut Scratch,
+    chosen: &mut Vec<u32>,
+) {
+    let (heads, dim) = (queries.heads, queries.head_dim);
+    let candidates = pattern.candidates(queries.seen);
+    let (row, all) = (
+        groups.next_multiple_of(BLOCK),
+        pattern.key_count(queries.seen),
+    );
+    let q = Rows {
+        data: queries.q.as_ptr(),
+        row: dim,
+        len: heads,
+    };
+    room(&mut scratch.coarse, heads * row);
+    room(&mut scratch.shared, row.max((pattern.coarse + 1) * BLOCK));
+    // SAFETY: the caller's promise; arrays have the rows.
+    unsafe {
+        let coarse = KeyTiles {
+            tiles: keys.coarse,
+            len: row / BLOCK,
+        };
+        let to = rows(&mut scratch.coarse, row, heads);
+        grid::scores::<S, _>(q, dim, queries.scale, (coarse, keys.offset), to);
+        // The groups with candidates that weigh most.
+        scratch.shared[..row].fill(0.0);
+        room(&mut scratch.scores, row);
+        for head in 0..heads {
+            let e = &mut scratch.scores[..row];
+            e.copy_from_slice(&scratch.coarse[head * row..(head + 1) * row]);
+            let share = S::splat(1.0 / grid::softmax::<S>(e, groups));
+            add::<S>(e, share, &mut scratch.shared);
+        }
+        let within = candidates.start / BLOCK..groups.min(candidates.end.div_ceil(BLOCK));
+        let first = within.start;
+        top::<S>(
+            &scratch.shared[within],
+            first,
+            pattern.coarse,
+            &mut scratch.best,
+        );
+        scratch.visited.clear();
+        scratch
+            .visited
+            .extend(scratch.best.iter().map(|&(_, group)| group));
+        scratch.visited.sort_unstable();
+        // An incomplete tile has no mean: it is always looked into.
+        let open = all % BLOCK;
+        scratch.visited.extend((open > 0).then_some(groups as u32));
+        let visited = Visited {
+            tiles: keys.tiles,
+            index: &scratch.visited,
+        };
+        let wide = scratch.visited.len() * BLOCK;
+        let seen = wide - if open > 0 { BLOCK - open } else { 0 };
+        room(&mut scratch.scores, heads * wide);
+        let to = rows(&mut scratch.scores, wide, heads);
+        grid::scores::<S, _>(q, dim, queries.scale, (visited, keys.offset), to);
+        scratch.shared[..wide].fill(0.0);
+        for head in 0..heads {
+            let fine = &mut scratch.scores[head * wide..(head + 1) * wide];
+            let means = &scratch.coarse[head * row..head * row + groups];
+            let most = fine[..seen]
+                .iter()
+                .chain(means)
+                .fold(f32::NEG_INFINITY, |m, &x| x.max(m));
+            let total = exponentials::<S>(fine, seen, most);
+            let rest = unseen(means, &scratch.visited, most);
+            let share = S::splat(1.0 / (total + BLOCK as f32 * rest));
+            add::<S>(fine, share, &mut scratch.shared);
+        }
+        // What is no candidate cannot be chosen.
+        let block =
+            |column: usize| scratch.visited[column / BLOCK] as usize * BLOCK + column % BLOCK;
+        for column in 0..wide {
+            if !candidates.contains(&block(column)) {
+                scratch.shared[column] = f32::NEG_INFINITY;
+            }
+        }
+        top::<S>(&scratch.shared[..wide], 0, pattern.top_k, &mut scratch.best);
+        let from = chosen.len();
+        chosen.extend(
+            scratch
+                .best
+                .iter()
+                .map(|&(_, column)| block(column as usize) as u32),
+        );
+        chosen[from..].sort_unstable();
+    }
+}
+
+fn room(buffer: &mut Vec<f32>, size: usize) {
+    if buffer.len() < size {
+        buffer.resize(size, 0.0);
+    }
+}
+
+fn rows(buffer: &mut [f32], row: usize, len: usize) -> Rows<*mut f32> {
+    let data = buffer[..len * row].as_mut_ptr();
+    Rows { data, row, len }
+}
+
+/// `sums += e · share`
+///
+/// # Safety
+/// `e` is whole vectors, `sums` not shorter; the processor has the instructions.
+#[inline(always)]
+unsafe fn add<S: Lanes>(e: &[f32], share: S, sums: &mut [f32]) {
+    let sums = sums[..e.len()].as_mut_ptr();
+    for at in (0..e.len()).step_by(LANES) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let sum = S::load(e.as_ptr().add(at)).fma(share, S::load(sums.add(at)));
+            sum.store(sums.add(at));
+        }
+    }
+}
+
+/// Turns scores into `e^(s − most)`, 0 from `seen` on, and returns their sum.
+///
+/// # Safety
+/// `row` is whole vectors; the processor has the instructions.
+#[inline(always)]
+unsafe fn exponentials<S: Lanes>(row: &mut [f32], seen: usize, most: f32) -> f32 {
+    row[seen..].fill(f32::NEG_INFINITY);
+    let p = row.as_mut_ptr();
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut total = S::splat(0.0);
+        for at in (0..row.len()).step_by(LANES) {
+            let e = S::load(p.add(at)).sub(S::splat(most)).exp();
+            e.store(p.add(at));
+            total = total.add(e);
+        }
+        total.sum()
+    }
+}
+
+/// Sum of the exponentials of the groups that are not looked into.
+fn unseen(means: &[f32], visited: &[u32], most: f32) -> f32 {
+    let mut visited = visited.iter().peekable();
+    let mut sum = 0.0;
+    for (group, &mean) in means.iter().enumerate() {
+        match visited.next_if_eq(&&(group as u32)) {
+            Some(_) => {}
+            None => sum += (mean - most).exp(),
+        }
+    }
+    sum
+}
