@@ -19,7 +19,7 @@ pub use masses::Masses;
 pub use rows::{add_rms_norm_rows, rms_norm_heads, rms_norm_rows, rotary_rows, swiglu_rows};
 
 #[cfg(test)]
-mod testing {
+pub(crate) mod testing {
     /// Numbers in −1..1 that depend on `seed` alone.
     pub(crate) fn values(n: usize, seed: u64) -> Vec<f32> {
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0xd1b5_4a32_d192_ed03;

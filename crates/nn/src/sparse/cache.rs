@@ -125,23 +125,9 @@ impl SparseCache {
         scale: f32,
         chosen: &mut Vec<u32>,
     ) {
-        let queries = Queries {
-            q,
-            heads: q.len() / self.shape.head_dim,
-            head_dim: self.shape.head_dim,
-            scale,
-            seen: tokens,
-        };
-        MEMORY.with_borrow_mut(|memory| {
-            let choice = Choice {
-                keys: self,
-                at: (layer, head),
-                queries,
-                scratch: &mut memory.select,
-                chosen: &mut memory.chosen,
-            };
-            dispatch(Isa::detect(), choice);
-            chosen.clone_from(&memory.chosen);
+        self.choose_one((layer, head), tokens, q, scale, &mut |found| {
+            chosen.clear();
+            chosen.extend_from_slice(found);
         });
     }
 
@@ -245,6 +231,54 @@ impl SparseCache {
                 }
                 first += count;
             }
+        });
+    }
+
+    /// The choices alone of neighbouring tokens, as [`attend_tokens`](Self::attend_tokens) makes them.
+    pub(super) fn choose_tokens(
+        &self,
+        at: (usize, usize),
+        seen: usize,
+        width: usize,
+        q: &[f32],
+        scale: f32,
+        keep: &mut dyn FnMut(usize, usize, &[u32]),
+    ) {
+        let part = self.together(width);
+        for (token, q) in q.chunks_exact(width).enumerate() {
+            for (chooser, q) in q.chunks_exact(part).enumerate() {
+                self.choose_one(at, seen + token, q, scale, &mut |chosen| {
+                    keep(token, chooser, chosen);
+                });
+            }
+        }
+    }
+
+    fn choose_one(
+        &self,
+        at: (usize, usize),
+        seen: usize,
+        q: &[f32],
+        scale: f32,
+        found: &mut dyn FnMut(&[u32]),
+    ) {
+        let queries = Queries {
+            q,
+            heads: q.len() / self.shape.head_dim,
+            head_dim: self.shape.head_dim,
+            scale,
+            seen,
+        };
+        MEMORY.with_borrow_mut(|memory| {
+            let choice = Choice {
+                keys: self,
+                at,
+                queries,
+                scratch: &mut memory.select,
+                chosen: &mut memory.chosen,
+            };
+            dispatch(Isa::detect(), choice);
+            found(&memory.chosen);
         });
     }
 

@@ -22,7 +22,7 @@ use crate::host::{KvCache, KvShape};
 use crate::host_op::{HostOp, INPUTS, Keep, run};
 use crate::kernels::unwritten;
 use crate::ops::has_kernel;
-use crate::{Layout, Span};
+use crate::{Layout, Span, to_vec};
 
 /// Queries of one task of the forward pass.
 const QUERIES: usize = 64;
@@ -61,10 +61,7 @@ pub fn attention(
         "sparse attention: {} marks of {tokens} tokens",
         marks.len()
     );
-    if !has_kernel(&q) {
-        let seen = reference::choices(pattern, &q, &k, layout, marks, scale);
-        return reference::attention(pattern, q, k, v, layout, &seen, scale);
-    }
+    let device = !has_kernel(&q);
     let op = Sparse {
         pattern: *pattern,
         tokens,
@@ -76,6 +73,11 @@ pub fn attention(
         marks: Arc::clone(marks),
         chosen: OnceLock::new(),
     };
+    if device {
+        // Numbers are attended to where they are; which, the host finds out as it does for itself.
+        let chosen = op.choices(&to_vec(&q), &to_vec(&k));
+        return reference::attention(pattern, q, k, v, layout, &chosen, scale);
+    }
     run([q.into(), k.into(), v.into()], op)
 }
 
@@ -129,6 +131,83 @@ impl Sparse {
         }
     }
 
+    /// For each token and query head, `[tokens · heads]`, the chosen blocks, ascending.
+    fn choices(&self, q: &[f32], k: &[f32]) -> Vec<Vec<u32>> {
+        let mut kept = vec![NONE; self.tokens * self.choosers() * self.pattern.top_k];
+        let to = Shared(kept.as_mut_ptr());
+        self.layout.spans().par_iter().for_each(|span| {
+            let (_, keys) = self.caches(span, k, k);
+            let tiles = span.len.div_ceil(QUERIES);
+            (0..tiles * self.kv_heads).into_par_iter().for_each(|task| {
+                let (tile, head) = (task / self.kv_heads, task % self.kv_heads);
+                let places = tile * QUERIES..((tile + 1) * QUERIES).min(span.len);
+                let (first, seen) = (
+                    span.start + places.start,
+                    span.prefix_len + places.start + 1,
+                );
+                let rows = self.queries(q, first, places.len(), head);
+                let mut keep = |token: usize, chooser: usize, chosen: &[u32]| {
+                    // SAFETY: the rows of this token and head belong to this task.
+                    unsafe { self.keep(to, (first + token, head, chooser), chosen) };
+                };
+                let width = self.group() * self.dim;
+                keys.choose_tokens((0, head), seen, width, &rows, self.scale, &mut keep);
+            });
+        });
+        let together = self.heads / self.choosers();
+        (0..self.tokens * self.heads)
+            .map(|row| {
+                let (token, head) = (row / self.heads, row % self.heads);
+                let chooser = token * self.choosers() + head / together;
+                let kept = &kept[chooser * self.pattern.top_k..][..self.pattern.top_k];
+                kept.iter()
+                    .copied()
+                    .take_while(|&block| block != NONE)
+                    .collect()
+            })
+            .collect()
+    }
+
+    /// Queries `[len, heads of the group · dim]` of some tokens.
+    fn queries(&self, q: &[f32], first: usize, len: usize, head: usize) -> Vec<f32> {
+        let (row, width) = (self.heads * self.dim, self.group() * self.dim);
+        (first..first + len)
+            .flat_map(|token| &q[token * row + head * width..][..width])
+            .copied()
+            .collect()
+    }
+
+    /// Stores what a token's chooser among those of a key-value head chose.
+    ///
+    /// # Safety
+    /// Its row belongs to the task.
+    unsafe fn keep(
+        &self,
+        kept: Shared<u32>,
+        (token, head, chooser): (usize, usize, usize),
+        chosen: &[u32],
+    ) {
+        let together = self.choosers() / self.kv_heads;
+        let at = token * self.choosers() + head * together + chooser;
+        // SAFETY: the caller's promise.
+        let row = unsafe { kept.rows(at * self.pattern.top_k, self.pattern.top_k) };
+        row.fill(NONE);
+        row[..chosen.len()].copy_from_slice(chosen);
+    }
+
+    /// The keys and values that a span sees, and its block keys.
+    fn caches(&self, span: &Span, k: &[f32], v: &[f32]) -> (KvCache, SparseCache) {
+        let cache = self.cache(span, k, v);
+        let mut keys = SparseCache::new(self.pattern, cache.shape());
+        let marks: Vec<bool> = match self.marks.is_empty() {
+            true => vec![false; cache.len()],
+            false => text(span).map(|token| self.marks[token]).collect(),
+        };
+        keys.grow(&marks);
+        keys.update(&cache, 0, marks.len());
+        (cache, keys)
+    }
+
     /// The keys and values that a span sees.
     fn cache(&self, span: &Span, k: &[f32], v: &[f32]) -> KvCache {
         let mut cache = KvCache::new(KvShape {
@@ -152,14 +231,7 @@ impl Sparse {
         out: Shared<f32>,
         kept: Shared<u32>,
     ) {
-        let cache = self.cache(span, k, v);
-        let mut keys = SparseCache::new(self.pattern, cache.shape());
-        let marks: Vec<bool> = match self.marks.is_empty() {
-            true => vec![false; cache.len()],
-            false => text(span).map(|token| self.marks[token]).collect(),
-        };
-        keys.grow(&marks);
-        keys.update(&cache, 0, marks.len());
+        let (cache, keys) = self.caches(span, k, v);
         let tiles = span.len.div_ceil(QUERIES);
         (0..tiles * self.kv_heads).into_par_iter().for_each(|task| {
             let (tile, head) = (task / self.kv_heads, task % self.kv_heads);
@@ -184,19 +256,11 @@ impl Sparse {
         let width = self.group() * self.dim;
         let row = self.heads * self.dim;
         let column = head * width;
-        let rows: Vec<f32> = (first..first + places.len())
-            .flat_map(|token| &q[token * row + column..][..width])
-            .copied()
-            .collect();
+        let rows = self.queries(q, first, places.len(), head);
         let mut results = vec![0.0; rows.len()];
-        let (choosers, top_k) = (self.choosers(), self.pattern.top_k);
-        let together = choosers / self.kv_heads;
         let mut keep = |token: usize, chooser: usize, chosen: &[u32]| {
-            let at = ((first + token) * choosers + head * together + chooser) * top_k;
             // SAFETY: the rows of this token and head belong to this task.
-            let kept = unsafe { kept.rows(at, top_k) };
-            kept.fill(NONE);
-            kept[..chosen.len()].copy_from_slice(chosen);
+            unsafe { self.keep(kept, (first + token, head, chooser), chosen) };
         };
         keys.attend_tokens(
             cache,
@@ -425,5 +489,50 @@ impl HostOp for Sparse {
             }
         });
         gradients
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::testing::values;
+    use crate::sparse::{AttentionConfig, Moba, Phsa};
+
+    #[test]
+    fn the_choices_for_a_device_are_those_of_the_kernel() {
+        let phsa = AttentionConfig::Phsa(Phsa {
+            init: 16,
+            local: 32,
+            ..Phsa::default()
+        });
+        let moba = AttentionConfig::Moba(Moba {
+            block_size: 16,
+            top_k: 4,
+        });
+        for config in [phsa, moba] {
+            let (tokens, heads, kv_heads, dim) = (150, 4, 2, 16);
+            let op = Sparse {
+                pattern: config.pattern().unwrap().unwrap(),
+                tokens,
+                heads,
+                kv_heads,
+                dim,
+                scale: 0.5,
+                layout: Arc::new(Layout::packed(&[110, 40])),
+                marks: (0..tokens).map(|token| token % 7 == 3).collect(),
+                chosen: OnceLock::new(),
+            };
+            let q = values(tokens * heads * dim, 1);
+            let k = values(tokens * kv_heads * dim, 2);
+            let choices = op.choices(&q, &k);
+            op.forward([&q, &k, &k]);
+            let kept = op.chosen.get().unwrap();
+            for (row, chosen) in choices.iter().enumerate() {
+                let chooser = row * op.choosers() / heads;
+                let kept = &kept[chooser * op.pattern.top_k..][..op.pattern.top_k];
+                let kept: Vec<u32> = kept.iter().copied().filter(|&b| b != NONE).collect();
+                assert_eq!(chosen, &kept, "{config:?} {row}");
+            }
+        }
     }
 }
