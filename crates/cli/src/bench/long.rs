@@ -14,6 +14,8 @@ use super::suites::leaf;
 use super::{Row, Unit, Work};
 use crate::Failure;
 
+/// Tokens that are asked together.
+const TILE: usize = 64;
 /// Values of the queries that share a key-value head.
 const GROUP: usize = HEADS / KV_HEADS * DIM;
 
@@ -75,12 +77,17 @@ fn forward(length: usize, pattern: &Pattern, repeat: usize, rows: &mut Vec<Row>)
     row.without = Some(full);
     rows.push(row);
     let past = Past::new(length, pattern);
+    let queries = nn::to_vec(&q);
     let choice = best(repeat, || {
-        (0..length).into_par_iter().for_each(|token| {
-            let mut chosen = Vec::new();
+        let tiles = queries.par_chunks(TILE * HEADS * DIM).enumerate();
+        tiles.for_each(|(tile, q)| {
             for head in 0..KV_HEADS {
-                past.choose(head, token + 1, &mut chosen);
-                black_box(&chosen);
+                let rows = q.chunks(HEADS * DIM);
+                let q: Vec<f32> = rows
+                    .flat_map(|row| &row[head * GROUP..(head + 1) * GROUP])
+                    .copied()
+                    .collect();
+                past.choose(head, tile * TILE + 1, &q);
             }
         });
     });
@@ -119,11 +126,7 @@ fn decode(length: usize, pattern: &Pattern, repeat: usize, rows: &mut Vec<Row>) 
         past.sparse
             .attend(&past.cache, 0, head, length, q, scale(), out);
     });
-    let choice = each(&|head, _| {
-        let mut chosen = Vec::new();
-        past.choose(head, length, &mut chosen);
-        black_box(&chosen);
-    });
+    let choice = each(&|head, _| past.choose(head, length, past.queries(head)));
     let name = format!("attention/{length} decode");
     rows.push(Row::new(&name, Unit::Milliseconds, full));
     let mut row = Row::new(&format!("{name}, phsa"), Unit::Milliseconds, sparse);
@@ -169,8 +172,12 @@ impl Past {
         &self.queries[head * GROUP..][..GROUP]
     }
 
-    fn choose(&self, head: usize, tokens: usize, chosen: &mut Vec<u32>) {
+    /// The choices of neighbouring tokens, the first of which sees `seen`.
+    fn choose(&self, head: usize, seen: usize, q: &[f32]) {
+        let mut keep = |_: usize, _: usize, blocks: &[u32]| {
+            black_box(blocks);
+        };
         self.sparse
-            .choose((0, head), tokens, self.queries(head), scale(), chosen);
+            .choose((0, head), seen, GROUP, q, scale(), &mut keep);
     }
 }

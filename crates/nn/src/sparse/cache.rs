@@ -112,23 +112,64 @@ impl SparseCache {
         }
     }
 
-    /// Blocks that the queries `q` `[queries, head_dim]` of one key-value head choose together when
-    /// they see the first `tokens` tokens, ascending, into `chosen`.
+    /// The choices alone of neighbouring tokens, of which the first sees `seen`: `q` `[tokens, width]`, the query heads of
+    /// one key-value head. `keep(token, chooser, blocks)` gets the blocks that heads choose together, ascending.
     ///
     /// # Panics
-    /// When fewer block keys are there than `tokens` tokens complete.
+    /// When fewer block keys are there than the last token completes, or `q` is no whole rows.
     pub fn choose(
         &self,
-        (layer, head): (usize, usize),
-        tokens: usize,
+        at: (usize, usize),
+        seen: usize,
+        width: usize,
         q: &[f32],
         scale: f32,
-        chosen: &mut Vec<u32>,
+        keep: &mut dyn FnMut(usize, usize, &[u32]),
     ) {
-        self.choose_one((layer, head), tokens, q, scale, &mut |found| {
-            chosen.clear();
-            chosen.extend_from_slice(found);
-        });
+        assert!(
+            q.len().is_multiple_of(width),
+            "{} values in rows of {width}",
+            q.len()
+        );
+        let (tokens, part) = (q.len() / width, self.together(width));
+        assert!(
+            seen + tokens <= self.marks.len() + 1,
+            "{tokens} tokens from the {seen}th"
+        );
+        let mut rows = Vec::with_capacity(BLOCK * part);
+        let mut first = 0;
+        while first < tokens {
+            let count = (tokens - first).min(left_in_block(seen + first));
+            for chooser in 0..width / part {
+                rows.clear();
+                for row in q[first * width..].chunks_exact(width).take(count) {
+                    rows.extend_from_slice(&row[chooser * part..(chooser + 1) * part]);
+                }
+                let queries = Queries {
+                    q: &rows,
+                    heads: part / self.shape.head_dim,
+                    head_dim: self.shape.head_dim,
+                    scale,
+                    seen: seen + first,
+                };
+                MEMORY.with_borrow_mut(|Memory { select, chosen, .. }| {
+                    let choice = Choice {
+                        keys: self,
+                        at,
+                        queries,
+                        scratch: select,
+                        chosen,
+                    };
+                    dispatch(Isa::detect(), choice);
+                    let each = chosen.len() / count;
+                    for token in 0..count {
+                        let blocks = &chosen[token * each..(token + 1) * each];
+                        keep(first + token, chooser, blocks);
+                    }
+                });
+            }
+            first += count;
+        }
     }
 
     /// Attention of the queries `q` `[queries, head_dim]` of one key-value head to the first
@@ -205,16 +246,14 @@ impl SparseCache {
         MEMORY.with_borrow_mut(|memory| {
             let mut first = 0;
             while first < tokens {
-                // Up to the end of a block of sixteen.
-                let place = seen - 1 + first;
-                let count = (tokens - first).min(BLOCK - place % BLOCK);
+                let count = (tokens - first).min(left_in_block(seen + first));
                 for chooser in 0..width / part {
                     let (from, column) = (first * width, chooser * part);
                     let tile = Tile {
                         keys: self,
                         cache,
                         at,
-                        seen: place + 1,
+                        seen: seen + first,
                         tokens: count,
                         part,
                         width,
@@ -234,54 +273,6 @@ impl SparseCache {
         });
     }
 
-    /// The choices alone of neighbouring tokens, as [`attend_tokens`](Self::attend_tokens) makes them.
-    pub(super) fn choose_tokens(
-        &self,
-        at: (usize, usize),
-        seen: usize,
-        width: usize,
-        q: &[f32],
-        scale: f32,
-        keep: &mut dyn FnMut(usize, usize, &[u32]),
-    ) {
-        let part = self.together(width);
-        for (token, q) in q.chunks_exact(width).enumerate() {
-            for (chooser, q) in q.chunks_exact(part).enumerate() {
-                self.choose_one(at, seen + token, q, scale, &mut |chosen| {
-                    keep(token, chooser, chosen);
-                });
-            }
-        }
-    }
-
-    fn choose_one(
-        &self,
-        at: (usize, usize),
-        seen: usize,
-        q: &[f32],
-        scale: f32,
-        found: &mut dyn FnMut(&[u32]),
-    ) {
-        let queries = Queries {
-            q,
-            heads: q.len() / self.shape.head_dim,
-            head_dim: self.shape.head_dim,
-            scale,
-            seen,
-        };
-        MEMORY.with_borrow_mut(|memory| {
-            let choice = Choice {
-                keys: self,
-                at,
-                queries,
-                scratch: &mut memory.select,
-                chosen: &mut memory.chosen,
-            };
-            dispatch(Isa::detect(), choice);
-            found(&memory.chosen);
-        });
-    }
-
     /// The block keys of a layer and key-value head.
     pub(super) fn block_keys(&self, (layer, head): (usize, usize)) -> BlockKeys<'_> {
         BlockKeys {
@@ -298,6 +289,11 @@ impl SparseCache {
             false => all,
         }
     }
+}
+
+/// Tokens up to the end of its block of sixteen, from the one that sees `seen`.
+fn left_in_block(seen: usize) -> usize {
+    BLOCK - (seen - 1) % BLOCK
 }
 
 /// The choice alone.

@@ -151,7 +151,7 @@ impl Sparse {
                     unsafe { self.keep(to, (first + token, head, chooser), chosen) };
                 };
                 let width = self.group() * self.dim;
-                keys.choose_tokens((0, head), seen, width, &rows, self.scale, &mut keep);
+                keys.choose((0, head), seen, width, &rows, self.scale, &mut keep);
             });
         });
         let together = self.heads / self.choosers();
