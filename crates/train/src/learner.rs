@@ -11,7 +11,7 @@ use percept_nn::{AdamW, Moments};
 use percept_report::RunDir;
 
 use crate::moments;
-use crate::pack::{PackItem, Packed, micro_batches, pack};
+use crate::pack::Packed;
 use crate::{Error, OptimConfig, Recipe};
 
 /// Values at the loss's token rows, in the order of [`Packed::targets`].
@@ -26,7 +26,7 @@ pub struct TokenValues {
 }
 
 impl TokenValues {
-    /// Appends the values of the next forward pass.
+    /// Appends the values of the next response.
     pub(crate) fn extend(&mut self, next: Self) {
         self.log_prob.extend(next.log_prob);
         self.entropy.extend(next.entropy);
@@ -336,7 +336,7 @@ fn fresh_moments(model: &Model) -> Vec<Moments> {
         .collect()
 }
 
-fn token_values(
+pub(crate) fn token_values(
     model: &Model,
     packed: &Packed,
     temperature: f32,
@@ -355,33 +355,4 @@ fn token_values(
         entropy: percept_nn::to_vec(&stats.entropy),
         nucleus_entropy,
     })
-}
-
-/// Tokens of one forward pass of [`score`].
-const SCORE_BUDGET: usize = 8_192;
-
-/// Log-probabilities and entropies of every response of `items`, in order.
-///
-/// # Errors
-/// [`Error::EmptyPrompt`], and [`Error::Model`] when a prompt does not fit the model.
-pub fn score(
-    model: &Model,
-    items: &[PackItem<'_>],
-    temperature: f32,
-) -> Result<Vec<TokenValues>, Error> {
-    let mut out = Vec::new();
-    for part in micro_batches(items, SCORE_BUDGET) {
-        let values = token_values(model, &pack(&part)?, temperature, None)?;
-        let mut start = 0;
-        for response in part.iter().flat_map(|item| &item.responses) {
-            let range = start..start + response.len();
-            start = range.end;
-            out.push(TokenValues {
-                log_prob: values.log_prob[range.clone()].to_vec(),
-                entropy: values.entropy[range].to_vec(),
-                nucleus_entropy: None,
-            });
-        }
-    }
-    Ok(out)
 }

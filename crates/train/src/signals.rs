@@ -15,8 +15,9 @@ use percept_credit::{Mismatch, Needs, Offsets, Signals};
 use percept_model::Prompt;
 
 use crate::group::Group;
-use crate::pack::{PackItem, micro_batches, pack};
+use crate::pack::PackItem;
 use crate::run::Run;
+use crate::score::by_response;
 use crate::{Error, Learner, OldLogProb, RlConfig, TokenValues, visual_entropy};
 
 /// The signals of one rollout batch, owned: rows are responses in the order of the groups.
@@ -254,11 +255,12 @@ pub(crate) fn forward(
         .as_ref()
         .map_or(usize::MAX, |rl| rl.ppo_max_token_len);
     let temperature = run.recipe.rollout.temperature;
-    let (mut all, mut tokens) = (TokenValues::default(), 0);
-    for part in micro_batches(items, budget) {
-        let packed = pack(&part)?;
+    let mut tokens = 0;
+    let values = by_response(items, budget, |packed| {
         tokens += packed.batch.tokens.len();
-        all.extend(pass(&run.learner, &packed, temperature)?);
-    }
+        pass(&run.learner, packed, temperature)
+    })?;
+    let mut all = TokenValues::default();
+    values.into_iter().for_each(|next| all.extend(next));
     Ok((all, tokens))
 }
