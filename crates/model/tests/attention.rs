@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use common::*;
 use percept_model::{
-    Attention, Decoder, Model, ModelConfig, PackedBatch, Processor, SaveDtype, TinyConfig,
+    Attention, Decoder, LoraConfig, Model, ModelConfig, PackedBatch, Processor, SaveDtype,
+    TinyConfig,
 };
 use percept_nn::sparse::{AttentionConfig, InfLlm2, Moba, Phsa, Punctuation, Sliding};
 use percept_nn::{Layout, Span};
@@ -221,6 +222,67 @@ fn a_checkpoint_keeps_its_choice_and_full_attention_leaves_no_trace() {
         };
         assert_eq!(ids, expected);
     }
+}
+
+#[test]
+fn an_adapter_keeps_the_choice_it_was_trained_with_through_merging() {
+    let tokens = tokens(300);
+    let lora = LoraConfig::default();
+    for (before, choice) in [
+        (AttentionConfig::Full, choices()[1].clone()),
+        (choices()[3].clone(), choices()[1].clone()),
+        (choices()[1].clone(), AttentionConfig::Full),
+    ] {
+        let mut trained = model(choice.clone());
+        trained.add_lora(&lora, 5).unwrap();
+        for param in trained.parameters_mut() {
+            if param.name().contains("lora_B") {
+                param.update(|values| values.fill(0.01));
+            }
+        }
+        let (adapter, merged) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        trained
+            .save_adapter(adapter.path(), SaveDtype::F32)
+            .unwrap();
+        let expected = trained_logits(&trained, &batch(&tokens));
+
+        let mut again = model(before.clone());
+        again.load_lora(adapter.path()).unwrap();
+        let attention = trained.config().attention.config();
+        assert_eq!(again.config().attention.config(), attention);
+        let found = trained_logits(&again, &batch(&tokens));
+        assert_eq!(found, expected, "{} as {}", choice.name(), before.name());
+
+        again.merge_lora().unwrap();
+        again.save(merged.path(), SaveDtype::F32).unwrap();
+        let again = Model::load(merged.path(), &device()).unwrap();
+        assert_eq!(again.config().attention.config(), attention);
+        let found = trained_logits(&again, &batch(&tokens));
+        assert_close(choice.name(), &found, &expected, 1e-5);
+    }
+}
+
+#[test]
+fn an_adapter_that_does_not_say_leaves_the_choice_and_a_wrong_one_is_named() {
+    let phsa = choices()[1].clone();
+    let (dir, mut trained) = (TempDir::new().unwrap(), model(AttentionConfig::Full));
+    trained.add_lora(&LoraConfig::default(), 5).unwrap();
+    trained.save_adapter(dir.path(), SaveDtype::F32).unwrap();
+    let file = dir.path().join("percept_config.json");
+    std::fs::write(
+        &file,
+        r#"{"attention": {"name": "phsa", "block_size": 24}}"#,
+    )
+    .unwrap();
+    let mut base = model(phsa.clone());
+    let message = base.load_lora(dir.path()).unwrap_err().to_string();
+    for part in ["percept_config.json", "attention", "block_size is 24", "16"] {
+        assert!(message.contains(part), "{part:?} not in {message}");
+    }
+    // An adapter of PEFT, or of a version that did not write it.
+    std::fs::remove_file(&file).unwrap();
+    base.load_lora(dir.path()).unwrap();
+    assert_eq!(base.config().attention.config(), &phsa);
 }
 
 #[test]
