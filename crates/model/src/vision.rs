@@ -6,6 +6,7 @@ use percept_nn as nn;
 
 use crate::VisionConfig;
 use crate::layers::{Id, Init, Linear, Specs, Weights};
+use crate::tape::Part;
 use crate::vision_plan::VisionPlan;
 
 /// Both towers' norms have this constant in their code, not in their configuration.
@@ -121,9 +122,40 @@ impl VisionTower {
         pass: &VisionPass,
         x: Tensor<2>,
     ) -> Tensor<2> {
+        let x = self.attention_part(index, weights, pass, x);
+        self.mlp_part(index, weights, x)
+    }
+
+    pub(crate) fn part(
+        &self,
+        part: Part,
+        weights: &Weights,
+        pass: &VisionPass,
+        x: Tensor<2>,
+    ) -> Tensor<2> {
+        match part {
+            Part::Layer(index) => self.block(index, weights, pass, x),
+            Part::Attention(index) => self.attention_part(index, weights, pass, x),
+            Part::Mlp(index) => self.mlp_part(index, weights, x),
+        }
+    }
+
+    /// A block up to its MLP.
+    fn attention_part(
+        &self,
+        index: usize,
+        weights: &Weights,
+        pass: &VisionPass,
+        x: Tensor<2>,
+    ) -> Tensor<2> {
         let block = &self.blocks[index];
         let normed = apply(&block.norm1, weights, x.clone());
-        let x = x + self.attention(block, weights, pass, normed);
+        x + self.attention(block, weights, pass, normed)
+    }
+
+    /// The rest of a block.
+    fn mlp_part(&self, index: usize, weights: &Weights, x: Tensor<2>) -> Tensor<2> {
+        let block = &self.blocks[index];
         let normed = apply(&block.norm2, weights, x.clone());
         x + match &block.mlp {
             Mlp::Gated { gate, up, down } => {

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use common::*;
 use percept_model::{
-    Error, Model, ModelConfig, PackedBatch, ParamGrads, Prompt, TinyConfig, VisionTokens,
+    Error, GradientCheckpointing, LoraConfig, Model, ModelConfig, PackedBatch, ParamGrads, Prompt,
+    TinyConfig, VisionTokens,
 };
 use percept_nn::{Layout, Span};
 
@@ -85,7 +86,12 @@ fn repeated(prompt: &Prompt) -> (PackedBatch, Vec<u32>) {
 }
 
 /// Gradients of a loss that weighs every row and every element differently.
-fn gradients(model: &Model, batch: &PackedBatch, rows: &[u32], recompute: bool) -> ParamGrads {
+fn gradients(
+    model: &Model,
+    batch: &PackedBatch,
+    rows: &[u32],
+    recompute: impl Into<GradientCheckpointing>,
+) -> ParamGrads {
     let loss = |hidden: Tensor<2>| {
         let hidden = percept_nn::gather_rows(hidden, rows);
         let logits = percept_nn::linear(hidden, model.lm_head(), None);
@@ -120,6 +126,42 @@ fn sharing_a_prompt_changes_no_gradient() {
             let a = gradients(&model, &a, &a_rows, recompute);
             let b = gradients(&model, &b, &b_rows, false);
             assert_same(&format!("{name}, recompute {recompute}"), &model, &a, &b);
+        }
+    }
+}
+
+#[test]
+fn what_is_computed_again_changes_no_gradient() {
+    use GradientCheckpointing::{Full, Off, Selective};
+    let lora = LoraConfig {
+        lora_dropout: 0.3,
+        ..LoraConfig::default()
+    };
+    let mut with_lora = load("qwen2_5_vl");
+    with_lora.add_lora(&lora, 2).unwrap();
+    with_lora.set_dropout_seed(Some(7));
+    let mut frozen = load("qwen2_5_vl");
+    frozen.freeze_vision();
+    let models = [
+        ("qwen3", load("qwen3"), "text"),
+        ("qwen2_vl", load("qwen2_vl"), "mixed"),
+        ("qwen2_5_vl", load("qwen2_5_vl"), "mixed"),
+        ("qwen2_5_vl", with_lora, "images3"),
+        ("qwen2_5_vl", frozen, "images3"),
+    ];
+    for (case, model, name) in models {
+        let inputs = File::open(case, "inputs.safetensors");
+        let (batch, rows) = shared(&prompt(&inputs, &format!("{name}.")));
+        let kept = gradients(&model, &batch, &rows, Off);
+        for mode in [Selective, Full] {
+            let found = gradients(&model, &batch, &rows, mode);
+            for (i, param) in model.parameters().iter().enumerate() {
+                let [a, b] = [&found, &kept].map(|grads| grads.get(i).cloned());
+                assert_eq!(a.is_some(), b.is_some(), "{mode:?} {}", param.name());
+                let (Some(a), Some(b)) = (a, b) else { continue };
+                let what = format!("{case}, {mode:?}: {}", param.name());
+                assert_close(&what, &a.into_vec(), &b.into_vec(), 1e-6);
+            }
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use percept_model::{Model, ParamGrads, SaveDtype};
+use percept_model::{GradientCheckpointing, Model, ParamGrads, SaveDtype};
 use percept_nn::{AdamW, Moments};
 use percept_report::RunDir;
 
@@ -63,7 +63,7 @@ pub enum Update {
 pub struct Learner {
     model: Model,
     reference: Option<Model>,
-    gradient_checkpointing: bool,
+    gradient_checkpointing: GradientCheckpointing,
     grads: ParamGrads,
     moments: Vec<Moments>,
     updates: usize,

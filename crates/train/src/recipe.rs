@@ -133,9 +133,10 @@ pub struct ModelSource {
     /// Keep the vision tower frozen.
     #[serde(default)]
     pub freeze_vision: bool,
-    /// Recompute each layer in the backward pass instead of keeping its activations.
+    /// What the backward pass computes again instead of keeping its activations: `false` nothing,
+    /// `"selective"` attention (Megatron's `recompute_granularity`), `true` or `"full"` every layer.
     #[serde(default)]
-    pub gradient_checkpointing: bool,
+    pub gradient_checkpointing: percept_model::GradientCheckpointing,
 }
 
 /// Training and validation data.
