@@ -41,7 +41,7 @@ pub fn estimate_memory(recipe: &Recipe, model: &Model) -> Vec<(&'static str, u64
         let token = 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim;
         parts.push(("sampler weights", all * F32));
         parts.push(("KV cache", slots as u64 * token as u64 * F32));
-        if recipe.algorithm.loss.needs_ref_log_prob() && recipe.model.lora.is_none() {
+        if recipe.algorithm.loss.needs_reference() && recipe.model.lora.is_none() {
             parts.push(("reference weights", all * F32));
         }
     }

@@ -163,7 +163,7 @@ fn over_computed(stats: &mut Stats, scale: f64) {
 /// `Normaliser`), so leaving them out of the forward pass changes no gradient.
 fn rows_with_gradient(run: &Run<'_>, batch: &Batch, credit: &Credit, all: &[usize]) -> Vec<usize> {
     let loss = &run.recipe.algorithm.loss;
-    let everywhere = loss.needs_ref_log_prob() || loss.needs_entropy();
+    let everywhere = loss.needs_reference() || loss.needs_entropy();
     all.iter()
         .copied()
         .filter(|&row| {
@@ -221,6 +221,7 @@ fn objective(
         old_log_prob: &old,
         rollout_log_prob: Some(&rollout),
         ref_log_prob: reference.as_deref(),
+        ref_kl: now.ref_kl.as_deref(),
         entropy: Some(&now.entropy),
         is_expert: Some(&is_expert),
         ..Signals::default()
@@ -243,6 +244,7 @@ fn objective(
         loss: loss.loss,
         d_log_prob: loss.d_log_prob,
         d_entropy: algorithm.loss.needs_entropy().then_some(loss.d_entropy),
+        d_kl: algorithm.loss.needs_ref_kl().then_some(loss.d_kl),
     };
     Ok((objective, metrics))
 }

@@ -45,6 +45,7 @@ pub(crate) fn by_response(
                 log_prob: values.log_prob[range.clone()].to_vec(),
                 entropy: values.entropy[range.clone()].to_vec(),
                 nucleus_entropy: nucleus.map(|all| all[range].to_vec()),
+                ref_kl: None,
             };
         }
     }

@@ -49,6 +49,7 @@ pub(crate) fn step(run: &mut Run<'_>, config: &SftConfig) -> Result<Metrics, Err
                     loss: sft.loss,
                     d_log_prob: sft.d_log_prob,
                     d_entropy: None,
+                    d_kl: None,
                 })
             })?;
     }

@@ -191,6 +191,7 @@ impl Batch {
             old_log_prob: &self.old_log_prob,
             rollout_log_prob: Some(&self.rollout_log_prob),
             ref_log_prob: self.ref_log_prob.as_deref(),
+            ref_kl: None,
             entropy: known(&self.entropy).then_some(self.entropy.as_slice()),
             nucleus_entropy: self.nucleus_entropy.as_deref(),
             log_prob_no_image: self.log_prob_no_image.as_deref(),
