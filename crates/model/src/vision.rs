@@ -1,6 +1,5 @@
 //! The vision towers of Qwen2-VL and Qwen2.5-VL.
 
-use burn::tensor::activation::{gelu, sigmoid};
 use burn::tensor::{Device, Tensor, TensorData};
 use percept_nn as nn;
 
@@ -164,7 +163,7 @@ impl VisionTower {
             }
             Mlp::Plain { fc1, fc2 } => {
                 let x = weights.linear(fc1, normed);
-                weights.linear(fc2, x.clone() * sigmoid(x * 1.702))
+                weights.linear(fc2, nn::quick_gelu(x))
             }
         }
     }
@@ -196,7 +195,7 @@ impl VisionTower {
         let unit = self.config.merge_unit();
         let (rows, width) = (x.dims()[0] / unit, self.config.hidden_size * unit);
         let x = apply(&self.merger_norm, weights, x).reshape([rows, width]);
-        let x = gelu(weights.linear(&self.merger[0], x));
+        let x = nn::gelu(weights.linear(&self.merger[0], x));
         weights.linear(&self.merger[1], x)
     }
 }
