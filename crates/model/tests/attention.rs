@@ -7,10 +7,11 @@ mod common;
 
 use std::sync::Arc;
 
+use burn::tensor::Tensor;
 use common::*;
 use percept_model::{
-    Attention, Decoder, LoraConfig, Model, ModelConfig, PackedBatch, Processor, SaveDtype,
-    TinyConfig,
+    Attention, Decoder, Error, GradientCheckpointing, LoraConfig, Model, ModelConfig, PackedBatch,
+    ParamGrads, Processor, SaveDtype, TinyConfig,
 };
 use percept_nn::sparse::{AttentionConfig, InfLlm2, Moba, Phsa, Punctuation, Sliding};
 use percept_nn::{Layout, Span};
@@ -200,6 +201,64 @@ fn a_shared_prompt_is_cut_into_blocks_as_if_each_answer_stood_alone() {
         together.layout = Arc::new(Layout::new(spans, 260).unwrap());
         let found = trained_logits(&model, &together);
         assert_close(name, &found[150 * VOCAB..], &expected, 1e-5);
+    }
+}
+
+/// Gradients of a loss on the hidden states of `rows` whose terms depend on the row's token.
+fn gradients(
+    model: &Model,
+    batch: &PackedBatch,
+    rows: &[u32],
+    mode: GradientCheckpointing,
+) -> ParamGrads {
+    let loss = |hidden: Tensor<2>| {
+        let hidden = percept_nn::gather_rows(hidden, rows);
+        let [n, width] = hidden.dims();
+        let weight = |i: usize| {
+            let token = batch.tokens[rows[i / width] as usize] as usize;
+            ((token * 31 + i % width * 17) % 13) as f32 - 6.0
+        };
+        let weights: Vec<f32> = (0..n * width).map(weight).collect();
+        Ok((percept_nn::dot(hidden.reshape([n * width]), &weights), ()))
+    };
+    let found = model.forward_backward::<_, Error>(batch, mode, loss);
+    found.unwrap().1
+}
+
+#[test]
+fn sharing_a_prompt_changes_no_gradient_of_sparse_attention() {
+    use GradientCheckpointing::{Full, Off, Selective};
+    let tokens = tokens(260);
+    let (prompt, answers) = tokens.split_at(150);
+    for choice in choices() {
+        let name = choice.name();
+        let model = model(choice);
+        let mut together = batch(prompt);
+        let mut spans = vec![Span::alone(0, 150)];
+        let mut apart = ParamGrads::new(model.parameters().len());
+        let rows: Vec<u32> = (150..205).collect();
+        for answer in answers.chunks(55) {
+            spans.push(Span {
+                start: together.tokens.len(),
+                len: 55,
+                prefix_start: 0,
+                prefix_len: 150,
+            });
+            together.tokens.extend(answer);
+            together.positions.extend((150..205).map(|p| [p; 3]));
+            let alone = batch(&[prompt, answer].concat());
+            apart.add(gradients(&model, &alone, &rows, Off));
+        }
+        together.layout = Arc::new(Layout::new(spans, 260).unwrap());
+        let rows: Vec<u32> = (150..260).collect();
+        for mode in [Off, Selective, Full] {
+            let found = gradients(&model, &together, &rows, mode);
+            for (i, param) in model.parameters().iter().enumerate() {
+                let [a, b] = [&found, &apart].map(|grads| grads.get(i).unwrap().clone());
+                let what = format!("{name}, {mode:?}: {}", param.name());
+                assert_close(&what, &a.into_vec(), &b.into_vec(), 1e-5);
+            }
+        }
     }
 }
 
