@@ -14,7 +14,8 @@ pub enum GradientCheckpointing {
     /// All are kept.
     #[default]
     Off,
-    /// Attention is computed again, from the input of its norm to its output; the MLP is kept.
+    /// What is cheap for the memory it takes is computed again: attention, from the input of its norm
+    /// to its output, and in the decoder's MLP the product of gate and up. The rest of the MLP is kept.
     Selective,
     /// Every layer is computed again from its input.
     Full,

@@ -4,7 +4,7 @@
 //! backward pass goes through the layers from the last to the first, computing each once more.
 //! That is true recomputation: peak memory holds one layer's graph, whatever the depth, for one
 //! more forward pass of time. Selective checkpointing does so with the attention half of every
-//! layer and keeps the graph of the other.
+//! layer and keeps the graph of the other, but for the product of gate and up.
 
 use burn::tensor::Tensor;
 

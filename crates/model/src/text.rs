@@ -93,7 +93,7 @@ impl TextModel {
         x: Tensor<2>,
     ) -> Tensor<2> {
         let x = self.attention_part(index, weights, pass, x);
-        self.mlp_part(index, weights, x)
+        self.mlp_part(index, weights, x, false)
     }
 
     /// A layer up to its MLP.
@@ -110,14 +110,17 @@ impl TextModel {
         x + self.attention(layer, weights, pass, normed)
     }
 
-    /// The rest of a layer.
-    fn mlp_part(&self, index: usize, weights: &Weights, x: Tensor<2>) -> Tensor<2> {
+    /// The rest of a layer; `again`: the backward pass computes the product of gate and up again.
+    fn mlp_part(&self, index: usize, weights: &Weights, x: Tensor<2>, again: bool) -> Tensor<2> {
         let layer = &self.layers[index];
         let eps = self.config.rms_norm_eps;
         let normed = weights.rms_norm(x.clone(), layer.post_attention_layernorm, eps);
         let gate = weights.linear(&layer.gate_proj, normed.clone());
         let up = weights.linear(&layer.up_proj, normed);
-        x + weights.linear(&layer.down_proj, nn::swiglu(gate, up))
+        x + match again {
+            true => weights.swiglu_linear(&layer.down_proj, gate, up),
+            false => weights.linear(&layer.down_proj, nn::swiglu(gate, up)),
+        }
     }
 
     pub(crate) fn part(
@@ -130,7 +133,7 @@ impl TextModel {
         match part {
             Part::Layer(index) => self.layer(index, weights, pass, x),
             Part::Attention(index) => self.attention_part(index, weights, pass, x),
-            Part::Mlp(index) => self.mlp_part(index, weights, x),
+            Part::Mlp(index) => self.mlp_part(index, weights, x, true),
         }
     }
 

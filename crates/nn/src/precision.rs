@@ -7,8 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::host_op::{Constant, Input, run};
+use crate::kernels::gated::GatedLinear;
 use crate::kernels::linear::Linear;
 use crate::kernels::log_prob::{LogProb, Second};
+use crate::kernels::pointwise::SwiGlu;
 use crate::ops::{check_rows, has_kernel};
 use crate::{Error, reference};
 
@@ -89,6 +91,36 @@ impl Precision {
                 precision: self,
             },
         )
+    }
+
+    /// [`linear`](Precision::linear) of [`swiglu`](crate::swiglu) without a bias: `gate` and `up`
+    /// `[T, I]`, `weight` `[O, I]`. Their product, which the gradient of the weight needs, is not kept
+    /// for the backward pass but computed again.
+    ///
+    /// # Panics
+    /// When the shapes do not fit.
+    pub fn swiglu_linear(self, gate: Tensor<2>, up: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+        let ([rows, width], [outputs, inputs]) = (gate.dims(), weight.dims());
+        assert!(
+            up.dims() == [rows, width] && width == inputs,
+            "swiglu_linear: gate {:?}, up {:?}, weight {:?}",
+            gate.dims(),
+            up.dims(),
+            weight.dims()
+        );
+        if !has_kernel(&gate) {
+            return reference::linear(reference::swiglu(gate, up), weight, None);
+        }
+        let op = GatedLinear {
+            product: SwiGlu { rows, width },
+            linear: Linear {
+                rows,
+                inputs,
+                outputs,
+                precision: self,
+            },
+        };
+        run([gate.into(), up.into(), weight.into()], op)
     }
 
     /// Log-probability of `targets` and entropy under `softmax(hidden · weightᵀ / temperature)`:

@@ -141,6 +141,24 @@ fn swiglu_and_rotary() {
 }
 
 #[test]
+fn swiglu_before_a_linear_layer() {
+    let (gate, up, w) = (leaf(1, [37, 19]), leaf(2, [37, 19]), leaf(3, [7, 19]));
+    let both = |gate: &Tensor<2>| gate.clone() * 4.0;
+    compare!(
+        "swiglu_linear",
+        nn::Precision::F32.swiglu_linear(both(&gate), up.clone(), w.clone()),
+        reference::linear(reference::swiglu(both(&gate), up.clone()), w.clone(), None),
+        gate,
+        up,
+        w
+    );
+    // The bits of the two operators one after the other.
+    let found = nn::Precision::F32.swiglu_linear(gate.clone(), up.clone(), w.clone());
+    let expected = nn::linear(nn::swiglu(gate, up), w, None);
+    assert_eq!(nn::to_vec(&found), nn::to_vec(&expected));
+}
+
+#[test]
 fn rows_move_and_their_gradients_add_up() {
     let (table, x, rows) = (leaf(1, [6, 5]), leaf(2, [7, 5]), leaf(3, [2, 5]));
     let ids = [3, 0, 3, 5, 3];

@@ -59,7 +59,9 @@ fn activations(text: &TextConfig, checkpointing: GradientCheckpointing) -> usize
     let mlp = 2 * hidden + 3 * text.intermediate_size;
     match checkpointing {
         GradientCheckpointing::Off => layers * (hidden + attention + mlp),
-        GradientCheckpointing::Selective => layers * (hidden + mlp) + attention,
+        GradientCheckpointing::Selective => {
+            layers * (hidden + mlp - text.intermediate_size) + attention
+        }
         GradientCheckpointing::Full => layers * hidden + attention + mlp,
     }
 }
