@@ -238,7 +238,7 @@ pub struct ModelArgs {
     pub device: String,
     /// What the decoder's queries see, instead of what the checkpoint says: full, sliding, phsa,
     /// infllm2, moba, or a table of options, '{ name = "phsa", top_k = 4 }'. Without a name, options
-    /// of the checkpoint's own attention: '{ top_k = 4 }'.
+    /// of the checkpoint's own attention: '{ top_k = 4 }'. With --extrapolate, of both models.
     #[arg(long, value_name = "NAME")]
     pub attention: Option<AttentionArg>,
     /// Numbers of the sampler's weights and products: float32, or bfloat16 on processors with AMX.

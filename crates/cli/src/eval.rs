@@ -24,7 +24,7 @@ fn verifiable(args: &EvalRows, global: &Global) -> Result<Done, Failure> {
         ));
     };
     let opened = open::model(model)?;
-    let base = open::base(&args.extrapolate, &model.device)?;
+    let base = open::base(&args.extrapolate, model, &opened)?;
     let sampler = open::sampler(&opened, base.as_ref())?;
     let data = open::questions(&args.data, args.digit_sum)?;
     let rewards = open::rewards(&args.reward)?;

@@ -16,7 +16,7 @@ const CHUNK: usize = 256;
 
 pub fn run(args: &Generate, global: &Global) -> Result<Done, Failure> {
     let opened = open::model(&args.model)?;
-    let base = open::base(&args.extrapolate, &args.model.device)?;
+    let base = open::base(&args.extrapolate, &args.model, &opened)?;
     let params = open::sampling(&args.sampling, &args.extrapolate);
     let sampler = open::sampler(&opened, base.as_ref())?;
     let processor = sampler.processor();

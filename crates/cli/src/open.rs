@@ -30,6 +30,9 @@ pub fn model(args: &ModelArgs) -> Result<(Model, Processor), Failure> {
     Ok((model, processor))
 }
 
+/// Files beside the weights that change what a model computes.
+const CONFIGS: [&str; 3] = ["config.json", "adapter_config.json", "percept_config.json"];
+
 /// Names a local model: its folders, what changes when they are trained on, and an attention that
 /// is not the checkpoint's.
 pub fn weights(args: &ModelArgs) -> Result<Value, Failure> {
@@ -44,7 +47,7 @@ pub fn weights(args: &ModelArgs) -> Result<Value, Failure> {
         for entry in std::fs::read_dir(&path)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.ends_with(".safetensors") || name == "config.json" {
+            if name.ends_with(".safetensors") || CONFIGS.contains(&name.as_str()) {
                 let meta = entry.metadata()?;
                 let changed = meta.modified()?.duration_since(std::time::UNIX_EPOCH);
                 files.push((name, meta.len(), changed.map_or(0, |d| d.as_nanos() as u64)));
@@ -63,16 +66,24 @@ pub fn weights(args: &ModelArgs) -> Result<Value, Failure> {
     Ok(identity)
 }
 
-/// The model before training and its processor, where the command line names one.
-pub fn base(args: &ExtrapolateArgs, device: &str) -> Result<Option<(Model, Processor)>, Failure> {
+/// The model before training and its processor, where the command line names one. What the command
+/// line says of attention and numbers holds for both models.
+pub fn base(
+    args: &ExtrapolateArgs,
+    tuned: &ModelArgs,
+    (model, _): &(Model, Processor),
+) -> Result<Option<(Model, Processor)>, Failure> {
     let Some(folder) = &args.extrapolate else {
         return Ok(None);
     };
-    let device = percept_nn::parse_device(device)?;
-    Ok(Some((
-        Model::load(folder, &device)?,
-        Processor::load(folder)?,
-    )))
+    let device = percept_nn::parse_device(&tuned.device)?;
+    let (mut base, processor) = (Model::load(folder, &device)?, Processor::load(folder)?);
+    base.set_decoder_precision(tuned.dtype);
+    if tuned.attention.is_some() {
+        let attention = model.config().attention.config();
+        base.set_attention(processor.attention(attention.clone())?);
+    }
+    Ok(Some((base, processor)))
 }
 
 /// A sampler of one model, or of two in step.

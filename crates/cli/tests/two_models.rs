@@ -54,6 +54,20 @@ fn extrapolation_by_0_is_plain_decoding_and_by_more_is_not() {
 }
 
 #[test]
+fn the_attention_of_the_command_line_is_that_of_both_models() {
+    let model = base_model().display().to_string();
+    let narrow = [
+        "--attention",
+        "{ name = \"sliding\", init = 0, window = 16 }",
+    ];
+    let alone = eval(&narrow);
+    assert_ne!(alone, eval(&[]), "the window leaves something out");
+    // Twice the same model: 2 log p - log p.
+    let pair = ["--extrapolate", &model, "--gamma", "1", "--candidates", "0"];
+    assert_eq!(eval(&[&pair[..], &narrow].concat()), alone);
+}
+
+#[test]
 fn what_cannot_be_decoded_in_step_is_refused() {
     let model = base_model().display().to_string();
     let plain = ["generate", "--model", &model, "hi"];

@@ -2,7 +2,7 @@
 //! policy loss. Pure mathematics on slices: no tensors, no I/O, no clock, no randomness.
 //!
 //! ```text
-//! Signals ──CreditConfig::credit──▶ Credit ──(reweight)──▶ policy_loss ──▶ PolicyLoss { loss, d_log_prob, d_entropy }
+//! Signals ──CreditConfig::credit──▶ Credit ──(reweight)──▶ policy_loss ──▶ PolicyLoss { loss, d_log_prob, d_entropy, d_kl }
 //! ```
 //!
 //! * [`Signals`] are ragged per-token and per-row arrays, cut into rows by [`Offsets`]. One row is

@@ -41,6 +41,9 @@ pub struct Signals<'a> {
     pub rollout_log_prob: Option<&'a [f32]>,
     /// `[tokens]` log-probability under the reference policy, for `use_kl_loss`.
     pub ref_log_prob: Option<&'a [f32]>,
+    /// `[tokens]` `KL(π_θ ‖ π_ref)` of the next-token distributions, in nats, for `use_kl_loss` with
+    /// `kl_loss_type = "full"`.
+    pub ref_kl: Option<&'a [f32]>,
     /// `[tokens]` entropy of the policy's next-token distribution in nats, for `entropy_coeff` and
     /// the `actor/entropy` metric; under the policy before the update where credit reads it.
     pub entropy: Option<&'a [f32]>,
@@ -69,6 +72,7 @@ impl Default for Signals<'_> {
             old_log_prob: &[],
             rollout_log_prob: None,
             ref_log_prob: None,
+            ref_kl: None,
             entropy: None,
             nucleus_entropy: None,
             log_prob_no_image: None,

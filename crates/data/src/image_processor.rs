@@ -23,6 +23,24 @@ impl Patches {
         self.grid_thw.iter().product()
     }
 
+    /// Whether both show the same, pixel by pixel. A few pixels from all over decide it for most
+    /// pairs, also of pictures that begin with one margin.
+    pub fn same_picture(&self, other: &Self) -> bool {
+        let far = self.pixels.len() / 64 + 1;
+        let probe = |patches: &Self| {
+            patches
+                .pixels
+                .iter()
+                .step_by(far)
+                .copied()
+                .collect::<Vec<_>>()
+        };
+        std::ptr::eq(self, other)
+            || self.grid_thw == other.grid_thw
+                && probe(self) == probe(other)
+                && self.pixels == other.pixels
+    }
+
     /// Whether there is no patch.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -1,15 +1,23 @@
 //! Time of one training pass of the tiny model: groups of responses that share a prompt with one
 //! 112 × 56 image.
 //!
-//! `bench_train [GROUPS] [RESPONSES] [RESPONSE TOKENS] [LAYERS] [kept | recompute]`; the last
-//! word runs one of the two ways of the backward pass, and `peak` is then its memory.
+//! `bench_train [GROUPS] [RESPONSES] [RESPONSE TOKENS] [LAYERS] [decoder] [kept | selective | full]`;
+//! the last word is what the backward pass computes again, and `peak` is then its memory. With
+//! `decoder`, the model is the one of `percept bench` (hidden 512, 8/2 heads, inner 1,536,
+//! vocabulary 8,192), without images.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use percept_data::Patches;
-use percept_model::{Device, Error, Model, PackedBatch, TinyConfig, VisionTokens};
-use percept_nn::{Layout, Span};
+use percept_model::{
+    Device, Error, GradientCheckpointing, Model, PackedBatch, TinyConfig, VisionTokens,
+};
+use percept_nn::{Layout, Recycler, Span};
+
+/// As in the binary: freed memory is used again.
+#[global_allocator]
+static MEMORY: Recycler = Recycler::new(1 << 30);
 
 const PROMPT: usize = 80;
 const GRID: [usize; 3] = [1, 8, 16];
@@ -21,24 +29,45 @@ fn main() -> Result<(), Error> {
         .collect();
     let number = |i: usize, default: usize| numbers.get(i).copied().unwrap_or(default);
     let (groups, responses, len) = (number(0, 8), number(1, 8), number(2, 48));
-    let modes: &[bool] = match std::env::args().next_back().as_deref() {
-        Some("kept") => &[false, false],
-        Some("recompute") => &[true, true],
-        _ => &[false, false, false, true, true],
+    use GradientCheckpointing::{Full, Off, Selective};
+    let modes: &[GradientCheckpointing] = match std::env::args().next_back().as_deref() {
+        Some("kept") => &[Off; 5],
+        Some("selective") => &[Selective; 5],
+        Some("full") => &[Full; 5],
+        _ => &[Off, Off, Selective, Full, Off, Selective, Full],
     };
+    let decoder = std::env::args().any(|word| word == "decoder");
     let tokens = VisionTokens {
         image: 5,
         video: 6,
         start: 3,
         end: 4,
     };
-    let tiny = TinyConfig {
-        num_hidden_layers: number(3, 4),
-        ..TinyConfig::default()
+    let layers = number(3, 4);
+    let tiny = match decoder {
+        false => TinyConfig {
+            num_hidden_layers: layers,
+            ..TinyConfig::default()
+        },
+        true => TinyConfig {
+            num_hidden_layers: layers,
+            hidden_size: 512,
+            intermediate_size: 1536,
+            num_attention_heads: 8,
+            num_key_value_heads: 2,
+            tie_word_embeddings: false,
+            ..TinyConfig::default()
+        },
     };
-    let config = tiny.config(256, tokens, 2, 0)?;
-    let model = Model::init(config, 1, &Device::flex())?;
-    let (batch, rows) = batch(groups, responses, len);
+    let vocabulary = if decoder { 8192 } else { 256 };
+    let config = tiny.config(vocabulary, tokens, 2, 0)?;
+    let mut model = Model::init(config, 1, &Device::flex())?;
+    let (mut batch, rows) = batch(groups, responses, len);
+    if decoder {
+        model.freeze_vision();
+        batch.images.clear();
+        batch.vision_index.clear();
+    }
     let count = batch.tokens.len();
     println!("{count} rows, {} targets, {groups} images", rows.len());
     for &recompute in modes {
@@ -49,14 +78,14 @@ fn main() -> Result<(), Error> {
         let (forward, grads) = model.forward_backward::<_, Error>(&batch, recompute, |hidden| {
             let forward = start.elapsed();
             let hidden = percept_nn::gather_rows(hidden, &rows);
-            let targets: Vec<u32> = rows.iter().map(|row| row % 256).collect();
+            let targets: Vec<u32> = rows.iter().map(|row| row % vocabulary as u32).collect();
             let stats = percept_nn::linear_log_prob(hidden, model.lm_head(), &targets, 1.0);
             Ok((stats.log_prob.mean(), forward))
         })?;
         let whole = start.elapsed();
         let rate = rows.len() as f64 / whole.as_secs_f64();
         println!(
-            "recompute {recompute}: without autodiff {plain:.1?}, forward {forward:.1?}, forward \
+            "{recompute:?}: without autodiff {plain:.1?}, forward {forward:.1?}, forward \
              and backward {whole:.1?}, {rate:.0} targets/s, {} gradients",
             grads.iter().flatten().count()
         );

@@ -1,17 +1,23 @@
 //! What the decoder's queries see: the choice, and what the choice must know of the tokens.
 //!
 //! A checkpoint keeps it in its `config.json` under `percept`, which other programs pass over:
-//! they run the same weights with full attention.
+//! they run the same weights with full attention. An adapter keeps it in a file of its own,
+//! `percept_config.json`, because PEFT warns of what it does not know in `adapter_config.json`.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use percept_nn::sparse::{AttentionConfig, Pattern};
 use serde_json::{Map, Value, json};
 
 use crate::config_fields::Fields;
+use crate::save::write_json;
 use crate::{Error, Processor};
 
 const KEY: &str = "percept";
+
+/// In the folder of an adapter.
+const FILE: &str = "percept_config.json";
 
 /// A decoder's attention.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -71,9 +77,13 @@ impl Attention {
 
     /// Reads the choice of a `config.json`.
     pub(crate) fn from_fields(root: &Fields) -> Result<Self, Error> {
-        let Some(own) = root.object(KEY)? else {
-            return Ok(Self::default());
-        };
+        match root.object(KEY)? {
+            None => Ok(Self::default()),
+            Some(own) => Self::from_own(&own),
+        }
+    }
+
+    fn from_own(own: &Fields) -> Result<Self, Error> {
         let config = match own.map.get("attention") {
             None | Some(Value::Null) => AttentionConfig::Full,
             Some(value) => serde_json::from_value(value.clone())
@@ -85,17 +95,46 @@ impl Attention {
         )
     }
 
-    /// Puts the choice into the content of a `config.json`.
-    pub(crate) fn write(&self, json: &mut Map<String, Value>) {
-        json.remove(KEY);
-        if self.config.is_full() {
-            return;
-        }
+    fn own(&self) -> Value {
         let mut own = json!({ "attention": self.config });
         if self.config.punctuation().is_some() {
             own["punctuation_token_ids"] = json!(self.punctuation);
         }
-        json.insert(KEY.to_owned(), own);
+        own
+    }
+
+    /// Puts the choice into the content of a `config.json`.
+    pub(crate) fn write(&self, json: &mut Map<String, Value>) {
+        json.remove(KEY);
+        if !self.config.is_full() {
+            json.insert(KEY.to_owned(), self.own());
+        }
+    }
+
+    /// Writes the choice into the folder of an adapter; full attention too, for the base may have
+    /// been trained with another.
+    pub(crate) fn save(&self, dir: &Path) -> Result<(), Error> {
+        write_json(&dir.join(FILE), &self.own())
+    }
+
+    /// The choice that an adapter was trained with; none where the folder does not say.
+    pub(crate) fn load(dir: &Path) -> Result<Option<Self>, Error> {
+        let path = dir.join(FILE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+        let json = serde_json::from_slice(&bytes);
+        let map: Map<String, Value> = json.map_err(|source| Error::Json {
+            path: path.clone(),
+            source,
+        })?;
+        let own = Fields {
+            map: &map,
+            path: String::new(),
+            file: &path.display().to_string(),
+        };
+        Self::from_own(&own).map(Some)
     }
 }
 

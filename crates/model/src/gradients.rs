@@ -78,6 +78,17 @@ pub(crate) fn segment(
 ) -> Option<Tensor<2>> {
     let x = x.autodiff().require_grad();
     let y = f(x.clone());
+    send(params, grads, x, y, dy)
+}
+
+/// Sends `dy` back from `y` to `x`, collects the parameters' gradients and returns `dx`.
+pub(crate) fn send(
+    params: &[Param],
+    grads: &mut ParamGrads,
+    x: Tensor<2>,
+    y: Tensor<2>,
+    dy: Tensor<2>,
+) -> Option<Tensor<2>> {
     let mut gradients = (y * dy).sum().backward();
     grads.collect(params, &mut gradients);
     x.grad_remove(&mut gradients)

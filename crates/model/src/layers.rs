@@ -118,6 +118,21 @@ impl Weights<'_> {
             + self.precision.linear(low, self.matrix(adapter.b), None)
     }
 
+    /// A linear layer of `silu(gate)·up`, whose product is computed again in the backward pass where
+    /// the layer is nothing but its weight.
+    pub(crate) fn swiglu_linear(
+        &self,
+        layer: &Linear,
+        gate: Tensor<2>,
+        up: Tensor<2>,
+    ) -> Tensor<2> {
+        if layer.bias.is_some() || self.adapter(layer).is_some() {
+            return self.linear(layer, nn::swiglu(gate, up));
+        }
+        let weight = self.matrix(layer.weight);
+        self.precision.swiglu_linear(gate, up, weight)
+    }
+
     /// The output of a linear layer in three equal parts, each contiguous: three products with
     /// row ranges of the weight, so that the activations are never split.
     pub(crate) fn linear3(&self, layer: &Linear, x: Tensor<2>) -> [Tensor<2>; 3] {

@@ -11,6 +11,7 @@ mod assemble;
 mod attention;
 mod batch;
 mod checkpoint;
+mod checkpointing;
 mod config;
 mod config_fields;
 mod config_json;
@@ -31,6 +32,7 @@ mod random;
 mod recompute;
 mod rope;
 mod save;
+mod tape;
 mod text;
 mod text_stream;
 mod tiny;
@@ -42,6 +44,7 @@ pub use attention::Attention;
 pub use batch::{PackedBatch, Prompt};
 pub use burn::tensor::Device;
 pub use checkpoint::{Checkpoint, LoadOptions};
+pub use checkpointing::GradientCheckpointing;
 pub use config::{
     Family, ModelConfig, RopeConfig, RopeScaling, TextConfig, VisionConfig, VisionTokens,
 };

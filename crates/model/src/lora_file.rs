@@ -1,4 +1,5 @@
-//! Adapters in PEFT's files: `adapter_config.json` and `adapter_model.safetensors`.
+//! Adapters in PEFT's files: `adapter_config.json` and `adapter_model.safetensors`; the attention
+//! they were trained with stands beside them in `percept_config.json`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,7 +8,9 @@ use serde_json::{Value, json};
 
 use crate::checkpoint::hub_name;
 use crate::save::{sync_dir, write_file, write_json};
-use crate::{Checkpoint, Error, LoadOptions, LoraConfig, Model, Param, SaveDtype, TargetModules};
+use crate::{
+    Attention, Checkpoint, Error, LoadOptions, LoraConfig, Model, Param, SaveDtype, TargetModules,
+};
 
 const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
@@ -43,6 +46,7 @@ impl Model {
             "modules_to_save": null,
         });
         write_json(&dir.join(CONFIG), &config)?;
+        self.config().attention.save(dir)?;
         let params: Vec<&Param> = self.adapter_params().collect();
         write_file(&dir.join(WEIGHTS), &params, dtype, &Param::to_vec)?;
         sync_dir(dir)
@@ -71,7 +75,8 @@ impl Model {
     }
 
     /// Reads adapters from a PEFT folder, whichever of the hub's names and the names in memory
-    /// they use, freezes all other parameters and trains the adapters.
+    /// they use, freezes all other parameters and trains the adapters. Attention becomes that of
+    /// their training, where the folder says it.
     ///
     /// # Errors
     /// Missing or malformed files; options percept does not have; adapters of another model.
@@ -87,6 +92,9 @@ impl Model {
         let checkpoint = Checkpoint::open_file(&weights, adapter_name)?;
         let mut known = BTreeSet::new();
         let mut made = self.clone();
+        if let Some(attention) = Attention::load(dir)? {
+            made.set_attention(attention);
+        }
         made.attach(&config, |name, shape| {
             let name = adapter_name(name);
             let values = checkpoint.read(&name, shape, LoadOptions::default())?;

@@ -1,18 +1,20 @@
 //! Forward and backward in one call, with or without gradient checkpointing.
 //!
-//! With checkpointing the forward pass keeps the input of every layer and nothing else; the
+//! With full checkpointing the forward pass keeps the input of every layer and nothing else; the
 //! backward pass goes through the layers from the last to the first, computing each once more.
 //! That is true recomputation: peak memory holds one layer's graph, whatever the depth, for one
-//! more forward pass of time.
+//! more forward pass of time. Selective checkpointing does so with the attention half of every
+//! layer and keeps the graph of the other, but for the product of gate and up.
 
 use burn::tensor::Tensor;
 
 use crate::embed::Encoded;
 use crate::gradients::segment;
 use crate::layers::Weights;
+use crate::tape::{Tape, parts};
 use crate::text::TextPass;
 use crate::vision::VisionPass;
-use crate::{Error, Model, PackedBatch, ParamGrads};
+use crate::{Error, GradientCheckpointing, Model, PackedBatch, ParamGrads};
 
 impl Model {
     /// Computes hidden states, gives them to `loss`, and returns what `loss` returns beside the
@@ -26,12 +28,13 @@ impl Model {
     pub fn forward_backward<T, E: From<Error>>(
         &self,
         batch: &PackedBatch,
-        gradient_checkpointing: bool,
+        checkpointing: impl Into<GradientCheckpointing>,
         loss: impl FnOnce(Tensor<2>) -> Result<(Tensor<1>, T), E>,
     ) -> Result<(T, ParamGrads), E> {
         let mut grads = ParamGrads::new(self.params.len());
-        if gradient_checkpointing {
-            let output = self.recompute(batch, &mut grads, loss)?;
+        let checkpointing = checkpointing.into();
+        if checkpointing != GradientCheckpointing::Off {
+            let output = self.recompute(batch, checkpointing, &mut grads, loss)?;
             return Ok((output, grads));
         }
         let (scalar, output) = loss(self.forward(batch)?)?;
@@ -44,22 +47,23 @@ impl Model {
     fn recompute<T, E: From<Error>>(
         &self,
         batch: &PackedBatch,
+        checkpointing: GradientCheckpointing,
         grads: &mut ParamGrads,
         loss: impl FnOnce(Tensor<2>) -> Result<(Tensor<1>, T), E>,
     ) -> Result<T, E> {
         self.check(batch)?;
         let (plain, tracked) = (self.weights(false), self.weights(true));
         let pass = TextPass::new(&self.config, batch, &self.device);
-        let vision = VisionTape::record(self, &plain, batch)?;
+        let vision = VisionTape::record(self, batch, checkpointing)?;
         let rows = vision
             .as_ref()
             .map(|tape| tape.encoded(tape.merged.clone()));
-        let mut x = self.embed(&plain, &batch.tokens, rows, &batch.vision_index);
-        let mut inputs = Vec::with_capacity(self.text.layers.len());
-        for layer in 0..self.text.layers.len() {
-            inputs.push(x.clone());
-            x = self.text.layer(layer, &plain, &pass, x);
-        }
+        let x = self.embed(&plain, &batch.tokens, rows, &batch.vision_index);
+        let parts = parts(checkpointing, self.text.layers.len());
+        let (tape, x) = Tape::record(parts, x, |part, track, x| {
+            let weights = if track { &tracked } else { &plain };
+            self.text.part(part, weights, &pass, x)
+        });
 
         let x = x.autodiff().require_grad();
         let (scalar, output) = loss(self.text.norm(&tracked, x.clone()))?;
@@ -68,14 +72,11 @@ impl Model {
         }
         let mut gradients = scalar.backward();
         grads.collect(&self.params, &mut gradients);
-        let mut dx = x.grad_remove(&mut gradients);
+        let dx = x.grad_remove(&mut gradients);
         drop((x, gradients));
-        for (layer, x) in inputs.into_iter().enumerate().rev() {
-            let Some(dy) = dx else { return Ok(output) };
-            dx = segment(&self.params, grads, x, dy, |x| {
-                self.text.layer(layer, &tracked, &pass, x)
-            });
-        }
+        let dx = tape.backward(&self.params, grads, dx, |part, x| {
+            self.text.part(part, &tracked, &pass, x)
+        });
         if let Some(dy) = dx {
             self.recompute_inputs(&tracked, batch, grads, vision, dy);
         }
@@ -106,51 +107,56 @@ impl Model {
                 &batch.vision_index,
             )
         });
-        let trained = |name: &str| name.starts_with("visual.") || name.contains(".visual.");
-        if !self
-            .params
-            .iter()
-            .any(|p| p.trainable() && trained(p.name()))
-        {
-            return;
-        }
-        if let Some(dy) = d_merged {
+        if let (Some(dy), true) = (d_merged, self.trains_vision()) {
             tape.backward(self, weights, grads, dy);
         }
     }
+
+    /// Whether a parameter or an adapter of the tower is trained.
+    fn trains_vision(&self) -> bool {
+        let visual = |name: &str| name.starts_with("visual.") || name.contains(".visual.");
+        let mut params = self.params.iter();
+        params.any(|p| p.trainable() && visual(p.name()))
+    }
 }
 
-/// The tower's forward pass without autodiff: inputs of its blocks, and its output.
+/// The tower's forward pass: what was kept of its blocks, the merger's input, and its output.
 struct VisionTape {
     pass: VisionPass,
     pixels: Tensor<2>,
-    inputs: Vec<Tensor<2>>,
+    blocks: Tape,
+    last: Tensor<2>,
     merged: Tensor<2>,
 }
 
 impl VisionTape {
     fn record(
         model: &Model,
-        weights: &Weights,
         batch: &PackedBatch,
+        checkpointing: GradientCheckpointing,
     ) -> Result<Option<Self>, Error> {
+        let (plain, tracked) = (model.weights(false), model.weights(true));
         let plan = model.vision_plan(&batch.images, &batch.vision_index, batch.tokens.len())?;
         let Some(plan) = plan else { return Ok(None) };
         let (config, tower) = model.tower()?;
         let mut pass = VisionPass::new(config, plan, &model.device);
         let pixels = tower.pixels(&mut pass, &model.device);
-        let mut x = tower.embed(weights, pixels.clone());
-        let mut inputs = Vec::with_capacity(tower.blocks.len() + 1);
-        for block in 0..tower.blocks.len() {
-            inputs.push(x.clone());
-            x = tower.block(block, weights, &pass, x);
-        }
-        inputs.push(x.clone());
-        let merged = tower.merge(weights, x);
+        let x = tower.embed(&plain, pixels.clone());
+        let parts = match model.trains_vision() {
+            true => parts(checkpointing, tower.blocks.len()),
+            // Nothing goes back through a frozen tower.
+            false => parts(GradientCheckpointing::Full, tower.blocks.len()),
+        };
+        let (blocks, last) = Tape::record(parts, x, |part, track, x| {
+            let weights = if track { &tracked } else { &plain };
+            tower.part(part, weights, &pass, x)
+        });
+        let merged = tower.merge(&plain, last.clone());
         Ok(Some(Self {
             pass,
             pixels,
-            inputs,
+            blocks,
+            last,
             merged,
         }))
     }
@@ -159,19 +165,15 @@ impl VisionTape {
         Encoded::new(merged, &self.pass.plan)
     }
 
-    fn backward(mut self, model: &Model, weights: &Weights, grads: &mut ParamGrads, dy: Tensor<2>) {
+    fn backward(self, model: &Model, weights: &Weights, grads: &mut ParamGrads, dy: Tensor<2>) {
         let Ok((_, tower)) = model.tower() else {
             return;
         };
         let params = &model.params;
-        let Some(x) = self.inputs.pop() else { return };
-        let mut dx = segment(params, grads, x, dy, |x| tower.merge(weights, x));
-        for (block, x) in self.inputs.into_iter().enumerate().rev() {
-            let Some(dy) = dx else { return };
-            dx = segment(params, grads, x, dy, |x| {
-                tower.block(block, weights, &self.pass, x)
-            });
-        }
+        let dx = segment(params, grads, self.last, dy, |x| tower.merge(weights, x));
+        let dx = self.blocks.backward(params, grads, dx, |part, x| {
+            tower.part(part, weights, &self.pass, x)
+        });
         let x = tower.embed(weights, self.pixels);
         if let (Some(dy), true) = (dx, x.is_tracked()) {
             grads.collect(params, &mut (x * dy).sum().backward());

@@ -7,6 +7,7 @@ use percept_nn::{self as nn, Layout};
 
 use crate::attention::Sparse;
 use crate::layers::{Id, Init, Linear, Specs, Weights};
+use crate::tape::Part;
 use crate::{ModelConfig, PackedBatch, TextConfig, rotary_tables};
 
 /// Structure of the decoder.
@@ -91,14 +92,49 @@ impl TextModel {
         pass: &TextPass,
         x: Tensor<2>,
     ) -> Tensor<2> {
-        let (layer, config) = (&self.layers[index], &self.config);
-        let eps = config.rms_norm_eps;
+        let x = self.attention_part(index, weights, pass, x);
+        self.mlp_part(index, weights, x, false)
+    }
+
+    /// A layer up to its MLP.
+    fn attention_part(
+        &self,
+        index: usize,
+        weights: &Weights,
+        pass: &TextPass,
+        x: Tensor<2>,
+    ) -> Tensor<2> {
+        let layer = &self.layers[index];
+        let eps = self.config.rms_norm_eps;
         let normed = weights.rms_norm(x.clone(), layer.input_layernorm, eps);
-        let x = x + self.attention(layer, weights, pass, normed);
+        x + self.attention(layer, weights, pass, normed)
+    }
+
+    /// The rest of a layer; `again`: the backward pass computes the product of gate and up again.
+    fn mlp_part(&self, index: usize, weights: &Weights, x: Tensor<2>, again: bool) -> Tensor<2> {
+        let layer = &self.layers[index];
+        let eps = self.config.rms_norm_eps;
         let normed = weights.rms_norm(x.clone(), layer.post_attention_layernorm, eps);
         let gate = weights.linear(&layer.gate_proj, normed.clone());
         let up = weights.linear(&layer.up_proj, normed);
-        x + weights.linear(&layer.down_proj, nn::swiglu(gate, up))
+        x + match again {
+            true => weights.swiglu_linear(&layer.down_proj, gate, up),
+            false => weights.linear(&layer.down_proj, nn::swiglu(gate, up)),
+        }
+    }
+
+    pub(crate) fn part(
+        &self,
+        part: Part,
+        weights: &Weights,
+        pass: &TextPass,
+        x: Tensor<2>,
+    ) -> Tensor<2> {
+        match part {
+            Part::Layer(index) => self.layer(index, weights, pass, x),
+            Part::Attention(index) => self.attention_part(index, weights, pass, x),
+            Part::Mlp(index) => self.mlp_part(index, weights, x, true),
+        }
     }
 
     fn attention(

@@ -1,11 +1,11 @@
 //! The vision towers of Qwen2-VL and Qwen2.5-VL.
 
-use burn::tensor::activation::{gelu, sigmoid};
 use burn::tensor::{Device, Tensor, TensorData};
 use percept_nn as nn;
 
 use crate::VisionConfig;
 use crate::layers::{Id, Init, Linear, Specs, Weights};
+use crate::tape::Part;
 use crate::vision_plan::VisionPlan;
 
 /// Both towers' norms have this constant in their code, not in their configuration.
@@ -121,9 +121,40 @@ impl VisionTower {
         pass: &VisionPass,
         x: Tensor<2>,
     ) -> Tensor<2> {
+        let x = self.attention_part(index, weights, pass, x);
+        self.mlp_part(index, weights, x)
+    }
+
+    pub(crate) fn part(
+        &self,
+        part: Part,
+        weights: &Weights,
+        pass: &VisionPass,
+        x: Tensor<2>,
+    ) -> Tensor<2> {
+        match part {
+            Part::Layer(index) => self.block(index, weights, pass, x),
+            Part::Attention(index) => self.attention_part(index, weights, pass, x),
+            Part::Mlp(index) => self.mlp_part(index, weights, x),
+        }
+    }
+
+    /// A block up to its MLP.
+    fn attention_part(
+        &self,
+        index: usize,
+        weights: &Weights,
+        pass: &VisionPass,
+        x: Tensor<2>,
+    ) -> Tensor<2> {
         let block = &self.blocks[index];
         let normed = apply(&block.norm1, weights, x.clone());
-        let x = x + self.attention(block, weights, pass, normed);
+        x + self.attention(block, weights, pass, normed)
+    }
+
+    /// The rest of a block.
+    fn mlp_part(&self, index: usize, weights: &Weights, x: Tensor<2>) -> Tensor<2> {
+        let block = &self.blocks[index];
         let normed = apply(&block.norm2, weights, x.clone());
         x + match &block.mlp {
             Mlp::Gated { gate, up, down } => {
@@ -132,7 +163,7 @@ impl VisionTower {
             }
             Mlp::Plain { fc1, fc2 } => {
                 let x = weights.linear(fc1, normed);
-                weights.linear(fc2, x.clone() * sigmoid(x * 1.702))
+                weights.linear(fc2, nn::quick_gelu(x))
             }
         }
     }
@@ -164,7 +195,7 @@ impl VisionTower {
         let unit = self.config.merge_unit();
         let (rows, width) = (x.dims()[0] / unit, self.config.hidden_size * unit);
         let x = apply(&self.merger_norm, weights, x).reshape([rows, width]);
-        let x = gelu(weights.linear(&self.merger[0], x));
+        let x = nn::gelu(weights.linear(&self.merger[0], x));
         weights.linear(&self.merger[1], x)
     }
 }

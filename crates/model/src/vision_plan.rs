@@ -1,6 +1,6 @@
 //! The host half of the vision tower: which patch stands where, sees which, and turns how far.
 //!
-//! The tower computes every distinct image once. In Qwen2.5-VL patches are ordered by window, so
+//! The tower computes every distinct image once, also one that several rows hold each for itself. In Qwen2.5-VL patches are ordered by window, so
 //! that window attention is attention over contiguous runs; merged tokens are put back in the
 //! order of the prompt by [`VisionPlan::sources`].
 
@@ -46,8 +46,8 @@ impl VisionPlan {
         let mut which = Vec::with_capacity(images.len());
         for (i, image) in images.iter().enumerate() {
             check(config, image, i)?;
-            // Quadratic, but over the images of one pass and on pointers.
-            let found = unique.iter().position(|other| Arc::ptr_eq(other, image));
+            // Quadratic, but over the images of one pass and mostly on 64 pixels.
+            let found = unique.iter().position(|other| other.same_picture(image));
             which.push(found.unwrap_or(unique.len()));
             if found.is_none() {
                 unique.push(image);
@@ -269,12 +269,21 @@ mod tests {
 
         #[test]
         fn an_image_that_occurs_twice_is_planned_once(h in 1usize..6, w in 1usize..6) {
-            let (a, b) = (image([1, h, w]), image([1, w, h]));
+            let (a, mut b) = (image([1, h, w]), image([1, w, h]));
+            Arc::make_mut(&mut b).pixels[0] = -1.0;
             let once = VisionPlan::new(&config(4), &[a.clone(), b.clone()]).unwrap();
-            let twice = VisionPlan::new(&config(4), &[a.clone(), b, a]).unwrap();
-            prop_assert_eq!(once.pixels, twice.pixels);
-            prop_assert!(!twice.distinct);
-            prop_assert_eq!(&twice.sources[..h * w], &twice.sources[2 * h * w..]);
+            // The same array, and another row's own copy of it.
+            for again in [a.clone(), Arc::new(a.as_ref().clone())] {
+                let twice = VisionPlan::new(&config(4), &[a.clone(), b.clone(), again]).unwrap();
+                prop_assert_eq!(&once.pixels, &twice.pixels);
+                prop_assert!(!twice.distinct);
+                prop_assert_eq!(&twice.sources[..h * w], &twice.sources[2 * h * w..]);
+            }
+            let mut other = a.as_ref().clone();
+            let last = other.pixels.len() - 2;
+            other.pixels[last] += 1.0;
+            let both = VisionPlan::new(&config(4), &[a, Arc::new(other)]).unwrap();
+            prop_assert!(both.distinct, "one pixel differs");
         }
     }
 }

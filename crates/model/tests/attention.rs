@@ -7,9 +7,11 @@ mod common;
 
 use std::sync::Arc;
 
+use burn::tensor::Tensor;
 use common::*;
 use percept_model::{
-    Attention, Decoder, Model, ModelConfig, PackedBatch, Processor, SaveDtype, TinyConfig,
+    Attention, Decoder, Error, GradientCheckpointing, LoraConfig, Model, ModelConfig, PackedBatch,
+    ParamGrads, Processor, SaveDtype, TinyConfig,
 };
 use percept_nn::sparse::{AttentionConfig, InfLlm2, Moba, Phsa, Punctuation, Sliding};
 use percept_nn::{Layout, Span};
@@ -202,6 +204,64 @@ fn a_shared_prompt_is_cut_into_blocks_as_if_each_answer_stood_alone() {
     }
 }
 
+/// Gradients of a loss on the hidden states of `rows` whose terms depend on the row's token.
+fn gradients(
+    model: &Model,
+    batch: &PackedBatch,
+    rows: &[u32],
+    mode: GradientCheckpointing,
+) -> ParamGrads {
+    let loss = |hidden: Tensor<2>| {
+        let hidden = percept_nn::gather_rows(hidden, rows);
+        let [n, width] = hidden.dims();
+        let weight = |i: usize| {
+            let token = batch.tokens[rows[i / width] as usize] as usize;
+            ((token * 31 + i % width * 17) % 13) as f32 - 6.0
+        };
+        let weights: Vec<f32> = (0..n * width).map(weight).collect();
+        Ok((percept_nn::dot(hidden.reshape([n * width]), &weights), ()))
+    };
+    let found = model.forward_backward::<_, Error>(batch, mode, loss);
+    found.unwrap().1
+}
+
+#[test]
+fn sharing_a_prompt_changes_no_gradient_of_sparse_attention() {
+    use GradientCheckpointing::{Full, Off, Selective};
+    let tokens = tokens(260);
+    let (prompt, answers) = tokens.split_at(150);
+    for choice in choices() {
+        let name = choice.name();
+        let model = model(choice);
+        let mut together = batch(prompt);
+        let mut spans = vec![Span::alone(0, 150)];
+        let mut apart = ParamGrads::new(model.parameters().len());
+        let rows: Vec<u32> = (150..205).collect();
+        for answer in answers.chunks(55) {
+            spans.push(Span {
+                start: together.tokens.len(),
+                len: 55,
+                prefix_start: 0,
+                prefix_len: 150,
+            });
+            together.tokens.extend(answer);
+            together.positions.extend((150..205).map(|p| [p; 3]));
+            let alone = batch(&[prompt, answer].concat());
+            apart.add(gradients(&model, &alone, &rows, Off));
+        }
+        together.layout = Arc::new(Layout::new(spans, 260).unwrap());
+        let rows: Vec<u32> = (150..260).collect();
+        for mode in [Off, Selective, Full] {
+            let found = gradients(&model, &together, &rows, mode);
+            for (i, param) in model.parameters().iter().enumerate() {
+                let [a, b] = [&found, &apart].map(|grads| grads.get(i).unwrap().clone());
+                let what = format!("{name}, {mode:?}: {}", param.name());
+                assert_close(&what, &a.into_vec(), &b.into_vec(), 1e-5);
+            }
+        }
+    }
+}
+
 #[test]
 fn a_checkpoint_keeps_its_choice_and_full_attention_leaves_no_trace() {
     let [_, phsa, _, moba] = choices();
@@ -221,6 +281,67 @@ fn a_checkpoint_keeps_its_choice_and_full_attention_leaves_no_trace() {
         };
         assert_eq!(ids, expected);
     }
+}
+
+#[test]
+fn an_adapter_keeps_the_choice_it_was_trained_with_through_merging() {
+    let tokens = tokens(300);
+    let lora = LoraConfig::default();
+    for (before, choice) in [
+        (AttentionConfig::Full, choices()[1].clone()),
+        (choices()[3].clone(), choices()[1].clone()),
+        (choices()[1].clone(), AttentionConfig::Full),
+    ] {
+        let mut trained = model(choice.clone());
+        trained.add_lora(&lora, 5).unwrap();
+        for param in trained.parameters_mut() {
+            if param.name().contains("lora_B") {
+                param.update(|values| values.fill(0.01));
+            }
+        }
+        let (adapter, merged) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        trained
+            .save_adapter(adapter.path(), SaveDtype::F32)
+            .unwrap();
+        let expected = trained_logits(&trained, &batch(&tokens));
+
+        let mut again = model(before.clone());
+        again.load_lora(adapter.path()).unwrap();
+        let attention = trained.config().attention.config();
+        assert_eq!(again.config().attention.config(), attention);
+        let found = trained_logits(&again, &batch(&tokens));
+        assert_eq!(found, expected, "{} as {}", choice.name(), before.name());
+
+        again.merge_lora().unwrap();
+        again.save(merged.path(), SaveDtype::F32).unwrap();
+        let again = Model::load(merged.path(), &device()).unwrap();
+        assert_eq!(again.config().attention.config(), attention);
+        let found = trained_logits(&again, &batch(&tokens));
+        assert_close(choice.name(), &found, &expected, 1e-5);
+    }
+}
+
+#[test]
+fn an_adapter_that_does_not_say_leaves_the_choice_and_a_wrong_one_is_named() {
+    let phsa = choices()[1].clone();
+    let (dir, mut trained) = (TempDir::new().unwrap(), model(AttentionConfig::Full));
+    trained.add_lora(&LoraConfig::default(), 5).unwrap();
+    trained.save_adapter(dir.path(), SaveDtype::F32).unwrap();
+    let file = dir.path().join("percept_config.json");
+    std::fs::write(
+        &file,
+        r#"{"attention": {"name": "phsa", "block_size": 24}}"#,
+    )
+    .unwrap();
+    let mut base = model(phsa.clone());
+    let message = base.load_lora(dir.path()).unwrap_err().to_string();
+    for part in ["percept_config.json", "attention", "block_size is 24", "16"] {
+        assert!(message.contains(part), "{part:?} not in {message}");
+    }
+    // An adapter of PEFT, or of a version that did not write it.
+    std::fs::remove_file(&file).unwrap();
+    base.load_lora(dir.path()).unwrap();
+    assert_eq!(base.config().attention.config(), &phsa);
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn main() {
     let definitions = args.next().is_none();
     println!("{tokens} tokens, {} threads", rayon::current_num_threads());
     println!(
-        "{:<34}{:>10}{:>10}{:>10}{:>10}{:>8}",
+        "{:<42}{:>10}{:>10}{:>10}{:>10}{:>8}",
         "", "forward", "both", "plain f", "plain b", "gain"
     );
     let bench = Bench {
@@ -142,6 +142,28 @@ fn losses(bench: &Bench, tokens: usize) {
                 ))
             },
         );
+        let second = [
+            leaf(3, [tokens, HIDDEN]).inner(),
+            leaf(4, [vocabulary, HIDDEN]).inner(),
+        ];
+        bench.run(
+            &format!("  and divergence from a second, V = {vocabulary}"),
+            || {
+                let second = second.clone();
+                let (stats, kl) =
+                    nn::linear_log_prob_kl(h.clone(), w.clone(), &targets, 0.9, second);
+                both(stats) + kl
+            },
+            || {
+                let kl = reference::linear_kl(h.clone(), w.clone(), second.clone(), 0.9);
+                both(reference::linear_log_prob(
+                    h.clone(),
+                    w.clone(),
+                    &targets,
+                    0.9,
+                )) + kl
+            },
+        );
     }
 }
 
@@ -241,7 +263,7 @@ impl Bench {
         if !self.definitions {
             let both = 1e3 * both.as_secs_f64();
             println!(
-                "{name:<34}{:>10.3}{both:>10.3}",
+                "{name:<42}{:>10.3}{both:>10.3}",
                 1e3 * forward.as_secs_f64()
             );
             return;
@@ -249,7 +271,7 @@ impl Bench {
         let (plain_forward, plain_both) = self.times(plain);
         let ms = |time: Duration| 1e3 * time.as_secs_f64();
         println!(
-            "{name:<34}{:>10.3}{:>10.3}{:>10.3}{:>10.3}{:>7.1}x",
+            "{name:<42}{:>10.3}{:>10.3}{:>10.3}{:>10.3}{:>7.1}x",
             ms(forward),
             ms(both),
             ms(plain_forward),

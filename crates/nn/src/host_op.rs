@@ -13,7 +13,8 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{
-    Autodiff, Backend, Dispatch, DispatchTensor, Flex, TensorMetadata, backend_extension,
+    Autodiff, Backend, BackendTensor, Dispatch, DispatchTensor, DispatchTensorKind, Flex,
+    TensorMetadata, backend_extension,
 };
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -228,6 +229,28 @@ impl<const D: usize> From<Tensor<D>> for Input {
             tracked: tensor.is_tracked(),
             tensor: tensor.into_dispatch(),
         }
+    }
+}
+
+/// An array that an operation reads beside its inputs and that has no gradient; shares memory with
+/// its tensor.
+#[derive(Debug, Clone)]
+pub(crate) struct Constant(FlexTensor);
+
+impl Constant {
+    /// The values of a tensor, row-major.
+    ///
+    /// # Panics
+    /// When the tensor is not one of the CPU backend.
+    pub(crate) fn new<const D: usize>(tensor: Tensor<D>) -> Self {
+        match tensor.inner().into_dispatch().kind {
+            DispatchTensorKind::Flex(BackendTensor::Float(tensor)) => Self(Flex::row_major(tensor)),
+            other => panic!("expected floats in host memory, found {other:?}"),
+        }
+    }
+
+    pub(crate) fn elements(&self) -> &[f32] {
+        Flex::elements(&self.0)
     }
 }
 

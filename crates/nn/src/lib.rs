@@ -33,5 +33,5 @@ pub use ops::{
     attention, dot, embedding, gather_rows, gelu, layer_norm, quick_gelu, rms_norm, rotary,
     scatter_rows, swiglu, to_vec,
 };
-pub use precision::{Precision, TokenStats, linear, linear_log_prob};
+pub use precision::{Precision, TokenStats, linear, linear_log_prob, linear_log_prob_kl};
 pub use recycler::Recycler;

@@ -6,9 +6,11 @@ use burn::tensor::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::host_op::{Input, run};
+use crate::host_op::{Constant, Input, run};
+use crate::kernels::gated::GatedLinear;
 use crate::kernels::linear::Linear;
-use crate::kernels::log_prob::LogProb;
+use crate::kernels::log_prob::{LogProb, Second};
+use crate::kernels::pointwise::SwiGlu;
 use crate::ops::{check_rows, has_kernel};
 use crate::{Error, reference};
 
@@ -91,6 +93,36 @@ impl Precision {
         )
     }
 
+    /// [`linear`](Precision::linear) of [`swiglu`](crate::swiglu) without a bias: `gate` and `up`
+    /// `[T, I]`, `weight` `[O, I]`. Their product, which the gradient of the weight needs, is not kept
+    /// for the backward pass but computed again.
+    ///
+    /// # Panics
+    /// When the shapes do not fit.
+    pub fn swiglu_linear(self, gate: Tensor<2>, up: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+        let ([rows, width], [outputs, inputs]) = (gate.dims(), weight.dims());
+        assert!(
+            up.dims() == [rows, width] && width == inputs,
+            "swiglu_linear: gate {:?}, up {:?}, weight {:?}",
+            gate.dims(),
+            up.dims(),
+            weight.dims()
+        );
+        if !has_kernel(&gate) {
+            return reference::linear(reference::swiglu(gate, up), weight, None);
+        }
+        let op = GatedLinear {
+            product: SwiGlu { rows, width },
+            linear: Linear {
+                rows,
+                inputs,
+                outputs,
+                precision: self,
+            },
+        };
+        run([gate.into(), up.into(), weight.into()], op)
+    }
+
     /// Log-probability of `targets` and entropy under `softmax(hidden · weightᵀ / temperature)`:
     /// `hidden` `[N, H]`, `weight` `[V, H]`. Gradients flow from both results. An array `[N, V]` is
     /// never kept: the backward pass computes the logits again, chunk by chunk.
@@ -105,35 +137,98 @@ impl Precision {
         targets: &[u32],
         temperature: f32,
     ) -> TokenStats {
-        let ([rows, width], [vocabulary, weight_width]) = (hidden.dims(), weight.dims());
-        assert_eq!(
-            width, weight_width,
-            "linear_log_prob: widths of hidden and weight"
-        );
-        assert_eq!(rows, targets.len(), "linear_log_prob: rows and targets");
-        assert!(
-            temperature > 0.0,
-            "linear_log_prob: temperature {temperature}"
-        );
-        check_rows("linear_log_prob", targets, vocabulary);
+        check_log_prob(&hidden, &weight, targets, temperature);
         if !has_kernel(&hidden) {
             return reference::linear_log_prob(hidden, weight, targets, temperature);
         }
+        stats(&self.log_prob(hidden, weight, targets, temperature, None))
+    }
+
+    /// [`Precision::linear_log_prob`] with the divergence from a second distribution over the whole
+    /// vocabulary, `KL(p ‖ q) = Σ p·(log p − log q)` in nats, `[N]`: `p` is the distribution of
+    /// `hidden` and `weight`, `q` that of `second`, the hidden states `[N, H₂]` and head `[V, H₂]` of a
+    /// frozen model at the same temperature. Gradients flow to `hidden` and `weight`; the second model
+    /// gets none. Seen from `p`, the model in training, it is the reverse divergence, which TRL's
+    /// `kl_penalty = "full"` takes too.
+    ///
+    /// # Panics
+    /// As [`Precision::linear_log_prob`], and when the shapes of `second` do not fit.
+    pub fn linear_log_prob_kl(
+        self,
+        hidden: Tensor<2>,
+        weight: Tensor<2>,
+        targets: &[u32],
+        temperature: f32,
+        second: [Tensor<2>; 2],
+    ) -> (TokenStats, Tensor<1>) {
+        check_log_prob(&hidden, &weight, targets, temperature);
+        let [second_hidden, second_weight] = second.map(|x| x.inner());
+        check_log_prob(&second_hidden, &second_weight, targets, temperature);
+        assert_eq!(
+            weight.dims()[0],
+            second_weight.dims()[0],
+            "linear_log_prob_kl: vocabularies"
+        );
+        if !has_kernel(&hidden) {
+            let second = [second_hidden, second_weight];
+            let kl = reference::linear_kl(hidden.clone(), weight.clone(), second, temperature);
+            let stats = reference::linear_log_prob(hidden, weight, targets, temperature);
+            return (stats, kl);
+        }
+        let second = Second {
+            width: second_hidden.dims()[1],
+            hidden: Constant::new(second_hidden),
+            weight: Constant::new(second_weight),
+            log_z: OnceLock::new(),
+        };
+        let all = self.log_prob(hidden, weight, targets, temperature, Some(second));
+        (stats(&all), all.narrow(0, 2, 1).squeeze_dim(0))
+    }
+
+    /// `[2, N]`, or `[3, N]` with a second distribution.
+    fn log_prob(
+        self,
+        hidden: Tensor<2>,
+        weight: Tensor<2>,
+        targets: &[u32],
+        temperature: f32,
+        second: Option<Second>,
+    ) -> Tensor<2> {
+        let [vocabulary, width] = weight.dims();
         let op = LogProb {
             width,
             vocabulary,
             targets: targets.to_vec(),
             temperature,
             precision: self,
+            second,
             log_z: OnceLock::new(),
             recorded: hidden.is_tracked() || weight.is_tracked(),
             kept: Mutex::default(),
         };
-        let both: Tensor<2> = run([hidden.into(), weight.into(), Input::none()], op);
-        TokenStats {
-            log_prob: both.clone().narrow(0, 0, 1).squeeze_dim(0),
-            entropy: both.narrow(0, 1, 1).squeeze_dim(0),
-        }
+        run([hidden.into(), weight.into(), Input::none()], op)
+    }
+}
+
+fn check_log_prob(hidden: &Tensor<2>, weight: &Tensor<2>, targets: &[u32], temperature: f32) {
+    let ([rows, width], [vocabulary, weight_width]) = (hidden.dims(), weight.dims());
+    assert_eq!(
+        width, weight_width,
+        "linear_log_prob: widths of hidden and weight"
+    );
+    assert_eq!(rows, targets.len(), "linear_log_prob: rows and targets");
+    assert!(
+        temperature > 0.0,
+        "linear_log_prob: temperature {temperature}"
+    );
+    check_rows("linear_log_prob", targets, vocabulary);
+}
+
+/// The first two rows.
+fn stats(rows: &Tensor<2>) -> TokenStats {
+    TokenStats {
+        log_prob: rows.clone().narrow(0, 0, 1).squeeze_dim(0),
+        entropy: rows.clone().narrow(0, 1, 1).squeeze_dim(0),
     }
 }
 
@@ -143,6 +238,20 @@ impl Precision {
 /// As there.
 pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
     Precision::F32.linear(x, weight, bias)
+}
+
+/// [`Precision::linear_log_prob_kl`] in f32.
+///
+/// # Panics
+/// As there.
+pub fn linear_log_prob_kl(
+    hidden: Tensor<2>,
+    weight: Tensor<2>,
+    targets: &[u32],
+    temperature: f32,
+    second: [Tensor<2>; 2],
+) -> (TokenStats, Tensor<1>) {
+    Precision::F32.linear_log_prob_kl(hidden, weight, targets, temperature, second)
 }
 
 /// [`Precision::linear_log_prob`] in f32.

@@ -155,6 +155,22 @@ pub fn linear_log_prob(
     }
 }
 
+/// The divergence of [`crate::Precision::linear_log_prob_kl`]: `Σ p·(log p − log q)` of each row.
+/// Keeps whole `[N, V]` arrays.
+pub fn linear_kl(
+    hidden: Tensor<2>,
+    weight: Tensor<2>,
+    [other_hidden, other_weight]: [Tensor<2>; 2],
+    temperature: f32,
+) -> Tensor<1> {
+    let rows = hidden.dims()[0];
+    let log_p = activation::log_softmax(linear(hidden, weight, None) / temperature, 1);
+    let log_q = activation::log_softmax(linear(other_hidden, other_weight, None) / temperature, 1);
+    (log_p.clone().exp() * (log_p - log_q))
+        .sum_dim(1)
+        .reshape([rows])
+}
+
 fn indices(ids: &[u32], device: &Device) -> Tensor<1, Int> {
     let values: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
     let data = TensorData::new(values, [ids.len()]);

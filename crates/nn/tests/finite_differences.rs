@@ -214,6 +214,29 @@ fn log_probability_and_entropy() {
 }
 
 #[test]
+fn divergence_from_a_second_distribution() {
+    let (h, w) = (Array::new(1, &[6, 5]), Array::new(2, &[11, 5]));
+    let (other_h, other_w) = (Array::new(3, &[6, 4]), Array::new(4, &[11, 4]));
+    let targets = [0, 10, 3, 3, 7, 1];
+    check(
+        "linear_log_prob_kl",
+        &[h, w],
+        |a| {
+            let (h, w) = (a[0].clone().reshape([6, 5]), a[1].clone().reshape([11, 5]));
+            let second = [
+                other_h.leaf().reshape([6, 4]),
+                other_w.leaf().reshape([11, 4]),
+            ];
+            nn::linear_log_prob_kl(h, w, &targets, 0.5, second).1
+        },
+        |a| {
+            let second = [other_h.exact(), other_w.exact()];
+            reference::linear_kl(a[0].exact(), a[1].exact(), second, 0.5)
+        },
+    );
+}
+
+#[test]
 fn attention_over_prefixes_of_prefixes() {
     // A prompt, two responses, and a continuation that sees the end of the prompt and the start of
     // the first response.

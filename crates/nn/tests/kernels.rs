@@ -141,6 +141,24 @@ fn swiglu_and_rotary() {
 }
 
 #[test]
+fn swiglu_before_a_linear_layer() {
+    let (gate, up, w) = (leaf(1, [37, 19]), leaf(2, [37, 19]), leaf(3, [7, 19]));
+    let both = |gate: &Tensor<2>| gate.clone() * 4.0;
+    compare!(
+        "swiglu_linear",
+        nn::Precision::F32.swiglu_linear(both(&gate), up.clone(), w.clone()),
+        reference::linear(reference::swiglu(both(&gate), up.clone()), w.clone(), None),
+        gate,
+        up,
+        w
+    );
+    // The bits of the two operators one after the other.
+    let found = nn::Precision::F32.swiglu_linear(gate.clone(), up.clone(), w.clone());
+    let expected = nn::linear(nn::swiglu(gate, up), w, None);
+    assert_eq!(nn::to_vec(&found), nn::to_vec(&expected));
+}
+
+#[test]
 fn rows_move_and_their_gradients_add_up() {
     let (table, x, rows) = (leaf(1, [6, 5]), leaf(2, [7, 5]), leaf(3, [2, 5]));
     let ids = [3, 0, 3, 5, 3];
@@ -183,6 +201,54 @@ fn log_prob_and_entropy() {
             w
         );
     }
+}
+
+#[test]
+fn divergence_from_a_second_distribution() {
+    for (rows, width, other, vocabulary) in [(1, 3, 5, 2), (40, 12, 12, 83), (300, 8, 5, 20_011)] {
+        let (h, w) = (leaf(1, [rows, width]), leaf(2, [vocabulary, width]));
+        let second = || {
+            [
+                constant(3, [rows, other]),
+                constant(4, [vocabulary, other]) * 2.0,
+            ]
+        };
+        let targets: Vec<u32> = (0..rows).map(|i| (i * 31 % vocabulary) as u32).collect();
+        let all = |(stats, kl): (nn::TokenStats, Tensor<1>)| {
+            Tensor::cat(vec![stats.log_prob, stats.entropy, kl], 0)
+        };
+        compare!(
+            "linear_log_prob_kl",
+            all(nn::linear_log_prob_kl(
+                h.clone(),
+                w.clone() * 3.0,
+                &targets,
+                0.7,
+                second()
+            )),
+            all((
+                reference::linear_log_prob(h.clone(), w.clone() * 3.0, &targets, 0.7),
+                reference::linear_kl(h.clone(), w.clone() * 3.0, second(), 0.7)
+            )),
+            h,
+            w
+        );
+    }
+}
+
+#[test]
+fn a_model_does_not_diverge_from_itself_and_the_other_results_keep_their_bits() {
+    let (h, w) = (leaf(1, [40, 12]), leaf(2, [83, 12]));
+    let targets: Vec<u32> = (0..40).collect();
+    let second = [h.clone(), w.clone()];
+    let (stats, kl) = nn::linear_log_prob_kl(h.clone(), w.clone(), &targets, 0.7, second);
+    assert!(nn::to_vec(&kl).iter().all(|&kl| kl == 0.0));
+    let mut grads = kl.sum().backward();
+    let grad = nn::to_vec(&h.grad_remove(&mut grads).unwrap());
+    assert!(grad.iter().all(|&slope| slope == 0.0), "a minimum");
+    let plain = nn::linear_log_prob(h, w, &targets, 0.7);
+    assert_eq!(nn::to_vec(&stats.log_prob), nn::to_vec(&plain.log_prob));
+    assert_eq!(nn::to_vec(&stats.entropy), nn::to_vec(&plain.entropy));
 }
 
 fn attention_case(layout: Layout, heads: usize, kv_heads: usize, dim: usize, causal: bool) {

@@ -156,6 +156,7 @@ impl<'a> Batch<'a> {
             old_log_prob: self.old_log_prob.unwrap_or(&[]),
             rollout_log_prob: self.rollout_log_prob,
             ref_log_prob: self.ref_log_prob,
+            ref_kl: None,
             entropy: self.entropy,
             nucleus_entropy: self.nucleus_entropy,
             log_prob_no_image: self.log_prob_no_image,

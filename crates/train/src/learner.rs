@@ -6,12 +6,12 @@
 
 use std::path::Path;
 
-use percept_model::{Model, ParamGrads, SaveDtype};
+use percept_model::{GradientCheckpointing, Model, ParamGrads, SaveDtype};
 use percept_nn::{AdamW, Moments};
 use percept_report::RunDir;
 
 use crate::moments;
-use crate::pack::{PackItem, Packed, micro_batches, pack};
+use crate::pack::Packed;
 use crate::{Error, OptimConfig, Recipe};
 
 /// Values at the loss's token rows, in the order of [`Packed::targets`].
@@ -23,10 +23,12 @@ pub struct TokenValues {
     pub entropy: Vec<f32>,
     /// Entropy of its nucleus, in nats, where it was asked for.
     pub nucleus_entropy: Option<Vec<f32>>,
+    /// `KL(π_θ ‖ π_ref)` over the vocabulary, in nats, where the loss reads it.
+    pub ref_kl: Option<Vec<f32>>,
 }
 
 impl TokenValues {
-    /// Appends the values of the next forward pass.
+    /// Appends the values of the next response.
     pub(crate) fn extend(&mut self, next: Self) {
         self.log_prob.extend(next.log_prob);
         self.entropy.extend(next.entropy);
@@ -45,6 +47,8 @@ pub struct Objective {
     pub d_log_prob: Vec<f32>,
     /// `[targets]`; none when the loss does not use the entropy.
     pub d_entropy: Option<Vec<f32>>,
+    /// `[targets]`; none when the loss does not use the divergence from the reference.
+    pub d_kl: Option<Vec<f32>>,
 }
 
 /// What an optimiser step did.
@@ -63,7 +67,9 @@ pub enum Update {
 pub struct Learner {
     model: Model,
     reference: Option<Model>,
-    gradient_checkpointing: bool,
+    /// Whether the loss compares whole distributions with the reference's.
+    needs_ref_kl: bool,
+    gradient_checkpointing: GradientCheckpointing,
     grads: ParamGrads,
     moments: Vec<Moments>,
     updates: usize,
@@ -80,6 +86,7 @@ impl Learner {
             grads: ParamGrads::new(model.parameters().len()),
             gradient_checkpointing: recipe.model.gradient_checkpointing,
             reference: None,
+            needs_ref_kl: recipe.algorithm.loss.needs_ref_kl(),
             updates: 0,
             finite: true,
             checked: false,
@@ -141,6 +148,15 @@ impl Learner {
         objective: &mut dyn FnMut(&TokenValues) -> Result<Objective, Error>,
     ) -> Result<(), Error> {
         self.saw_images |= !packed.batch.images.is_empty();
+        // Hidden states and head of the reference, before the policy's activations are there.
+        let reference = match self.reference.as_ref().filter(|_| self.needs_ref_kl) {
+            None => None,
+            Some(reference) => {
+                let hidden = reference.forward_no_grad(&packed.batch)?;
+                let hidden = percept_nn::gather_rows(hidden, &packed.rows);
+                Some([hidden, reference.lm_head().inner()])
+            }
+        };
         self.model.set_dropout_seed(Some(dropout_seed));
         let model = &self.model;
         let passed = model.forward_backward(
@@ -149,22 +165,37 @@ impl Learner {
             |hidden| -> Result<_, Error> {
                 let hidden = percept_nn::gather_rows(hidden, &packed.rows);
                 let precision = model.precision();
-                let stats = precision.linear_log_prob(
-                    hidden,
-                    model.lm_head(),
-                    &packed.targets,
-                    temperature,
-                );
+                let (head, targets) = (model.lm_head(), &packed.targets);
+                let (stats, kl) = match reference {
+                    None => {
+                        let stats = precision.linear_log_prob(hidden, head, targets, temperature);
+                        (stats, None)
+                    }
+                    Some(second) => {
+                        let (stats, kl) = precision.linear_log_prob_kl(
+                            hidden,
+                            head,
+                            targets,
+                            temperature,
+                            second,
+                        );
+                        (stats, Some(kl))
+                    }
+                };
                 let values = TokenValues {
                     log_prob: percept_nn::to_vec(&stats.log_prob),
                     entropy: percept_nn::to_vec(&stats.entropy),
                     nucleus_entropy: None,
+                    ref_kl: kl.as_ref().map(percept_nn::to_vec),
                 };
                 let objective = objective(&values)?;
                 // A scalar with exactly the gradient that the objective asks for.
                 let mut scalar = percept_nn::dot(stats.log_prob, &objective.d_log_prob);
                 if let Some(d_entropy) = &objective.d_entropy {
                     scalar = scalar + percept_nn::dot(stats.entropy, d_entropy);
+                }
+                if let Some((kl, d_kl)) = kl.zip(objective.d_kl.as_ref()) {
+                    scalar = scalar + percept_nn::dot(kl, d_kl);
                 }
                 Ok((scalar, objective.loss))
             },
@@ -262,7 +293,7 @@ impl Learner {
     pub fn begin_rl(&mut self, dir: &RunDir, recipe: &Recipe) -> Result<(), Error> {
         self.moments = fresh_moments(&self.model);
         self.updates = 0;
-        if !recipe.algorithm.loss.needs_ref_log_prob() {
+        if !recipe.algorithm.loss.needs_reference() {
             return Ok(());
         }
         if self.model.lora().is_none() {
@@ -281,7 +312,7 @@ impl Learner {
     /// # Errors
     /// [`Error::Model`] when the run folder's copy is unreadable.
     pub fn load_reference(&mut self, dir: &RunDir, recipe: &Recipe) -> Result<(), Error> {
-        if !recipe.algorithm.loss.needs_ref_log_prob() {
+        if !recipe.algorithm.loss.needs_reference() {
             return Ok(());
         }
         let mut reference = match self.model.lora() {
@@ -336,7 +367,7 @@ fn fresh_moments(model: &Model) -> Vec<Moments> {
         .collect()
 }
 
-fn token_values(
+pub(crate) fn token_values(
     model: &Model,
     packed: &Packed,
     temperature: f32,
@@ -354,34 +385,6 @@ fn token_values(
         log_prob: percept_nn::to_vec(&stats.log_prob),
         entropy: percept_nn::to_vec(&stats.entropy),
         nucleus_entropy,
+        ref_kl: None,
     })
-}
-
-/// Tokens of one forward pass of [`score`].
-const SCORE_BUDGET: usize = 8_192;
-
-/// Log-probabilities and entropies of every response of `items`, in order.
-///
-/// # Errors
-/// [`Error::EmptyPrompt`], and [`Error::Model`] when a prompt does not fit the model.
-pub fn score(
-    model: &Model,
-    items: &[PackItem<'_>],
-    temperature: f32,
-) -> Result<Vec<TokenValues>, Error> {
-    let mut out = Vec::new();
-    for part in micro_batches(items, SCORE_BUDGET) {
-        let values = token_values(model, &pack(&part)?, temperature, None)?;
-        let mut start = 0;
-        for response in part.iter().flat_map(|item| &item.responses) {
-            let range = start..start + response.len();
-            start = range.end;
-            out.push(TokenValues {
-                log_prob: values.log_prob[range.clone()].to_vec(),
-                entropy: values.entropy[range].to_vec(),
-                nucleus_entropy: None,
-            });
-        }
-    }
-    Ok(out)
 }

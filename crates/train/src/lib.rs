@@ -6,6 +6,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod balance;
 mod checkpoint;
 mod error;
 mod experts;
@@ -28,6 +29,7 @@ mod rl;
 mod rl_metrics;
 mod run;
 mod schedule;
+mod score;
 mod sft;
 mod signals;
 mod source;
@@ -36,14 +38,15 @@ mod summary;
 mod visual_entropy;
 
 pub use error::Error;
-pub use learner::{Learner, Objective, TokenValues, Update, score};
+pub use learner::{Learner, Objective, TokenValues, Update};
 pub use memory::estimate_memory;
 pub use methods::with_method;
 pub use observer::{Event, Metrics, Observer, Silent, Stage};
-pub use pack::{PackItem, Packed, micro_batches, pack};
+pub use pack::{MicroBatch, PackItem, Packed, micro_batches, pack};
 pub use recipe::*;
 pub use recipe_file::{load, parse};
 pub use run::{Outcome, Start, run};
 pub use schedule::learning_rate;
+pub use score::score;
 pub use source::{Data, open_data, open_model, open_rewards};
 pub use state::{State, StoredEvaluation};

@@ -1,6 +1,6 @@
 //! What a run will need, by component, before it starts.
 
-use percept_model::Model;
+use percept_model::{GradientCheckpointing, Model, TextConfig};
 
 use crate::Recipe;
 
@@ -23,14 +23,7 @@ pub fn estimate_memory(recipe: &Recipe, model: &Model) -> Vec<(&'static str, u64
         recipe.rl.as_ref().map(|rl| rl.ppo_max_token_len),
     ];
     let tokens = tokens.into_iter().flatten().max().unwrap_or(0) as u64;
-    // Per token and layer: inputs of the two norms, of the projections and of the product of the
-    // MLP, and what attention keeps.
-    let heads = (text.num_attention_heads + 2 * text.num_key_value_heads) * text.head_dim;
-    let layer = (6 * text.hidden_size + 3 * heads + 3 * text.intermediate_size) as u64;
-    let layers = match recipe.model.gradient_checkpointing {
-        true => layer + (text.num_hidden_layers * text.hidden_size) as u64,
-        false => layer * text.num_hidden_layers as u64,
-    };
+    let layers = activations(text, recipe.model.gradient_checkpointing) as u64;
     let mut parts = vec![
         ("weights", all * F32),
         ("gradients", trained * F32),
@@ -48,9 +41,27 @@ pub fn estimate_memory(recipe: &Recipe, model: &Model) -> Vec<(&'static str, u64
         let token = 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim;
         parts.push(("sampler weights", all * F32));
         parts.push(("KV cache", slots as u64 * token as u64 * F32));
-        if recipe.algorithm.loss.needs_ref_log_prob() && recipe.model.lora.is_none() {
+        if recipe.algorithm.loss.needs_reference() && recipe.model.lora.is_none() {
             parts.push(("reference weights", all * F32));
         }
     }
     parts
+}
+
+/// Numbers that all layers keep for the backward pass, per token, at the moment when it holds most.
+fn activations(text: &TextConfig, checkpointing: GradientCheckpointing) -> usize {
+    let (layers, hidden) = (text.num_hidden_layers, text.hidden_size);
+    let (q, kv) = (text.num_attention_heads, text.num_key_value_heads);
+    // Normed input, queries, keys, values, output; with norms of queries and keys, those before them.
+    let again = if text.qk_norm { q + kv } else { 0 };
+    let attention = hidden + (2 * q + 2 * kv + again) * text.head_dim;
+    // Input, normed input, gate, up, their product.
+    let mlp = 2 * hidden + 3 * text.intermediate_size;
+    match checkpointing {
+        GradientCheckpointing::Off => layers * (hidden + attention + mlp),
+        GradientCheckpointing::Selective => {
+            layers * (hidden + mlp - text.intermediate_size) + attention
+        }
+        GradientCheckpointing::Full => layers * hidden + attention + mlp,
+    }
 }

@@ -10,6 +10,7 @@ use percept_model::{PackedBatch, Prompt, Training};
 use percept_nn::{Layout, Span};
 
 use crate::Error;
+use crate::balance::balance;
 
 /// A prompt and the responses whose tokens are scored.
 #[derive(Debug, Clone)]
@@ -101,55 +102,67 @@ pub fn pack(items: &[PackItem<'_>]) -> Result<Packed, Error> {
     })
 }
 
-/// Splits items, in order, into forward passes of at most `budget` tokens. A group that is larger
-/// than the budget is split between responses (its prompt is then computed in each part); one
-/// response is never split.
-pub fn micro_batches<'a>(items: &[PackItem<'a>], budget: usize) -> Vec<Vec<PackItem<'a>>> {
-    let mut batches: Vec<Vec<PackItem<'a>>> = Vec::new();
-    let mut used = 0;
-    for item in items {
-        if used > 0 && used + item.tokens() <= budget {
-            used += item.tokens();
-            if let Some(batch) = batches.last_mut() {
-                batch.push(item.clone());
-            }
-            continue;
-        }
-        for part in split_item(item, budget) {
-            used = part.tokens();
-            batches.push(vec![part]);
-        }
-    }
-    batches
+/// A forward pass of a plan.
+#[derive(Debug, Clone)]
+pub struct MicroBatch<'a> {
+    /// What is computed together.
+    pub items: Vec<PackItem<'a>>,
+    /// The place of each of its responses, in their order, among all responses of the plan.
+    pub rows: Vec<usize>,
 }
 
-fn split_item<'a>(item: &PackItem<'a>, budget: usize) -> Vec<PackItem<'a>> {
-    let mut parts = vec![PackItem {
-        prompt: item.prompt,
-        responses: Vec::new(),
-    }];
-    for &response in &item.responses {
-        let full = parts.last().is_some_and(|part| {
-            !part.responses.is_empty() && part.tokens() + response.len() > budget + 1
-        });
-        if full {
-            parts.push(PackItem {
-                prompt: item.prompt,
-                responses: Vec::new(),
-            });
-        }
-        if let Some(part) = parts.last_mut() {
-            part.responses.push(response);
-        }
+/// Cuts items into forward passes of at most `budget` tokens: few, and as large as each other as
+/// can be. A group stays together, so that its prompt is computed once, unless it is larger than the
+/// budget; then it is cut between responses, and its prompt is computed in each part. One response
+/// is never cut. The plan is a function of the lengths.
+pub fn micro_batches<'a>(items: &[PackItem<'a>], budget: usize) -> Vec<MicroBatch<'a>> {
+    let mut parts = Vec::with_capacity(items.len());
+    let mut first = 0;
+    for item in items {
+        parts.extend(split_item(item, first, budget));
+        first += item.responses.len();
     }
-    parts
+    let weights: Vec<usize> = parts.iter().map(|part| part.items[0].tokens()).collect();
+    let join = |bin: Vec<usize>| MicroBatch {
+        items: bin
+            .iter()
+            .map(|&part| parts[part].items[0].clone())
+            .collect(),
+        rows: bin
+            .iter()
+            .flat_map(|&part| parts[part].rows.clone())
+            .collect(),
+    };
+    balance(&weights, budget).into_iter().map(join).collect()
+}
+
+/// A group whole, or in parts that fit; its responses are those from `first` on.
+fn split_item<'a>(item: &PackItem<'a>, first: usize, budget: usize) -> Vec<MicroBatch<'a>> {
+    let lengths = item
+        .responses
+        .iter()
+        .map(|response| response.len().saturating_sub(1));
+    let lengths: Vec<usize> = lengths.collect();
+    let room = budget.saturating_sub(item.prompt.tokens.len());
+    let bins = match item.tokens() <= budget || lengths.is_empty() {
+        true => vec![(0..lengths.len()).collect()],
+        false => balance(&lengths, room),
+    };
+    let part = |bin: Vec<usize>| MicroBatch {
+        items: vec![PackItem {
+            prompt: item.prompt,
+            responses: bin.iter().map(|&index| item.responses[index]).collect(),
+        }],
+        rows: bin.into_iter().map(|index| first + index).collect(),
+    };
+    bins.into_iter().map(part).collect()
 }
 
 /// Packs whole training sequences: each stands alone, the loss sits where its mask says.
 ///
 /// # Errors
 /// [`Error::EmptyPrompt`] when a sequence has no token.
-pub fn pack_training(rows: &[Training]) -> Result<Packed, Error> {
+pub fn pack_training(rows: &[&Training]) -> Result<Packed, Error> {
     let items: Vec<PackItem<'_>> = rows
         .iter()
         .map(|row| PackItem {
@@ -175,23 +188,14 @@ pub fn pack_training(rows: &[Training]) -> Result<Packed, Error> {
     Ok(packed)
 }
 
-/// Splits training sequences, in order, into forward passes of at most `budget` tokens; one
-/// sequence is never split.
-pub fn training_batches(rows: &[Training], budget: usize) -> Vec<&[Training]> {
-    let mut parts = Vec::new();
-    let (mut start, mut used) = (0, 0);
-    for (index, row) in rows.iter().enumerate() {
-        let tokens = row.prompt.tokens.len();
-        if used > 0 && used + tokens > budget {
-            parts.push(&rows[start..index]);
-            (start, used) = (index, 0);
-        }
-        used += tokens;
-    }
-    if start < rows.len() {
-        parts.push(&rows[start..]);
-    }
-    parts
+/// Cuts training sequences into forward passes of at most `budget` tokens, as [`micro_batches`] does;
+/// one sequence is never cut.
+pub fn training_batches(rows: &[Training], budget: usize) -> Vec<Vec<&Training>> {
+    let tokens: Vec<usize> = rows.iter().map(|row| row.prompt.tokens.len()).collect();
+    balance(&tokens, budget)
+        .into_iter()
+        .map(|bin| bin.into_iter().map(|index| &rows[index]).collect())
+        .collect()
 }
 
 #[cfg(test)]
@@ -225,7 +229,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn splitting_loses_no_response_and_keeps_their_order(
+        fn every_response_is_in_one_pass_and_knows_its_place(
             groups in prop::collection::vec((1usize..20, prop::collection::vec(1usize..15, 1..6)), 1..6),
             budget in 8usize..80,
         ) {
@@ -237,14 +241,28 @@ mod tests {
             let items: Vec<PackItem> = prompts.iter().zip(&responses)
                 .map(|(prompt, r)| PackItem { prompt, responses: r.iter().map(Vec::as_slice).collect() })
                 .collect();
+            let all: Vec<(&[u32], usize)> = items.iter()
+                .flat_map(|item| item.responses.iter().map(|r| (*r, item.prompt.tokens.len()))).collect();
             let batches = micro_batches(&items, budget);
-            let whole: Vec<u32> = pack(&items).unwrap().targets;
-            let parts: Vec<u32> = batches.iter().flat_map(|b| pack(b).unwrap().targets).collect();
-            prop_assert_eq!(whole, parts);
+            let mut seen = vec![0; all.len()];
             for batch in &batches {
-                let tokens: usize = batch.iter().map(PackItem::tokens).sum();
-                let single = batch.len() == 1 && batch[0].responses.len() == 1;
+                let found = batch.items.iter()
+                    .flat_map(|item| item.responses.iter().map(|r| (*r, item.prompt.tokens.len())));
+                for (&row, response) in batch.rows.iter().zip(found) {
+                    prop_assert_eq!(all[row], response);
+                    seen[row] += 1;
+                }
+                let tokens: usize = batch.items.iter().map(PackItem::tokens).sum();
+                let single = batch.rows.len() == 1;
                 prop_assert!(tokens <= budget || single, "{} tokens over {}", tokens, budget);
+            }
+            prop_assert!(seen.iter().all(|&times| times == 1));
+            // A group that fits is in one pass.
+            for item in items.iter().filter(|item| item.tokens() <= budget) {
+                let passes = batches.iter().filter(|batch| {
+                    batch.items.iter().any(|part| std::ptr::eq(part.prompt, item.prompt))
+                });
+                prop_assert_eq!(passes.count(), 1);
             }
         }
     }

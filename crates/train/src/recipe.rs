@@ -120,7 +120,8 @@ pub struct ModelSource {
     pub tiny: Option<percept_model::TinyConfig>,
     /// What the decoder's queries see, in training, rollouts and evaluation: `full`, `sliding`,
     /// `phsa`, `infllm2`, `moba`, or a table with options, `{ name = "phsa", top_k = 4 }`. Default:
-    /// what the checkpoint says. Checkpoints keep it in config.json; LoRA adapters do not.
+    /// what the checkpoint says. Checkpoints keep it in config.json, LoRA adapters in
+    /// percept_config.json.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attention: Option<AttentionConfig>,
     /// Begin each stage with more chosen blocks than `attention.top_k`, halved step by step.
@@ -132,9 +133,11 @@ pub struct ModelSource {
     /// Keep the vision tower frozen.
     #[serde(default)]
     pub freeze_vision: bool,
-    /// Recompute each layer in the backward pass instead of keeping its activations.
+    /// What the backward pass computes again instead of keeping its activations: `false` nothing,
+    /// `"selective"` attention and the product inside the MLP (a third less memory for a tenth more
+    /// time), `true` or `"full"` every layer (a tenth of the memory for a third more time).
     #[serde(default)]
-    pub gradient_checkpointing: bool,
+    pub gradient_checkpointing: percept_model::GradientCheckpointing,
 }
 
 /// Training and validation data.

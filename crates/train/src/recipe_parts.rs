@@ -87,7 +87,8 @@ pub struct SftConfig {
     pub steps: usize,
     /// Rows per optimiser step.
     pub train_batch_size: usize,
-    /// Token budget of one forward pass; a step accumulates gradients over as many as it needs.
+    /// Token budget of one forward pass; a step accumulates gradients over as few as it needs, of
+    /// about equal length (verl's `use_dynamic_bsz` with `ppo_max_token_len_per_gpu`).
     pub ppo_max_token_len: usize,
     /// Optimiser.
     pub optim: OptimConfig,
@@ -121,7 +122,9 @@ pub struct RlConfig {
     pub ppo_mini_batch_size: usize,
     /// Passes over one rollout batch.
     pub ppo_epochs: usize,
-    /// Token budget of one forward pass; larger mini-batches accumulate gradients.
+    /// Token budget of one forward pass, also of those without a gradient; larger mini-batches
+    /// accumulate gradients over as few as they need, of about equal length (verl's
+    /// `use_dynamic_bsz` with `ppo_max_token_len_per_gpu`).
     pub ppo_max_token_len: usize,
     /// Where the behaviour log-probabilities come from.
     pub old_log_prob: OldLogProb,

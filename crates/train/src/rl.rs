@@ -102,31 +102,29 @@ fn mini_batch(
     let items = items_of(groups, batch, &needed);
     // Before the first update of a step, the trainer's weights are the sampler's.
     let first_update = groups[chosen[0]].rollouts[0].weight_version == run.state.weight_version;
-    let (mut at, mut found) = (0, Stats::new());
+    let mut found = Stats::new();
     for (index, part) in micro_batches(&items, config.ppo_max_token_len)
         .into_iter()
         .enumerate()
     {
         let dropout = run.dropout_seed(updates.count, index);
         let temperature = run.recipe.rollout.temperature;
-        let count: usize = part.iter().map(|item| item.responses.len()).sum();
-        let rows = &needed[at..at + count];
-        at += count;
-        let packed = pack(&part)?;
+        let rows: Vec<usize> = part.rows.iter().map(|&row| needed[row]).collect();
+        let packed = pack(&part.items)?;
         updates.tokens += packed.batch.tokens.len();
         let algorithm = &run.recipe.algorithm;
         let mut stats = Stats::new();
         let mut values = TokenValues::default();
         run.learner
             .forward_backward(&packed, temperature, dropout, &mut |now| {
-                let (objective, metrics) = objective(algorithm, batch, credit, rows, &total, now)?;
+                let (objective, metrics) = objective(algorithm, batch, credit, &rows, &total, now)?;
                 stats = metrics;
                 values.clone_from(now);
                 Ok(objective)
             })?;
         add_stats(&mut found, &stats);
         if first_update {
-            batch.remember(rows, &values);
+            batch.remember(&rows, &values);
         }
     }
     let computed = needed.iter().flat_map(|&row| batch.offsets.row(row));
@@ -165,7 +163,7 @@ fn over_computed(stats: &mut Stats, scale: f64) {
 /// `Normaliser`), so leaving them out of the forward pass changes no gradient.
 fn rows_with_gradient(run: &Run<'_>, batch: &Batch, credit: &Credit, all: &[usize]) -> Vec<usize> {
     let loss = &run.recipe.algorithm.loss;
-    let everywhere = loss.needs_ref_log_prob() || loss.needs_entropy();
+    let everywhere = loss.needs_reference() || loss.needs_entropy();
     all.iter()
         .copied()
         .filter(|&row| {
@@ -223,6 +221,7 @@ fn objective(
         old_log_prob: &old,
         rollout_log_prob: Some(&rollout),
         ref_log_prob: reference.as_deref(),
+        ref_kl: now.ref_kl.as_deref(),
         entropy: Some(&now.entropy),
         is_expert: Some(&is_expert),
         ..Signals::default()
@@ -245,6 +244,7 @@ fn objective(
         loss: loss.loss,
         d_log_prob: loss.d_log_prob,
         d_entropy: algorithm.loss.needs_entropy().then_some(loss.d_entropy),
+        d_kl: algorithm.loss.needs_ref_kl().then_some(loss.d_kl),
     };
     Ok((objective, metrics))
 }

@@ -30,9 +30,9 @@ pub(crate) fn step(run: &mut Run<'_>, config: &SftConfig) -> Result<Metrics, Err
         .enumerate()
     {
         let dropout = run.dropout_seed(0, index);
-        let packed = pack_training(part)?;
+        let packed = pack_training(&part)?;
         tokens += packed.batch.tokens.len();
-        let offsets = Offsets::from_lengths(part.iter().map(Training::trained_tokens));
+        let offsets = Offsets::from_lengths(part.iter().map(|row| row.trained_tokens()));
         let mask = vec![true; offsets.tokens()];
         run.learner
             .forward_backward(&packed, 1.0, dropout, &mut |now| {
@@ -49,6 +49,7 @@ pub(crate) fn step(run: &mut Run<'_>, config: &SftConfig) -> Result<Metrics, Err
                     loss: sft.loss,
                     d_log_prob: sft.d_log_prob,
                     d_entropy: None,
+                    d_kl: None,
                 })
             })?;
     }

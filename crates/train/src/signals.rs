@@ -15,8 +15,9 @@ use percept_credit::{Mismatch, Needs, Offsets, Signals};
 use percept_model::Prompt;
 
 use crate::group::Group;
-use crate::pack::{PackItem, micro_batches, pack};
+use crate::pack::PackItem;
 use crate::run::Run;
+use crate::score::by_response;
 use crate::{Error, Learner, OldLogProb, RlConfig, TokenValues, visual_entropy};
 
 /// The signals of one rollout batch, owned: rows are responses in the order of the groups.
@@ -190,6 +191,7 @@ impl Batch {
             old_log_prob: &self.old_log_prob,
             rollout_log_prob: Some(&self.rollout_log_prob),
             ref_log_prob: self.ref_log_prob.as_deref(),
+            ref_kl: None,
             entropy: known(&self.entropy).then_some(self.entropy.as_slice()),
             nucleus_entropy: self.nucleus_entropy.as_deref(),
             log_prob_no_image: self.log_prob_no_image.as_deref(),
@@ -254,11 +256,12 @@ pub(crate) fn forward(
         .as_ref()
         .map_or(usize::MAX, |rl| rl.ppo_max_token_len);
     let temperature = run.recipe.rollout.temperature;
-    let (mut all, mut tokens) = (TokenValues::default(), 0);
-    for part in micro_batches(items, budget) {
-        let packed = pack(&part)?;
+    let mut tokens = 0;
+    let values = by_response(items, budget, |packed| {
         tokens += packed.batch.tokens.len();
-        all.extend(pass(&run.learner, &packed, temperature)?);
-    }
+        pass(&run.learner, packed, temperature)
+    })?;
+    let mut all = TokenValues::default();
+    values.into_iter().for_each(|next| all.extend(next));
     Ok((all, tokens))
 }

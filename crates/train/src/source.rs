@@ -80,14 +80,15 @@ pub fn open_model(
     }
     let sampling = recipe.rollout.dtype.checked();
     model.set_decoder_precision(sampling.map_err(percept_model::Error::from)?);
-    if let Some(attention) = &recipe.model.attention {
-        model.set_attention(processor.attention(attention.clone())?);
-    }
     processor.set_pixel_limits(recipe.data.min_pixels, recipe.data.max_pixels)?;
     match (lora, checkpoint) {
         (Some(_), Some(adapter)) => model.load_lora(adapter)?,
         (Some(lora), None) => model.add_lora(lora, recipe.trainer.seed)?,
         (None, _) => {}
+    }
+    // After the adapter, which brings what its last step chose: annealing goes on from the recipe.
+    if let Some(attention) = &recipe.model.attention {
+        model.set_attention(processor.attention(attention.clone())?);
     }
     if recipe.model.freeze_vision {
         model.freeze_vision();

@@ -5,7 +5,6 @@
 //! arXiv 2602.21743, §3; that the features are those behind the patch merger is our reading.
 //! Features come from the weights of the moment: a resumed run sees the same ones.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use nalgebra::{DMatrix, SymmetricEigen};
@@ -20,17 +19,20 @@ pub(crate) fn of_prompts<'a>(
     learner: &Learner,
     prompts: impl IntoIterator<Item = &'a Prompt>,
 ) -> Result<Vec<f64>, Error> {
-    let mut known: HashMap<*const Patches, f64> = HashMap::new();
+    let mut known: Vec<(&Patches, f64)> = Vec::new();
     let mut out = Vec::new();
     for prompt in prompts {
         let mut sum = 0.0;
         for image in &prompt.vision {
-            let key = Arc::as_ptr(image);
-            let entropy = match known.get(&key) {
-                Some(entropy) => *entropy,
-                None => of_image(learner, image)?,
+            let seen = known.iter().find(|(other, _)| other.same_picture(image));
+            let entropy = match seen {
+                Some((_, entropy)) => *entropy,
+                None => {
+                    let entropy = of_image(learner, image)?;
+                    known.push((image, entropy));
+                    entropy
+                }
             };
-            known.insert(key, entropy);
             sum += entropy;
         }
         out.push(sum / prompt.vision.len() as f64);

@@ -134,5 +134,6 @@ pub fn mean_loss(values: &TokenValues) -> Objective {
         loss: -values.log_prob.iter().map(|&x| f64::from(x)).sum::<f64>() / count,
         d_log_prob: vec![(-1.0 / count) as f32; values.log_prob.len()],
         d_entropy: None,
+        d_kl: None,
     }
 }

@@ -13,7 +13,11 @@ fn adapters() {
         &TINY[TINY.find("[data").unwrap()..],
         folder.path().display()
     );
-    let recipe = format!("[model]\npath = '{}'\n{recipe}", model.display());
+    let attention = "attention = { name = 'sliding', init = 16, window = 32 }";
+    let recipe = format!(
+        "[model]\npath = '{}'\n{attention}\n{recipe}",
+        model.display()
+    );
     write(Path::new(&at("recipe.toml")), recipe);
     run_in(folder.path(), &["train", "recipe.toml", "--quiet"]).ok();
     let adapter = at("lora/checkpoints/step-000001");
@@ -48,6 +52,15 @@ fn adapters() {
         &[config],
     );
     cases.refused(
+        "an attention that does not exist",
+        &with(&|m| {
+            edit_json(&m.join("percept_config.json"), |c| {
+                c["attention"] = json!("phsaa")
+            })
+        }),
+        &["percept_config.json", "attention", "phsa"],
+    );
+    cases.refused(
         "another rank",
         &with(&|m| edit_json(&m.join(config), |c| c["r"] = json!(3))),
         &["lora_A"],
@@ -80,6 +93,14 @@ fn adapters() {
     cases.accepted(
         "the merged model",
         &generate(Path::new(&at("merged")), &["hi"]),
+    );
+    let config = fs::read(at("merged/config.json")).unwrap();
+    let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+    let attention = config["percept"]["attention"].clone();
+    cases.holds(
+        "merge",
+        "keeps the attention of the adapter's training",
+        attention == json!({"name": "sliding", "init": 16, "window": 32}),
     );
     cases.holds(
         "base run",

@@ -24,7 +24,7 @@ pub struct LossConfig {
     /// Weight of the KL term. Default 0.001 (verl `kl_loss_coef`); GRPO's paper uses 0.04.
     #[serde(alias = "kl_loss_coef")]
     pub kl_coef: f64,
-    /// KL estimator. Default `k3` (verl `low_var_kl`).
+    /// KL estimator, or the divergence itself: `full`. Default `k3` (verl `low_var_kl`).
     pub kl_loss_type: KlLossType,
     /// Weight of the entropy bonus. Default 0, as verl.
     pub entropy_coeff: f64,
@@ -81,9 +81,20 @@ impl LossConfig {
         )
     }
 
+    /// Whether the loss compares the policy with a reference.
+    pub fn needs_reference(&self) -> bool {
+        self.use_kl_loss
+    }
+
     /// Whether the loss reads the reference policy's log-probabilities.
     pub fn needs_ref_log_prob(&self) -> bool {
-        self.use_kl_loss
+        self.use_kl_loss && self.kl_loss_type != KlLossType::Full
+    }
+
+    /// Whether the loss reads, and has a gradient with respect to, the divergence from the reference
+    /// over the whole vocabulary.
+    pub fn needs_ref_kl(&self) -> bool {
+        self.use_kl_loss && self.kl_loss_type == KlLossType::Full
     }
 
     /// Whether the loss has a gradient with respect to the entropy.

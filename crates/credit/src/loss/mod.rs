@@ -1,4 +1,4 @@
-//! Losses and their exact gradients with respect to log-probabilities and entropies.
+//! Losses and their exact gradients with respect to log-probabilities, entropies and divergences.
 //!
 //! `L = Σ_t c_t · (w_t · ℓ_t + kl_coef · k_t − entropy_coeff · H_t)` over the trained tokens, with
 //! `ℓ` the policy loss of the token ([`Surrogate`]), `w` the truncated importance weight of the

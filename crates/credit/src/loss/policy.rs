@@ -14,6 +14,9 @@ pub struct PolicyLoss {
     pub d_log_prob: Vec<f32>,
     /// `[tokens]` `∂loss/∂entropy`; 0 for tokens that are not trained.
     pub d_entropy: Vec<f32>,
+    /// `[tokens]` `∂loss/∂ref_kl`; 0 for tokens that are not trained, and for all of them unless
+    /// `kl_loss_type` is `full`.
+    pub d_kl: Vec<f32>,
     /// Metrics that add up over the micro-batches of a mini-batch: `actor/pg_loss`, `actor/kl_loss`,
     /// `actor/expert_loss` (aggregated as the loss is), and means over trained tokens: `actor/pg_clipfrac`,
     /// `actor/pg_clipfrac_lower`, `actor/ppo_kl`, `actor/entropy`, `actor/tis_weight`,
@@ -40,23 +43,24 @@ pub fn policy_loss(
     let mut out = PolicyLoss {
         d_log_prob: vec![0.0; tokens],
         d_entropy: vec![0.0; tokens],
+        d_kl: vec![0.0; tokens],
         ..PolicyLoss::default()
     };
     let mut blocks = Vec::with_capacity(signals.offsets.rows().div_ceil(ROWS));
-    let (mut d_log_prob, mut d_entropy) = (&mut out.d_log_prob[..], &mut out.d_entropy[..]);
+    let mut slopes = [&mut out.d_log_prob, &mut out.d_entropy, &mut out.d_kl].map(|d| &mut d[..]);
     for first in (0..signals.offsets.rows()).step_by(ROWS) {
         let rows = first..signals.offsets.rows().min(first + ROWS);
         let start = signals.offsets.row(rows.start).start;
         let end = signals.offsets.row(rows.end - 1).end;
-        let (own_log_prob, later) = d_log_prob.split_at_mut(end - start);
-        d_log_prob = later;
-        let (own_entropy, later) = d_entropy.split_at_mut(end - start);
-        d_entropy = later;
+        let own = slopes.each_mut().map(|rest| {
+            let (own, later) = std::mem::take(rest).split_at_mut(end - start);
+            *rest = later;
+            own
+        });
         blocks.push(Block {
             rows,
             start,
-            d_log_prob: own_log_prob,
-            d_entropy: own_entropy,
+            slopes: own,
         });
     }
     let parts: Vec<Sums> = blocks
@@ -78,12 +82,12 @@ struct Block<'a> {
     rows: std::ops::Range<usize>,
     /// First token of the first row.
     start: usize,
-    d_log_prob: &'a mut [f32],
-    d_entropy: &'a mut [f32],
+    /// With respect to log-probability, entropy, divergence.
+    slopes: [&'a mut [f32]; 3],
 }
 
 impl Block<'_> {
-    fn run(self, terms: &Terms<'_>, total: &Normaliser, scale: f64) -> Sums {
+    fn run(mut self, terms: &Terms<'_>, total: &Normaliser, scale: f64) -> Sums {
         let (config, signals) = (terms.config, terms.signals);
         let mut sums = Sums::default();
         let mut losses = Vec::new();
@@ -103,16 +107,26 @@ impl Block<'_> {
             let coefficient = config.loss_agg_mode.coefficient(trained, total, scale);
             for local in row.trained() {
                 let token = range.start + local;
-                let (d_log_prob, d_entropy) = match expert {
+                let found = match expert {
                     true => terms.expert_token(token, coefficient, &mut sums),
                     false => terms.token(token, losses[local], coefficient, &mut sums),
                 };
-                self.d_log_prob[token - self.start] = d_log_prob as f32;
-                self.d_entropy[token - self.start] = d_entropy as f32;
+                for (slopes, found) in self.slopes.iter_mut().zip(found) {
+                    slopes[token - self.start] = found as f32;
+                }
             }
         }
         sums
     }
+}
+
+/// How far the policy is from the reference.
+#[derive(Clone, Copy)]
+enum Reference<'a> {
+    /// Log-probabilities, for an estimate.
+    LogProb(&'a [f32]),
+    /// The divergences themselves.
+    Divergence(&'a [f32]),
 }
 
 /// Checked inputs. A signal is `None` here when nothing reads it.
@@ -120,7 +134,7 @@ struct Terms<'a> {
     config: &'a LossConfig,
     signals: &'a Signals<'a>,
     credit: &'a Credit,
-    reference: Option<&'a [f32]>,
+    reference: Option<Reference<'a>>,
     entropy: Option<&'a [f32]>,
     rollout: Option<(&'a [f32], f64)>,
 }
@@ -155,7 +169,10 @@ impl<'a> Terms<'a> {
         if let Some(rows) = signals.is_expert {
             signals.per_row("is_expert", rows.len())?;
         }
-        let reference = config.use_kl_loss.then_some("use_kl_loss");
+        let log_prob = config.needs_ref_log_prob().then_some("use_kl_loss");
+        let log_prob = signals.wanted("ref_log_prob", signals.ref_log_prob, log_prob)?;
+        let kl = config.needs_ref_kl().then_some("kl_loss_type");
+        let kl = signals.wanted("ref_kl", signals.ref_kl, kl)?;
         let bonus = config.needs_entropy().then_some("entropy_coeff");
         // The entropy is a metric too, so it is read whenever it is there.
         let entropy = bonus.or(signals.entropy.map(|_| "actor/entropy"));
@@ -169,7 +186,9 @@ impl<'a> Terms<'a> {
             config,
             signals,
             credit,
-            reference: signals.wanted("ref_log_prob", signals.ref_log_prob, reference)?,
+            reference: log_prob
+                .map(Reference::LogProb)
+                .or(kl.map(Reference::Divergence)),
             entropy: signals.wanted("entropy", signals.entropy, entropy)?,
             rollout: rollout.zip(cap),
         })
@@ -185,7 +204,7 @@ impl<'a> Terms<'a> {
     }
 
     /// Adds a token of an expert's trajectory, which has no ratio and no further terms.
-    fn expert_token(&self, token: usize, coefficient: f64, sums: &mut Sums) -> (f64, f64) {
+    fn expert_token(&self, token: usize, coefficient: f64, sums: &mut Sums) -> [f64; 3] {
         let advantage = f64::from(self.credit.advantage[token]);
         let log_prob = f64::from(self.signals.log_prob[token]);
         let loss = self.config.expert.token(advantage, log_prob);
@@ -195,17 +214,18 @@ impl<'a> Terms<'a> {
         if let Some(entropy) = self.entropy {
             sums.entropy += f64::from(entropy[token]);
         }
-        (coefficient * loss.d_log_prob, 0.0)
+        [coefficient * loss.d_log_prob, 0.0, 0.0]
     }
 
-    /// Adds one trained token to `sums`; returns its derivatives (log-probability, entropy).
+    /// Adds one trained token to `sums`; returns its derivatives (log-probability, entropy,
+    /// divergence).
     fn token(
         &self,
         token: usize,
         policy: TokenLoss,
         coefficient: f64,
         sums: &mut Sums,
-    ) -> (f64, f64) {
+    ) -> [f64; 3] {
         let log_prob = f64::from(self.signals.log_prob[token]);
         let old_log_prob = self.signals.old_log_prob[token];
         let bound = surrogate::LOG_RATIO_BOUND;
@@ -222,21 +242,27 @@ impl<'a> Terms<'a> {
         sums.pg_loss += coefficient * weight * policy.loss;
         let mut d_log_prob = weight * policy.d_log_prob;
 
-        if let Some(reference) = self.reference {
-            let kind = self.config.kl_loss_type;
-            let (kl, slope) = kind.estimate(log_prob, f64::from(reference[token]));
-            sums.kl_loss += coefficient * kl;
-            d_log_prob += self.config.kl_coef * slope;
+        let mut d_kl = 0.0;
+        let (kind, kl_coef) = (self.config.kl_loss_type, self.config.kl_coef);
+        match self.reference {
+            None => {}
+            Some(Reference::LogProb(reference)) => {
+                let estimate = kind.estimate(log_prob, f64::from(reference[token]));
+                let (kl, slope) = estimate.unwrap_or_default();
+                sums.kl_loss += coefficient * kl;
+                d_log_prob += kl_coef * slope;
+            }
+            Some(Reference::Divergence(kl)) => {
+                sums.kl_loss += coefficient * f64::from(kl[token]);
+                d_kl = kl_coef;
+            }
         }
         if let Some(entropy) = self.entropy {
             let entropy = f64::from(entropy[token]);
             sums.entropy += entropy;
             sums.entropy_loss += coefficient * entropy;
         }
-        (
-            coefficient * d_log_prob,
-            -coefficient * self.config.entropy_coeff,
-        )
+        [d_log_prob, -self.config.entropy_coeff, d_kl].map(|slope| coefficient * slope)
     }
 }
 

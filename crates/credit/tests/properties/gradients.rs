@@ -2,7 +2,8 @@
 
 use crate::batch::{Batch, STEP, batches};
 use percept_credit::{
-    Credit, LossAggMode, LossConfig, Normaliser, PolicyLossConfig, loss, policy_loss, sft_loss,
+    Credit, LossAggMode, LossConfig, Normaliser, PolicyLossConfig, Signals, loss, policy_loss,
+    sft_loss,
 };
 use proptest::prelude::*;
 
@@ -96,6 +97,26 @@ proptest! {
             let expected = slope(&batch, token, |b| &mut b.entropy, |b| value(&config, b));
             prop_assert!((f64::from(found.d_entropy[token]) - expected).abs() < 1e-6);
         }
+    }
+
+    #[test]
+    fn of_the_whole_divergence_are_finite_differences(batch in batches(), mode in prop::sample::select(&MODES[..])) {
+        let config = everything(mode, loss::KlLossType::Full);
+        let (credit, total) = given(&batch);
+        let loss = |b: &Batch| {
+            let signals = Signals { ref_log_prob: None, ref_kl: Some(&b.ref_log_prob), ..b.signals() };
+            policy_loss(&config, &signals, &credit, &total).unwrap()
+        };
+        let found = loss(&batch);
+        for token in 0..batch.mask.len() {
+            let expected = slope(&batch, token, |b| &mut b.ref_log_prob, |b| loss(b).loss);
+            prop_assert!((f64::from(found.d_kl[token]) - expected).abs() < 1e-6);
+        }
+        // Without the term, the rest is the same.
+        let without = LossConfig { use_kl_loss: false, ..config.clone() };
+        let without = policy_loss(&without, &batch.signals(), &credit, &total).unwrap();
+        prop_assert_eq!(&found.d_log_prob, &without.d_log_prob);
+        prop_assert!(without.d_kl.iter().all(|&slope| slope == 0.0));
     }
 
     /// CISPO's weight carries no gradient: its loss is linear in the log-probability once the weight is

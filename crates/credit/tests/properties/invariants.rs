@@ -264,6 +264,14 @@ fn a_term_whose_signal_is_missing_is_named() {
     );
     assert_eq!(
         missing(LossConfig {
+            use_kl_loss: true,
+            kl_loss_type: percept_credit::KlLossType::Full,
+            ..base()
+        }),
+        ("ref_kl", "kl_loss_type")
+    );
+    assert_eq!(
+        missing(LossConfig {
             entropy_coeff: 0.1,
             ..base()
         }),

@@ -1,8 +1,11 @@
-//! Log-probability and entropy from hidden states, without keeping `[N, V]`.
+//! Log-probability, entropy and divergence from a second distribution, from hidden states, without
+//! keeping `[N, V]`.
 //!
 //! With `l = h·wᵀ/T`, `z = log Σ exp l`, `p = exp(l − z)` and `H = z − Σ p·l`:
-//! `∂ log p_t/∂l_j = [j = t] − p_j` and `∂H/∂l_j = −p_j·(l_j − z + H)`. The backward pass computes
-//! the logits again, chunk by chunk, but for the first [`KEPT`] of them.
+//! `∂ log p_t/∂l_j = [j = t] − p_j` and `∂H/∂l_j = −p_j·(l_j − z + H)`. With `q` of a second model's
+//! hidden states and head, which have no gradient, and `D = Σ p·(log p − log q)`:
+//! `∂D/∂l_j = p_j·(log p_j − log q_j − D)`. The backward pass computes the logits again, chunk by
+//! chunk, but for the first [`KEPT`] of `l`.
 
 use std::sync::{Mutex, OnceLock};
 
@@ -11,7 +14,7 @@ use rayon::prelude::*;
 use crate::Precision;
 use crate::gemm::{Mat, matrix, product};
 use crate::host::simd::{Isa, Kernel, LANES, Lanes, dispatch};
-use crate::host_op::{HostOp, INPUTS, Keep};
+use crate::host_op::{Constant, HostOp, INPUTS, Keep};
 
 /// Logits held at once, in elements: 16 MiB, …
 const CHUNK: usize = 4 << 20;
@@ -23,7 +26,20 @@ const LEAST_ROWS: usize = 256;
 /// a vocabulary of 8,192 that saves a fifteenth of a training step.
 const KEPT: usize = 16 << 20;
 
-/// Inputs: h `[n, width]`, w `[vocabulary, width]`; result `[2, n]`: log-probabilities, entropies.
+/// A second distribution over the same vocabulary.
+#[derive(Debug)]
+pub(crate) struct Second {
+    /// `[n, width]`.
+    pub hidden: Constant,
+    /// `[vocabulary, width]`; the width is the second model's own.
+    pub weight: Constant,
+    pub width: usize,
+    /// Logarithm of its normaliser at each row, from the forward pass.
+    pub log_z: OnceLock<Vec<f32>>,
+}
+
+/// Inputs: h `[n, width]`, w `[vocabulary, width]`; result `[2, n]`: log-probabilities, entropies; or
+/// `[3, n]` with the divergences from a second distribution.
 #[derive(Debug)]
 pub(crate) struct LogProb {
     pub width: usize,
@@ -31,6 +47,7 @@ pub(crate) struct LogProb {
     pub targets: Vec<u32>,
     pub temperature: f32,
     pub precision: Precision,
+    pub second: Option<Second>,
     /// `z` of each row, from the forward pass.
     pub log_z: OnceLock<Vec<f32>>,
     /// Whether a backward pass may follow.
@@ -46,16 +63,60 @@ impl LogProb {
     }
 
     fn logits(&self, h: &[f32], w: &[f32]) -> Vec<f32> {
-        let rows = h.len() / self.width;
-        let shape = [rows, self.width, self.vocabulary];
-        let (h, w) = (Mat::rows(h, self.width), Mat::rows(w, self.width));
+        self.product(h, w, self.width)
+    }
+
+    /// Logits of the second distribution in some rows.
+    fn second_logits(&self, second: &Second, rows: std::ops::Range<usize>) -> Vec<f32> {
+        let width = second.width;
+        let h = &second.hidden.elements()[rows.start * width..rows.end * width];
+        self.product(h, second.weight.elements(), width)
+    }
+
+    fn product(&self, h: &[f32], w: &[f32], width: usize) -> Vec<f32> {
+        let shape = [h.len() / width, width, self.vocabulary];
+        let (h, w) = (Mat::rows(h, width), Mat::rows(w, width));
         matrix(self.precision, shape, 1.0 / self.temperature, h, w.t())
+    }
+
+    /// Divergences of the rows from `start` on, whose logits and normalisers these are.
+    fn divergences(
+        &self,
+        start: usize,
+        logits: &[f32],
+        log_z: &[f32],
+        out: &mut [f32],
+    ) -> Vec<f32> {
+        let Some(second) = &self.second else {
+            return Vec::new();
+        };
+        let others = self.second_logits(second, start..start + log_z.len());
+        let mut other_z = vec![0.0; log_z.len()];
+        logits
+            .par_chunks(self.vocabulary)
+            .zip(others.par_chunks(self.vocabulary))
+            .zip(log_z.par_iter().zip(&mut other_z).zip(out))
+            .for_each(|((row, other), ((&z, other_z), out))| {
+                let [sum, _, max] = dispatch(Isa::detect(), Sums { row: other });
+                *other_z = max + sum.ln();
+                let shift = z - *other_z;
+                *out = dispatch(
+                    Isa::detect(),
+                    Divergence {
+                        row,
+                        other,
+                        z,
+                        shift,
+                    },
+                );
+            });
+        other_z
     }
 }
 
 impl HostOp for LogProb {
     fn shape(&self) -> Vec<usize> {
-        vec![2, self.targets.len()]
+        vec![2 + usize::from(self.second.is_some()), self.targets.len()]
     }
 
     fn keep(&self, _: [bool; INPUTS]) -> Keep {
@@ -69,17 +130,18 @@ impl HostOp for LogProb {
         };
         let mut kept = Vec::new();
         let n = self.targets.len();
-        let mut out = vec![0.0; 2 * n];
-        let mut log_z = vec![0.0; n];
-        let (log_prob, entropy) = out.split_at_mut(n);
+        let mut out = vec![0.0; self.shape()[0] * n];
+        let (mut log_z, mut other_z) = (vec![0.0; n], Vec::new());
+        let (log_prob, rest) = out.split_at_mut(n);
+        let (entropy, kl) = rest.split_at_mut(n);
         let rows = self.rows();
         let results = log_prob.chunks_mut(rows).zip(entropy.chunks_mut(rows));
         let chunks = h.chunks(rows * self.width).zip(self.targets.chunks(rows));
         for ((results, z), (h, targets)) in results.zip(log_z.chunks_mut(rows)).zip(chunks) {
-            let mut logits = self.logits(h, w);
+            let logits = self.logits(h, w);
             logits
-                .par_chunks_mut(self.vocabulary)
-                .zip(results.0.par_iter_mut().zip(results.1).zip(z))
+                .par_chunks(self.vocabulary)
+                .zip(results.0.par_iter_mut().zip(results.1).zip(&mut *z))
                 .zip(targets)
                 .for_each(|((row, ((log_prob, entropy), z)), &target)| {
                     let at_target = row[target as usize];
@@ -89,12 +151,18 @@ impl HostOp for LogProb {
                     // Σ p·l = max + Σ p·(l − max)
                     *entropy = *z - max - weighted / sum;
                 });
+            let done = other_z.len();
+            let kl = kl.get_mut(done..done + z.len()).unwrap_or_default();
+            other_z.extend(self.divergences(done, &logits, z, kl));
             if logits.len() <= room {
                 room -= logits.len();
                 kept.push(logits);
             } else {
                 room = 0;
             }
+        }
+        if let Some(second) = &self.second {
+            let _ = second.log_z.set(other_z);
         }
         let _ = self.log_z.set(log_z);
         if let Ok(mut place) = self.kept.lock() {
@@ -111,12 +179,15 @@ impl HostOp for LogProb {
         [want_h, want_w, _]: [bool; INPUTS],
     ) -> [Vec<f32>; INPUTS] {
         let n = self.targets.len();
-        let entropy = &output[n..];
-        let (d_log_prob, d_entropy) = grad.split_at(n);
-        let log_z = self
-            .log_z
-            .get()
-            .expect("the forward pass of this call kept it");
+        let (entropy, kl) = output[n..].split_at(n);
+        let (d_log_prob, rest) = grad.split_at(n);
+        let (d_entropy, d_kl) = rest.split_at(n);
+        let kept = "the forward pass of this call kept it";
+        let log_z = self.log_z.get().expect(kept);
+        let second = self
+            .second
+            .as_ref()
+            .map(|second| (second, second.log_z.get().expect(kept)));
         let mut dh = vec![0.0; if want_h { h.len() } else { 0 }];
         let mut dw = vec![0.0; if want_w { w.len() } else { 0 }];
         let kept = self.kept.lock().map(|mut kept| std::mem::take(&mut *kept));
@@ -127,6 +198,7 @@ impl HostOp for LogProb {
             let count = range.len();
             let part = &h[range.start * self.width..range.end * self.width];
             let mut logits = kept.next().unwrap_or_else(|| self.logits(part, w));
+            let others = second.map(|(second, _)| self.second_logits(second, range.clone()));
             logits
                 .par_chunks_mut(self.vocabulary)
                 .zip(range.clone())
@@ -134,14 +206,27 @@ impl HostOp for LogProb {
                     let (z, t) = (log_z[i], self.temperature);
                     let (a, b) = (d_log_prob[i] / t, d_entropy[i] / t);
                     let entropy = entropy[i];
+                    let slopes = Slopes {
+                        row,
+                        z,
+                        a,
+                        b,
+                        entropy,
+                    };
+                    let Some((others, (_, other_z))) = others.as_ref().zip(second) else {
+                        dispatch(Isa::detect(), slopes);
+                        row[self.targets[i] as usize] += a;
+                        return;
+                    };
+                    let at = (i - range.start) * self.vocabulary;
                     dispatch(
                         Isa::detect(),
-                        Slopes {
-                            row,
-                            z,
-                            a,
-                            b,
-                            entropy,
+                        SlopesApart {
+                            slopes,
+                            other: &others[at..at + self.vocabulary],
+                            c: d_kl[i] / t,
+                            shift: z - other_z[i],
+                            kl: kl[i],
                         },
                     );
                     row[self.targets[i] as usize] += a;
@@ -167,7 +252,7 @@ impl HostOp for LogProb {
 
 /// `[Σ e, Σ e·(l − max), max]` with `e = exp(l − max)`.
 struct Sums<'a> {
-    row: &'a mut [f32],
+    row: &'a [f32],
 }
 
 impl Kernel for Sums<'_> {
@@ -242,6 +327,77 @@ impl Kernel for Slopes<'_> {
     }
 }
 
+/// `Σ p·(log p − log q)` with `p = exp(l − z)` and `log p − log q = l − m − shift`, `m` the logits of `q`.
+struct Divergence<'a> {
+    row: &'a [f32],
+    other: &'a [f32],
+    z: f32,
+    shift: f32,
+}
+
+impl Kernel for Divergence<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    unsafe fn run<S: Lanes>(self) -> f32 {
+        let (len, x, y) = (self.row.len(), self.row.as_ptr(), self.other.as_ptr());
+        let whole = len / LANES * LANES;
+        // SAFETY: both rows have `len` elements.
+        unsafe {
+            let mut sum = S::splat(0.0);
+            for at in (0..whole).step_by(LANES) {
+                let l = S::load(x.add(at));
+                let p = l.sub(S::splat(self.z)).exp();
+                let apart = l.sub(S::load(y.add(at))).sub(S::splat(self.shift));
+                sum = p.fma(apart, sum);
+            }
+            let rest = self.row[whole..].iter().zip(&self.other[whole..]);
+            let rest: f32 = rest
+                .map(|(&l, &m)| (l - self.z).exp() * (l - m - self.shift))
+                .sum();
+            sum.sum() + rest
+        }
+    }
+}
+
+/// Turns logits into the slopes of [`Slopes`] plus `c·p·(log p − log q − D)`.
+struct SlopesApart<'a> {
+    slopes: Slopes<'a>,
+    other: &'a [f32],
+    c: f32,
+    shift: f32,
+    kl: f32,
+}
+
+impl Kernel for SlopesApart<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Lanes>(self) {
+        let Slopes {
+            row,
+            z,
+            a,
+            b,
+            entropy,
+        } = self.slopes;
+        let (len, x, y) = (row.len(), row.as_mut_ptr(), self.other.as_ptr());
+        for at in (0..len).step_by(LANES) {
+            let n = LANES.min(len - at);
+            // SAFETY: `n` elements follow `at` in both rows.
+            unsafe {
+                let l = S::load_part(x.add(at), n);
+                let log_p = l.sub(S::splat(z));
+                let apart = l.sub(S::load_part(y.add(at), n));
+                let apart = apart.sub(S::splat(self.shift + self.kl));
+                let slope = log_p.add(S::splat(entropy)).fma(S::splat(-b), S::splat(-a));
+                let slope = apart.fma(S::splat(self.c), slope);
+                log_p.exp().mul(slope).store_part(x.add(at), n);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,6 +418,7 @@ mod tests {
                 targets: (0..n as u32).map(|i| i * 11).collect(),
                 temperature: 0.8,
                 precision: Precision::F32,
+                second: None,
                 log_z: OnceLock::new(),
                 recorded,
                 kept: Mutex::default(),

@@ -4,6 +4,7 @@ use crate::host::simd::LANES;
 
 pub(crate) mod activation;
 pub(crate) mod attention;
+pub(crate) mod gated;
 pub(crate) mod layer_norm;
 pub(crate) mod linear;
 pub(crate) mod log_prob;

@@ -1,0 +1,82 @@
+//! A forward pass in parts, for backward passes that compute some of them again.
+
+use burn::tensor::Tensor;
+
+use crate::gradients::{segment, send};
+use crate::{GradientCheckpointing, Param, ParamGrads};
+
+/// A part of a decoder or of a vision tower, by the index of its layer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Part {
+    Layer(usize),
+    /// Norm, attention and the sum with the part's input.
+    Attention(usize),
+    /// Norm, MLP and the sum with the part's input.
+    Mlp(usize),
+}
+
+/// The parts of `layers` layers in order, and whether the backward pass finds their activations.
+pub(crate) fn parts(
+    checkpointing: GradientCheckpointing,
+    layers: usize,
+) -> impl Iterator<Item = (Part, bool)> {
+    let whole = checkpointing != GradientCheckpointing::Selective;
+    (0..layers).flat_map(move |layer| match whole {
+        true => vec![(Part::Layer(layer), false)],
+        false => vec![(Part::Attention(layer), false), (Part::Mlp(layer), true)],
+    })
+}
+
+/// What was kept of a part.
+enum Kept {
+    /// Its input: all else is computed again.
+    Input(Tensor<2>),
+    /// Input and output of its autodiff graph.
+    Graph(Tensor<2>, Tensor<2>),
+}
+
+/// The parts that were computed, in order.
+#[derive(Default)]
+pub(crate) struct Tape(Vec<(Part, Kept)>);
+
+impl Tape {
+    /// Runs all parts from `x` on: `run(part, tracked, x)` computes one of them. Returns the output,
+    /// without autodiff.
+    pub(crate) fn record(
+        parts: impl Iterator<Item = (Part, bool)>,
+        mut x: Tensor<2>,
+        run: impl Fn(Part, bool, Tensor<2>) -> Tensor<2>,
+    ) -> (Self, Tensor<2>) {
+        let mut tape = Vec::new();
+        for (part, keep) in parts {
+            if !keep {
+                tape.push((part, Kept::Input(x.clone())));
+                x = run(part, false, x);
+                continue;
+            }
+            let input = x.autodiff().require_grad();
+            let output = run(part, true, input.clone());
+            x = output.clone().inner();
+            tape.push((part, Kept::Graph(input, output)));
+        }
+        (Self(tape), x)
+    }
+
+    /// Sends the gradient of the output back through all parts, from the last to the first; what was
+    /// kept of each is given back on the way. Returns the gradient of the input.
+    pub(crate) fn backward(
+        self,
+        params: &[Param],
+        grads: &mut ParamGrads,
+        mut dy: Option<Tensor<2>>,
+        run: impl Fn(Part, Tensor<2>) -> Tensor<2>,
+    ) -> Option<Tensor<2>> {
+        for (part, kept) in self.0.into_iter().rev() {
+            dy = match kept {
+                Kept::Input(x) => segment(params, grads, x, dy?, |x| run(part, x)),
+                Kept::Graph(x, y) => send(params, grads, x, y, dy?),
+            };
+        }
+        dy
+    }
+}
