@@ -10,7 +10,7 @@ use crate::host_op::{Input, run};
 use crate::kernels::linear::Linear;
 use crate::kernels::log_prob::LogProb;
 use crate::ops::{check_rows, has_kernel};
-use crate::{Error, reference};
+use crate::{Error, reference, tiled};
 
 /// Log-probability and entropy at each row of the loss.
 #[derive(Debug, Clone)]
@@ -117,7 +117,7 @@ impl Precision {
         );
         check_rows("linear_log_prob", targets, vocabulary);
         if !has_kernel(&hidden) {
-            return reference::linear_log_prob(hidden, weight, targets, temperature);
+            return tiled::linear_log_prob(hidden, weight, targets, temperature);
         }
         let op = LogProb {
             width,
