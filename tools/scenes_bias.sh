@@ -7,7 +7,7 @@
 #
 # PERCEPT: the program (default target/release/percept).
 set -euo pipefail
-contrast=${CONTRAST:-0.8}
+contrast=1.0
 work=${1:?give a folder}
 seed=${2:-0}
 percept=${PERCEPT:-target/release/percept}
@@ -29,20 +29,20 @@ fullatt_block_indexes = [1]
 train_files = []
 
 [sft]
-steps = 1500
+steps = 600
 train_batch_size = 64
 optim = { lr = 5e-4, lr_scheduler_type = "cosine", lr_warmup_steps = 30, min_lr_ratio = 0.05, beta2 = 0.99 }
 TOML
 
 [ -e "$work/bench/qa.json" ] || "$percept" halbench scenes --out "$work/bench" --pairs 300 --seed "$((1000 + seed))" \
     --contrast $contrast
-for world in biased:0.95 balanced:0.5; do
+for world in biased:0.98 balanced:0.5; do
     name=${world%:*}
     data=$work/data-$name
     [ -e "$data/data.jsonl" ] ||
         "$percept" data export --task scenes --rows 20000 --cooccurrence "${world#*:}" --contrast $contrast \
             --seed "$seed" --output "$data"
-    if ! ls "$work/$name"/checkpoints/step-001500 >/dev/null 2>&1; then
+    if ! ls "$work/$name"/checkpoints/step-000600 >/dev/null 2>&1; then
         "$percept" train "$work/recipe.toml" --resume --set "trainer.output_dir='$work'" \
             --set "trainer.experiment_name=$name" --set "trainer.seed=$seed" \
             --set "data.train_files=['$data/data.jsonl']"

@@ -109,6 +109,9 @@ pub struct Quickstart {
     /// A run of about a minute that still has to learn something (used by CI).
     #[arg(long)]
     pub short: bool,
+    /// Device: cpu, or vulkan:0, cuda:0, … when the build has it. Short for --set trainer.device=….
+    #[arg(long)]
+    pub device: Option<String>,
     /// Change a field of the built-in recipe.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
@@ -129,6 +132,9 @@ pub struct Quickstart {
 pub struct Train {
     /// The recipe (TOML).
     pub recipe: PathBuf,
+    /// Device: cpu, or vulkan:0, cuda:0, … when the build has it. Short for --set trainer.device=….
+    #[arg(long)]
+    pub device: Option<String>,
     /// Change a field of the recipe.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
@@ -208,7 +214,7 @@ pub struct DataExport {
     #[arg(long, default_value_t = 0.5)]
     pub cooccurrence: f32,
     /// Of scenes: strength of the shapes that are hard to see.
-    #[arg(long, default_value_t = 0.8)]
+    #[arg(long, default_value_t = 0.5)]
     pub contrast: f32,
     /// Seed.
     #[arg(long, default_value_t = 0)]

@@ -17,6 +17,7 @@ pub fn run(args: &Quickstart, global: &Global) -> Result<Done, Failure> {
             .filter(|line| !line.is_empty() && !line.starts_with('#'));
         set.extend(lines.map(str::to_owned));
     }
+    set.extend(train::device_setting(args.device.as_deref()));
     set.extend(args.set.iter().cloned());
     let mut recipe = percept_train::parse(RECIPE, "the quick-start recipe", &set)?;
     let name = args.output.file_name().and_then(|name| name.to_str());

@@ -11,8 +11,17 @@ use crate::progress::{Mode, Progress};
 use crate::{Done, Failure, table};
 
 pub fn run(args: &Train, global: &Global) -> Result<Done, Failure> {
-    let recipe = percept_train::load(&args.recipe, &args.set)?;
+    let mut set: Vec<String> = device_setting(args.device.as_deref()).collect();
+    set.extend(args.set.iter().cloned());
+    let recipe = percept_train::load(&args.recipe, &set)?;
     execute(&recipe, args.resume, args.overwrite, global)
+}
+
+/// `--device` as a setting of the recipe.
+pub fn device_setting(device: Option<&str>) -> impl Iterator<Item = String> {
+    device
+        .map(|name| format!("trainer.device={name}"))
+        .into_iter()
 }
 
 /// Runs a recipe with progress and the closing table.

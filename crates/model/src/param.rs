@@ -45,6 +45,15 @@ impl ParamTensor {
         data.try_into_vec().expect("parameters are f32")
     }
 
+    /// The elements as one row, row-major; no copy.
+    pub fn into_flat(self) -> Tensor<1> {
+        let len = self.numel();
+        match self {
+            Self::Vector(t) => t,
+            Self::Matrix(t) => t.reshape([len]),
+        }
+    }
+
     /// Element-wise sum.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
@@ -158,12 +167,39 @@ impl Param {
     /// graph or a snapshot would).
     pub fn update(&mut self, change: impl FnOnce(&mut [f32])) {
         let device = self.device();
-        let nothing = ParamTensor::Vector(Tensor::zeros([0], &device));
-        let mut values = std::mem::replace(&mut self.tensor, nothing)
-            .inner()
-            .into_vec();
-        change(&mut values);
-        self.set(values);
+        self.replace(|values| {
+            let data = values.into_data();
+            let mut values = data.try_into_vec::<f32>().expect("parameters are f32");
+            change(&mut values);
+            let len = values.len();
+            Tensor::from_data(TensorData::new(values, [len]), &device)
+        });
+    }
+
+    /// Puts `change` of the elements, flat and outside autodiff, in their place. `change` owns them
+    /// alone, unless something else holds the tensor.
+    ///
+    /// # Panics
+    /// When the number of elements changes.
+    pub fn replace(&mut self, change: impl FnOnce(Tensor<1>) -> Tensor<1>) {
+        let nothing = ParamTensor::Vector(Tensor::zeros([0], &Device::flex()));
+        let old = std::mem::replace(&mut self.tensor, nothing).inner();
+        let shape = match &old {
+            ParamTensor::Vector(_) => None,
+            ParamTensor::Matrix(t) => Some(t.dims()),
+        };
+        let new = change(old.into_flat());
+        let new = match shape {
+            None => ParamTensor::Vector(new),
+            Some(shape) => ParamTensor::Matrix(new.reshape(shape)),
+        };
+        assert_eq!(
+            new.numel(),
+            self.numel(),
+            "{}: wrong number of values",
+            self.name
+        );
+        self.tensor = if self.trainable { new.leaf() } else { new };
     }
 
     /// Removes the parameter's gradient from `gradients`; `None` when it received none.

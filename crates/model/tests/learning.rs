@@ -4,19 +4,21 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "../../nn/tests/common/subjects.rs"]
+mod subjects;
 
 use std::sync::Arc;
 
 use common::*;
 use percept_data::Patches;
 use percept_model::{
-    Error, Model, PackedBatch, Prompt, TinyConfig, TinyVisionConfig, VisionTokens,
+    Device, Error, Model, PackedBatch, Prompt, TinyConfig, TinyVisionConfig, VisionTokens,
 };
 use percept_nn::{AdamW, Moments, linear_log_prob, to_vec};
 
 const STEPS: usize = 80;
 
-fn tiny() -> Model {
+fn tiny(device: &Device) -> Model {
     let tokens = VisionTokens {
         image: 5,
         video: 6,
@@ -40,7 +42,7 @@ fn tiny() -> Model {
         vision,
         ..TinyConfig::default()
     };
-    Model::init(config.config(40, tokens, 2, 0).unwrap(), 1, &device()).unwrap()
+    Model::init(config.config(40, tokens, 2, 0).unwrap(), 1, device).unwrap()
 }
 
 /// An image that is bright on the left or on the right, and a question.
@@ -77,13 +79,21 @@ fn prompt(left: bool) -> Prompt {
 
 #[test]
 fn answers_come_to_depend_on_the_image() {
-    let mut model = tiny();
+    learns(&Device::flex());
+    for subject in subjects::subjects() {
+        println!("{}", subject.name);
+        learns(&subject.device);
+    }
+}
+
+fn learns(device: &Device) {
+    let mut model = tiny(device);
     let batch: PackedBatch = pack(&[&prompt(true), &prompt(false)]);
     let (rows, targets) = ([7, 15], [20, 30]);
     let mut moments: Vec<Moments> = model
         .parameters()
         .iter()
-        .map(|param| Moments::zeros(param.numel()))
+        .map(|param| Moments::zeros(param.numel(), model.device()))
         .collect();
     let adamw = AdamW {
         lr: 3e-3,
@@ -111,7 +121,7 @@ fn answers_come_to_depend_on_the_image() {
             .zip(&mut moments)
         {
             let grad = grad.unwrap_or_else(|| panic!("{} has no gradient", param.name()));
-            param.update(|values| adamw.step(values, &grad.into_vec(), moments, step));
+            param.replace(|values| adamw.step(values, grad.into_flat(), moments, step));
         }
     }
     assert!(

@@ -225,8 +225,12 @@ fn attentions(bench: &Bench, tokens: usize) {
 
 fn optimiser(bench: &Bench) {
     let len = 1 << 20;
-    let (mut values, grad) = (vec![0.5f32; len], vec![0.1f32; len]);
-    let mut moments = Moments::zeros(len);
+    let device = Device::flex();
+    let (mut values, grad) = (
+        Tensor::<1>::full([len], 0.5, &device),
+        Tensor::<1>::full([len], 0.1, &device),
+    );
+    let mut moments = Moments::zeros(len, &device);
     let adamw = AdamW {
         lr: 1e-3,
         ..AdamW::default()
@@ -234,7 +238,9 @@ fn optimiser(bench: &Bench) {
     let mut step = 0;
     let time = bench.best(|| {
         step += 1;
-        adamw.step(&mut values, &grad, &mut moments, step);
+        // Taken out, so that the update is in place.
+        let old = std::mem::replace(&mut values, Tensor::zeros([0], &device));
+        values = adamw.step(old, grad.clone(), &mut moments, step);
     });
     println!(
         "{:<34}{:>10.3}",

@@ -28,9 +28,9 @@ pub enum Error {
         "this machine does not multiply bfloat16: it needs a processor with AMX (Intel, from 2023) and Linux 5.16\n  help: use float32"
     )]
     Bf16,
-    /// A device that this build does not have.
+    /// A device that this build does not have or does not find.
     #[error(
-        "device {found:?} is not one of this build; it has: {available}\n  help: build percept with the cargo feature of that device, for example --features vulkan"
+        "device {found:?} is not there; this build finds on this machine: {available}\n  help: build percept with the cargo feature of that device, for example --features vulkan, and install its driver"
     )]
     Device {
         /// What was asked for.

@@ -20,12 +20,14 @@ mod layout;
 mod nucleus;
 mod ops;
 mod precision;
+mod recompute;
 mod recycler;
 pub mod reference;
 pub mod sparse;
+mod tiled;
 
 pub use adamw::{AdamW, Moments, global_norm};
-pub use device::parse_device;
+pub use device::{device_model, device_names, parse_device};
 pub use error::Error;
 pub use layout::{Layout, Span};
 pub use nucleus::nucleus_entropy;

@@ -15,7 +15,7 @@ use crate::kernels::layer_norm::LayerNorm;
 use crate::kernels::norm::RmsNorm;
 use crate::kernels::pointwise::{Rotary, SwiGlu};
 use crate::kernels::rows::{Gather, Scatter};
-use crate::{Layout, reference};
+use crate::{Layout, reference, tiled};
 
 /// Whether the CPU kernels apply: f32 in host memory.
 pub(crate) fn has_kernel<const D: usize>(x: &Tensor<D>) -> bool {
@@ -55,7 +55,7 @@ pub fn attention(
         "attention: the layout covers {covered} tokens of {tokens}"
     );
     if !has_kernel(&q) {
-        return reference::attention(q, k, v, layout, causal, scale);
+        return tiled::attention(q, k, v, layout, causal, scale);
     }
     let layout = Arc::clone(layout);
     let log_z = OnceLock::new();

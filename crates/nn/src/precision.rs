@@ -12,7 +12,7 @@ use crate::kernels::linear::Linear;
 use crate::kernels::log_prob::{LogProb, Second};
 use crate::kernels::pointwise::SwiGlu;
 use crate::ops::{check_rows, has_kernel};
-use crate::{Error, reference};
+use crate::{Error, reference, tiled};
 
 /// Log-probability and entropy at each row of the loss.
 #[derive(Debug, Clone)]
@@ -139,7 +139,7 @@ impl Precision {
     ) -> TokenStats {
         check_log_prob(&hidden, &weight, targets, temperature);
         if !has_kernel(&hidden) {
-            return reference::linear_log_prob(hidden, weight, targets, temperature);
+            return tiled::linear_log_prob(hidden, weight, targets, temperature);
         }
         stats(&self.log_prob(hidden, weight, targets, temperature, None))
     }

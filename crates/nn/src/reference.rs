@@ -1,9 +1,9 @@
 //! The definition of every operator in Burn's tensor operations: what the kernels are compared
 //! with, and what runs on devices without a kernel.
 
-use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor, TensorData, activation};
+use burn::tensor::{Bool, Device, IndexingUpdateOp, Int, Tensor, TensorData, activation};
 
-use crate::{Layout, Span, TokenStats};
+use crate::{AdamW, Layout, Moments, Span, TokenStats};
 
 /// See [`crate::attention`].
 pub fn attention(
@@ -16,68 +16,67 @@ pub fn attention(
 ) -> Tensor<3> {
     let device = q.device();
     masked_attention(q, k, v, layout, scale, |span| {
-        causal.then(|| mask(span.prefix_len, span.len, &device))
+        causal.then(|| future(span.len, span.prefix_len + span.len, &device))
     })
 }
 
-/// Attention of each span to its prefix and itself; `mask` of a span, `[1 or heads, len, prefix + len]`, is
-/// added to its scores.
+/// Attention of each span to its prefix and itself; see [`attend`] for the `mask` of a span.
 pub(crate) fn masked_attention(
     q: Tensor<3>,
     k: Tensor<3>,
     v: Tensor<3>,
     layout: &Layout,
     scale: f32,
-    mask: impl Fn(&Span) -> Option<Tensor<3>>,
+    mask: impl Fn(&Span) -> Option<Tensor<3, Bool>>,
 ) -> Tensor<3> {
-    let [_, heads, dim] = q.dims();
-    let [_, kv_heads, _] = k.dims();
-    let group = heads / kv_heads;
-    // [tokens, kv heads, dim] to [heads, tokens, dim], each K/V head repeated for its group.
-    let spread = |x: Tensor<3>| {
-        let tokens = x.dims()[0];
-        x.reshape([tokens, kv_heads, 1, dim])
-            .repeat_dim(2, group)
-            .reshape([tokens, heads, dim])
-            .swap_dims(0, 1)
-    };
     let outputs = layout.spans().iter().map(|span| {
-        let part = |x: &Tensor<3>| {
-            let own = x.clone().narrow(0, span.start, span.len);
-            match span.prefix_len {
-                0 => own,
-                len => Tensor::cat(vec![x.clone().narrow(0, span.prefix_start, len), own], 0),
-            }
-        };
-        let queries = q.clone().narrow(0, span.start, span.len).swap_dims(0, 1);
-        let scores = queries.matmul(spread(part(&k)).swap_dims(1, 2)) * scale;
-        let dtype = scores.dtype();
-        let scores = match mask(span) {
-            Some(mask) => scores + mask.cast(dtype),
-            None => scores,
-        };
-        activation::softmax(scores, 2)
-            .matmul(spread(part(&v)))
-            .swap_dims(0, 1)
+        let queries = q.clone().narrow(0, span.start, span.len);
+        attend(queries, seen(&k, span), seen(&v, span), mask(span), scale)
     });
     Tensor::cat(outputs.collect(), 0)
 }
 
-/// `[1, len, prefix + len]`: −∞ where a query must not look.
-fn mask(prefix: usize, len: usize, device: &Device) -> Tensor<3> {
-    let width = prefix + len;
-    let value = |at: usize| {
-        if at % width > prefix + at / width {
-            f32::NEG_INFINITY
-        } else {
-            0.0
-        }
+/// The rows of keys or values that a span sees: its prefix, then itself.
+pub(crate) fn seen(x: &Tensor<3>, span: &Span) -> Tensor<3> {
+    let own = x.clone().narrow(0, span.start, span.len);
+    match span.prefix_len {
+        0 => own,
+        len => Tensor::cat(vec![x.clone().narrow(0, span.prefix_start, len), own], 0),
+    }
+}
+
+/// Attention of `q` `[queries, Hq, D]` to all of `k` and `v` `[keys, Hkv, D]`, but not where `mask`,
+/// `[1 or Hq, queries, keys]`, is true.
+pub(crate) fn attend(
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    mask: Option<Tensor<3, Bool>>,
+    scale: f32,
+) -> Tensor<3> {
+    let [queries, heads, dim] = q.dims();
+    let [keys, kv_heads, _] = k.dims();
+    // [keys, kv heads, dim] to [heads, keys, dim], each K/V head repeated for its group.
+    let spread = |x: Tensor<3>| {
+        x.reshape([keys, kv_heads, 1, dim])
+            .repeat_dim(2, heads / kv_heads)
+            .reshape([keys, heads, dim])
+            .swap_dims(0, 1)
     };
-    let values: Vec<f32> = (0..len * width).map(value).collect();
-    Tensor::from_data(
-        TensorData::new(values, [1, len, width]),
-        &device.clone().inner(),
-    )
+    let scores = q.swap_dims(0, 1).matmul(spread(k).swap_dims(1, 2)) * scale;
+    let scores = match mask {
+        Some(mask) => scores.mask_fill(mask.expand([heads, queries, keys]), f32::NEG_INFINITY),
+        None => scores,
+    };
+    activation::softmax(scores, 2)
+        .matmul(spread(v))
+        .swap_dims(0, 1)
+}
+
+/// `[1, queries, keys]`: where the last `queries` of `keys` tokens would look ahead.
+pub(crate) fn future(queries: usize, keys: usize, device: &Device) -> Tensor<3, Bool> {
+    let past = (keys - queries) as i64;
+    Tensor::tril_mask([1, queries, keys], past, &device.clone().inner())
 }
 
 /// See [`crate::rms_norm`].
@@ -108,7 +107,8 @@ pub fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
 
 /// See [`crate::gelu`].
 pub fn gelu(x: Tensor<2>) -> Tensor<2> {
-    activation::gelu(x)
+    // Burn's own backward pass of gelu is that of its tanh form on devices, off by 1e-3.
+    (x.clone() * std::f64::consts::FRAC_1_SQRT_2).erf().add_scalar(1.0) * x * 0.5
 }
 
 /// See [`crate::quick_gelu`].
@@ -169,6 +169,23 @@ pub fn linear_kl(
     (log_p.clone().exp() * (log_p - log_q))
         .sum_dim(1)
         .reshape([rows])
+}
+
+/// See [`AdamW::step`].
+pub fn adamw(
+    adamw: &AdamW,
+    values: Tensor<1>,
+    grad: Tensor<1>,
+    moments: &mut Moments,
+    step: usize,
+) -> Tensor<1> {
+    let (size, root) = adamw.corrections(step);
+    let grad = grad * adamw.grad_scale;
+    let first = moments.first.clone() * adamw.beta1 + grad.clone() * (1.0 - adamw.beta1);
+    let second = moments.second.clone() * adamw.beta2 + grad.square() * (1.0 - adamw.beta2);
+    (moments.first, moments.second) = (first.clone(), second.clone());
+    let change = first * size / (second.sqrt() / root + adamw.eps);
+    values * (1.0 - adamw.lr * adamw.weight_decay) - change
 }
 
 fn indices(ids: &[u32], device: &Device) -> Tensor<1, Int> {

@@ -217,11 +217,12 @@ impl Learner {
         let grads = std::mem::take(&mut self.grads);
         let finite = std::mem::replace(&mut self.finite, true);
         self.check_reached(&grads)?;
-        let mut host: Vec<Option<Vec<f32>>> = grads
+        let (indices, mut grads): (Vec<usize>, Vec<_>) = grads
             .into_iter()
-            .map(|grad| grad.map(|g| g.into_vec()))
-            .collect();
-        let grad_norm = percept_nn::global_norm(host.iter().flatten().map(Vec::as_slice));
+            .enumerate()
+            .filter_map(|(index, grad)| Some((index, grad?.into_flat())))
+            .unzip();
+        let grad_norm = percept_nn::global_norm(&mut grads);
         if !finite || !grad_norm.is_finite() {
             return Ok(Update::NotFinite);
         }
@@ -230,10 +231,9 @@ impl Learner {
             limit if limit > 0.0 && grad_norm > limit => limit / (grad_norm + 1e-6),
             _ => 1.0,
         };
-        for (index, param) in self.model.parameters_mut().iter_mut().enumerate() {
-            let Some(grad) = host.get_mut(index).and_then(Option::take) else {
-                continue;
-            };
+        let params = self.model.parameters_mut();
+        for (index, grad) in indices.into_iter().zip(grads) {
+            let param = &mut params[index];
             let matrix = param.shape().len() > 1;
             let step = AdamW {
                 lr,
@@ -245,7 +245,7 @@ impl Learner {
             };
             let moments = &mut self.moments[index];
             let updates = self.updates;
-            param.update(|values| step.step(values, &grad, moments, updates));
+            param.replace(|values| step.step(values, grad, moments, updates));
         }
         Ok(Update::Done { grad_norm })
     }
@@ -349,7 +349,7 @@ impl Learner {
     /// # Errors
     /// [`Error::Checkpoint`] when they do not belong to this model.
     pub fn load_moments(&mut self, path: &Path, updates: usize) -> Result<(), Error> {
-        self.moments = moments::load(path, self.model.parameters())?;
+        self.moments = moments::load(path, self.model.parameters(), self.model.device())?;
         self.updates = updates;
         Ok(())
     }
@@ -363,7 +363,7 @@ fn fresh_moments(model: &Model) -> Vec<Moments> {
     model
         .parameters()
         .iter()
-        .map(|param| Moments::zeros(size(param)))
+        .map(|param| Moments::zeros(size(param), model.device()))
         .collect()
 }
 

@@ -1,46 +1,72 @@
 //! The optimiser's moments as safetensors: `exp_avg.<name>` and `exp_avg_sq.<name>`, the names of
 //! PyTorch's AdamW state.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
+use burn::tensor::{Device, Tensor, TensorData};
 use percept_model::Param;
 use percept_nn::Moments;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, View};
 
 use crate::Error;
+
+/// One tensor to write, read from its device when its turn comes.
+struct Saved<'a> {
+    shape: &'a [usize],
+    values: &'a Tensor<1>,
+}
+
+impl View for Saved<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let values = percept_nn::to_vec(self.values);
+        Cow::Owned(bytemuck::cast_slice(&values).to_vec())
+    }
+
+    fn data_len(&self) -> usize {
+        self.shape.iter().product::<usize>() * size_of::<f32>()
+    }
+}
 
 /// Writes the moments of the trainable parameters, synced.
 ///
 /// # Errors
 /// [`Error::Report`] when the disk refuses.
 pub fn save(path: &Path, params: &[Param], moments: &[Moments]) -> Result<(), Error> {
-    let bad = |message: String| Error::Checkpoint {
-        path: path.to_owned(),
-        message,
-    };
-    let mut views = Vec::new();
-    for (param, moments) in params
-        .iter()
-        .zip(moments)
+    let all = params.iter().zip(moments);
+    let views = all
         .filter(|(param, _)| param.trainable())
-    {
-        for (prefix, values) in [("exp_avg", &moments.first), ("exp_avg_sq", &moments.second)] {
-            let shape = param.shape().to_vec();
-            let view = TensorView::new(Dtype::F32, shape, bytemuck::cast_slice(values))
-                .map_err(|e| bad(format!("{prefix}.{}: {e}", param.name())))?;
-            views.push((format!("{prefix}.{}", param.name()), view));
-        }
-    }
-    let bytes = safetensors::serialize(views, None).map_err(|e| bad(e.to_string()))?;
+        .flat_map(|(param, moments)| {
+            let both = [("exp_avg", &moments.first), ("exp_avg_sq", &moments.second)];
+            both.map(|(prefix, values)| {
+                let shape = param.shape();
+                (
+                    format!("{prefix}.{}", param.name()),
+                    Saved { shape, values },
+                )
+            })
+        });
+    let bytes = safetensors::serialize(views, None).map_err(|e| Error::Checkpoint {
+        path: path.to_owned(),
+        message: e.to_string(),
+    })?;
     Ok(percept_report::write_atomic(path, &bytes)?)
 }
 
-/// Reads the moments of the trainable parameters.
+/// Reads the moments of the trainable parameters onto their device.
 ///
 /// # Errors
 /// [`Error::Checkpoint`] when the file is damaged or belongs to another model.
-pub fn load(path: &Path, params: &[Param]) -> Result<Vec<Moments>, Error> {
+pub fn load(path: &Path, params: &[Param], device: &Device) -> Result<Vec<Moments>, Error> {
     let bad = |message: String| Error::Checkpoint {
         path: path.to_owned(),
         message,
@@ -52,7 +78,7 @@ pub fn load(path: &Path, params: &[Param]) -> Result<Vec<Moments>, Error> {
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|e| bad(format!("not a complete safetensors file: {e}")))?;
     let found: HashMap<String, TensorView<'_>> = file.tensors().into_iter().collect();
-    let read = |prefix: &str, param: &Param| -> Result<Vec<f32>, Error> {
+    let read = |prefix: &str, param: &Param| -> Result<Tensor<1>, Error> {
         let name = format!("{prefix}.{}", param.name());
         let view = found.get(&name).ok_or_else(|| {
             bad(format!(
@@ -72,14 +98,17 @@ pub fn load(path: &Path, params: &[Param]) -> Result<Vec<Moments>, Error> {
             Some(value) => Err(bad(format!(
                 "{name} holds {value}; the file is broken: remove this checkpoint to go on from the one before"
             ))),
-            None => Ok(values),
+            None => {
+                let len = values.len();
+                Ok(Tensor::from_data(TensorData::new(values, [len]), device))
+            }
         }
     };
     params
         .iter()
         .map(|param| {
             if !param.trainable() {
-                return Ok(Moments::zeros(0));
+                return Ok(Moments::zeros(0, device));
             }
             Ok(Moments {
                 first: read("exp_avg", param)?,

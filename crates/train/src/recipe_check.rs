@@ -206,6 +206,11 @@ pub(crate) fn check(recipe: &Recipe, name: &str) -> Result<(), Error> {
     if let Err(message) = annealing(&recipe.model) {
         return problem(&message);
     }
+    if recipe.trainer.bf16 && recipe.trainer.device != "cpu" {
+        return problem(
+            "trainer.bf16 is of the processor (AMX); set it to false, or trainer.device to \"cpu\"",
+        );
+    }
     if recipe.data.digit_sum.is_some() != recipe.data.train_files.is_empty() {
         return problem("data: give either `train_files` or `[data.digit_sum]`");
     }

@@ -7,6 +7,15 @@ use percept_report::{RunDir, StageSummary, Summary, TypeSummary};
 use crate::state::{State, StoredEvaluation};
 use crate::{Error, Recipe};
 
+/// The recipe's name of a device, and what the driver calls it.
+fn device(name: &str) -> String {
+    let device = percept_nn::parse_device(name).ok();
+    match device.as_ref().and_then(percept_nn::device_model) {
+        None => name.to_owned(),
+        Some(model) => format!("{name} ({model})"),
+    }
+}
+
 /// Writes the summary of a run.
 ///
 /// # Errors
@@ -20,7 +29,7 @@ pub fn write(dir: &RunDir, recipe: &Recipe, state: &State) -> Result<(), Error> 
     }
     let facts: BTreeMap<String, String> = [
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("device", recipe.trainer.device.clone()),
+        ("device", device(&recipe.trainer.device)),
         ("seed", recipe.trainer.seed.to_string()),
         ("advantage", recipe.algorithm.advantage.name().to_owned()),
         (

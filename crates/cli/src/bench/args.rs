@@ -12,6 +12,10 @@ pub struct Bench {
     /// What to measure; all when none is given.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub suite: Vec<Suite>,
+    /// Device of operators and training steps: cpu, or vulkan:0, cuda:0, … when the build has it.
+    /// On others than cpu, the suites that run on the processor alone are left out.
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
     /// Repetitions of each measurement; the fastest counts.
     #[arg(long, default_value_t = 5)]
     pub repeat: usize,
@@ -36,7 +40,10 @@ impl Bench {
     /// The suites to run, in their order.
     pub fn suites(&self) -> Vec<Suite> {
         let all = Suite::value_variants().iter().copied();
-        all.filter(|suite| self.suite.is_empty() || self.suite.contains(suite))
-            .collect()
+        let wanted = |suite: &Suite| match self.suite.is_empty() {
+            true => self.device == "cpu" || suite.uses_device(),
+            false => self.suite.contains(suite),
+        };
+        all.filter(wanted).collect()
     }
 }

@@ -117,6 +117,9 @@ impl Row {
 struct Results {
     processor: String,
     threads: usize,
+    /// Where operators and training steps ran, with the name the driver gives it.
+    #[serde(default)]
+    device: String,
     version: String,
     peer: Option<String>,
     rows: Vec<Row>,
@@ -125,7 +128,8 @@ struct Results {
 pub fn run(args: &Bench, global: &Global) -> Result<Done, Failure> {
     if let Some(suite) = args.child {
         let mut rows = Vec::new();
-        suites::run(suite, args.repeat.max(1), &mut rows)?;
+        let device = percept_nn::parse_device(&args.device)?;
+        suites::run(suite, &device, args.repeat.max(1), &mut rows)?;
         say!("{}", serde_json::to_string(&rows)?);
         return Ok(Done::Well);
     }
@@ -143,9 +147,14 @@ pub fn run(args: &Bench, global: &Global) -> Result<Done, Failure> {
             Some(found)
         }
     };
+    let device = percept_nn::parse_device(&args.device)?;
     let mut found = Results {
         processor: measure::processor(),
         threads: measure::threads(),
+        device: match percept_nn::device_model(&device) {
+            None => args.device.clone(),
+            Some(model) => format!("{} ({model})", args.device),
+        },
         version: env!("CARGO_PKG_VERSION").to_owned(),
         peer: None,
         rows: Vec::new(),
@@ -155,7 +164,8 @@ pub fn run(args: &Bench, global: &Global) -> Result<Done, Failure> {
             note!("{}", suite.name());
         }
         found.rows.extend(own(suite, args)?);
-        if !args.no_peer {
+        // The peer runs on the processor.
+        if !args.no_peer && args.device == "cpu" {
             ask_peer(suite, args, &mut found);
         }
     }
@@ -179,7 +189,12 @@ pub fn run(args: &Bench, global: &Global) -> Result<Done, Failure> {
         return Ok(Done::Well);
     }
     let peer = found.peer.as_deref().unwrap_or("no peer");
-    note!("{} × {} threads; {peer}", found.processor, found.threads);
+    note!(
+        "{} × {} threads; on {}; {peer}",
+        found.processor,
+        found.threads,
+        found.device
+    );
     let before = before.map(|before| before.rows);
     crate::output::result(format_args!(
         "{}",
@@ -194,6 +209,7 @@ fn own(suite: Suite, args: &Bench) -> Result<Vec<Row>, Failure> {
     let done = std::process::Command::new(std::env::current_exe()?)
         .args(["bench", "--child", suite.name()])
         .args(["--repeat", &args.repeat.to_string()])
+        .args(["--device", &args.device])
         .stderr(std::process::Stdio::inherit())
         .output()?;
     if !done.status.success() {

@@ -19,7 +19,7 @@ pub const VOCABULARY: usize = 8192;
 const LAYERS: usize = 4;
 
 /// A Llama decoder of 20 million parameters with random weights.
-pub fn decoder() -> Result<Model, Failure> {
+pub fn decoder(device: &Device) -> Result<Model, Failure> {
     let config = ModelConfig::from_json(
         json!({
             "architectures": ["LlamaForCausalLM"], "model_type": "llama",
@@ -32,11 +32,11 @@ pub fn decoder() -> Result<Model, Failure> {
         }),
         "percept bench",
     )?;
-    Ok(Model::init(config, 0, &Device::flex())?)
+    Ok(Model::init(config, 0, device)?)
 }
 
 /// The decoder's shape with a vision tower (Qwen2.5-VL).
-pub fn vision_language() -> Result<Model, Failure> {
+pub fn vision_language(device: &Device) -> Result<Model, Failure> {
     let tiny = TinyConfig {
         hidden_size: HIDDEN,
         intermediate_size: INNER,
@@ -55,7 +55,7 @@ pub fn vision_language() -> Result<Model, Failure> {
     Ok(Model::init(
         tiny.config(VOCABULARY, tokens, 2, 0)?,
         0,
-        &Device::flex(),
+        device,
     )?)
 }
 

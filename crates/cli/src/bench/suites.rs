@@ -54,15 +54,25 @@ impl Suite {
             Self::Attention => "attention",
         }
     }
+
+    /// Whether it measures training, which runs on a device; sampling runs on the processor.
+    pub fn uses_device(self) -> bool {
+        !matches!(self, Self::Decode | Self::Attention)
+    }
 }
 
-pub fn run(suite: Suite, repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
+pub fn run(
+    suite: Suite,
+    device: &Device,
+    repeat: usize,
+    rows: &mut Vec<Row>,
+) -> Result<(), Failure> {
     match suite {
-        Suite::Roofline => roofline(repeat, rows),
-        Suite::Operators => operators(repeat, rows),
-        Suite::LogProb => log_prob(rows),
-        Suite::Sft => train_step(repeat, rows)?,
-        Suite::Group => shared_prompt(repeat, rows)?,
+        Suite::Roofline => roofline(device, repeat, rows),
+        Suite::Operators => operators(device, repeat, rows),
+        Suite::LogProb => log_prob(device, rows),
+        Suite::Sft => train_step(device, repeat, rows)?,
+        Suite::Group => shared_prompt(device, repeat, rows)?,
         Suite::Decode => decode(repeat, rows)?,
         Suite::Attention => long::attention(repeat, rows)?,
     }
@@ -72,19 +82,36 @@ pub fn run(suite: Suite, repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failu
 /// Rows and columns of the product that stands for the machine's arithmetic.
 const SIDE: usize = 1536;
 
-fn roofline(repeat: usize, rows: &mut Vec<Row>) {
-    let (a, b) = (leaf(1, [SIDE, SIDE]).inner(), leaf(2, [SIDE, SIDE]).inner());
-    let ms = best(repeat, || {
+/// bfloat16, where products on `device` have it.
+fn bf16(device: &Device) -> Option<Precision> {
+    Precision::bf16().ok().filter(|_| *device == Device::flex())
+}
+
+/// [`best`] of work that is over only when the device is done.
+fn best_on(device: &Device, repeat: usize, mut work: impl FnMut()) -> f64 {
+    best(repeat, || {
+        work();
+        // A device that failed says so where its results are read.
+        let _ = device.sync();
+    })
+}
+
+fn roofline(device: &Device, repeat: usize, rows: &mut Vec<Row>) {
+    let [a, b] = [1, 2].map(|seed| leaf_on(device, seed, [SIDE, SIDE]).inner());
+    let ms = best_on(device, repeat, || {
         black_box(nn::linear(a.clone(), b.clone(), None));
     });
     let flops = 2.0 * (SIDE as f64).powi(3);
     rows.push(Row::new("roofline/product", Unit::Gflops, flops / ms / 1e6));
-    if let Ok(bf16) = Precision::bf16() {
+    if let Some(bf16) = bf16(device) {
         let ms = best(repeat, || {
             black_box(bf16.linear(a.clone(), b.clone(), None));
         });
         let name = "roofline/product, bf16";
         rows.push(Row::new(name, Unit::Gflops, flops / ms / 1e6));
+    }
+    if *device != Device::flex() {
+        return;
     }
     let (from, mut to) = (vec![1.0f32; 1 << 26], vec![0.0f32; 1 << 26]);
     let ms = best(repeat, || {
@@ -103,76 +130,86 @@ fn roofline(repeat: usize, rows: &mut Vec<Row>) {
 
 /// Numbers in −1..1, tracked by autodiff.
 pub(super) fn leaf<const D: usize>(seed: usize, shape: [usize; D]) -> Tensor<D> {
+    leaf_on(&Device::flex(), seed, shape)
+}
+
+fn leaf_on<const D: usize>(device: &Device, seed: usize, shape: [usize; D]) -> Tensor<D> {
     let count: usize = shape.iter().product();
     let values: Vec<f32> = (0..count)
         .map(|i| ((i + seed).wrapping_mul(2_654_435_761) % 65_536) as f32 / 32_768.0 - 1.0)
         .collect();
-    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+    Tensor::from_data(TensorData::new(values, shape), device)
         .autodiff()
         .require_grad()
 }
 
-fn operators(repeat: usize, rows: &mut Vec<Row>) {
+fn operators(device: &Device, repeat: usize, rows: &mut Vec<Row>) {
     const TOKENS: usize = 2048;
     let mut measure = |name: &str, work: &dyn Fn()| {
-        let ms = best(repeat, work);
+        let ms = best_on(device, repeat, work);
         rows.push(Row::new(
             &format!("operators/{name}"),
             Unit::Milliseconds,
             ms,
         ));
     };
-    let x = leaf(1, [TOKENS, HIDDEN]);
-    let weight = leaf(2, [HIDDEN]);
+    let x = leaf_on(device, 1, [TOKENS, HIDDEN]);
+    let weight = leaf_on(device, 2, [HIDDEN]);
     measure("rms_norm", &|| {
         nn::rms_norm(x.clone(), weight.clone(), 1e-6).backward();
     });
-    let (gate, up) = (leaf(3, [TOKENS, INNER]), leaf(4, [TOKENS, INNER]));
+    let (gate, up) = (
+        leaf_on(device, 3, [TOKENS, INNER]),
+        leaf_on(device, 4, [TOKENS, INNER]),
+    );
     measure("swiglu", &|| {
         nn::swiglu(gate.clone(), up.clone()).backward();
     });
     // Queries and keys of a token: ten heads.
-    let both = leaf(5, [TOKENS, HEADS + KV_HEADS, DIM]);
+    let both = leaf_on(device, 5, [TOKENS, HEADS + KV_HEADS, DIM]);
     let (cos, sin) = (
-        leaf(6, [TOKENS, DIM]).inner(),
-        leaf(7, [TOKENS, DIM]).inner(),
+        leaf_on(device, 6, [TOKENS, DIM]).inner(),
+        leaf_on(device, 7, [TOKENS, DIM]).inner(),
     );
     measure("rotary", &|| {
         nn::rotary(both.clone(), cos.clone(), sin.clone()).backward();
     });
-    let weight = leaf(8, [INNER, HIDDEN]);
+    let weight = leaf_on(device, 8, [INNER, HIDDEN]);
     measure("linear", &|| {
         nn::linear(x.clone(), weight.clone(), None).backward();
     });
     let layout = Arc::new(Layout::packed(&[512; 4]));
-    let q = leaf(9, [TOKENS, HEADS, DIM]);
-    let [k, v] = [10, 11].map(|seed| leaf(seed, [TOKENS, KV_HEADS, DIM]));
+    let q = leaf_on(device, 9, [TOKENS, HEADS, DIM]);
+    let [k, v] = [10, 11].map(|seed| leaf_on(device, seed, [TOKENS, KV_HEADS, DIM]));
     measure("attention", &|| {
         let scale = (DIM as f32).powf(-0.5);
         nn::attention(q.clone(), k.clone(), v.clone(), &layout, true, scale).backward();
     });
-    let table = leaf(12, [VOCABULARY, HIDDEN]);
+    let table = leaf_on(device, 12, [VOCABULARY, HIDDEN]);
     let ids: Vec<u32> = (0..TOKENS).map(|i| (i * 37 % VOCABULARY) as u32).collect();
     measure("embedding", &|| {
         nn::embedding(table.clone(), &ids).backward();
     });
     let count = 1 << 22;
-    let (mut values, grad) = (vec![0.5f32; count], vec![0.1f32; count]);
-    let (mut moments, mut step) = (Moments::zeros(count), 0);
+    let [values, grad] = [0.5, 0.1].map(|x| Tensor::<1>::full([count], x, device));
+    // Taken out by each update, so that it happens in place.
+    let mut values = Some(values);
+    let (mut moments, mut step) = (Moments::zeros(count, device), 0);
     let adamw = AdamW::default();
-    let ms = best(repeat, || {
+    let ms = best_on(device, repeat, || {
         step += 1;
-        adamw.step(&mut values, &grad, &mut moments, step);
+        let old = values.take();
+        values = old.map(|old| adamw.step(old, grad.clone(), &mut moments, step));
     });
     rows.push(Row::new("operators/adamw", Unit::Milliseconds, ms));
 }
 
-fn log_prob(rows: &mut Vec<Row>) {
+fn log_prob(device: &Device, rows: &mut Vec<Row>) {
     const TOKENS: usize = 4096;
     const WIDE: usize = 151_936;
     let (hidden, weight) = (
-        leaf(1, [TOKENS, HIDDEN]),
-        leaf(2, [WIDE, HIDDEN]).mul_scalar(0.02),
+        leaf_on(device, 1, [TOKENS, HIDDEN]),
+        leaf_on(device, 2, [WIDE, HIDDEN]).mul_scalar(0.02),
     );
     let weight = weight.detach().require_grad();
     let targets: Vec<u32> = (0..TOKENS).map(|i| (i * 31 % WIDE) as u32).collect();
@@ -183,10 +220,12 @@ fn log_prob(rows: &mut Vec<Row>) {
     // Above the inputs; the gradients count on both sides.
     let before = memory();
     // A run takes seconds: one that does not count, one for time.
-    let ms = best(1, work);
+    let ms = best_on(device, 1, work);
     let memory = peak_since(before);
     let name = "log_prob/forward and backward";
     rows.push(Row::new(name, Unit::Milliseconds, ms));
+    // What is counted is the memory of the process, not that of a device.
+    let memory = memory.filter(|_| *device == Device::flex());
     rows.extend(memory.map(|mib| Row::new("log_prob/peak memory", Unit::Mebibytes, mib)));
 }
 
@@ -216,24 +255,25 @@ fn updates<'a>(
     }
 }
 
-fn train_step(repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
+fn train_step(device: &Device, repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
     let before = memory();
     let packed = sft(4, 512)?;
     let count = packed.batch.tokens.len() as f64;
-    let mut learner = learner(decoder()?)?;
+    let mut learner = learner(decoder(device)?)?;
     let mut failed = None;
-    let ms = best(repeat, updates(&mut learner, &packed, &mut failed));
+    let ms = best_on(device, repeat, updates(&mut learner, &packed, &mut failed));
     failed.take().map_or(Ok(()), Err)?;
     rows.push(Row::new(
         "sft/step",
         Unit::TokensPerSecond,
         count / ms * 1e3,
     ));
-    rows.extend(peak_since(before).map(|mib| Row::new("sft/peak memory", Unit::Mebibytes, mib)));
-    let Ok(bf16) = Precision::bf16() else {
+    let peak = peak_since(before).filter(|_| *device == Device::flex());
+    rows.extend(peak.map(|mib| Row::new("sft/peak memory", Unit::Mebibytes, mib)));
+    let Some(bf16) = bf16(device) else {
         return Ok(());
     };
-    let mut model = decoder()?;
+    let mut model = decoder(device)?;
     model.set_precision(bf16);
     let mut learner = self::learner(model)?;
     let ms = best(repeat, updates(&mut learner, &packed, &mut failed));
@@ -246,14 +286,15 @@ fn train_step(repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn shared_prompt(repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
+fn shared_prompt(device: &Device, repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
     let prompt = prompt(1024, 0, true);
     let answers: Vec<Vec<u32>> = (0..8).map(|seed| tokens(128, seed)).collect();
-    let mut learner = learner(vision_language()?)?;
+    let mut learner = learner(vision_language(device)?)?;
     let mut failed = None;
     let [shared, repeated] = [true, false].map(|share| {
         let packed = group(&prompt, &answers, share)?;
-        Ok::<_, Failure>(best(repeat, updates(&mut learner, &packed, &mut failed)))
+        let work = updates(&mut learner, &packed, &mut failed);
+        Ok::<_, Failure>(best_on(device, repeat, work))
     });
     failed.map_or(Ok(()), Err)?;
     let mut row = Row::new("group/update, prompt shared", Unit::Milliseconds, shared?);
@@ -265,7 +306,7 @@ fn shared_prompt(repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
 fn decode(repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
     const PROMPT: usize = 16;
     const NEW: usize = 128;
-    let mut model = decoder()?;
+    let mut model = decoder(&Device::flex())?;
     let multiplied = multiplied(&model);
     for precision in [Ok(Precision::F32), Precision::bf16()] {
         let Ok(precision) = precision else { continue };

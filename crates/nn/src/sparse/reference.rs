@@ -227,10 +227,7 @@ pub fn attention(
                 mask.extend((0..all).map(|at| {
                     let block = at / pattern.block;
                     let kept = !candidates.contains(&block) || chosen.contains(&(block as u32));
-                    match at < seen && kept {
-                        true => 0.0,
-                        false => f32::NEG_INFINITY,
-                    }
+                    at >= seen || !kept
                 }));
             }
         }

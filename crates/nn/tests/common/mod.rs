@@ -19,14 +19,21 @@ pub fn values(seed: u64, len: usize) -> Vec<f32> {
 
 /// Values that autodiff tracks.
 pub fn leaf<const D: usize>(seed: u64, shape: [usize; D]) -> Tensor<D> {
-    let data = TensorData::new(values(seed, shape.iter().product()), shape);
-    Tensor::from_data(data, &Device::flex())
-        .autodiff()
-        .require_grad()
+    leaf_on(&Device::flex(), seed, shape)
 }
 
 /// Values without a gradient.
 pub fn constant<const D: usize>(seed: u64, shape: [usize; D]) -> Tensor<D> {
+    constant_on(&Device::flex(), seed, shape)
+}
+
+/// [`leaf`] on a device.
+pub fn leaf_on<const D: usize>(device: &Device, seed: u64, shape: [usize; D]) -> Tensor<D> {
+    constant_on(device, seed, shape).autodiff().require_grad()
+}
+
+/// [`constant`] on a device.
+pub fn constant_on<const D: usize>(device: &Device, seed: u64, shape: [usize; D]) -> Tensor<D> {
     let data = TensorData::new(values(seed, shape.iter().product()), shape);
-    Tensor::from_data(data, &Device::flex())
+    Tensor::from_data(data, device)
 }
