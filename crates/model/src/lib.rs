@@ -45,7 +45,7 @@ pub use checkpoint::{Checkpoint, LoadOptions};
 pub use config::{
     Family, ModelConfig, RopeConfig, RopeScaling, TextConfig, VisionConfig, VisionTokens,
 };
-pub use decode::{Decoder, Prefix, Sequence};
+pub use decode::{BLOCK_SIZE, Decoder, Past, Prefix, Sequence};
 pub use error::Error;
 pub use gradients::ParamGrads;
 pub use lora::{LoraConfig, TargetModules};

@@ -5,9 +5,9 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use percept_eval::halbench::{Build, BuildConfig, Outcome, Step, build};
-use percept_nn::Precision;
-use percept_rollout::Sampler;
+use percept_nn::host::WeightDtype;
 use percept_rollout::chat::{Cached, ChatModel, Endpoint, EndpointConfig, ImageEndpoint, Local};
+use percept_rollout::{Sampler, SamplingParams};
 use percept_vision::{BuiltIn, ClassScorer, CommandEditor, CommandScorer, Editor};
 
 use super::HalbenchBuild;
@@ -41,11 +41,19 @@ pub fn run(args: &HalbenchBuild, global: &Global) -> Result<Done, Failure> {
         adapter: None,
         device: args.device.clone(),
         attention: None,
-        dtype: Precision::F32,
+        dtype: WeightDtype::F32,
     };
     let identity = open::weights(&model)?;
     let (model, processor) = open::model(&model)?;
-    let local = Local::new(Sampler::new(&model, &processor, args.seed)?, identity, 1);
+    let engine = SamplingParams {
+        max_num_seqs: 1,
+        ..SamplingParams::default()
+    };
+    let local = Local::new(
+        Sampler::new(&model, &processor, args.seed)?,
+        identity,
+        engine,
+    );
     build_with(args, global, timeout, Some(&Cached::open(local, &journal)?))
 }
 
