@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use percept_data::{Media, Message, Part, Role, Sample};
-use percept_nn::Precision;
-use percept_rollout::Sampler;
+use percept_nn::host::WeightDtype;
 use percept_rollout::chat::{
     Cached, ChatError, ChatModel, ChatReply, ChatRequest, Local, Turn, Usage,
 };
+use percept_rollout::{Sampler, SamplingParams};
 use serde_json::Value;
 
-use crate::args::{ModelArgs, dtype};
+use crate::args::{MemoryArgs, ModelArgs, dtype};
 use crate::attention_arg::AttentionArg;
 use crate::calls::CallArgs;
 use crate::output::note;
@@ -38,9 +38,9 @@ pub struct AnswererArgs {
     /// What the decoder of --model sees, instead of what its checkpoint says (as in percept generate).
     #[arg(long, value_name = "NAME", requires = "model")]
     pub attention: Option<AttentionArg>,
-    /// Numbers of --model's weights and products: float32, or bfloat16 on processors with AMX.
+    /// Numbers of --model's weights: float32, bfloat16 (on processors with AMX) or int8.
     #[arg(long, default_value = "float32", value_parser = dtype)]
-    pub dtype: Precision,
+    pub dtype: WeightDtype,
     /// OpenAI-compatible server: http://localhost:8000, https://host/v1 (key: PERCEPT_API_KEY).
     #[arg(long, value_name = "URL", requires = "api_model")]
     pub endpoint: Option<String>,
@@ -68,6 +68,9 @@ pub struct AnswererArgs {
     /// Sequences that --model decodes at once.
     #[arg(long, default_value_t = 64)]
     pub max_num_seqs: usize,
+    /// Memory of keys and values of --model.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
 }
 
 /// Who judges.
@@ -133,7 +136,11 @@ impl AnswererArgs {
             let identity = open::weights(&args)?;
             let (model, processor) = open::model(&args)?;
             let sampler = Sampler::new(&model, &processor, 0)?;
-            let local = Local::new(sampler, identity, self.max_num_seqs);
+            let engine = self.memory.apply(SamplingParams {
+                max_num_seqs: self.max_num_seqs,
+                ..SamplingParams::default()
+            });
+            let local = Local::new(sampler, identity, engine);
             return logged(local, log, &requests, quiet);
         }
         let (Some(url), Some(name)) = (&self.endpoint, &self.api_model) else {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use percept_nn::Precision;
+use percept_nn::host::WeightDtype;
+use percept_rollout::SamplingParams;
 
 use crate::attention_arg::AttentionArg;
 use crate::bench::Bench;
@@ -247,16 +248,17 @@ pub struct ModelArgs {
     /// of the checkpoint's own attention: '{ top_k = 4 }'. With --extrapolate, of both models.
     #[arg(long, value_name = "NAME")]
     pub attention: Option<AttentionArg>,
-    /// Numbers of the sampler's weights and products: float32, or bfloat16 on processors with AMX.
+    /// Numbers of the sampler's weights: float32, bfloat16 (on processors with AMX) or int8 (a quarter
+    /// of the memory that each step reads).
     #[arg(long, default_value = "float32", value_parser = dtype)]
-    pub dtype: Precision,
+    pub dtype: WeightDtype,
 }
 
 /// As vLLM names them.
-pub fn dtype(text: &str) -> Result<Precision, String> {
-    let named = serde_json::from_value::<Precision>(text.into());
-    let precision = named.map_err(|_| "expected float32 or bfloat16".to_owned())?;
-    precision.checked().map_err(|e| e.to_string())
+pub fn dtype(text: &str) -> Result<WeightDtype, String> {
+    let named = serde_json::from_value::<WeightDtype>(text.into());
+    let dtype = named.map_err(|_| "expected float32, bfloat16 or int8".to_owned())?;
+    dtype.checked().map_err(|e| e.to_string())
 }
 
 /// Sampling options (names of vLLM and Hugging Face).
@@ -286,6 +288,52 @@ pub struct SamplingArgs {
     /// Sequences decoded at once.
     #[arg(long, default_value_t = 64)]
     pub max_num_seqs: usize,
+    /// Memory of keys and values.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
+}
+
+/// Memory of keys and values (names of vLLM).
+#[derive(Debug, Clone, Args)]
+pub struct MemoryArgs {
+    /// Bound on the memory of keys and values: bytes, or 512M, 1.5G (of 1,024); 0: none. Sequences
+    /// wait until they fit, and the youngest make room for the others. Changes no token.
+    #[arg(long, value_name = "SIZE", default_value = "0", value_parser = size)]
+    pub kv_cache_memory_bytes: usize,
+    /// Compute every prompt on its own, also where it starts with the tokens and images of another.
+    #[arg(long)]
+    pub no_enable_prefix_caching: bool,
+}
+
+impl MemoryArgs {
+    /// Puts them into sampling parameters.
+    pub fn apply(&self, params: SamplingParams) -> SamplingParams {
+        SamplingParams {
+            kv_cache_memory_bytes: self.kv_cache_memory_bytes,
+            enable_prefix_caching: !self.no_enable_prefix_caching,
+            ..params
+        }
+    }
+}
+
+/// Bytes: a number, or one with K, M, G or T (powers of 1,024).
+pub fn size(text: &str) -> Result<usize, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: usize = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        "t" | "tb" | "tib" => 1 << 40,
+        _ => return Err("expected bytes, or a number with K, M, G or T".to_owned()),
+    };
+    let number: f64 = digits
+        .parse()
+        .map_err(|_| "expected bytes, or a number with K, M, G or T".to_owned())?;
+    if !(number >= 0.0 && number.is_finite()) {
+        return Err("expected 0 or more".to_owned());
+    }
+    Ok((number * unit as f64) as usize)
 }
 
 /// Decoding the model before training in step with it (arXiv 2603.22117).

@@ -6,7 +6,7 @@ use std::path::Path;
 use percept_data::digit_sum::{DigitSum, DigitSumConfig, Split};
 use percept_data::{ColumnMap, Dataset, FileDataset};
 use percept_model::{Model, Processor};
-use percept_nn::Precision;
+use percept_nn::host::WeightDtype;
 use percept_reward::{RewardConfig, RewardSet};
 use percept_rollout::{Draft, Extrapolate, Sampler, SamplingParams};
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ pub fn model(args: &ModelArgs) -> Result<(Model, Processor), Failure> {
         model.load_lora(adapter)?;
         model.merge_lora()?;
     }
-    model.set_decoder_precision(args.dtype);
+    model.set_decoder_dtype(args.dtype);
     let processor = Processor::load(&args.model)?;
     if let Some(attention) = &args.attention {
         attention.apply(&mut model, &processor)?;
@@ -60,7 +60,7 @@ pub fn weights(args: &ModelArgs) -> Result<Value, Failure> {
     if let Some(attention) = &args.attention {
         identity["attention"] = json!(attention.text());
     }
-    if args.dtype != Precision::F32 {
+    if args.dtype != WeightDtype::F32 {
         identity["dtype"] = json!(args.dtype);
     }
     Ok(identity)
@@ -78,7 +78,7 @@ pub fn base(
     };
     let device = percept_nn::parse_device(&tuned.device)?;
     let (mut base, processor) = (Model::load(folder, &device)?, Processor::load(folder)?);
-    base.set_decoder_precision(tuned.dtype);
+    base.set_decoder_dtype(tuned.dtype);
     if tuned.attention.is_some() {
         let attention = model.config().attention.config();
         base.set_attention(processor.attention(attention.clone())?);
@@ -141,7 +141,7 @@ pub fn sampling(args: &SamplingArgs, extrapolate: &ExtrapolateArgs) -> SamplingP
         },
         candidates: extrapolate.candidates,
     });
-    SamplingParams {
+    args.memory.apply(SamplingParams {
         temperature: args.temperature,
         top_p: args.top_p,
         top_k: args.top_k,
@@ -152,7 +152,8 @@ pub fn sampling(args: &SamplingArgs, extrapolate: &ExtrapolateArgs) -> SamplingP
         ignore_eos: false,
         max_num_seqs: args.max_num_seqs,
         extrapolate: pair,
-    }
+        ..SamplingParams::default()
+    })
 }
 
 /// JSON lines on standard output, or in a file that gets its name when it is complete.

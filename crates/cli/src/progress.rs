@@ -168,6 +168,10 @@ fn summary(stage: Stage, metrics: &Metrics) -> String {
             get(metrics, name).map(|value| format!("{label} {value:.digits$}"))
         })
         .collect();
+    // In f32 sampler and trainer agree to the last digits, and nothing is said.
+    if let Some(gap) = get(metrics, "training/rollout_probs_diff_mean").filter(|g| *g >= 5e-5) {
+        parts.push(format!("mismatch {gap:.4}"));
+    }
     if let Some(rate) = get(metrics, "perf/throughput") {
         parts.push(format!("{:.1}k tok/s", rate / 1000.0));
     }

@@ -4,13 +4,14 @@
 //! cargo run --release -p percept-model --example bench_decode
 //! cargo run --release -p percept-model --example bench_decode -- --hidden 576 --layers 30 --heads 9 \
 //!     --kv-heads 3 --intermediate 1536 --vocab 49152 --tied true --batch 1,16
-//! cargo run --release -p percept-model --example bench_decode -- --model DIR
+//! cargo run --release -p percept-model --example bench_decode -- --model DIR --dtype int8
 //! ```
 
 use std::path::Path;
 use std::time::Instant;
 
 use percept_model::{Decoder, Device, Model, ModelConfig, Sequence};
+use percept_nn::host::WeightDtype;
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -30,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (hidden, heads) = (number("hidden", 128)?, number("heads", 4)?);
     let (prompt, steps) = (number("prompt", 64)?, number("steps", 64)?);
     let device = Device::flex();
-    let model = match given("model") {
+    let mut model = match given("model") {
         Some(dir) => Model::load(Path::new(dir), &device)?,
         None => Model::init(
             ModelConfig::from_json(
@@ -52,6 +53,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             &device,
         )?,
     };
+    let dtype: WeightDtype = serde_json::from_value(given("dtype").unwrap_or("float32").into())?;
+    model.set_decoder_dtype(dtype.checked()?);
     let started = Instant::now();
     let decoder = Decoder::new(&model)?;
     println!(

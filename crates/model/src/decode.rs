@@ -1,32 +1,34 @@
 //! Decoding on the host: one token at a time for many sequences that share their prompts.
 //!
-//! A [`Decoder`] is a snapshot of a model's text decoder as packed weights, f32 or bfloat16. [`Decoder::prefill`] computes a prompt
-//! once into a [`Prefix`]; [`Decoder::start`] makes a [`Sequence`] that shares it; [`Decoder::step`] appends one token
-//! to each of many sequences. What a sequence becomes does not depend on the sequences beside it, on the number of
-//! threads, or on where its prompt ends: prefill and step give the same bits for the same tokens.
+//! A [`Decoder`] is a snapshot of a model's text decoder as packed weights: f32, bfloat16 or eight bits.
+//! [`Decoder::prefill`] computes a prompt once into a [`Prefix`]; [`Decoder::start`] makes a [`Sequence`] that shares
+//! it; [`Decoder::step`] appends one token to each of many sequences. What a sequence becomes does not depend on the
+//! sequences beside it, on the number of threads, or on where its prompt ends: prefill and step give the same bits for
+//! the same tokens.
 
 mod pass;
 mod past;
+mod prompt;
 mod rope;
 mod weights;
 
 use crate::{Attention, Error, Model};
 use pass::Scratch;
-use past::Past;
-use percept_nn::host::{KvShape, Threads};
+pub use past::Past;
+use percept_nn::host::{KvCounter, KvShape, Threads};
 use rayon::prelude::*;
 use rope::Rope;
 use std::sync::{Arc, Mutex, PoisonError};
 use weights::Weights;
+
+/// Tokens of a block of keys and values: the unit of their memory.
+pub const BLOCK_SIZE: usize = percept_nn::host::BLOCK;
 
 /// Weights below this size are read from the caches at every step, so each thread takes its own sequences through all
 /// layers and no thread ever waits for another. Above, threads share each product, so that memory is read once.
 const SMALL: usize = 32 << 20;
 /// Multiply-adds of attention that are worth handing to another thread (about 10 µs).
 const ATTENTION: usize = 1 << 18;
-/// Rows of a prompt that go through the layers together: products are as fast as with more, and the memory of a long
-/// prompt's activations stays that of this many rows.
-const CHUNK: usize = 2048;
 
 /// An immutable snapshot of a text decoder: packed weights, adapters merged.
 pub struct Decoder {
@@ -36,6 +38,7 @@ pub struct Decoder {
     attention: Attention,
     scale: f32,
     scratch: Mutex<Vec<Scratch>>,
+    counter: KvCounter,
 }
 
 impl std::fmt::Debug for Decoder {
@@ -56,6 +59,11 @@ impl Prefix {
     /// Tokens of the prompt.
     pub fn tokens(&self) -> usize {
         self.past.tokens()
+    }
+
+    /// The prompt's keys and values.
+    pub fn past(&self) -> &Past {
+        &self.past
     }
 
     /// Rotary position of the first token that follows.
@@ -92,16 +100,21 @@ impl Sequence {
     pub fn bytes(&self) -> usize {
         self.past.own_bytes()
     }
+
+    /// Whether the next token takes a block of [`BLOCK_SIZE`] tokens.
+    pub fn next_takes_block(&self) -> bool {
+        self.past.next_takes_block()
+    }
 }
 
 impl Decoder {
-    /// Packs the current weights of `model`, adapters merged, in [`Model::decoder_precision`].
+    /// Packs the current weights of `model`, adapters merged, in [`Model::decoder_dtype`].
     ///
     /// # Errors
     /// When a weight is missing or has another shape than the configuration says.
     pub fn new(model: &Model) -> Result<Self, Error> {
         let config = model.config();
-        let weights = Weights::new(config, model.decoder_precision(), |name| {
+        let weights = Weights::new(config, model.decoder_dtype(), |name| {
             model.effective_values(name)
         })?;
         let text = &config.text;
@@ -118,6 +131,7 @@ impl Decoder {
             attention: config.attention.clone(),
             scale,
             scratch: Mutex::default(),
+            counter: KvCounter::default(),
         })
     }
 
@@ -136,9 +150,25 @@ impl Decoder {
         self.weights.bytes()
     }
 
-    /// Memory that one more token of one sequence takes, in bytes.
+    /// Memory that one more token of one sequence takes, in bytes: keys, values, and on average block keys where
+    /// attention chooses blocks.
     pub fn token_bytes(&self) -> usize {
-        self.shape.token_bytes()
+        Past::token_bytes(self.shape, self.attention.pattern())
+    }
+
+    /// Memory of a block of [`BLOCK_SIZE`] tokens, in bytes.
+    pub fn block_bytes(&self) -> usize {
+        self.token_bytes() * BLOCK_SIZE
+    }
+
+    /// Blocks in memory: those of all prompts and sequences of this decoder, shared ones once.
+    pub fn blocks(&self) -> usize {
+        self.counter.blocks()
+    }
+
+    /// What precedes a prompt: nothing.
+    pub fn empty(&self) -> Past {
+        Past::new(self.shape, self.attention.pattern(), &self.counter)
     }
 
     /// Embeddings of text tokens, `[tokens, hidden]`.
@@ -149,133 +179,6 @@ impl Decoder {
         let mut rows = vec![0.0; tokens.len() * self.weights.hidden];
         self.weights.embed(tokens, &mut rows);
         rows
-    }
-
-    /// Computes a prompt from its embeddings `[tokens, hidden]` (vision rows in their places), tokens (attention may
-    /// ask which are punctuation) and positions.
-    ///
-    /// # Panics
-    /// When there is no token, or `embeddings`, `tokens` and `positions` are not the same number of rows.
-    pub fn prefill(
-        &self,
-        embeddings: Vec<f32>,
-        tokens: &[u32],
-        positions: &[[u32; 3]],
-        next_position: u32,
-    ) -> Arc<Prefix> {
-        let hidden = self.weights.hidden;
-        let mut logits = vec![0.0; self.vocab_size()];
-        let past = self.prompt(embeddings, tokens, positions, |end, normed| {
-            if end == tokens.len() {
-                let last = &normed[normed.len() - hidden..];
-                self.weights.head.apply(last, &mut logits);
-            }
-        });
-        Arc::new(Prefix {
-            past,
-            next_position,
-            logits,
-        })
-    }
-
-    /// Logits of every row of a prompt, `[tokens, vocab_size]`: row `t` predicts token `t + 1`.
-    ///
-    /// # Panics
-    /// As [`prefill`](Self::prefill).
-    pub fn prompt_logits(
-        &self,
-        embeddings: Vec<f32>,
-        tokens: &[u32],
-        positions: &[[u32; 3]],
-    ) -> Vec<f32> {
-        let (hidden, vocab) = (self.weights.hidden, self.vocab_size());
-        let mut logits = vec![0.0; tokens.len() * vocab];
-        self.prompt(embeddings, tokens, positions, |end, normed| {
-            let first = end - normed.len() / hidden;
-            let logits = &mut logits[first * vocab..end * vocab];
-            self.weights.head.apply(normed, logits);
-        });
-        logits
-    }
-
-    /// Natural logarithm of the probability of every token but the first after those before it, `[tokens - 1]`.
-    ///
-    /// # Panics
-    /// As [`prefill`](Self::prefill).
-    pub fn prompt_log_probs(
-        &self,
-        embeddings: Vec<f32>,
-        tokens: &[u32],
-        positions: &[[u32; 3]],
-    ) -> Vec<f32> {
-        /// Rows whose logits exist at the same time.
-        const ROWS: usize = 64;
-        let (hidden, vocab) = (self.weights.hidden, self.vocab_size());
-        let mut found = Vec::with_capacity(tokens.len() - 1);
-        let mut logits = vec![0.0; ROWS * vocab];
-        self.prompt(embeddings, tokens, positions, |_, normed| {
-            for normed in normed.chunks(ROWS * hidden) {
-                let logits = &mut logits[..normed.len() / hidden * vocab];
-                self.weights.head.apply(normed, logits);
-                let next = &tokens[found.len() + 1..];
-                let rows: Vec<f32> = logits
-                    .par_chunks(vocab)
-                    .zip(next.par_iter())
-                    .map(|(logits, &token)| log_prob(logits, token))
-                    .collect();
-                found.extend(rows);
-            }
-        });
-        found
-    }
-
-    /// All layers of a prompt, [`CHUNK`] rows at a time; `head(end, normed)` sees the hidden states after the final
-    /// norm of the rows that end before row `end`.
-    fn prompt(
-        &self,
-        embeddings: Vec<f32>,
-        tokens: &[u32],
-        positions: &[[u32; 3]],
-        mut head: impl FnMut(usize, &[f32]),
-    ) -> Past {
-        let (rows, hidden) = (tokens.len(), self.weights.hidden);
-        assert!(rows > 0, "a prompt has at least one token");
-        assert_eq!(
-            (embeddings.len(), positions.len()),
-            (rows * hidden, rows),
-            "embeddings, tokens and positions are the same rows"
-        );
-        let mut past = Past::new(self.shape, self.attention.pattern());
-        let mut scratch = self.take();
-        // A caller on a thread of the pool prefills several prompts at once: small products stay on its thread.
-        let threads = match rayon::current_thread_index() {
-            Some(_) if self.bytes() <= SMALL => Threads::One,
-            _ => Threads::Pool,
-        };
-        let parts = tokens.chunks(CHUNK).zip(positions.chunks(CHUNK));
-        for ((tokens, positions), x) in parts.zip(embeddings.chunks(CHUNK * hidden)) {
-            let rows = tokens.len();
-            scratch.x.clear();
-            scratch.x.extend_from_slice(x);
-            self.rope.fill(
-                positions.iter().copied(),
-                &mut scratch.cos,
-                &mut scratch.sin,
-            );
-            past.grow(&self.marks(tokens));
-            self.weights
-                .layers(&mut scratch, rows, threads, |layer, qkv, out| {
-                    past.write(layer, qkv, self.qkv_width(), self.weights.queries);
-                    self.attend_prompt(&past, layer, qkv, out, threads);
-                });
-            head(past.tokens(), &scratch.normed[..rows * hidden]);
-        }
-        self.give(scratch);
-        past
-    }
-
-    fn marks(&self, tokens: &[u32]) -> Vec<bool> {
-        self.attention.marks(tokens).collect()
     }
 
     /// A sequence that continues `prefix`; room for `capacity_hint` tokens of its own is reserved cheaply.
@@ -300,7 +203,7 @@ impl Decoder {
         if sequences.is_empty() {
             return;
         }
-        if self.bytes() > SMALL {
+        if !self.is_small() {
             // One entry into the pool, so that the products inside need not enter it one by one.
             rayon::scope(|_| self.step_rows(sequences, tokens, logits, Threads::Pool));
             return;
@@ -353,6 +256,10 @@ impl Decoder {
         self.give(scratch);
     }
 
+    fn is_small(&self) -> bool {
+        self.bytes() <= SMALL
+    }
+
     /// Values of the queries that share a key-value head, of all queries, and of a row of queries, keys and values.
     fn group_width(&self) -> usize {
         self.weights.queries / self.shape.heads
@@ -360,44 +267,6 @@ impl Decoder {
 
     fn qkv_width(&self) -> usize {
         self.weights.queries + 2 * self.shape.heads * self.shape.head_dim
-    }
-
-    fn attend_prompt(
-        &self,
-        past: &Past,
-        layer: usize,
-        qkv: &[f32],
-        out: &mut [f32],
-        threads: Threads,
-    ) {
-        let before = past.tokens() - qkv.len() / self.qkv_width();
-        let (group, queries, width) = (self.group_width(), self.weights.queries, self.qkv_width());
-        // Sixteen queries read a head's keys and values while they are in the cache.
-        let piece = 16;
-        let attend_piece = |first: usize, out: &mut [f32]| {
-            let tokens = out.len() / queries;
-            let (mut q, mut results) = (vec![0.0; tokens * group], vec![0.0; tokens * group]);
-            for head in 0..self.shape.heads {
-                let rows = qkv.chunks_exact(width).skip(first);
-                for (q, row) in q.chunks_exact_mut(group).zip(rows) {
-                    q.copy_from_slice(&row[head * group..][..group]);
-                }
-                let seen = before + first + 1;
-                past.attend_rows((layer, head), seen, group, &q, self.scale, &mut results);
-                let rows = out.chunks_exact_mut(queries);
-                for (out, result) in rows.zip(results.chunks_exact(group)) {
-                    out[head * group..][..group].copy_from_slice(result);
-                }
-            }
-        };
-        if threads == Threads::One {
-            return attend_piece(0, out);
-        }
-        let least = ATTENTION.div_ceil(piece * past.tokens() * queries);
-        out.par_chunks_mut(piece * queries)
-            .enumerate()
-            .with_min_len(least)
-            .for_each(|(i, out)| attend_piece(i * piece, out));
     }
 
     fn attend_step(
@@ -444,11 +313,4 @@ impl Decoder {
             .unwrap_or_else(PoisonError::into_inner)
             .push(scratch);
     }
-}
-
-/// Log-softmax at `token`.
-fn log_prob(logits: &[f32], token: u32) -> f32 {
-    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|&x| f64::from((x - most).exp())).sum();
-    logits[token as usize] - most - sum.ln() as f32
 }

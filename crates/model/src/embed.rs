@@ -8,7 +8,7 @@ use percept_nn as nn;
 
 use crate::layers::Weights;
 use crate::vision::{VisionPass, VisionTower};
-use crate::vision_plan::VisionPlan;
+use crate::vision_plan::{VisionPlan, check_image};
 use crate::{Error, Model, Prompt, VisionConfig};
 
 impl Model {
@@ -18,12 +18,62 @@ impl Model {
     /// # Errors
     /// [`Error::Batch`] when the prompt does not fit the model.
     pub fn embed_prompt(&self, prompt: &Prompt) -> Result<Vec<f32>, Error> {
+        let images = self.vision_rows(prompt)?;
+        let mut rows = nn::to_vec(&self.text.embed(&self.weights(false), &prompt.tokens));
+        let width = self.config.text.hidden_size;
+        for (image, places) in images {
+            let encoded = self.encode_image(image)?;
+            for (&row, values) in places.iter().zip(encoded.chunks(width)) {
+                rows[row as usize * width..][..width].copy_from_slice(values);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The images of a prompt, each with the token rows that its merged embeddings take.
+    ///
+    /// # Errors
+    /// [`Error::Batch`] when the prompt does not fit the model.
+    pub fn vision_rows<'p>(
+        &self,
+        prompt: &'p Prompt,
+    ) -> Result<Vec<(&'p Arc<Patches>, &'p [u32])>, Error> {
         self.check_tokens(&prompt.tokens)?;
-        let weights = self.weights(false);
-        let plan = self.vision_plan(&prompt.vision, &prompt.vision_index, prompt.tokens.len())?;
-        let rows = plan.map(|plan| self.encode(&weights, plan));
-        let x = self.embed(&weights, &prompt.tokens, rows, &prompt.vision_index);
-        Ok(x.into_data().try_into_vec().expect("hidden states are f32"))
+        let mut merged = Vec::with_capacity(prompt.vision.len());
+        for (i, image) in prompt.vision.iter().enumerate() {
+            let (config, _) = self.tower()?;
+            check_image(config, image, i)?;
+            merged.push(config.merged_tokens(image.grid_thw));
+        }
+        let total = merged.iter().sum();
+        check_places(
+            &prompt.vision_index,
+            total,
+            merged.len(),
+            prompt.tokens.len(),
+        )?;
+        let mut left = prompt.vision_index.as_slice();
+        let images = prompt.vision.iter().zip(merged);
+        Ok(images
+            .map(|(image, count)| {
+                let (own, rest) = left.split_at(count);
+                left = rest;
+                (image, own)
+            })
+            .collect())
+    }
+
+    /// Merged embeddings of one image, `[merged tokens × hidden]`, without autodiff. They do not depend on
+    /// what else is encoded.
+    ///
+    /// # Errors
+    /// [`Error::Batch`] when the model has no vision tower or the image does not fit it.
+    pub fn encode_image(&self, image: &Arc<Patches>) -> Result<Vec<f32>, Error> {
+        let plan = VisionPlan::new(self.tower()?.0, std::slice::from_ref(image))?;
+        let encoded = self.encode(&self.weights(false), plan);
+        let (rows, width) = (nn::to_vec(&encoded.rows), self.config.text.hidden_size);
+        let row = |&source: &u32| &rows[source as usize * width..][..width];
+        Ok(encoded.sources.iter().flat_map(row).copied().collect())
     }
 
     /// Merged vision embeddings, `[merged tokens, hidden]`, in the order of the images' tokens.
@@ -60,19 +110,7 @@ impl Model {
             false => Some(VisionPlan::new(self.tower()?.0, images)?),
         };
         let merged = plan.as_ref().map_or(0, |plan| plan.sources.len());
-        if merged != index.len() {
-            let message = format!(
-                "{} placeholder rows for {merged} merged vision tokens of {} images",
-                index.len(),
-                images.len()
-            );
-            return Err(Error::batch("vision_index", message));
-        }
-        let ascending = index.windows(2).all(|pair| pair[0] < pair[1]);
-        if !ascending || index.last().is_some_and(|&last| last as usize >= tokens) {
-            let message = format!("must ascend and stay below the number of tokens, {tokens}");
-            return Err(Error::batch("vision_index", message));
-        }
+        check_places(index, merged, images.len(), tokens)?;
         Ok(plan)
     }
 
@@ -107,6 +145,23 @@ impl Model {
         let len = rows.len();
         Tensor::from_data(TensorData::new(rows, [len]), &self.device)
     }
+}
+
+/// `index` names one token row for each of `merged` tokens of `images` images.
+fn check_places(index: &[u32], merged: usize, images: usize, tokens: usize) -> Result<(), Error> {
+    if merged != index.len() {
+        let message = format!(
+            "{} placeholder rows for {merged} merged vision tokens of {images} images",
+            index.len(),
+        );
+        return Err(Error::batch("vision_index", message));
+    }
+    let ascending = index.windows(2).all(|pair| pair[0] < pair[1]);
+    if !ascending || index.last().is_some_and(|&last| last as usize >= tokens) {
+        let message = format!("must ascend and stay below the number of tokens, {tokens}");
+        return Err(Error::batch("vision_index", message));
+    }
+    Ok(())
 }
 
 /// Merged embeddings of distinct images, and where they go.

@@ -48,7 +48,7 @@ pub use checkpointing::GradientCheckpointing;
 pub use config::{
     Family, ModelConfig, RopeConfig, RopeScaling, TextConfig, VisionConfig, VisionTokens,
 };
-pub use decode::{Decoder, Prefix, Sequence};
+pub use decode::{BLOCK_SIZE, Decoder, Past, Prefix, Sequence};
 pub use error::Error;
 pub use gradients::ParamGrads;
 pub use lora::{LoraConfig, TargetModules};

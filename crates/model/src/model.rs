@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor};
 use percept_nn::Precision;
+use percept_nn::host::WeightDtype;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
@@ -57,7 +58,7 @@ pub struct Model {
     pub(crate) lora: Option<LoraConfig>,
     pub(crate) dropout: Option<Dropout>,
     precision: Precision,
-    decoder_precision: Precision,
+    decoder_dtype: WeightDtype,
     pub(crate) source: Option<PathBuf>,
     generation_config: Option<Value>,
 }
@@ -159,7 +160,7 @@ impl Model {
             lora: None,
             dropout: None,
             precision: Precision::F32,
-            decoder_precision: Precision::F32,
+            decoder_dtype: WeightDtype::F32,
             source: None,
             generation_config: None,
         })
@@ -217,19 +218,18 @@ impl Model {
         self.precision
     }
 
-    /// In what numbers a [`Decoder`](crate::Decoder) keeps weights and multiplies; f32 after
-    /// loading.
-    pub fn decoder_precision(&self) -> Precision {
-        self.decoder_precision
+    /// In what numbers a [`Decoder`](crate::Decoder) keeps its weights; f32 after loading.
+    pub fn decoder_dtype(&self) -> WeightDtype {
+        self.decoder_dtype
     }
 
-    /// Changes [`Model::decoder_precision`] for decoders that are made from now on.
-    pub fn set_decoder_precision(&mut self, precision: Precision) {
-        self.decoder_precision = precision;
+    /// Changes [`Model::decoder_dtype`] for decoders that are made from now on.
+    pub fn set_decoder_dtype(&mut self, dtype: impl Into<WeightDtype>) {
+        self.decoder_dtype = dtype.into();
     }
 
     /// Changes in what numbers activations are multiplied with weights. Decoders have a
-    /// [precision](Model::set_decoder_precision) of their own.
+    /// [numbers](Model::set_decoder_dtype) of their own.
     pub fn set_precision(&mut self, precision: Precision) {
         self.precision = precision;
     }

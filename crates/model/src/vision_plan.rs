@@ -45,7 +45,7 @@ impl VisionPlan {
         let mut unique: Vec<&Arc<Patches>> = Vec::new();
         let mut which = Vec::with_capacity(images.len());
         for (i, image) in images.iter().enumerate() {
-            check(config, image, i)?;
+            check_image(config, image, i)?;
             // Quadratic, but over the images of one pass and mostly on 64 pixels.
             let found = unique.iter().position(|other| other.same_picture(image));
             which.push(found.unwrap_or(unique.len()));
@@ -101,7 +101,11 @@ impl VisionConfig {
     }
 }
 
-fn check(config: &VisionConfig, image: &Patches, index: usize) -> Result<(), Error> {
+pub(crate) fn check_image(
+    config: &VisionConfig,
+    image: &Patches,
+    index: usize,
+) -> Result<(), Error> {
     let ([t, h, w], merge) = (image.grid_thw, config.spatial_merge_size);
     if t * h * w == 0 || !h.is_multiple_of(merge) || !w.is_multiple_of(merge) {
         let message = format!(

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use common::*;
 use percept_model::{Decoder, LoraConfig, Model, ModelConfig, Prefix, Prompt, Sequence};
 use percept_nn::Precision;
+use percept_nn::host::WeightDtype;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -348,7 +349,7 @@ fn a_bfloat16_decoder_says_nearly_the_same_and_rows_do_not_depend_on_the_batch()
     for (hidden, vocab) in [(48, 101), (320, 25_003)] {
         let mut model = random_model(hidden, vocab, true);
         let exact = Decoder::new(&model).unwrap();
-        model.set_decoder_precision(bf16);
+        model.set_decoder_dtype(bf16);
         let decoder = Decoder::new(&model).unwrap();
         assert!(decoder.bytes() < exact.bytes() * 3 / 4);
         let prompt = tokens(33, 2, vocab);
@@ -358,5 +359,77 @@ fn a_bfloat16_decoder_says_nearly_the_same_and_rows_do_not_depend_on_the_batch()
         let responses: Vec<Vec<u32>> = (0..17).map(|i| tokens(6, 10 + i, vocab)).collect();
         let alone = decode(&decoder, &of, &responses, 1);
         assert_eq!(decode(&decoder, &of, &responses, 17), alone);
+    }
+}
+
+/// tools/int8_goldens.py: transformers on the rounded weights.
+#[test]
+fn weights_of_eight_bits_are_the_rounded_weights() {
+    for case in ["qwen2_tied", "qwen3", "qwen2_5_vl"] {
+        let mut model = load(case);
+        model.set_decoder_dtype(WeightDtype::Int8);
+        let decoder = Decoder::new(&model).unwrap();
+        let prompt = prompt(&File::open(case, "inputs.safetensors"), "text.");
+        let rows = decoder.embed(&prompt.tokens);
+        let found = decoder.prompt_logits(rows, &prompt.tokens, &prompt.positions);
+        let expected = File::open(case, "int8.safetensors").f32("logits");
+        let found = &found[found.len() - expected.len()..];
+        assert_close(case, found, &expected, 1e-4);
+    }
+}
+
+#[test]
+fn a_decoder_of_eight_bits_says_nearly_the_same_and_rows_do_not_depend_on_the_batch() {
+    for (hidden, vocab) in [(48, 101), (320, 25_003)] {
+        for tied in [true, false] {
+            let mut model = random_model(hidden, vocab, tied);
+            let exact = Decoder::new(&model).unwrap();
+            model.set_decoder_dtype(WeightDtype::Int8);
+            let decoder = Decoder::new(&model).unwrap();
+            let share = decoder.bytes() as f64 / exact.bytes() as f64;
+            // The embedding table of an untied head stays f32: it is looked up, not read.
+            assert!(share < if tied { 0.32 } else { 0.7 }, "{share}");
+            let prompt = tokens(33, 2, vocab);
+            let [found, expected] = [&decoder, &exact].map(|d| prefill(d, &prompt));
+            let gap = distance(found.logits(), expected.logits());
+            assert!(gap > 0.0 && gap < 0.05, "{gap}");
+            let of: Vec<&Arc<Prefix>> = vec![&found; 17];
+            let responses: Vec<Vec<u32>> = (0..17).map(|i| tokens(6, 10 + i, vocab)).collect();
+            let alone = decode(&decoder, &of, &responses, 1);
+            assert_eq!(decode(&decoder, &of, &responses, 17), alone);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// The start may come from another prompt, and end anywhere.
+    #[test]
+    fn a_prompt_that_goes_on_from_a_known_start_has_the_bits_of_the_whole(
+        start in 1usize..60, rest in 1usize..40, other in 0usize..40, int8: bool,
+    ) {
+        let mut model = random_model(48, 101, true);
+        if int8 {
+            model.set_decoder_dtype(WeightDtype::Int8);
+        }
+        let decoder = Decoder::new(&model).unwrap();
+        let text = tokens(start + rest, start, 101);
+        let whole = prefill(&decoder, &text);
+        let mut longer = text[..start].to_vec();
+        longer.extend(tokens(other, 77, 101));
+        let before = prefill(&decoder, &longer);
+        let positions = text_positions(text.len());
+        let rows = (decoder.embed(&text[start..]), &text[start..], &positions[start..]);
+        let past = before.past().cut(start);
+        let found = decoder.prefill_after(past, rows, text.len() as u32);
+        prop_assert_eq!(bits(found.logits()), bits(whole.logits()));
+        // Nor does the one that was cut change.
+        prop_assert_eq!(bits(prefill(&decoder, &longer).logits()), bits(before.logits()));
+        let reply = vec![tokens(5, 3, 101)];
+        prop_assert_eq!(
+            decode(&decoder, &[&found], &reply, 1),
+            decode(&decoder, &[&whole], &reply, 1)
+        );
     }
 }

@@ -2,16 +2,22 @@
 //!
 //! [`Sampler`] holds a snapshot of the weights and decodes many prompts at once. A response is a
 //! function of (weights, prompt, sampling parameters, seed, prompt index, sample index) alone:
-//! what else is in the batch changes no bit of it.
+//! what else is in the batch, whether a start was computed for another prompt, and whether memory
+//! ran out on the way change no bit of it.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod chat;
 mod contrast;
+mod engine;
 mod extrapolate;
+mod images;
+mod memory;
+mod prefix_cache;
+mod said;
 mod sampler;
 mod sampling;
-mod second;
+mod side;
 mod waiting;
 
 pub use contrast::Trace;
@@ -48,6 +54,23 @@ pub enum Error {
         "extrapolation needs a second model\n  help: give the sampler the model before training with Sampler::with_base"
     )]
     NoBase,
+    /// A sequence that does not fit into the memory for keys and values.
+    #[error(
+        "prompt {prompt}: its {tokens} tokens and a response of up to {max_tokens} take {} of keys and values; kv_cache_memory_bytes allows {}\n  help: raise kv_cache_memory_bytes to {needed}, or shorten the longest response",
+        mebibytes(*needed), mebibytes(*limit)
+    )]
+    KvCache {
+        /// Index of the prompt in the call.
+        prompt: usize,
+        /// Its tokens.
+        tokens: usize,
+        /// Those of the longest response.
+        max_tokens: usize,
+        /// Bytes that they take.
+        needed: usize,
+        /// Bytes that are allowed.
+        limit: usize,
+    },
     /// Weights that give no distribution.
     #[error(
         "prompt {prompt}, sample {sample}, token {position}: the model's logits are not finite\n  help: the weights hold NaN or infinity, or training diverged; go back to an earlier checkpoint"
@@ -60,4 +83,8 @@ pub enum Error {
         /// Index of the token in the response.
         position: usize,
     },
+}
+
+fn mebibytes(bytes: usize) -> String {
+    format!("{:.1} MiB", bytes as f64 / (1u64 << 20) as f64)
 }

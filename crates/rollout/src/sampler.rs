@@ -1,14 +1,13 @@
-//! Continuous batching: a finished sequence leaves at once and the next one takes its slot.
+//! Sampling responses to prompts.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use percept_model::{Decoder, Model, Processor, Prompt, Sequence};
-use rayon::prelude::*;
+use percept_model::{Model, Processor, Prompt};
 
-use crate::contrast::{Contrast, Place, Scratch, draw_pair};
-use crate::second::Second;
-use crate::waiting::{Prefixes, Waiting};
-use crate::{Draw, Error, SamplingParams, Trace, draw};
+use crate::engine::{Call, Engine, Kept, Running};
+use crate::said::Said;
+use crate::side::Side;
+use crate::{Error, SamplingParams, Trace};
 
 /// Why a response ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +47,8 @@ pub struct Rollout {
     pub weight_version: u64,
 }
 
-/// How far a call to [`Sampler::generate`] is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How far a call to [`Sampler::generate`] is. Names after `tokens` are those of vLLM's metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Finished responses.
     pub done: usize,
@@ -57,38 +56,43 @@ pub struct Progress {
     pub total: usize,
     /// Tokens sampled so far.
     pub tokens: usize,
+    /// Sequences that made room for others and were computed again.
+    pub num_preemptions: usize,
+    /// The most memory that keys and values took, in bytes.
+    pub kv_cache_bytes: usize,
+    /// Tokens of prompts that were needed, and those of them that were known from an earlier prompt.
+    pub prefix_cache_queries: usize,
+    /// See `prefix_cache_queries`.
+    pub prefix_cache_hits: usize,
+    /// Images of prompts that were needed, and those of them that were not encoded.
+    pub mm_cache_queries: usize,
+    /// See `mm_cache_queries`.
+    pub mm_cache_hits: usize,
 }
 
-/// A snapshot of a model's weights that samples.
+impl Progress {
+    /// Adds what another call did: sums, and the larger memory.
+    pub fn add(&mut self, other: &Self) {
+        self.done += other.done;
+        self.total += other.total;
+        self.tokens += other.tokens;
+        self.num_preemptions += other.num_preemptions;
+        self.kv_cache_bytes = self.kv_cache_bytes.max(other.kv_cache_bytes);
+        self.prefix_cache_queries += other.prefix_cache_queries;
+        self.prefix_cache_hits += other.prefix_cache_hits;
+        self.mm_cache_queries += other.mm_cache_queries;
+        self.mm_cache_hits += other.mm_cache_hits;
+    }
+}
+
+/// A snapshot of a model's weights that samples. Calls on one sampler run one after the other; they share the prompts
+/// that were computed.
 pub struct Sampler<'a> {
-    model: &'a Model,
     processor: &'a Processor,
-    decoder: Decoder,
+    own: Side<'a>,
+    base: Option<Side<'a>>,
     weight_version: u64,
-    base: Option<Second<'a>>,
-}
-
-/// A sequence being decoded, by both models where there are two.
-struct Slot {
-    said: Said,
-    sequence: Sequence,
-    base: Option<Sequence>,
-}
-
-/// What a slot has said so far.
-struct Said {
-    rollout: Rollout,
-    trace: Option<Trace>,
-}
-
-/// One call to [`Sampler::generate`].
-struct Call<'c, 'a> {
-    prompts: &'c [Arc<Prompt>],
-    params: &'c SamplingParams,
-    banned: Vec<u32>,
-    /// The second model, where it is needed.
-    base: Option<&'c Second<'a>>,
-    traced: bool,
+    kept: Mutex<Kept>,
 }
 
 impl<'a> Sampler<'a> {
@@ -102,11 +106,11 @@ impl<'a> Sampler<'a> {
         weight_version: u64,
     ) -> Result<Self, Error> {
         Ok(Self {
-            model,
             processor,
-            decoder: Decoder::new(model)?,
-            weight_version,
+            own: Side::new(model)?,
             base: None,
+            weight_version,
+            kept: Mutex::default(),
         })
     }
 
@@ -116,8 +120,9 @@ impl<'a> Sampler<'a> {
     /// [`Error::Pair`] when the models do not share tokens and patches, [`Error::Model`] when
     /// the second one cannot be decoded.
     pub fn with_base(mut self, model: &'a Model, processor: &Processor) -> Result<Self, Error> {
-        let width = self.decoder.vocab_size();
-        self.base = Some(Second::new(model, processor, self.processor, width)?);
+        let width = self.own.decoder.vocab_size();
+        self.base = Some(Side::second(model, processor, self.processor, width)?);
+        self.kept = Mutex::default();
         Ok(self)
     }
 
@@ -129,8 +134,9 @@ impl<'a> Sampler<'a> {
     /// Samples `params.n` responses to each prompt, ordered by prompt, then sample.
     ///
     /// # Errors
-    /// [`Error::Params`] for impossible parameters, [`Error::NonFinite`] for logits without a
-    /// distribution, [`Error::Model`] when a prompt does not fit the model.
+    /// [`Error::Params`] for impossible parameters, [`Error::KvCache`] when a sequence does not fit
+    /// into `params.kv_cache_memory_bytes`, [`Error::NonFinite`] for logits without a distribution,
+    /// [`Error::Model`] when a prompt does not fit the model.
     pub fn generate(
         &self,
         prompts: &[Arc<Prompt>],
@@ -139,8 +145,7 @@ impl<'a> Sampler<'a> {
     ) -> Result<Vec<Rollout>, Error> {
         // The second model runs only where it can change a token.
         let needed = params.extrapolate.as_ref().is_some_and(|e| !e.is_plain());
-        let call = self.call(prompts, params, needed, false)?;
-        let said = self.run(&call, progress)?;
+        let said = self.run(&self.call(prompts, params, needed, false)?, progress)?;
         Ok(said.into_iter().map(|said| said.rollout).collect())
     }
 
@@ -154,8 +159,7 @@ impl<'a> Sampler<'a> {
         params: &SamplingParams,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<(Rollout, Trace)>, Error> {
-        let call = self.call(prompts, params, true, true)?;
-        let said = self.run(&call, progress)?;
+        let said = self.run(&self.call(prompts, params, true, true)?, progress)?;
         Ok(said
             .into_iter()
             .map(|said| (said.rollout, said.trace.unwrap_or_default()))
@@ -170,17 +174,17 @@ impl<'a> Sampler<'a> {
         traced: bool,
     ) -> Result<Call<'c, 'a>, Error> {
         params.check()?;
-        let base = match (needs_base, &self.base) {
-            (false, _) => None,
-            (true, Some(base)) => Some(base),
-            (true, None) => return Err(Error::NoBase),
-        };
+        let mut sides = vec![&self.own];
+        if needs_base {
+            sides.push(self.base.as_ref().ok_or(Error::NoBase)?);
+        }
         Ok(Call {
             prompts,
             params,
             banned: self.processor.banned_ids(),
-            base,
+            sides,
             traced,
+            weight_version: self.weight_version,
         })
     }
 
@@ -189,154 +193,37 @@ impl<'a> Sampler<'a> {
         call: &Call<'_, '_>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Said>, Error> {
-        let mut state = Progress {
-            done: 0,
-            total: call.prompts.len() * call.params.n,
-            tokens: 0,
-        };
-        let mut finished: Vec<Said> = Vec::with_capacity(state.total);
-        let mut waiting = Waiting::new(call.prompts.len(), call.params.n);
-        let mut slots: Vec<Slot> = Vec::new();
-        let mut logits = [Vec::new(), Vec::new()];
-        while finished.len() < state.total {
-            self.admit(call, &mut waiting, &mut slots)?;
-            self.retire(call.params, &mut slots, &mut finished);
-            if !slots.is_empty() {
-                self.step(call, &mut slots, &mut logits)?;
-                self.retire(call.params, &mut slots, &mut finished);
+        // A call that failed half-way leaves nothing that the next one could not use.
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.is_for(call.sides.len());
+        let mut engine = Engine::new(call, &mut kept)?;
+        let total = engine.progress.total;
+        let mut finished: Vec<Said> = Vec::with_capacity(total);
+        while finished.len() < total {
+            engine.admit()?;
+            self.retire(call.params, &mut engine.running, &mut finished);
+            if !engine.running.is_empty() {
+                engine.step()?;
+                self.retire(call.params, &mut engine.running, &mut finished);
             }
-            state.done = finished.len();
-            let running = slots.iter().map(|slot| &slot.said);
-            state.tokens = finished
-                .iter()
-                .chain(running)
-                .map(|said| said.rollout.tokens.len())
-                .sum();
-            progress(state);
+            engine.progress.done = finished.len();
+            engine.progress.tokens = engine.tokens() + count(&finished);
+            progress(engine.progress);
         }
-        finished.sort_unstable_by_key(|said| (said.rollout.prompt, said.rollout.sample));
+        engine.finish();
+        finished.sort_unstable_by_key(Said::place);
         Ok(finished)
     }
 
-    /// Fills free slots: each admitted prompt is computed once, and its samples start together.
-    fn admit(
-        &self,
-        call: &Call<'_, '_>,
-        waiting: &mut Waiting,
-        slots: &mut Vec<Slot>,
-    ) -> Result<(), Error> {
-        let jobs = waiting.take(call.params.max_num_seqs - slots.len());
-        let mut fresh: Vec<usize> = jobs.iter().map(|&(prompt, _)| prompt).collect();
-        fresh.dedup();
-        fresh.retain(|&prompt| !waiting.has_prefix(prompt));
-        let prefixes = fresh
-            .par_iter()
-            .map(|&index| {
-                let prompt = &call.prompts[index];
-                let prefill = |model: &Model, decoder: &Decoder| {
-                    let rows = model.embed_prompt(prompt)?;
-                    Ok::<_, Error>(decoder.prefill(
-                        rows,
-                        &prompt.tokens,
-                        &prompt.positions,
-                        prompt.next_position,
-                    ))
-                };
-                let second = call.base.map(|base| prefill(base.model, &base.decoder));
-                Ok(Prefixes {
-                    own: prefill(self.model, &self.decoder)?,
-                    base: second.transpose()?,
-                })
-            })
-            .collect::<Result<Vec<Prefixes>, Error>>()?;
-        for (index, prefixes) in fresh.into_iter().zip(prefixes) {
-            waiting.keep(index, prefixes);
-        }
-        let mut scratch = Scratch::default();
-        for (prompt, sample) in jobs {
-            let prefixes = waiting.prefixes_of(prompt, sample);
-            let rollout = Rollout {
-                prompt,
-                sample,
-                tokens: Vec::new(),
-                log_probs: Vec::new(),
-                text: String::new(),
-                finish_reason: FinishReason::Length,
-                weight_version: self.weight_version,
-            };
-            let trace = call.traced.then(Trace::default);
-            let mut said = Said { rollout, trace };
-            let base_row = prefixes.base.as_ref().map(|prefix| prefix.logits());
-            said.push(call, prefixes.own.logits(), base_row, &mut scratch)?;
-            let room = call.params.max_tokens;
-            let pair = call.base.zip(prefixes.base.as_ref());
-            slots.push(Slot {
-                said,
-                sequence: self.decoder.start(&prefixes.own, room),
-                base: pair.map(|(base, prefix)| base.decoder.start(prefix, room)),
-            });
-        }
-        Ok(())
-    }
-
-    /// One token for every slot.
-    fn step(
-        &self,
-        call: &Call<'_, '_>,
-        slots: &mut Vec<Slot>,
-        logits: &mut [Vec<f32>; 2],
-    ) -> Result<(), Error> {
-        let (mut said, mut sequences, mut seconds) = (Vec::new(), Vec::new(), Vec::new());
-        for slot in slots.drain(..) {
-            said.push(slot.said);
-            sequences.push(slot.sequence);
-            seconds.extend(slot.base);
-        }
-        let last: Vec<u32> = said
-            .iter()
-            .map(|s: &Said| s.rollout.tokens.last().copied().unwrap_or_default())
-            .collect();
-        let [own, second] = logits;
-        self.decoder.step(&mut sequences, &last, own);
-        let width = self.decoder.vocab_size();
-        if let Some(base) = call.base {
-            base.decoder.step(&mut seconds, &last, second);
-            let base_width = base.decoder.vocab_size();
-            said.par_iter_mut()
-                .zip(own.par_chunks(width))
-                .zip(second.par_chunks(base_width))
-                .try_for_each_init(Scratch::default, |scratch, ((said, own), second)| {
-                    said.push(call, own, Some(second), scratch)
-                })?;
-        } else {
-            said.par_iter_mut()
-                .zip(own.par_chunks(width))
-                .try_for_each_init(Scratch::default, |scratch, (said, own)| {
-                    said.push(call, own, None, scratch)
-                })?;
-        }
-        let mut seconds = seconds.into_iter();
-        slots.extend(
-            said.into_iter()
-                .zip(sequences)
-                .map(|(said, sequence)| Slot {
-                    said,
-                    sequence,
-                    base: seconds.next(),
-                }),
-        );
-        Ok(())
-    }
-
     /// Moves finished sequences out.
-    fn retire(&self, params: &SamplingParams, slots: &mut Vec<Slot>, out: &mut Vec<Said>) {
+    fn retire(&self, params: &SamplingParams, running: &mut Running, out: &mut Vec<Said>) {
         let mut index = 0;
-        while index < slots.len() {
-            let Some(reason) = self.finish(params, &slots[index].said.rollout.tokens) else {
+        while let Some(said) = running.said.get(index) {
+            let Some(reason) = self.finish(params, &said.rollout.tokens) else {
                 index += 1;
                 continue;
             };
-            let mut said = slots.swap_remove(index).said;
+            let mut said = running.remove(index);
             said.rollout.finish_reason = reason;
             said.rollout.text = self.processor.decode(&said.rollout.tokens);
             out.push(said);
@@ -360,38 +247,6 @@ impl<'a> Sampler<'a> {
     }
 }
 
-impl Said {
-    /// Draws the next token from the rows of logits of one or two models.
-    fn push(
-        &mut self,
-        call: &Call<'_, '_>,
-        own: &[f32],
-        base: Option<&[f32]>,
-        scratch: &mut Scratch,
-    ) -> Result<(), Error> {
-        let place = Place {
-            prompt: self.rollout.prompt,
-            sample: self.rollout.sample,
-            position: self.rollout.tokens.len(),
-        };
-        let (params, banned) = (call.params, call.banned.as_slice());
-        let drawn: Draw = match base {
-            None => draw(own, params, banned, place.uniform(params.seed)),
-            Some(base) => {
-                let models = Contrast::new(own, base);
-                let trace = self.trace.as_mut();
-                draw_pair(&models, params, banned, place, scratch, trace)
-            }
-        };
-        if !drawn.log_prob.is_finite() {
-            return Err(Error::NonFinite {
-                prompt: place.prompt,
-                sample: place.sample,
-                position: place.position,
-            });
-        }
-        self.rollout.tokens.push(drawn.token);
-        self.rollout.log_probs.push(drawn.log_prob);
-        Ok(())
-    }
+fn count(said: &[Said]) -> usize {
+    said.iter().map(|said| said.rollout.tokens.len()).sum()
 }

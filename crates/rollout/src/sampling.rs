@@ -32,6 +32,12 @@ pub struct SamplingParams {
     pub ignore_eos: bool,
     /// Sequences decoded at once.
     pub max_num_seqs: usize,
+    /// Bound on the memory of keys and values, in bytes (0: none). Sequences wait until they fit; the
+    /// youngest make room for the others and are computed again. Changes no token.
+    pub kv_cache_memory_bytes: usize,
+    /// Compute the start that prompts have in common once: the same tokens and images. Changes no
+    /// token.
+    pub enable_prefix_caching: bool,
     /// Decode a second model in step and mix the two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extrapolate: Option<Extrapolate>,
@@ -49,6 +55,8 @@ impl Default for SamplingParams {
             stop: Vec::new(),
             ignore_eos: false,
             max_num_seqs: 256,
+            kv_cache_memory_bytes: 0,
+            enable_prefix_caching: true,
             extrapolate: None,
         }
     }

@@ -50,6 +50,8 @@ pub struct Collected {
     pub reward_seconds: f64,
     /// Tokens sampled.
     pub tokens: usize,
+    /// What the sampler did, of all generation batches.
+    pub engine: Progress,
     /// Expert trajectories that were looked at, and those that entered a group.
     pub expert_candidates: usize,
     /// See `expert_candidates`.
@@ -164,12 +166,13 @@ fn sample_groups(
         max_tokens: rollout.max_completion_length,
         n: rollout.num_generations,
         seed: Stream::new(run.recipe.trainer.seed, "rollout", batch).next_u64(),
-        max_num_seqs: rollout.max_num_seqs,
-        ..SamplingParams::default()
+        ..rollout.engine()
     };
     let prompts: Vec<Arc<Prompt>> = rows.iter().map(|(_, prompt)| Arc::clone(prompt)).collect();
     let clock = Instant::now();
-    let rollouts = sampler.generate(&prompts, &params, &mut |_: Progress| {})?;
+    let mut engine = Progress::default();
+    let rollouts = sampler.generate(&prompts, &params, &mut |now| engine = now)?;
+    found.engine.add(&engine);
     found.gen_seconds += clock.elapsed().as_secs_f64();
     found.tokens += rollouts.iter().map(|r| r.tokens.len()).sum::<usize>();
 

@@ -1,6 +1,7 @@
 //! What a run will need, by component, before it starts.
 
 use percept_model::{GradientCheckpointing, Model, TextConfig};
+use percept_nn::host::WeightDtype;
 
 use crate::Recipe;
 
@@ -39,8 +40,13 @@ pub fn estimate_memory(recipe: &Recipe, model: &Model) -> Vec<(&'static str, u64
             * rollout.max_completion_length
             + prompts * recipe.data.max_prompt_length;
         let token = 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim;
-        parts.push(("sampler weights", all * F32));
-        parts.push(("KV cache", slots as u64 * token as u64 * F32));
+        let cache = slots as u64 * token as u64 * F32;
+        let bound = match rollout.kv_cache_memory_bytes {
+            0 => u64::MAX,
+            bytes => bytes as u64,
+        };
+        parts.push(("sampler weights", sampler_weights(rollout.dtype, model)));
+        parts.push(("KV cache", cache.min(bound)));
         if recipe.algorithm.loss.needs_reference() && recipe.model.lora.is_none() {
             parts.push(("reference weights", all * F32));
         }
@@ -64,4 +70,23 @@ fn activations(text: &TextConfig, checkpointing: GradientCheckpointing) -> usize
         }
         GradientCheckpointing::Full => layers * hidden + attention + mlp,
     }
+}
+
+/// The decoder's copy: an embedding table that is not also the head stays f32.
+fn sampler_weights(dtype: WeightDtype, model: &Model) -> u64 {
+    let bytes = match dtype {
+        WeightDtype::F32 => 4,
+        WeightDtype::Bf16 => 2,
+        WeightDtype::Int8 => 1,
+    };
+    let tied = model.config().tie_word_embeddings;
+    let text = model.parameters().iter().filter(|p| {
+        let name = p.name();
+        !name.contains("lora_") && !name.starts_with("visual.") && !name.contains(".visual.")
+    });
+    text.map(|p| {
+        let is_table = !tied && p.name().ends_with("embed_tokens.weight");
+        p.numel() as u64 * if is_table { 4 } else { bytes }
+    })
+    .sum()
 }

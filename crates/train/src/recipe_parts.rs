@@ -1,7 +1,8 @@
 //! The stage tables of the [`Recipe`](crate::Recipe).
 
 use percept_credit as credit;
-use percept_nn::Precision;
+use percept_nn::host::WeightDtype;
+use percept_rollout::SamplingParams;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -234,10 +235,18 @@ pub struct RolloutConfig {
     pub top_k: usize,
     /// Sequences decoded at once.
     pub max_num_seqs: usize,
-    /// Numbers of the sampler's weights and products: `float32`, or `bfloat16` on processors with
-    /// AMX. What the sampler then says of a token differs from what the trainer says
-    /// (`training/rollout_probs_diff_mean`); `algorithm.loss.tis_imp_ratio_cap` corrects for it.
-    pub dtype: Precision,
+    /// Bound on the memory of keys and values, in bytes (0: none). Sequences wait until they fit; when
+    /// the running ones outgrow it the youngest are preempted and computed again later. No token
+    /// changes.
+    pub kv_cache_memory_bytes: usize,
+    /// Compute once what prompts have in common at their start: the same tokens and images. No token
+    /// changes.
+    pub enable_prefix_caching: bool,
+    /// Numbers of the sampler's weights: `float32`; `bfloat16` on processors with AMX; `int8` (a
+    /// scale for each output: small batches decode faster). What the sampler then says of a token
+    /// differs from what the trainer says (`training/rollout_probs_diff_mean`);
+    /// `algorithm.loss.tis_imp_ratio_cap` with `rl.old_log_prob = "recompute"` corrects for it.
+    pub dtype: WeightDtype,
 }
 
 impl Default for RolloutConfig {
@@ -249,7 +258,21 @@ impl Default for RolloutConfig {
             top_p: 1.0,
             top_k: 0,
             max_num_seqs: 256,
-            dtype: Precision::F32,
+            kv_cache_memory_bytes: 0,
+            enable_prefix_caching: true,
+            dtype: WeightDtype::F32,
+        }
+    }
+}
+
+impl RolloutConfig {
+    /// How sequences are decoded; what is sampled does not depend on it.
+    pub(crate) fn engine(&self) -> SamplingParams {
+        SamplingParams {
+            max_num_seqs: self.max_num_seqs,
+            kv_cache_memory_bytes: self.kv_cache_memory_bytes,
+            enable_prefix_caching: self.enable_prefix_caching,
+            ..SamplingParams::default()
         }
     }
 }

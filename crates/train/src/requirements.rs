@@ -2,7 +2,7 @@
 //! could do nothing is refused instead of costing a run.
 
 use crate::run::Run;
-use crate::{Error, Recipe};
+use crate::{Error, OldLogProb, Recipe};
 
 /// Rows that are looked at.
 const ROWS: usize = 64;
@@ -65,6 +65,14 @@ pub(crate) fn combination(recipe: &Recipe) -> Result<(), String> {
         return Err(
             "advantage or token_weight \"tgrl\" does nothing without expert trajectories in the groups\n  \
              help: add \"tgrl\" to algorithm.filter"
+                .to_owned(),
+        );
+    }
+    if algorithm.loss.tis_imp_ratio_cap.is_some() && rl.old_log_prob == OldLogProb::Rollout {
+        return Err(
+            "algorithm.loss.tis_imp_ratio_cap does nothing with rl.old_log_prob = \"rollout\": the sampler's \
+             log-probabilities are then the old ones, and every weight is 1\n  help: set rl.old_log_prob = \
+             \"recompute\", or leave the cap out"
                 .to_owned(),
         );
     }

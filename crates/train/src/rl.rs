@@ -26,6 +26,9 @@ pub(crate) fn step(run: &mut Run<'_>, config: &RlConfig) -> Result<Metrics, Erro
     let credit = algorithm.credit(&batch.signals())?;
     let before = Instant::now();
     let updates = update(run, config, &found.groups, &mut batch, &credit)?;
+    if let Some(mismatch) = &updates.mismatch {
+        run.note_mismatch(mismatch.probs_diff_mean);
+    }
     let update_seconds = before.elapsed().as_secs_f64();
     run.state.tokens += (found.tokens + updates.tokens) as u64;
 
@@ -54,7 +57,7 @@ pub(crate) struct Updates {
     pub lr: f64,
     /// Tokens through training forward passes.
     pub tokens: usize,
-    /// Sampler against trainer, when the first update's forward pass shows it.
+    /// Sampler against trainer, when a forward pass before the first update shows it.
     pub mismatch: Option<Mismatch>,
 }
 
@@ -70,6 +73,10 @@ fn update(
         lr: learning_rate(&config.optim, run.state.rl_step, config.steps),
         ..Updates::default()
     };
+    if config.old_log_prob == OldLogProb::Recompute {
+        let rows: Vec<usize> = (0..batch.is_expert.len()).collect();
+        updates.mismatch = Some(batch.mismatch(&rows)?);
+    }
     for epoch in 0..config.ppo_epochs {
         let index = (run.state.rl_step * config.ppo_epochs + epoch) as u64;
         let mut order: Vec<usize> = (0..groups.len()).collect();

@@ -76,6 +76,24 @@ pub(crate) fn collect(
         "training/trained_tokens",
         batch.offsets.tokens() as f64,
     );
+    let engine = &found.engine;
+    for (name, hits, queries) in [
+        (
+            "prefix",
+            engine.prefix_cache_hits,
+            engine.prefix_cache_queries,
+        ),
+        ("mm", engine.mm_cache_hits, engine.mm_cache_queries),
+    ] {
+        let rate = hits as f64 / queries.max(1) as f64;
+        put(&mut out, &format!("rollout/{name}_cache_hit_rate"), rate);
+    }
+    for (name, value) in [
+        ("num_preemptions", engine.num_preemptions),
+        ("kv_cache_bytes", engine.kv_cache_bytes),
+    ] {
+        put(&mut out, &format!("rollout/{name}"), value as f64);
+    }
     put(&mut out, "data/skipped_rows", found.skipped_rows as f64);
     put(&mut out, "timing_s/step", times.step);
     put(&mut out, "timing_s/gen", found.gen_seconds);

@@ -19,6 +19,10 @@ use crate::source::{Data, open_data, open_model, open_rewards};
 use crate::state::{State, StoredEvaluation};
 use crate::{Error, Learner, Recipe, checkpoint, names, requirements, rl, sft, summary};
 
+/// Mean difference of the probabilities of sampler and trainer above which training is off-policy
+/// without knowing it (verl's and this project's reading of `rollout_probs_diff_mean`).
+const OFF_POLICY: f64 = 0.01;
+
 /// How a run may begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
@@ -59,6 +63,8 @@ pub(crate) struct Run<'a> {
     pub state: State,
     pub observer: &'a mut dyn Observer,
     stop: &'a AtomicBool,
+    /// Whether the gap between sampler and trainer was spoken of.
+    mismatch_noted: bool,
     metrics: MetricsWriter,
     tensorboard: TensorBoardWriter,
     clock: Instant,
@@ -175,6 +181,7 @@ impl<'a> Run<'a> {
             state,
             observer,
             stop,
+            mismatch_noted: false,
         })
     }
 
@@ -293,6 +300,26 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Says once that the sampler is too far from the trainer for the loss to be about its policy.
+    pub(crate) fn note_mismatch(&mut self, gap: f64) {
+        if self.mismatch_noted || gap <= OFF_POLICY {
+            return;
+        }
+        self.mismatch_noted = true;
+        let corrected = self.recipe.algorithm.loss.tis_imp_ratio_cap.is_some();
+        let help = match corrected {
+            true => "tis_imp_ratio_cap corrects for it; rollout.dtype = \"float32\" avoids it",
+            false => {
+                "correct for it with rl.old_log_prob = \"recompute\" and \
+                 algorithm.loss.tis_imp_ratio_cap = 2.0, or avoid it with rollout.dtype = \"float32\""
+            }
+        };
+        self.observer.event(Event::Notice(format!(
+            "probabilities of sampler and trainer differ by {gap:.4} on average \
+             (training/rollout_probs_diff_mean; below 0.005 is normal): {help}"
+        )));
+    }
+
     /// Evaluates unless this run already has an evaluation of that name.
     fn evaluate_once(&mut self, name: &str, limit: usize) -> Result<(), Error> {
         let known = self.state.evaluations.iter().any(|e| e.name == name);
@@ -312,8 +339,7 @@ impl<'a> Run<'a> {
             temperature: config.temperature,
             max_tokens: longest,
             seed: self.recipe.trainer.seed,
-            max_num_seqs: self.recipe.rollout.max_num_seqs,
-            ..SamplingParams::default()
+            ..self.recipe.rollout.engine()
         };
         let observer = &mut *self.observer;
         let evaluation = evaluate(

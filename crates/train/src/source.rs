@@ -79,7 +79,7 @@ pub fn open_model(
         model.set_precision(Precision::bf16().map_err(percept_model::Error::from)?);
     }
     let sampling = recipe.rollout.dtype.checked();
-    model.set_decoder_precision(sampling.map_err(percept_model::Error::from)?);
+    model.set_decoder_dtype(sampling.map_err(percept_model::Error::from)?);
     processor.set_pixel_limits(recipe.data.min_pixels, recipe.data.max_pixels)?;
     match (lora, checkpoint) {
         (Some(_), Some(adapter)) => model.load_lora(adapter)?,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use burn::tensor::{Tensor, TensorData};
 use clap::ValueEnum;
 use percept_model::{Decoder, Device, Model, Sequence};
+use percept_nn::host::WeightDtype;
 use percept_nn::{self as nn, AdamW, Layout, Moments, Precision};
 use percept_rollout::{SamplingParams, draw, uniform};
 use percept_train::{Learner, Packed};
@@ -308,21 +309,22 @@ fn decode(repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
     const NEW: usize = 128;
     let mut model = decoder(&Device::flex())?;
     let multiplied = multiplied(&model);
-    for precision in [Ok(Precision::F32), Precision::bf16()] {
-        let Ok(precision) = precision else { continue };
-        model.set_decoder_precision(precision);
+    for dtype in [WeightDtype::F32, WeightDtype::Bf16, WeightDtype::Int8] {
+        let Ok(dtype) = dtype.checked() else { continue };
+        model.set_decoder_dtype(dtype);
         let decoder = Decoder::new(&model)?;
         for batch in [1, 16, 64] {
             let ms = best(repeat, || sample(&decoder, batch, PROMPT, NEW));
             let count = (batch * NEW) as f64;
-            let name = match precision {
-                Precision::F32 => format!("decode/batch {batch}"),
-                Precision::Bf16 => format!("decode/batch {batch}, bf16"),
+            let name = match dtype {
+                WeightDtype::F32 => format!("decode/batch {batch}"),
+                WeightDtype::Bf16 => format!("decode/batch {batch}, bf16"),
+                WeightDtype::Int8 => format!("decode/batch {batch}, int8"),
             };
             let mut row = Row::new(&name, Unit::TokensPerSecond, count / ms * 1e3);
             // The roofline is that of f32. Every token, those of the prompt too, multiplies with every
             // weight; every step reads them.
-            if precision == Precision::F32 {
+            if dtype == WeightDtype::F32 {
                 row.work = Some(Work {
                     flops: 2.0 * multiplied * ((PROMPT + NEW) * batch) as f64 / count,
                     bytes: 4.0 * multiplied * NEW as f64 / count,

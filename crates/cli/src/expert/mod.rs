@@ -19,10 +19,10 @@ use std::path::{Path, PathBuf};
 
 use percept_data::{ColumnMap, Dataset, FileDataset};
 use percept_model::{Model, Processor};
-use percept_nn::Precision;
+use percept_nn::host::WeightDtype;
 use percept_reward::RewardSet;
-use percept_rollout::Sampler;
 use percept_rollout::chat::{Cached, ChatModel, Endpoint, Local, Turn};
+use percept_rollout::{Sampler, SamplingParams};
 
 use crate::args::{Global, ModelArgs};
 use crate::output::note;
@@ -51,12 +51,16 @@ pub fn run(args: &DataExpert, global: &Global) -> Result<Done, Failure> {
             adapter: args.adapter.clone(),
             device: args.device.clone(),
             attention: None,
-            dtype: Precision::F32,
+            dtype: WeightDtype::F32,
         };
         let identity = open::weights(&model)?;
         let (model, processor): (Model, Processor) = open::model(&model)?;
         let sampler = Sampler::new(&model, &processor, 0)?;
-        let local = Local::new(sampler, identity, args.max_num_seqs);
+        let engine = SamplingParams {
+            max_num_seqs: args.max_num_seqs,
+            ..SamplingParams::default()
+        };
+        let local = Local::new(sampler, identity, engine);
         return finish(args, global, data.as_ref(), &rewards, local);
     }
     finish(args, global, data.as_ref(), &rewards, endpoint(args)?)

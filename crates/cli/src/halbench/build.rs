@@ -6,9 +6,9 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use percept_eval::halbench::{Build, BuildConfig, Outcome, Redetector, Step, build};
-use percept_nn::Precision;
-use percept_rollout::Sampler;
+use percept_nn::host::WeightDtype;
 use percept_rollout::chat::{Cached, ChatModel, EndpointConfig, ImageEndpoint, Local};
+use percept_rollout::{Sampler, SamplingParams};
 use percept_vision::{BuiltIn, ClassScorer, CommandEditor, CommandScorer, Editor};
 
 use super::HalbenchBuild;
@@ -70,11 +70,15 @@ impl Who<'_> {
             adapter: None,
             device: args.device.clone(),
             attention: None,
-            dtype: Precision::F32,
+            dtype: WeightDtype::F32,
         };
         let identity = open::weights(&model)?;
         let (model, processor) = open::model(&model)?;
-        let local = Local::new(Sampler::new(&model, &processor, args.seed)?, identity, 4);
+        let engine = SamplingParams {
+            max_num_seqs: 4,
+            ..SamplingParams::default()
+        };
+        let local = Local::new(Sampler::new(&model, &processor, args.seed)?, identity, engine);
         then(Some(&Cached::open(local, &journal)?))
     }
 }

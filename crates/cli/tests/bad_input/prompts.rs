@@ -83,6 +83,13 @@ fn prompts_and_images() {
         ("no tokens", ["--max-tokens=0", "--quiet"], "max_tokens"),
         ("n 0", ["-n", "0"], "n"),
         ("no sequences", ["--max-num-seqs", "0"], "max_num_seqs"),
+        ("no size", ["--kv-cache-memory-bytes", "5x"], "K, M, G"),
+        (
+            "no room",
+            ["--kv-cache-memory-bytes", "1K"],
+            "kv_cache_memory_bytes",
+        ),
+        ("no numbers", ["--dtype", "int4"], "int8"),
         ("adapter missing", ["--adapter", "/no/such"], "/no/such"),
     ] {
         let mut all = vec!["generate", "--model", model.to_str().unwrap()];

@@ -1,30 +1,52 @@
 //! The past of one sequence: keys and values, and the block keys where attention chooses blocks.
 
-use percept_nn::host::{KvCache, KvShape, attend};
+use percept_nn::host::{KvCache, KvCounter, KvShape, attend};
 use percept_nn::sparse::{Pattern, SparseCache};
 
-/// Clones share the memory and continue independently.
+/// Keys and values of the tokens so far. Clones share the memory and continue independently.
 #[derive(Clone, Debug)]
-pub(super) struct Past {
+pub struct Past {
     cache: KvCache,
     sparse: Option<SparseCache>,
 }
 
 impl Past {
-    pub(super) fn new(shape: KvShape, pattern: Option<Pattern>) -> Self {
+    pub(super) fn new(shape: KvShape, pattern: Option<Pattern>, counter: &KvCounter) -> Self {
         Self {
-            cache: KvCache::new(shape),
+            cache: KvCache::counted(shape, counter),
             sparse: pattern.map(|pattern| SparseCache::new(pattern, shape)),
         }
     }
 
-    pub(super) fn tokens(&self) -> usize {
+    /// Memory of one more token, block keys on average.
+    pub(super) fn token_bytes(shape: KvShape, pattern: Option<Pattern>) -> usize {
+        let keys = pattern.map_or(0, |pattern| SparseCache::token_bytes(&pattern, shape));
+        shape.token_bytes() + keys
+    }
+
+    /// How many tokens.
+    pub fn tokens(&self) -> usize {
         self.cache.len()
     }
 
     /// Memory of all blocks that are seen, shared ones included.
-    pub(super) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.cache.bytes() + self.sparse.as_ref().map_or(0, SparseCache::bytes)
+    }
+
+    /// The first `tokens` tokens; the memory is shared.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    pub fn cut(&self, tokens: usize) -> Self {
+        Self {
+            cache: self.cache.cut(tokens),
+            sparse: self.sparse.as_ref().map(|sparse| sparse.cut(tokens)),
+        }
+    }
+
+    pub(super) fn next_takes_block(&self) -> bool {
+        self.cache.next_takes_block()
     }
 
     pub(super) fn own_bytes(&self) -> usize {

@@ -1,8 +1,7 @@
 //! Packed weights of a decoder, found by their Hugging Face names.
 
 use crate::{Error, ModelConfig};
-use percept_nn::Precision;
-use percept_nn::host::PackedLinear;
+use percept_nn::host::{Linear, WeightDtype};
 use rayon::prelude::*;
 
 /// All weights. Products that read the same rows are one: q, k, v and gate, up.
@@ -19,26 +18,26 @@ pub(super) struct Weights {
     pub(super) embedding: Option<Vec<f32>>,
     pub(super) blocks: Vec<Layer>,
     pub(super) norm: Vec<f32>,
-    pub(super) head: PackedLinear,
+    pub(super) head: Linear,
 }
 
 /// One decoder layer.
 pub(super) struct Layer {
     pub(super) input_norm: Vec<f32>,
-    pub(super) qkv: PackedLinear,
+    pub(super) qkv: Linear,
     /// Norms of query and key heads (Qwen3).
     pub(super) qk_norm: Option<(Vec<f32>, Vec<f32>)>,
-    pub(super) o: PackedLinear,
+    pub(super) o: Linear,
     pub(super) post_norm: Vec<f32>,
-    pub(super) gate_up: PackedLinear,
-    pub(super) down: PackedLinear,
+    pub(super) gate_up: Linear,
+    pub(super) down: Linear,
 }
 
 impl Weights {
     /// `values` gives the weight of a Hugging Face name, row-major.
     pub(super) fn new(
         config: &ModelConfig,
-        precision: Precision,
+        dtype: WeightDtype,
         values: impl Fn(&str) -> Option<Vec<f32>> + Sync,
     ) -> Result<Self, Error> {
         let text = &config.text;
@@ -51,25 +50,24 @@ impl Weights {
         let layer = |index: usize| -> Result<Layer, Error> {
             let name = |part: &str| format!("model.layers.{index}.{part}");
             let norm = |part: &str, len: usize| source.get(&name(&format!("{part}.weight")), len);
-            let pack = |parts: &[(&str, usize)],
-                        inputs: usize,
-                        bias: bool|
-             -> Result<PackedLinear, Error> {
-                let mut weights = Vec::new();
-                for (part, outputs) in parts {
-                    let weight = source.get(&name(&format!("{part}.weight")), outputs * inputs)?;
-                    let bias = match bias {
-                        true => Some(source.get(&name(&format!("{part}.bias")), *outputs)?),
-                        false => None,
-                    };
-                    weights.push((weight, *outputs, bias));
-                }
-                let parts: Vec<_> = weights
-                    .iter()
-                    .map(|(w, outputs, b)| (w.as_slice(), *outputs, b.as_deref()))
-                    .collect();
-                Ok(PackedLinear::concat(&parts, inputs, precision))
-            };
+            let pack =
+                |parts: &[(&str, usize)], inputs: usize, bias: bool| -> Result<Linear, Error> {
+                    let mut weights = Vec::new();
+                    for (part, outputs) in parts {
+                        let weight =
+                            source.get(&name(&format!("{part}.weight")), outputs * inputs)?;
+                        let bias = match bias {
+                            true => Some(source.get(&name(&format!("{part}.bias")), *outputs)?),
+                            false => None,
+                        };
+                        weights.push((weight, *outputs, bias));
+                    }
+                    let parts: Vec<_> = weights
+                        .iter()
+                        .map(|(w, outputs, b)| (w.as_slice(), *outputs, b.as_deref()))
+                        .collect();
+                    Ok(Linear::concat(&parts, inputs, dtype))
+                };
             let (q, k, v) = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj");
             let inner = text.intermediate_size;
             Ok(Layer {
@@ -97,9 +95,7 @@ impl Weights {
             .map(layer)
             .collect::<Result<_, Error>>()?;
         let embedding = source.get("model.embed_tokens.weight", text.vocab_size * hidden)?;
-        let pack = |head: &[f32]| {
-            PackedLinear::concat(&[(head, text.vocab_size, None)], hidden, precision)
-        };
+        let pack = |head: &[f32]| Linear::concat(&[(head, text.vocab_size, None)], hidden, dtype);
         let (embedding, head) = match config.tie_word_embeddings {
             true => (None, pack(&embedding)),
             false => {

@@ -10,9 +10,21 @@
 use super::linear::Line;
 use super::simd::LANES;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Tokens of a block.
-pub(crate) const BLOCK: usize = LANES;
+pub const BLOCK: usize = LANES;
+
+/// Counts the blocks of all caches that it was given to, each once however many caches share it.
+#[derive(Clone, Debug, Default)]
+pub struct KvCounter(Arc<AtomicUsize>);
+
+impl KvCounter {
+    /// Blocks in memory.
+    pub fn blocks(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// The shape of a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,18 +65,42 @@ impl KvShape {
 }
 
 /// Sixteen tokens of all layers and heads.
-#[derive(Clone, Debug)]
-pub(crate) struct Block(Box<[Line]>);
+#[derive(Debug)]
+pub(crate) struct Block {
+    lines: Box<[Line]>,
+    counter: KvCounter,
+}
 
 impl Block {
+    fn new(lines: Box<[Line]>, counter: &KvCounter) -> Self {
+        counter.0.fetch_add(1, Ordering::Relaxed);
+        Self {
+            lines,
+            counter: counter.clone(),
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn as_ptr(&self) -> *const f32 {
-        self.0.as_ptr().cast()
+        self.lines.as_ptr().cast()
     }
 
     fn as_mut_slice(&mut self) -> &mut [f32] {
+        let len = self.lines.len() * LANES;
         // SAFETY: a line is sixteen f32 without padding.
-        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LANES) }
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), len) }
+    }
+}
+
+impl Clone for Block {
+    fn clone(&self) -> Self {
+        Self::new(self.lines.clone(), &self.counter)
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        self.counter.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -74,15 +110,44 @@ pub struct KvCache {
     shape: KvShape,
     blocks: Vec<Arc<Block>>,
     len: usize,
+    counter: KvCounter,
 }
 
 impl KvCache {
     /// An empty cache.
     pub fn new(shape: KvShape) -> Self {
+        Self::counted(shape, &KvCounter::default())
+    }
+
+    /// An empty cache whose blocks, and those of its copies, are counted.
+    pub fn counted(shape: KvShape, counter: &KvCounter) -> Self {
         Self {
             shape,
             blocks: Vec::new(),
             len: 0,
+            counter: counter.clone(),
+        }
+    }
+
+    /// The first `tokens` tokens; the memory is shared.
+    ///
+    /// # Panics
+    /// When fewer are held.
+    pub fn cut(&self, tokens: usize) -> Self {
+        assert!(tokens <= self.len, "{tokens} tokens of {}", self.len);
+        Self {
+            shape: self.shape,
+            blocks: self.blocks[..tokens.div_ceil(BLOCK)].to_vec(),
+            len: tokens,
+            counter: self.counter.clone(),
+        }
+    }
+
+    /// Whether one more token takes a block of its own: a new one, or a copy of an unfinished one that is shared.
+    pub fn next_takes_block(&self) -> bool {
+        match self.blocks.last() {
+            Some(tail) if !self.len.is_multiple_of(BLOCK) => Arc::strong_count(tail) > 1,
+            _ => true,
         }
     }
 
@@ -135,8 +200,8 @@ impl KvCache {
         self.len += tokens;
         let lines = self.shape.block_lines();
         while self.blocks.len() * BLOCK < self.len {
-            self.blocks
-                .push(Arc::new(Block(vec![Line::ZERO; lines].into_boxed_slice())));
+            let lines = vec![Line::ZERO; lines].into_boxed_slice();
+            self.blocks.push(Arc::new(Block::new(lines, &self.counter)));
         }
     }
 
@@ -204,7 +269,7 @@ mod tests {
     #[test]
     fn a_copy_shares_full_blocks_and_copies_the_tail_when_it_writes() {
         let prefix = filled(37);
-        let before: Vec<Vec<Line>> = prefix.blocks.iter().map(|b| b.0.to_vec()).collect();
+        let before: Vec<Vec<Line>> = prefix.blocks.iter().map(|b| b.lines.to_vec()).collect();
         let mut copy = prefix.clone();
         assert_eq!(copy.own_bytes(), 0);
         copy.grow(1);
@@ -213,8 +278,29 @@ mod tests {
         assert!(!Arc::ptr_eq(&prefix.blocks[2], &copy.blocks[2]));
         assert_eq!(copy.own_bytes(), copy.bytes() / 3);
         for (block, before) in prefix.blocks.iter().zip(&before) {
-            assert!(block.0.iter().zip(before).all(|(a, b)| a.0 == b.0));
+            assert!(block.lines.iter().zip(before).all(|(a, b)| a.0 == b.0));
         }
         assert_eq!(SHAPE.token_bytes(), 2 * 3 * (12 + 16) * 4);
+    }
+
+    #[test]
+    fn a_block_counts_once_as_long_as_a_cache_holds_it() {
+        let counter = KvCounter::default();
+        let mut cache = KvCache::counted(SHAPE, &counter);
+        cache.grow(37);
+        assert_eq!(counter.blocks(), 3);
+        let mut start = cache.cut(20);
+        assert_eq!((start.len(), counter.blocks()), (20, 3));
+        // The second block is shared: the next token takes a copy of it.
+        assert!(start.next_takes_block() && !cache.next_takes_block());
+        start.grow(1);
+        assert_eq!(counter.blocks(), 4);
+        assert!(!start.next_takes_block());
+        drop(cache);
+        assert_eq!(counter.blocks(), 2);
+        start.grow(11);
+        assert!(start.next_takes_block());
+        drop(start);
+        assert_eq!(counter.blocks(), 0);
     }
 }

@@ -7,6 +7,9 @@
 
 use super::product::Block;
 use super::simd::{Isa, LANES, dispatch};
+#[cfg(target_arch = "x86_64")]
+use super::spread::PARALLEL;
+use super::spread::{self, Output};
 use crate::Precision;
 #[cfg(target_arch = "x86_64")]
 use crate::amx::Right;
@@ -16,8 +19,6 @@ use rayon::prelude::*;
 
 /// Outputs of one panel: four AVX-512 registers.
 pub(super) const PANEL: usize = 64;
-/// Multiply-adds below which threads cost more than they bring (about 10 µs of work on one thread).
-const PARALLEL: usize = 1 << 19;
 
 /// A cache line of sixteen f32: the unit that packed arrays are made of.
 #[derive(Clone, Copy, Debug)]
@@ -219,40 +220,23 @@ impl PackedLinear {
         if let Some(tiles) = &self.tiles {
             return self.apply_tiles(tiles, x, y, threads);
         }
-        let panels = self.outputs.div_ceil(PANEL);
         let y = Output(y.as_mut_ptr());
-        let item = |panel: usize, first: usize, end: usize| {
-            let y = &y;
-            let kernel = Block {
-                linear: self,
-                panel,
-                x: x[first * self.inputs..end * self.inputs].as_ptr(),
-                // SAFETY: `first ≤ rows`.
-                y: unsafe { y.0.add(first * self.outputs + panel * PANEL) },
-                rows: end - first,
-            };
-            dispatch(isa, kernel);
-        };
-        let work = rows * self.inputs * self.outputs;
-        let workers = match threads {
-            Threads::Pool if work >= PARALLEL => rayon::current_num_threads(),
-            _ => 1,
-        };
-        if workers == 1 {
-            (0..panels).for_each(|panel| item(panel, 0, rows));
-            return;
-        }
-        // Four items per thread balance the load; a piece of fewer rows than 32 would read the panel too often.
-        let pieces = (4 * workers).div_ceil(panels).clamp(1, rows.div_ceil(32));
-        let items = panels * pieces;
-        let smallest = (items * (PARALLEL / 8)).div_ceil(work).max(1);
-        (0..items)
-            .into_par_iter()
-            .with_min_len(smallest)
-            .for_each(|i| {
-                let (panel, piece) = (i / pieces, i % pieces);
-                item(panel, rows * piece / pieces, rows * (piece + 1) / pieces);
-            });
+        spread::panels(
+            [rows, self.inputs, self.outputs],
+            threads,
+            |panel, first, end| {
+                let y = &y;
+                let kernel = Block {
+                    linear: self,
+                    panel,
+                    x: x[first * self.inputs..end * self.inputs].as_ptr(),
+                    // SAFETY: `first ≤ rows`.
+                    y: unsafe { y.0.add(first * self.outputs + panel * PANEL) },
+                    rows: end - first,
+                };
+                dispatch(isa, kernel);
+            },
+        );
     }
 }
 
@@ -277,11 +261,6 @@ impl PackedLinear {
         }
     }
 }
-
-/// The output array, written by several threads at disjoint places.
-struct Output(*mut f32);
-// SAFETY: every item writes its own rows and columns only.
-unsafe impl Sync for Output {}
 
 #[cfg(test)]
 mod tests {

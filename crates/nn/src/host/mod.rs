@@ -5,18 +5,23 @@
 
 pub(crate) mod attention;
 pub(crate) mod grid;
+mod int8;
 pub(crate) mod kv;
 mod linear;
 mod masses;
 mod product;
 mod rows;
 pub(crate) mod simd;
+mod spread;
+mod weights;
 
 pub use attention::attend;
-pub use kv::{KvCache, KvShape};
+pub use int8::Int8Linear;
+pub use kv::{BLOCK, KvCache, KvCounter, KvShape};
 pub use linear::{LinearPart, PackedLinear, Threads};
 pub use masses::Masses;
 pub use rows::{add_rms_norm_rows, rms_norm_heads, rms_norm_rows, rotary_rows, swiglu_rows};
+pub use weights::{Linear, WeightDtype};
 
 #[cfg(test)]
 pub(crate) mod testing {

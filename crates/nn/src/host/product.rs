@@ -44,21 +44,21 @@ impl Kernel for Block<'_> {
 }
 
 /// One register tile: `R` rows by `N` vectors of outputs over `depth` inputs.
-struct Tile {
-    depth: usize,
-    x: *const f32,
-    x_stride: usize,
-    w: *const f32,
-    w_stride: usize,
+pub(super) struct Tile {
+    pub(super) depth: usize,
+    pub(super) x: *const f32,
+    pub(super) x_stride: usize,
+    pub(super) w: *const f32,
+    pub(super) w_stride: usize,
     /// Lines to bring nearer while this tile computes, and how many of them for every four inputs.
-    ahead: *const f32,
-    lines: usize,
+    pub(super) ahead: *const f32,
+    pub(super) lines: usize,
     /// Where the chains begin: the bias, or `y` itself when an earlier block wrote it.
-    begin: Option<*const f32>,
-    y: *mut f32,
-    y_stride: usize,
+    pub(super) begin: Option<*const f32>,
+    pub(super) y: *mut f32,
+    pub(super) y_stride: usize,
     /// Lanes of the last vector that exist in `y`.
-    last: usize,
+    pub(super) last: usize,
 }
 
 impl Block<'_> {
@@ -105,17 +105,7 @@ impl Block<'_> {
                         y_stride: linear.outputs,
                         last,
                     };
-                    match end - first {
-                        1 => tile.run::<S, 1, N>(),
-                        2 => tile.run::<S, 2, N>(),
-                        3 => tile.run::<S, 3, N>(),
-                        4 => tile.run::<S, 4, N>(),
-                        5 => tile.run::<S, 5, N>(),
-                        6 => tile.run::<S, 6, N>(),
-                        7 if tallest == 8 => tile.run::<S, 7, N>(),
-                        _ if tallest == 8 => tile.run::<S, 8, N>(),
-                        _ => {}
-                    }
+                    tile.rows::<S, N>(end - first);
                 }
             }
         }
@@ -123,6 +113,25 @@ impl Block<'_> {
 }
 
 impl Tile {
+    /// The tile of `count` rows: at most six, or eight where the processor has the registers.
+    #[inline(always)]
+    pub(super) unsafe fn rows<S: Lanes, const N: usize>(&self, count: usize) {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            match count {
+                1 => self.run::<S, 1, N>(),
+                2 => self.run::<S, 2, N>(),
+                3 => self.run::<S, 3, N>(),
+                4 => self.run::<S, 4, N>(),
+                5 => self.run::<S, 5, N>(),
+                6 => self.run::<S, 6, N>(),
+                7 if N < 4 && S::WIDE => self.run::<S, 7, N>(),
+                8 if N < 4 && S::WIDE => self.run::<S, 8, N>(),
+                _ => {}
+            }
+        }
+    }
+
     #[inline(always)]
     unsafe fn run<S: Lanes, const R: usize, const N: usize>(&self) {
         // SAFETY: the caller made all pointers from existing rows, columns and inputs.

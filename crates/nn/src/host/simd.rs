@@ -88,6 +88,8 @@ pub(crate) trait Lanes: Copy {
     const WIDE: bool;
     unsafe fn splat(x: f32) -> Self;
     unsafe fn load(p: *const f32) -> Self;
+    /// Sixteen whole numbers of eight bits.
+    unsafe fn load_i8(p: *const i8) -> Self;
     unsafe fn store(self, p: *mut f32);
     /// `self · b + c`, rounded once.
     unsafe fn fma(self, b: Self, c: Self) -> Self;
@@ -211,6 +213,11 @@ impl Lanes for Portable {
     unsafe fn load(p: *const f32) -> Self {
         // SAFETY: the caller promises sixteen readable values.
         Portable(unsafe { p.cast::<[f32; LANES]>().read_unaligned() })
+    }
+    #[inline(always)]
+    unsafe fn load_i8(p: *const i8) -> Self {
+        // SAFETY: the caller promises sixteen readable values.
+        Portable(unsafe { p.cast::<[i8; LANES]>().read() }.map(f32::from))
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut f32) {

@@ -51,6 +51,32 @@ impl SparseCache {
         (self.tiles.len() + self.coarse.len()) * tile + self.marks.len()
     }
 
+    /// Memory of the block keys of one token, in bytes, on average.
+    pub fn token_bytes(pattern: &Pattern, shape: KvShape) -> usize {
+        const MANY: usize = 1 << 20;
+        let key = shape.layers * shape.heads * shape.head_dim * size_of::<f32>();
+        (pattern.key_count(MANY) * key).div_ceil(MANY)
+    }
+
+    /// The first `tokens` tokens; the memory is shared. Tiles may hold later keys, which nobody asks for before they
+    /// are written again.
+    ///
+    /// # Panics
+    /// When fewer are held.
+    pub fn cut(&self, tokens: usize) -> Self {
+        let keys = self.pattern.key_count(tokens);
+        Self {
+            pattern: self.pattern.clone(),
+            shape: self.shape,
+            marks: self.marks[..tokens].to_vec(),
+            tiles: self.tiles[..keys.div_ceil(BLOCK)].to_vec(),
+            coarse: match self.pattern.coarse {
+                0 => Vec::new(),
+                _ => self.coarse[..(keys / BLOCK).div_ceil(BLOCK)].to_vec(),
+            },
+        }
+    }
+
     /// Makes room for one more token for each of `marks`: whether it is punctuation.
     pub fn grow(&mut self, marks: &[bool]) {
         let before = self.pattern.key_count(self.marks.len());

@@ -16,18 +16,19 @@ use crate::{FinishReason, Rollout, Sampler, SamplingParams};
 pub struct Local<'a> {
     sampler: Sampler<'a>,
     identity: Value,
-    /// Sequences decoded at once.
-    max_num_seqs: usize,
+    /// What sequences decode together is taken from here; what is sampled from the requests.
+    engine: SamplingParams,
     usage: Mutex<Usage>,
 }
 
 impl<'a> Local<'a> {
-    /// `identity` names the weights: the folder and what tells its versions apart.
-    pub fn new(sampler: Sampler<'a>, identity: Value, max_num_seqs: usize) -> Self {
+    /// `identity` names the weights: the folder and what tells its versions apart. Of `engine` count
+    /// how many sequences are decoded at once and their memory.
+    pub fn new(sampler: Sampler<'a>, identity: Value, engine: SamplingParams) -> Self {
         Self {
             sampler,
             identity,
-            max_num_seqs,
+            engine,
             usage: Mutex::default(),
         }
     }
@@ -56,8 +57,7 @@ impl<'a> Local<'a> {
             stop: turn.stop.clone(),
             // Candidates of one seed differ, and so do the draws of two calls.
             seed: turn.seed.unwrap_or(0) ^ first.stream(),
-            max_num_seqs: self.max_num_seqs,
-            ..SamplingParams::default()
+            ..self.engine.clone()
         }
     }
 }
@@ -93,7 +93,7 @@ impl ChatModel for Local<'_> {
     fn calls(&self) -> Calls {
         Calls {
             at_once: 1,
-            requests: self.max_num_seqs,
+            requests: self.engine.max_num_seqs,
         }
     }
 

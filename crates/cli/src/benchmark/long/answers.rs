@@ -21,7 +21,8 @@ pub struct Asking<'a> {
     /// Names the weights: answers of others are not taken over.
     pub identity: &'a Value,
     pub chat: bool,
-    pub at_once: usize,
+    /// What is decoded together.
+    pub engine: &'a SamplingParams,
     pub quiet: bool,
 }
 
@@ -55,7 +56,7 @@ pub fn answers(
     let mut done = questions.len() - open.len();
     // Neighbours have the same length of answer, but for the border between two tasks.
     for part in open.chunk_by(|&a, &b| limit(&questions[a]) == limit(&questions[b])) {
-        for part in part.chunks(asking.at_once) {
+        for part in part.chunks(asking.engine.max_num_seqs) {
             let prompts = part
                 .iter()
                 .map(|&i| prompt(asking, &questions[i]).map(Arc::new))
@@ -64,8 +65,7 @@ pub fn answers(
                 temperature: 0.0,
                 max_tokens: limit(&questions[part[0]]),
                 n: 1,
-                max_num_seqs: asking.at_once,
-                ..SamplingParams::default()
+                ..asking.engine.clone()
             };
             let rollouts = sampler.generate(&prompts, &params, &mut |_| {})?;
             let mut fresh = Vec::new();

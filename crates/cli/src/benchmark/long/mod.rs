@@ -11,11 +11,12 @@ use percept_eval::long::{Haystack, Plan, Question, TASKS, grid, questions, strin
 use percept_eval::{Estimate, estimate};
 use percept_model::{Model, Processor};
 use percept_report::{HeatMap, Page};
+use percept_rollout::SamplingParams;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{OutputArgs, add_table, cells, percent, print};
-use crate::args::{Global, ModelArgs};
+use crate::args::{Global, MemoryArgs, ModelArgs};
 use crate::output::note;
 use crate::{Done, Failure, open};
 use answers::{Asking, answers};
@@ -68,6 +69,9 @@ pub struct LongArgs {
     /// Sequences decoded at once.
     #[arg(long, default_value_t = 8)]
     pub max_num_seqs: usize,
+    /// Memory of keys and values.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
     /// Where results go.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -134,7 +138,10 @@ pub fn run(args: &LongArgs, global: &Global) -> Result<Done, Failure> {
             processor: &processor,
             identity: &identity,
             chat: args.apply_chat_template,
-            at_once: args.max_num_seqs,
+            engine: &args.memory.apply(SamplingParams {
+                max_num_seqs: args.max_num_seqs,
+                ..SamplingParams::default()
+            }),
             quiet: global.quiet || global.json,
         },
         &questions,

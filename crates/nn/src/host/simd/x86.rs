@@ -34,6 +34,13 @@ impl Lanes for Avx512 {
         unsafe { Avx512(_mm512_loadu_ps(p)) }
     }
     #[inline(always)]
+    unsafe fn load_i8(p: *const i8) -> Self {
+        unsafe {
+            let bytes = _mm_loadu_si128(p.cast());
+            Avx512(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)))
+        }
+    }
+    #[inline(always)]
     unsafe fn store(self, p: *mut f32) {
         unsafe { _mm512_storeu_ps(p, self.0) }
     }
@@ -139,6 +146,14 @@ impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn load(p: *const f32) -> Self {
         unsafe { Avx2(_mm256_loadu_ps(p), _mm256_loadu_ps(p.add(8))) }
+    }
+    #[inline(always)]
+    unsafe fn load_i8(p: *const i8) -> Self {
+        unsafe {
+            let a = _mm256_cvtepi8_epi32(_mm_loadl_epi64(p.cast()));
+            let b = _mm256_cvtepi8_epi32(_mm_loadl_epi64(p.add(8).cast()));
+            Avx2(_mm256_cvtepi32_ps(a), _mm256_cvtepi32_ps(b))
+        }
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut f32) {
