@@ -38,7 +38,8 @@ pub struct AnswererArgs {
     /// What the decoder of --model sees, instead of what its checkpoint says (as in percept generate).
     #[arg(long, value_name = "NAME", requires = "model")]
     pub attention: Option<AttentionArg>,
-    /// Numbers of --model's weights and products: float32, or bfloat16 on processors with AMX.
+    /// Numbers of --model's weights and products: float32, or bfloat16 on processors with AMX or AVX-512
+    /// BF16.
     #[arg(long, default_value = "float32", value_parser = dtype)]
     pub dtype: Precision,
     /// OpenAI-compatible server: http://localhost:8000, https://host/v1 (key: PERCEPT_API_KEY).

@@ -241,7 +241,8 @@ pub struct ModelArgs {
     /// of the checkpoint's own attention: '{ top_k = 4 }'.
     #[arg(long, value_name = "NAME")]
     pub attention: Option<AttentionArg>,
-    /// Numbers of the sampler's weights and products: float32, or bfloat16 on processors with AMX.
+    /// Numbers of the sampler's weights and products: float32, or bfloat16 on processors with AMX or AVX-512
+    /// BF16.
     #[arg(long, default_value = "float32", value_parser = dtype)]
     pub dtype: Precision,
 }

@@ -232,7 +232,7 @@ pub struct RolloutConfig {
     /// Sequences decoded at once.
     pub max_num_seqs: usize,
     /// Numbers of the sampler's weights and products: `float32`, or `bfloat16` on processors with
-    /// AMX. What the sampler then says of a token differs from what the trainer says
+    /// AMX or AVX-512 BF16. What the sampler then says of a token differs from what the trainer says
     /// (`training/rollout_probs_diff_mean`); `algorithm.loss.tis_imp_ratio_cap` corrects for it.
     pub dtype: Precision,
 }

@@ -9,7 +9,7 @@ use std::sync::{Mutex, OnceLock};
 use rayon::prelude::*;
 
 use crate::Precision;
-use crate::gemm::{Mat, matrix, product};
+use crate::gemm::{Mat, Right, product};
 use crate::host::simd::{Isa, Kernel, LANES, Lanes, dispatch};
 use crate::host_op::{HostOp, INPUTS, Keep};
 
@@ -45,11 +45,16 @@ impl LogProb {
         rows.clamp(1, self.targets.len().max(1))
     }
 
-    fn logits(&self, h: &[f32], w: &[f32]) -> Vec<f32> {
+    /// The weight as the right factor of logits.
+    fn head(&self, w: &[f32]) -> Right {
+        let shape = [self.width, self.vocabulary];
+        // SAFETY: a matrix of this shape; both passes keep it alive.
+        unsafe { Right::new(self.precision, Mat::rows(w, self.width).t(), shape) }
+    }
+
+    fn logits(&self, h: &[f32], head: &Right) -> Vec<f32> {
         let rows = h.len() / self.width;
-        let shape = [rows, self.width, self.vocabulary];
-        let (h, w) = (Mat::rows(h, self.width), Mat::rows(w, self.width));
-        matrix(self.precision, shape, 1.0 / self.temperature, h, w.t())
+        head.matrix(rows, 1.0 / self.temperature, Mat::rows(h, self.width))
     }
 }
 
@@ -73,10 +78,11 @@ impl HostOp for LogProb {
         let mut log_z = vec![0.0; n];
         let (log_prob, entropy) = out.split_at_mut(n);
         let rows = self.rows();
+        let head = self.head(w);
         let results = log_prob.chunks_mut(rows).zip(entropy.chunks_mut(rows));
         let chunks = h.chunks(rows * self.width).zip(self.targets.chunks(rows));
         for ((results, z), (h, targets)) in results.zip(log_z.chunks_mut(rows)).zip(chunks) {
-            let mut logits = self.logits(h, w);
+            let mut logits = self.logits(h, &head);
             logits
                 .par_chunks_mut(self.vocabulary)
                 .zip(results.0.par_iter_mut().zip(results.1).zip(z))
@@ -122,11 +128,20 @@ impl HostOp for LogProb {
         let kept = self.kept.lock().map(|mut kept| std::mem::take(&mut *kept));
         let mut kept = kept.unwrap_or_default().into_iter();
         let rows = self.rows();
+        let mut head = None;
+        // SAFETY: a matrix of this shape, which outlives the loop.
+        let back = want_h.then(|| unsafe {
+            let w = Mat::rows(w, self.width);
+            Right::new(self.precision, w, [self.vocabulary, self.width])
+        });
         for start in (0..n).step_by(rows) {
             let range = start..n.min(start + rows);
             let count = range.len();
             let part = &h[range.start * self.width..range.end * self.width];
-            let mut logits = kept.next().unwrap_or_else(|| self.logits(part, w));
+            let mut logits = kept.next().unwrap_or_else(|| {
+                let head = head.get_or_insert_with(|| self.head(w));
+                self.logits(part, head)
+            });
             logits
                 .par_chunks_mut(self.vocabulary)
                 .zip(range.clone())
@@ -147,12 +162,10 @@ impl HostOp for LogProb {
                     row[self.targets[i] as usize] += a;
                 });
             let d = Mat::rows(&logits, self.vocabulary);
-            if want_h {
+            if let Some(back) = &back {
                 let out = dh[range.start * self.width..].as_mut_ptr();
-                let shape = [count, self.vocabulary, self.width];
-                let w = Mat::rows(w, self.width);
                 // SAFETY: `count` rows of `dh` follow `out`; nothing else touches them.
-                unsafe { product(self.precision, shape, 1.0, d, w, 0.0, out, self.width) };
+                unsafe { back.product(count, 1.0, d, 0.0, out, self.width) };
             }
             if want_w {
                 let shape = [self.vocabulary, count, self.width];
@@ -255,21 +268,23 @@ mod tests {
         };
         let (h, w) = (values(n * width, 31), values(vocabulary * width, 53));
         let grad = values(2 * n, 7);
-        let [kept, again] = [true, false].map(|recorded| {
-            let op = LogProb {
-                width,
-                vocabulary,
-                targets: (0..n as u32).map(|i| i * 11).collect(),
-                temperature: 0.8,
-                precision: Precision::F32,
-                log_z: OnceLock::new(),
-                recorded,
-                kept: Mutex::default(),
-            };
-            let output = op.forward([&h, &w, &[]]);
-            assert_eq!(op.kept.lock().unwrap().is_empty(), !recorded);
-            op.backward([&h, &w, &[]], &output, &grad, [true, true, false])
-        });
-        assert_eq!(kept, again);
+        for precision in [Precision::F32, Precision::Bf16] {
+            let [kept, again] = [true, false].map(|recorded| {
+                let op = LogProb {
+                    width,
+                    vocabulary,
+                    targets: (0..n as u32).map(|i| i * 11).collect(),
+                    temperature: 0.8,
+                    precision,
+                    log_z: OnceLock::new(),
+                    recorded,
+                    kept: Mutex::default(),
+                };
+                let output = op.forward([&h, &w, &[]]);
+                assert_eq!(op.kept.lock().unwrap().is_empty(), !recorded);
+                op.backward([&h, &w, &[]], &output, &grad, [true, true, false])
+            });
+            assert_eq!(kept, again, "{precision:?}");
+        }
     }
 }
