@@ -38,7 +38,7 @@ pub struct AnswererArgs {
     /// What the decoder of --model sees, instead of what its checkpoint says (as in percept generate).
     #[arg(long, value_name = "NAME", requires = "model")]
     pub attention: Option<AttentionArg>,
-    /// Numbers of --model's weights: float32, bfloat16 (on processors with AMX) or int8.
+    /// Numbers of --model's weights: float32, bfloat16 (on processors with AMX or AVX-512 BF16) or int8.
     #[arg(long, default_value = "float32", value_parser = dtype)]
     pub dtype: WeightDtype,
     /// OpenAI-compatible server: http://localhost:8000, https://host/v1 (key: PERCEPT_API_KEY).

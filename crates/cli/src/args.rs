@@ -248,8 +248,8 @@ pub struct ModelArgs {
     /// of the checkpoint's own attention: '{ top_k = 4 }'. With --extrapolate, of both models.
     #[arg(long, value_name = "NAME")]
     pub attention: Option<AttentionArg>,
-    /// Numbers of the sampler's weights: float32, bfloat16 (on processors with AMX) or int8 (a quarter
-    /// of the memory that each step reads).
+    /// Numbers of the sampler's weights: float32, bfloat16 (on processors with AMX or AVX-512 BF16) or
+    /// int8 (a quarter of the memory that each step reads).
     #[arg(long, default_value = "float32", value_parser = dtype)]
     pub dtype: WeightDtype,
 }

@@ -25,7 +25,7 @@ pub enum Error {
     },
     /// bfloat16 that this machine does not multiply.
     #[error(
-        "this machine does not multiply bfloat16: it needs a processor with AMX (Intel, from 2023) and Linux 5.16\n  help: use float32"
+        "this machine does not multiply bfloat16: it needs a processor with AVX-512 BF16 (AMD from Zen 4) or AMX (Intel from 2023, with Linux 5.16)\n  help: use float32"
     )]
     Bf16,
     /// A device that this build does not have or does not find.

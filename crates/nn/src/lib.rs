@@ -9,7 +9,7 @@
 
 mod adamw;
 #[cfg(target_arch = "x86_64")]
-mod amx;
+mod bf16;
 mod device;
 mod error;
 mod gemm;

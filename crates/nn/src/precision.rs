@@ -49,7 +49,7 @@ impl Precision {
     /// Itself, where this machine has it.
     ///
     /// # Errors
-    /// [`Error::Bf16`] for bfloat16 without instructions for it (AMX, on Linux).
+    /// [`Error::Bf16`] for bfloat16 without instructions for it (AVX-512 BF16, or AMX on Linux).
     pub fn checked(self) -> Result<Self, Error> {
         match self == Self::F32 || crate::gemm::has_bf16() {
             true => Ok(self),

@@ -61,7 +61,7 @@ pub struct TrainerConfig {
     /// Device: `cpu`, or `vulkan:0`, `cuda:0`, … when the build has that feature.
     pub device: String,
     /// Multiply activations with weights in bfloat16, forward and backward; weights, gradients and
-    /// sums stay f32. Needs a processor with AMX; sampling is f32 either way.
+    /// sums stay f32. Needs a processor with AMX or AVX-512 BF16; sampling is f32 either way.
     pub bf16: bool,
     /// Write a checkpoint every this many optimiser steps (0: only at the end of a stage).
     pub save_freq: usize,

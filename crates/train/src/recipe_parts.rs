@@ -242,8 +242,8 @@ pub struct RolloutConfig {
     /// Compute once what prompts have in common at their start: the same tokens and images. No token
     /// changes.
     pub enable_prefix_caching: bool,
-    /// Numbers of the sampler's weights: `float32`; `bfloat16` on processors with AMX; `int8` (a
-    /// scale for each output: small batches decode faster). What the sampler then says of a token
+    /// Numbers of the sampler's weights: `float32`; `bfloat16` on processors with AMX or
+    /// AVX-512 BF16; `int8` (a scale for each output: small batches decode faster). What the sampler then says of a token
     /// differs from what the trainer says (`training/rollout_probs_diff_mean`);
     /// `algorithm.loss.tis_imp_ratio_cap` with `rl.old_log_prob = "recompute"` corrects for it.
     pub dtype: WeightDtype,

@@ -12,7 +12,7 @@ use super::spread::PARALLEL;
 use super::spread::{self, Output};
 use crate::Precision;
 #[cfg(target_arch = "x86_64")]
-use crate::amx::Right;
+use crate::bf16::Right;
 #[cfg(target_arch = "x86_64")]
 use crate::gemm::Mat;
 use rayon::prelude::*;
@@ -93,7 +93,7 @@ impl PackedLinear {
             rows.extend((0..count).map(|i| &weight[i * inputs..(i + 1) * inputs]));
         }
         #[cfg(target_arch = "x86_64")]
-        if precision == Precision::Bf16 && crate::amx::is_available() {
+        if precision == Precision::Bf16 && crate::bf16::is_available() {
             let weight = rows.concat();
             // SAFETY: `[outputs, inputs]` values; available.
             let tiles = unsafe { Right::pack(Mat::rows(&weight, inputs).t(), [inputs, outputs]) };

@@ -12,7 +12,7 @@ use std::sync::{Mutex, OnceLock};
 use rayon::prelude::*;
 
 use crate::Precision;
-use crate::gemm::{Mat, matrix, product};
+use crate::gemm::{Mat, Right, product};
 use crate::host::simd::{Isa, Kernel, LANES, Lanes, dispatch};
 use crate::host_op::{Constant, HostOp, INPUTS, Keep};
 
@@ -62,35 +62,51 @@ impl LogProb {
         rows.clamp(1, self.targets.len().max(1))
     }
 
-    fn logits(&self, h: &[f32], w: &[f32]) -> Vec<f32> {
-        self.product(h, w, self.width)
+    /// The weight as the right factor of logits.
+    fn head(&self, w: &[f32]) -> Right {
+        self.right(w, self.width)
+    }
+
+    /// The weight of the second distribution, where there is one.
+    fn second_head(&self) -> Option<Right> {
+        let second = self.second.as_ref()?;
+        Some(self.right(second.weight.elements(), second.width))
+    }
+
+    fn right(&self, w: &[f32], width: usize) -> Right {
+        let weight = Mat::rows(w, width).t();
+        // SAFETY: a matrix of this shape; both passes keep it alive.
+        unsafe { Right::new(self.precision, weight, [width, self.vocabulary]) }
+    }
+
+    fn logits(&self, h: &[f32], head: &Right) -> Vec<f32> {
+        self.product(h, head, self.width)
     }
 
     /// Logits of the second distribution in some rows.
-    fn second_logits(&self, second: &Second, rows: std::ops::Range<usize>) -> Vec<f32> {
+    fn second_logits(&self, second: &Second, head: &Right, rows: std::ops::Range<usize>) -> Vec<f32> {
         let width = second.width;
         let h = &second.hidden.elements()[rows.start * width..rows.end * width];
-        self.product(h, second.weight.elements(), width)
+        self.product(h, head, width)
     }
 
-    fn product(&self, h: &[f32], w: &[f32], width: usize) -> Vec<f32> {
-        let shape = [h.len() / width, width, self.vocabulary];
-        let (h, w) = (Mat::rows(h, width), Mat::rows(w, width));
-        matrix(self.precision, shape, 1.0 / self.temperature, h, w.t())
+    fn product(&self, h: &[f32], head: &Right, width: usize) -> Vec<f32> {
+        head.matrix(h.len() / width, 1.0 / self.temperature, Mat::rows(h, width))
     }
 
-    /// Divergences of the rows from `start` on, whose logits and normalisers these are.
+    /// Divergences of the rows from `start` on from the second distribution with this `head`, whose logits and normalisers these are.
     fn divergences(
         &self,
+        head: Option<&Right>,
         start: usize,
         logits: &[f32],
         log_z: &[f32],
         out: &mut [f32],
     ) -> Vec<f32> {
-        let Some(second) = &self.second else {
+        let Some((second, head)) = self.second.as_ref().zip(head) else {
             return Vec::new();
         };
-        let others = self.second_logits(second, start..start + log_z.len());
+        let others = self.second_logits(second, head, start..start + log_z.len());
         let mut other_z = vec![0.0; log_z.len()];
         logits
             .par_chunks(self.vocabulary)
@@ -135,10 +151,11 @@ impl HostOp for LogProb {
         let (log_prob, rest) = out.split_at_mut(n);
         let (entropy, kl) = rest.split_at_mut(n);
         let rows = self.rows();
+        let (head, second_head) = (self.head(w), self.second_head());
         let results = log_prob.chunks_mut(rows).zip(entropy.chunks_mut(rows));
         let chunks = h.chunks(rows * self.width).zip(self.targets.chunks(rows));
         for ((results, z), (h, targets)) in results.zip(log_z.chunks_mut(rows)).zip(chunks) {
-            let logits = self.logits(h, w);
+            let logits = self.logits(h, &head);
             logits
                 .par_chunks(self.vocabulary)
                 .zip(results.0.par_iter_mut().zip(results.1).zip(&mut *z))
@@ -153,7 +170,7 @@ impl HostOp for LogProb {
                 });
             let done = other_z.len();
             let kl = kl.get_mut(done..done + z.len()).unwrap_or_default();
-            other_z.extend(self.divergences(done, &logits, z, kl));
+            other_z.extend(self.divergences(second_head.as_ref(), done, &logits, z, kl));
             if logits.len() <= room {
                 room -= logits.len();
                 kept.push(logits);
@@ -193,12 +210,24 @@ impl HostOp for LogProb {
         let kept = self.kept.lock().map(|mut kept| std::mem::take(&mut *kept));
         let mut kept = kept.unwrap_or_default().into_iter();
         let rows = self.rows();
+        let mut head = None;
+        let second_head = self.second_head();
+        // SAFETY: a matrix of this shape, which outlives the loop.
+        let back = want_h.then(|| unsafe {
+            let w = Mat::rows(w, self.width);
+            Right::new(self.precision, w, [self.vocabulary, self.width])
+        });
         for start in (0..n).step_by(rows) {
             let range = start..n.min(start + rows);
             let count = range.len();
             let part = &h[range.start * self.width..range.end * self.width];
-            let mut logits = kept.next().unwrap_or_else(|| self.logits(part, w));
-            let others = second.map(|(second, _)| self.second_logits(second, range.clone()));
+            let mut logits = kept.next().unwrap_or_else(|| {
+                let head = head.get_or_insert_with(|| self.head(w));
+                self.logits(part, head)
+            });
+            let others = second
+                .zip(second_head.as_ref())
+                .map(|((second, _), head)| self.second_logits(second, head, range.clone()));
             logits
                 .par_chunks_mut(self.vocabulary)
                 .zip(range.clone())
@@ -232,12 +261,10 @@ impl HostOp for LogProb {
                     row[self.targets[i] as usize] += a;
                 });
             let d = Mat::rows(&logits, self.vocabulary);
-            if want_h {
+            if let Some(back) = &back {
                 let out = dh[range.start * self.width..].as_mut_ptr();
-                let shape = [count, self.vocabulary, self.width];
-                let w = Mat::rows(w, self.width);
                 // SAFETY: `count` rows of `dh` follow `out`; nothing else touches them.
-                unsafe { product(self.precision, shape, 1.0, d, w, 0.0, out, self.width) };
+                unsafe { back.product(count, 1.0, d, 0.0, out, self.width) };
             }
             if want_w {
                 let shape = [self.vocabulary, count, self.width];
@@ -411,22 +438,24 @@ mod tests {
         };
         let (h, w) = (values(n * width, 31), values(vocabulary * width, 53));
         let grad = values(2 * n, 7);
-        let [kept, again] = [true, false].map(|recorded| {
-            let op = LogProb {
-                width,
-                vocabulary,
-                targets: (0..n as u32).map(|i| i * 11).collect(),
-                temperature: 0.8,
-                precision: Precision::F32,
-                second: None,
-                log_z: OnceLock::new(),
-                recorded,
-                kept: Mutex::default(),
-            };
-            let output = op.forward([&h, &w, &[]]);
-            assert_eq!(op.kept.lock().unwrap().is_empty(), !recorded);
-            op.backward([&h, &w, &[]], &output, &grad, [true, true, false])
-        });
-        assert_eq!(kept, again);
+        for precision in [Precision::F32, Precision::Bf16] {
+            let [kept, again] = [true, false].map(|recorded| {
+                let op = LogProb {
+                    width,
+                    vocabulary,
+                    targets: (0..n as u32).map(|i| i * 11).collect(),
+                    temperature: 0.8,
+                    precision,
+                    second: None,
+                    log_z: OnceLock::new(),
+                    recorded,
+                    kept: Mutex::default(),
+                };
+                let output = op.forward([&h, &w, &[]]);
+                assert_eq!(op.kept.lock().unwrap().is_empty(), !recorded);
+                op.backward([&h, &w, &[]], &output, &grad, [true, true, false])
+            });
+            assert_eq!(kept, again, "{precision:?}");
+        }
     }
 }
