@@ -2,7 +2,6 @@
 //! bfloat16 through [`crate::amx`].
 
 use crate::Precision;
-use crate::kernels::unwritten;
 
 /// A matrix in memory: element (i, j) is at `i·row + j·column`.
 #[derive(Debug, Clone, Copy)]
@@ -108,8 +107,12 @@ pub(crate) fn matrix(
     b: Mat,
 ) -> Vec<f32> {
     let [m, _, n] = shape;
-    let mut out = unwritten(m * n);
-    // SAFETY: callers pass matrices of `shape` over live slices; `out` is ours.
-    unsafe { product(precision, shape, scale, a, b, 0.0, out.as_mut_ptr(), n) };
+    let mut out = Vec::with_capacity(m * n);
+    // SAFETY: callers pass matrices of `shape` over live slices; `out` is ours and has the room, and a
+    // product that keeps nothing writes every element.
+    unsafe {
+        product(precision, shape, scale, a, b, 0.0, out.as_mut_ptr(), n);
+        out.set_len(m * n);
+    }
     out
 }
