@@ -1,7 +1,9 @@
-"""Block choices of InfLLM-V2 and MoBA in plain NumPy, for crates/nn/tests/sparse.rs.
+"""Block choices and outputs of InfLLM-V2, MoBA and PHSA in plain NumPy, for crates/nn/tests/sparse.rs.
 
-Written from arXiv 2509.24663 (three-stage scores; block pooling with window 5, stride 4, padding 1)
-and arXiv 2502.13189 (mean keys, top-k per head, the query's own block counted), float64.
+Written from arXiv 2509.24663 (three-stage scores; block pooling with window 5, stride 4, padding 1),
+arXiv 2502.13189 (mean keys, top-k per head, the query's own block counted) and arXiv 2601.02819 (keys of
+blocks fused from the mean and the mean of the punctuation; where that paper is silent, the choice is
+InfLLM-V2's without pooling), float64.
 
     python tools/sparse_reference.py > crates/nn/tests/golden/sparse.json
 """
@@ -14,6 +16,40 @@ import numpy as np
 def softmax(x):
     e = np.exp(x - x.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
+
+
+def phsa(q, k, marks, block, init, local, top_k, share):
+    """q [heads of one group, tokens, dim], k [tokens, dim], marks [tokens]: chosen blocks of each token. `share`
+    is the weight of the mean, `init` and `local` count blocks."""
+    _, tokens, dim = q.shape
+    fused = []
+    for first in range(0, tokens - block + 1, block):
+        rows, marked = k[first : first + block], marks[first : first + block]
+        mean = rows.mean(0)
+        punctuation = rows[marked].mean(0) if marked.any() else mean
+        fused.append(share * mean + (1 - share) * punctuation)
+    logits = q @ np.array(fused).T / np.sqrt(dim)
+    chosen = []
+    for t in range(tokens):
+        whole = (t + 1) // block
+        scores = softmax(logits[:, t, :whole]).sum(0) if whole else []
+        rest = list(range(init, max(init, t // block - local)))
+        rest.sort(key=lambda b: (-scores[b], b))
+        chosen.append(sorted(rest[:top_k]))
+    return chosen
+
+
+def outputs(q, k, v, block, init, local, chosen, every):
+    """Attention of each `every`-th token to itself, what it always sees and the blocks `chosen(token, head)`."""
+    heads, tokens, dim = q.shape
+    found = []
+    for t in range(0, tokens, every):
+        for h in range(heads):
+            current = t // block
+            blocks = {*range(init), *range(current - local, current + 1), *chosen(t, h)}
+            seen = [s for s in range(t + 1) if s // block in blocks]
+            found.extend(softmax(q[h, t] @ k[seen].T / np.sqrt(dim)) @ v[seen])
+    return [float(f"{x:.8g}") for x in found]
 
 
 def infllm2(q, k, kernel, stride, block, init, local, top_k):
@@ -61,18 +97,32 @@ def main():
     q = np.round(rng.uniform(-2, 2, (heads, tokens, dim)), 2).astype(np.float32)
     k = np.round(rng.uniform(-2, 2, (tokens, dim)), 2).astype(np.float32)
     q64, k64 = q.astype(np.float64), k.astype(np.float64)
+    v = np.round(rng.uniform(-2, 2, (tokens, dim)), 2).astype(np.float32)
+    v64 = v.astype(np.float64)
+    marks = rng.random(tokens) < 0.08
+    every = 9
+
+    def together(chosen, block, init, local):
+        return outputs(q64, k64, v64, block, init, local, lambda t, _: chosen[t], every)
+
     chosen = infllm2(q64, k64, 32, 16, 64, 1, 1, 1)
-    print(
-        json.dumps(
-            {
-                "made_by": f"tools/sparse_reference.py, numpy {np.__version__}",
-                "q": [round(float(x), 2) for x in q.transpose(1, 0, 2).ravel()],
-                "k": [round(float(x), 2) for x in k.ravel()],
-                "infllm2": chosen,
-                "moba": moba(q64, k64, 32, 3),
-            }
-        )
-    )
+    per_head = moba(q64, k64, 32, 3)
+    golden = {
+        "made_by": f"tools/sparse_reference.py, numpy {np.__version__}",
+        "q": [round(float(x), 2) for x in q.transpose(1, 0, 2).ravel()],
+        "k": [round(float(x), 2) for x in k.ravel()],
+        "v": [round(float(x), 2) for x in v.ravel()],
+        "marks": np.flatnonzero(marks).tolist(),
+        "every": every,
+        "infllm2": chosen,
+        "infllm2_outputs": together(chosen, 64, 1, 1),
+        "moba": per_head,
+        "moba_outputs": outputs(q64, k64, v64, 32, 0, 0, lambda t, h: per_head[t][h], every),
+    }
+    for name, share, set_ in (("phsa_half", 0.5, marks), ("phsa_one", 1.0, marks), ("phsa_no_marks", 0.5, marks & False)):
+        chosen = phsa(q64, k64, set_, 16, 1, 2, 2, share)
+        golden |= {name: chosen, f"{name}_outputs": together(chosen, 16, 1, 2)}
+    print(json.dumps(golden))
 
 
 if __name__ == "__main__":

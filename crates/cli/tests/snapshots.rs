@@ -15,7 +15,7 @@ fn help(args: &[&str]) -> String {
 
 #[test]
 fn help_texts() {
-    let commands: [&[&str]; 27] = [
+    let commands: [&[&str]; 28] = [
         &[],
         &["quickstart"],
         &["train"],
@@ -33,6 +33,7 @@ fn help_texts() {
         &["eval", "object-halbench"],
         &["eval", "amber"],
         &["eval", "mmhal"],
+        &["eval", "long"],
         &["halbench"],
         &["halbench", "build"],
         &["halbench", "scm"],

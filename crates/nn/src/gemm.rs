@@ -4,7 +4,6 @@
 use crate::Precision;
 #[cfg(target_arch = "x86_64")]
 use crate::host::Threads;
-use crate::kernels::unwritten;
 
 /// A matrix in memory: element (i, j) is at `i·row + j·column`.
 #[derive(Debug, Clone, Copy)]
@@ -131,9 +130,13 @@ impl Right {
 
     /// `scale·a·self` as a new row-major `[m, n]`.
     pub(crate) fn matrix(&self, m: usize, scale: f32, a: Mat) -> Vec<f32> {
-        let mut out = unwritten(m * self.n);
-        // SAFETY: callers pass matrices of the shape over live slices; `out` is ours.
-        unsafe { self.product(m, scale, a, 0.0, out.as_mut_ptr(), self.n) };
+        let mut out = Vec::with_capacity(m * self.n);
+        // SAFETY: callers pass matrices of the shape over live slices; `out` is ours and has the room, and a
+        // product that keeps nothing writes every element.
+        unsafe {
+            self.product(m, scale, a, 0.0, out.as_mut_ptr(), self.n);
+            out.set_len(m * self.n);
+        }
         out
     }
 }

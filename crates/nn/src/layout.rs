@@ -31,6 +31,11 @@ impl Span {
     pub fn end(&self) -> usize {
         self.start + self.len
     }
+
+    /// Tokens of the axis in the order in which the run sees them: its prefix, then itself.
+    pub(crate) fn text(&self) -> impl Iterator<Item = usize> + use<> {
+        (self.prefix_start..self.prefix_start + self.prefix_len).chain(self.start..self.end())
+    }
 }
 
 /// Spans that cover a token axis: ascending, without gap or overlap, each prefix before its span.

@@ -1,8 +1,8 @@
 //! Every kernel against its definition: values and gradients of all inputs.
 //!
 //! Both run in f32; the tolerance is 2e-5 of the largest absolute value of the definition's
-//! result, several times what the order of summation changes, and of 0.01 where that is less: terms
-//! of size 1 that cancel leave rounding. The definitions themselves are
+//! result, several times what the order of summation changes, and of 0.1 where that is less: sums of
+//! many terms of size 1 that cancel leave rounding. The definitions themselves are
 //! checked against finite differences in f64 in `finite_differences.rs`.
 
 #![allow(clippy::unwrap_used)]
@@ -18,7 +18,7 @@ use proptest::prelude::*;
 
 fn close(name: &str, found: &[f32], expected: &[f32]) {
     assert_eq!(found.len(), expected.len(), "{name}");
-    let scale = expected.iter().fold(1e-2f32, |m, e| m.max(e.abs()));
+    let scale = expected.iter().fold(1e-1f32, |m, e| m.max(e.abs()));
     for (i, (f, e)) in found.iter().zip(expected).enumerate() {
         assert!((f - e).abs() <= 2e-5 * scale, "{name}[{i}]: {f} for {e}");
     }
@@ -259,10 +259,25 @@ fn attention_case(layout: Layout, heads: usize, kv_heads: usize, dim: usize, cau
         leaf(2, [tokens, kv_heads, dim]),
         leaf(3, [tokens, kv_heads, dim]),
     );
+    let scale = 2.0 / (dim as f32).sqrt();
     compare!(
         "attention",
-        nn::attention(q.clone() * 3.0, k.clone(), v.clone(), &layout, causal, 0.8),
-        reference::attention(q.clone() * 3.0, k.clone(), v.clone(), &layout, causal, 0.8),
+        nn::attention(
+            q.clone() * 3.0,
+            k.clone(),
+            v.clone(),
+            &layout,
+            causal,
+            scale
+        ),
+        reference::attention(
+            q.clone() * 3.0,
+            k.clone(),
+            v.clone(),
+            &layout,
+            causal,
+            scale
+        ),
         q,
         k,
         v
@@ -282,14 +297,11 @@ fn attention_over_long_spans_in_blocks() {
             prefix_len: 600,
         },
     ];
-    for causal in [true, false] {
-        attention_case(
-            Layout::new(prompt_and_response.clone(), 1300).unwrap(),
-            2,
-            1,
-            16,
-            causal,
-        );
+    for (kv_heads, group, dim) in [(1, 2, 16), (1, 8, 64), (2, 1, 128)] {
+        for causal in [true, false] {
+            let layout = Layout::new(prompt_and_response.clone(), 1300).unwrap();
+            attention_case(layout, kv_heads * group, kv_heads, dim, causal);
+        }
     }
 }
 
@@ -298,8 +310,9 @@ proptest! {
     #[test]
     fn attention_with_shared_prefixes(
         groups in prop::collection::vec((1usize..9, prop::collection::vec(1usize..7, 0..4)), 1..5),
-        group in 1usize..4,
+        group in 1usize..9,
         kv_heads in 1usize..3,
+        dim in prop::sample::select(vec![6, 32, 64, 80, 128]),
         causal in any::<bool>(),
     ) {
         let (mut spans, mut at) = (Vec::new(), 0);
@@ -312,6 +325,6 @@ proptest! {
                 at += len;
             }
         }
-        attention_case(Layout::new(spans, at).unwrap(), kv_heads * group, kv_heads, 6, causal);
+        attention_case(Layout::new(spans, at).unwrap(), kv_heads * group, kv_heads, dim, causal);
     }
 }

@@ -356,37 +356,89 @@ fn gradients_are_the_differences_of_the_definition_in_f64() {
     }
 }
 
+/// What `tools/sparse_reference.py` computed with NumPy from the papers, in float64.
+struct Golden(serde_json::Value);
+
+impl Golden {
+    const TOKENS: usize = 300;
+    const HEADS: usize = 2;
+    const DIM: usize = 8;
+
+    fn read() -> Self {
+        Self(serde_json::from_str(include_str!("golden/sparse.json")).unwrap())
+    }
+
+    fn get<T: serde::de::DeserializeOwned>(&self, name: &str) -> T {
+        serde_json::from_value(self.0[name].clone()).unwrap()
+    }
+
+    fn tensor(&self, name: &str, heads: usize) -> Tensor<3> {
+        let data = TensorData::new(self.get::<Vec<f32>>(name), [Self::TOKENS, heads, Self::DIM]);
+        Tensor::from_data(data, &Device::flex())
+    }
+
+    /// Of each token and head, `[tokens · heads]`, the blocks that a method chooses: lists of tokens, or of
+    /// tokens and heads.
+    fn choices(&self, name: &str) -> Vec<Vec<u32>> {
+        if self.0[name][0].get(0).is_some_and(|row| row.is_array()) {
+            return self.get::<Vec<Vec<Vec<u32>>>>(name).concat();
+        }
+        let by_token: Vec<Vec<u32>> = self.get(name);
+        by_token
+            .into_iter()
+            .flat_map(|row| std::iter::repeat_n(row, Self::HEADS))
+            .collect()
+    }
+}
+
 #[test]
-fn infllm2_and_moba_choose_as_the_numpy_form_of_the_papers() {
-    let golden: serde_json::Value =
-        serde_json::from_str(include_str!("golden/sparse.json")).unwrap();
-    let numbers =
-        |name: &str| -> Vec<f32> { serde_json::from_value(golden[name].clone()).unwrap() };
-    let (tokens, heads, dim) = (300, 2, 8);
-    let tensor = |values: Vec<f32>, n: usize| {
-        Tensor::<3>::from_data(TensorData::new(values, [tokens, n, dim]), &Device::flex())
-    };
-    let (q, k) = (tensor(numbers("q"), heads), tensor(numbers("k"), 1));
-    let layout = Arc::new(Layout::packed(&[tokens]));
-    let scale = (dim as f32).powf(-0.5);
+fn choices_and_outputs_are_those_of_the_papers_in_numpy() {
+    let golden = Golden::read();
+    let (q, k, v) = (
+        golden.tensor("q", Golden::HEADS),
+        golden.tensor("k", 1),
+        golden.tensor("v", 1),
+    );
+    let layout = Arc::new(Layout::packed(&[Golden::TOKENS]));
+    let scale = (Golden::DIM as f32).powf(-0.5);
+    let mut marks = vec![false; Golden::TOKENS];
+    for mark in golden.get::<Vec<usize>>("marks") {
+        marks[mark] = true;
+    }
+    let (marks, none): (Arc<[bool]>, Arc<[bool]>) = (marks.into(), Arc::new([]));
     let infllm2 = pattern(AttentionConfig::InfLlm2(InfLlm2 {
         window: 64,
         top_k: 1,
         ..InfLlm2::default()
     }));
-    let expected: Vec<Vec<u32>> = serde_json::from_value(golden["infllm2"].clone()).unwrap();
-    let found = reference::choices(&infllm2, &q, &k, &layout, &[], scale);
-    for (token, expected) in expected.iter().enumerate() {
-        assert_eq!(&found[token * heads], expected, "token {token}");
-    }
     let moba = pattern(AttentionConfig::Moba(Moba {
         block_size: 32,
         top_k: 3,
     }));
-    let expected: Vec<Vec<Vec<u32>>> = serde_json::from_value(golden["moba"].clone()).unwrap();
-    let found = reference::choices(&moba, &q, &k, &layout, &[], scale);
-    for (found, expected) in found.iter().zip(expected.iter().flatten()) {
-        assert_eq!(found, expected);
+    for (name, pattern, marks) in [
+        ("infllm2", infllm2, &none),
+        ("moba", moba, &none),
+        ("phsa_half", phsa(2, 0.5), &marks),
+        ("phsa_one", phsa(2, 1.0), &marks),
+        ("phsa_no_marks", phsa(2, 0.5), &none),
+    ] {
+        let found = reference::choices(&pattern, &q, &k, &layout, marks, scale);
+        let expected = golden.choices(name);
+        assert_eq!(found.len(), expected.len());
+        for (row, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            assert_eq!(found, expected, "{name}, token {}", row / Golden::HEADS);
+        }
+        let (q, k, v) = (q.clone(), k.clone(), v.clone());
+        let found = sparse::attention(&pattern, q, k, v, &layout, marks, scale);
+        let width = Golden::HEADS * Golden::DIM;
+        let found: Vec<f32> = nn::to_vec(&found)
+            .chunks(width)
+            .step_by(golden.get("every"))
+            .flatten()
+            .copied()
+            .collect();
+        let expected: Vec<f32> = golden.get(&format!("{name}_outputs"));
+        close(name, &found, &expected);
     }
 }
 

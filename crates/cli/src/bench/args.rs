@@ -31,6 +31,9 @@ pub struct Bench {
     /// Run one suite in this process and print its rows as JSON.
     #[arg(long, hide = true)]
     pub child: Option<Suite>,
+    /// Where such a suite leaves what its peer needs.
+    #[arg(long, hide = true)]
+    pub folder: Option<PathBuf>,
     /// Numbers of an earlier run (a file of --output), shown beside these.
     #[arg(long)]
     pub baseline: Option<PathBuf>,

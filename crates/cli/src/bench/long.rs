@@ -1,40 +1,74 @@
-//! Attention by length: full, and PHSA.
+//! Attention by length: full, and its sparse kinds.
 
 use std::hint::black_box;
 use std::sync::Arc;
 
+use burn::tensor::Tensor;
 use percept_nn::host::{KvCache, KvShape, attend};
-use percept_nn::sparse::{AttentionConfig, Pattern, Phsa, SparseCache};
+use percept_nn::sparse::{AttentionConfig, InfLlm2, Moba, Pattern, Phsa, Sliding, SparseCache};
 use percept_nn::{self as nn, Layout};
 use rayon::prelude::*;
 
 use super::measure::best;
 use super::subject::{DIM, HEADS, KV_HEADS};
 use super::suites::leaf;
-use super::{Row, Unit, Work};
+use super::{Row, Unit};
 use crate::Failure;
 
 /// Tokens that are asked together.
 const TILE: usize = 64;
 /// Values of the queries that share a key-value head.
 const GROUP: usize = HEADS / KV_HEADS * DIM;
+/// Where the other sparse kinds are measured.
+pub const LONGEST: usize = 32_768;
+/// Longer texts are measured without a backward pass.
+const LONGEST_BACKWARD: usize = 16_384;
 
-pub fn attention(repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
-    // 97.3 % sparse at 32,768 tokens: 128 at the start, 512 before the query, 16 blocks of 16.
-    let phsa = AttentionConfig::Phsa(Phsa {
+/// PHSA, 97.3 % sparse at 32,768 tokens: 128 at the start, 512 before the query, 16 blocks of 16.
+pub fn phsa() -> Phsa {
+    Phsa {
         top_k: 16,
         ..Phsa::default()
-    });
-    let Some(pattern) = phsa.pattern()? else {
-        return Ok(());
-    };
-    for length in [1024, 4096, 16_384, 32_768] {
+    }
+}
+
+pub fn attention(repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
+    let phsa = pattern(AttentionConfig::Phsa(phsa()))?;
+    for length in [1024, 4096, 16_384, LONGEST] {
         // The longest take seconds.
-        let forward_repeat = if length > 4096 { 1 } else { repeat };
-        forward(length, &pattern, forward_repeat, rows);
-        decode(length, &pattern, repeat, rows);
+        let few = if length > 4096 { 1 } else { repeat };
+        let text = Text::new(length);
+        let full = text.full(few, rows);
+        text.sparse("phsa", &phsa, (few, full), rows);
+        let past = Past::new(length, &phsa);
+        past.choose_all(length, few, rows);
+        let full = past.full(repeat, rows);
+        past.sparse("phsa", (repeat, full), rows);
+        if length < LONGEST {
+            continue;
+        }
+        for (name, config) in [
+            ("sliding", AttentionConfig::Sliding(Sliding::default())),
+            ("infllm2", AttentionConfig::InfLlm2(InfLlm2::default())),
+            ("moba", AttentionConfig::Moba(Moba::default())),
+        ] {
+            let pattern = pattern(config)?;
+            let known = |what: &str| {
+                let name = format!("attention/{length} {what}");
+                let row = rows.iter().find(|row| row.name == name);
+                row.map_or(f64::NAN, |row| row.percept)
+            };
+            let [forward, decode] = ["forward", "decode"].map(known);
+            text.sparse(name, &pattern, (1, [forward, f64::NAN]), rows);
+            Past::new(length, &pattern).sparse(name, (repeat, decode), rows);
+        }
     }
     Ok(())
+}
+
+fn pattern(config: AttentionConfig) -> Result<Pattern, Failure> {
+    let pattern = config.pattern()?;
+    pattern.ok_or_else(|| Failure::new(format!("{}: nothing is sparse", config.name())))
 }
 
 /// Every tenth token or so ends a clause.
@@ -46,98 +80,78 @@ fn scale() -> f32 {
     (DIM as f32).powf(-0.5)
 }
 
-fn forward(length: usize, pattern: &Pattern, repeat: usize, rows: &mut Vec<Row>) {
-    let layout = Arc::new(Layout::packed(&[length]));
-    let q = leaf(1, [length, HEADS, DIM]).inner();
-    let [k, v] = [2, 3].map(|seed| leaf(seed, [length, KV_HEADS, DIM]).inner());
-    let full = best(repeat, || {
-        let (q, k, v) = (q.clone(), k.clone(), v.clone());
-        black_box(nn::attention(q, k, v, &layout, true, scale()));
-    });
-    let name = format!("attention/{length} forward");
-    let mut row = Row::new(&name, Unit::Milliseconds, full);
-    // Half of the scores, two products.
-    let flops = 2.0 * (length * length) as f64 * (HEADS * DIM) as f64;
-    row.work = Some(Work { flops, bytes: 0.0 });
-    rows.push(row);
-    let marks: Arc<[bool]> = marks(length).into();
-    let sparse = best(repeat, || {
-        let (q, k, v) = (q.clone(), k.clone(), v.clone());
-        black_box(nn::sparse::attention(
-            pattern,
-            q,
-            k,
-            v,
-            &layout,
-            &marks,
-            scale(),
-        ));
-    });
-    let mut row = Row::new(&format!("{name}, phsa"), Unit::Milliseconds, sparse);
-    row.without = Some(full);
-    rows.push(row);
-    let past = Past::new(length, pattern);
-    let queries = nn::to_vec(&q);
-    let choice = best(repeat, || {
-        let tiles = queries.par_chunks(TILE * HEADS * DIM).enumerate();
-        tiles.for_each(|(tile, q)| {
-            for head in 0..KV_HEADS {
-                let rows = q.chunks(HEADS * DIM);
-                let q: Vec<f32> = rows
-                    .flat_map(|row| &row[head * GROUP..(head + 1) * GROUP])
-                    .copied()
-                    .collect();
-                past.choose(head, tile * TILE + 1, &q);
-            }
-        });
-    });
-    let name = format!("{name}, phsa, the choice alone");
-    rows.push(Row::new(&name, Unit::Milliseconds, choice));
+/// Queries, keys and values of all tokens of one layer.
+struct Text {
+    length: usize,
+    layout: Arc<Layout>,
+    marks: Arc<[bool]>,
+    leaves: [Tensor<3>; 3],
 }
 
-/// The last of `length` tokens; both key-value heads at the same time.
-fn decode(length: usize, pattern: &Pattern, repeat: usize, rows: &mut Vec<Row>) {
-    /// One takes microseconds.
-    const TIMES: usize = 50;
-    let past = Past::new(length, pattern);
-    let each = |work: &(dyn Fn(usize, &mut [f32]) + Sync)| {
-        let mut out = vec![0.0; HEADS * DIM];
-        best(repeat, || {
-            for _ in 0..TIMES {
-                out.par_chunks_mut(GROUP)
-                    .enumerate()
-                    .for_each(|(head, out)| work(head, out));
-            }
-        }) / TIMES as f64
-    };
-    let full = each(&|head, out| {
-        attend(
-            &past.cache,
-            0,
-            head,
+impl Text {
+    fn new(length: usize) -> Self {
+        let heads = [HEADS, KV_HEADS, KV_HEADS];
+        let shape = |i: usize| [length, heads[i], DIM];
+        Self {
             length,
-            past.queries(head),
-            scale(),
-            out,
-        );
-    });
-    let sparse = each(&|head, out| {
-        let q = past.queries(head);
-        past.sparse
-            .attend(&past.cache, 0, head, length, q, scale(), out);
-    });
-    let choice = each(&|head, _| past.choose(head, length, past.queries(head)));
-    let name = format!("attention/{length} decode");
-    rows.push(Row::new(&name, Unit::Milliseconds, full));
-    let mut row = Row::new(&format!("{name}, phsa"), Unit::Milliseconds, sparse);
-    row.without = Some(full);
-    rows.push(row);
-    let name = format!("{name}, phsa, the choice alone");
-    rows.push(Row::new(&name, Unit::Milliseconds, choice));
+            layout: Arc::new(Layout::packed(&[length])),
+            marks: marks(length).into(),
+            leaves: [0, 1, 2].map(|i| leaf(i + 1, shape(i))),
+        }
+    }
+
+    /// Milliseconds forward, and forward and backward where that is measured.
+    fn time(&self, repeat: usize, work: impl Fn([Tensor<3>; 3]) -> Tensor<3>) -> [f64; 2] {
+        let forward = best(repeat, || {
+            black_box(work(self.leaves.clone().map(Tensor::inner)));
+        });
+        let both = match self.length > LONGEST_BACKWARD {
+            true => f64::NAN,
+            false => best(repeat, || {
+                black_box(work(self.leaves.clone()).backward());
+            }),
+        };
+        [forward, both]
+    }
+
+    fn full(&self, repeat: usize, rows: &mut Vec<Row>) -> [f64; 2] {
+        let found = self.time(repeat, |[q, k, v]| {
+            nn::attention(q, k, v, &self.layout, true, scale())
+        });
+        self.push("", found, [f64::NAN; 2], rows);
+        found
+    }
+
+    fn sparse(
+        &self,
+        name: &str,
+        pattern: &Pattern,
+        (repeat, full): (usize, [f64; 2]),
+        rows: &mut Vec<Row>,
+    ) {
+        let found = self.time(repeat, |[q, k, v]| {
+            nn::sparse::attention(pattern, q, k, v, &self.layout, &self.marks, scale())
+        });
+        self.push(&format!(", {name}"), found, full, rows);
+    }
+
+    fn push(&self, kind: &str, found: [f64; 2], full: [f64; 2], rows: &mut Vec<Row>) {
+        let passes = ["forward", "forward and backward"];
+        for (pass, (found, full)) in passes.iter().zip(found.into_iter().zip(full)) {
+            if found.is_nan() {
+                continue;
+            }
+            let name = format!("attention/{} {pass}{kind}", self.length);
+            let mut row = Row::new(&name, Unit::Milliseconds, found);
+            row.without = Some(full).filter(|full| !full.is_nan());
+            rows.push(row);
+        }
+    }
 }
 
 /// Keys and values of one layer, and the queries of its last token.
 struct Past {
+    length: usize,
     cache: KvCache,
     sparse: SparseCache,
     queries: Vec<f32>,
@@ -162,6 +176,7 @@ impl Past {
         }
         sparse.update(&cache, 0, length);
         Self {
+            length,
             cache,
             sparse,
             queries: nn::to_vec(&leaf(1, [1, HEADS * DIM]).inner()),
@@ -170,6 +185,74 @@ impl Past {
 
     fn queries(&self, head: usize) -> &[f32] {
         &self.queries[head * GROUP..][..GROUP]
+    }
+
+    /// Milliseconds of one token; both key-value heads at the same time.
+    fn time(&self, repeat: usize, work: impl Fn(usize, &mut [f32]) + Sync) -> f64 {
+        /// One takes microseconds.
+        const TIMES: usize = 50;
+        let mut out = vec![0.0; HEADS * DIM];
+        let all = best(repeat, || {
+            for _ in 0..TIMES {
+                out.par_chunks_mut(GROUP)
+                    .enumerate()
+                    .for_each(|(head, out)| work(head, out));
+            }
+        });
+        all / TIMES as f64
+    }
+
+    /// The last of all tokens sees all of them.
+    fn full(&self, repeat: usize, rows: &mut Vec<Row>) -> f64 {
+        let length = self.length;
+        let found = self.time(repeat, |head, out| {
+            let q = self.queries(head);
+            attend(&self.cache, 0, head, length, q, scale(), out);
+        });
+        let name = format!("attention/{length} decode");
+        rows.push(Row::new(&name, Unit::Milliseconds, found));
+        found
+    }
+
+    fn sparse(&self, name: &str, (repeat, full): (usize, f64), rows: &mut Vec<Row>) {
+        let length = self.length;
+        let found = self.time(repeat, |head, out| {
+            let q = self.queries(head);
+            self.sparse
+                .attend(&self.cache, 0, head, length, q, scale(), out);
+        });
+        let name = format!("attention/{length} decode, {name}");
+        let mut row = Row::new(&name, Unit::Milliseconds, found);
+        row.without = Some(full);
+        rows.push(row);
+        if !name.ends_with("phsa") {
+            return;
+        }
+        let choice = self.time(repeat, |head, _| {
+            self.choose(head, length, self.queries(head));
+        });
+        let name = format!("{name}, the choice alone");
+        rows.push(Row::new(&name, Unit::Milliseconds, choice));
+    }
+
+    /// What every token of a text chooses.
+    fn choose_all(&self, length: usize, repeat: usize, rows: &mut Vec<Row>) {
+        let queries = nn::to_vec(&leaf(1, [length, HEADS, DIM]).inner());
+        let choice = best(repeat, || {
+            let tiles = queries.par_chunks(TILE * HEADS * DIM).enumerate();
+            tiles.for_each(|(tile, q)| {
+                for head in 0..KV_HEADS {
+                    let rows = q.chunks(HEADS * DIM);
+                    let q: Vec<f32> = rows
+                        .flat_map(|row| &row[head * GROUP..(head + 1) * GROUP])
+                        .copied()
+                        .collect();
+                    self.choose(head, tile * TILE + 1, &q);
+                }
+            });
+        });
+        let name = format!("attention/{length} forward, phsa, the choice alone");
+        rows.push(Row::new(&name, Unit::Milliseconds, choice));
     }
 
     /// The choices of neighbouring tokens, the first of which sees `seen`.

@@ -14,6 +14,13 @@ pub fn best(repeat: usize, mut work: impl FnMut()) -> f64 {
         .fold(f64::INFINITY, f64::min)
 }
 
+/// The middle of an odd number of values, or the upper one of the two in the middle.
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
 /// Mebibytes of this process at its peak so far, above `before`; none where the system does not tell
 /// (only Linux does).
 pub fn peak_since(before: Option<f64>) -> Option<f64> {

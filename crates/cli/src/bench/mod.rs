@@ -1,19 +1,23 @@
 //! `percept bench`: what this machine does, beside its own limits and, where Python is present,
-//! beside PyTorch and transformers in the same run.
+//! beside PyTorch, transformers and TRL in the same run.
 //!
 //! A number is the best of several repetitions: noise only ever adds time, on both sides.
 
 mod args;
+mod engine;
+mod grpo;
 mod long;
 mod measure;
 mod peer;
 mod subject;
 mod suites;
+mod work;
 
 pub use args::Bench;
 pub use suites::Suite;
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -68,9 +72,6 @@ pub struct Row {
     /// The same with the part of percept switched off that the row is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub without: Option<f64>,
-    /// The least work it takes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub work: Option<Work>,
     /// What the measured products and copies would allow for that work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roofline: Option<f64>,
@@ -86,7 +87,6 @@ impl Row {
             unit,
             percept,
             without: None,
-            work: None,
             roofline: None,
             peer: None,
         }
@@ -94,7 +94,7 @@ impl Row {
 }
 
 /// Arithmetic and memory traffic of a measurement, or of one token where it counts tokens.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy)]
 pub struct Work {
     pub flops: f64,
     pub bytes: f64,
@@ -103,7 +103,7 @@ pub struct Work {
 impl Row {
     /// The limit that a machine of so many GFLOP/s and GB/s sets.
     fn limit(&self, gflops: f64, gigabytes: f64) -> Option<f64> {
-        let work = self.work?;
+        let work = work::of(&self.name)?;
         let ms = (work.flops / gflops).max(work.bytes / gigabytes) / 1e6;
         Some(match self.unit {
             Unit::TokensPerSecond => 1e3 / ms,
@@ -129,7 +129,9 @@ pub fn run(args: &Bench, global: &Global) -> Result<Done, Failure> {
     if let Some(suite) = args.child {
         let mut rows = Vec::new();
         let device = percept_nn::parse_device(&args.device)?;
-        suites::run(suite, &device, args.repeat.max(1), &mut rows)?;
+        let folder = args.folder.clone().unwrap_or_else(std::env::temp_dir);
+        let repeat = args.repeat.max(1);
+        suites::run(suite, &device, repeat, &folder, &mut rows)?;
         say!("{}", serde_json::to_string(&rows)?);
         return Ok(Done::Well);
     }
@@ -163,10 +165,13 @@ pub fn run(args: &Bench, global: &Global) -> Result<Done, Failure> {
         if !global.quiet {
             note!("{}", suite.name());
         }
-        found.rows.extend(own(suite, args)?);
+        let folder = Folder::new()?;
+        let rows = own(suite, args, &folder.0)?;
+        let any = !rows.is_empty();
+        found.rows.extend(rows);
         // The peer runs on the processor.
-        if !args.no_peer && args.device == "cpu" {
-            ask_peer(suite, args, &mut found);
+        if any && !args.no_peer && args.device == "cpu" {
+            ask_peer(suite, args, &folder.0, &mut found);
         }
     }
     let of = |name: &str| {
@@ -177,8 +182,13 @@ pub fn run(args: &Bench, global: &Global) -> Result<Done, Failure> {
             .map(|row| row.percept)
     };
     if let (Some(gflops), Some(gigabytes)) = (of("roofline/product"), of("roofline/copy")) {
+        let bf16 = of("roofline/product, bf16");
         for row in &mut found.rows {
-            row.roofline = row.limit(gflops, gigabytes);
+            let gflops = match row.name.contains("bf16") {
+                true => bf16,
+                false => Some(gflops),
+            };
+            row.roofline = gflops.and_then(|gflops| row.limit(gflops, gigabytes));
         }
     }
     if let Some(path) = &args.output {
@@ -205,11 +215,13 @@ pub fn run(args: &Bench, global: &Global) -> Result<Done, Failure> {
 
 /// Runs a suite in a process of its own: its memory is its own, and what another suite left in the
 /// allocator speeds nothing up.
-fn own(suite: Suite, args: &Bench) -> Result<Vec<Row>, Failure> {
+fn own(suite: Suite, args: &Bench, folder: &Path) -> Result<Vec<Row>, Failure> {
     let done = std::process::Command::new(std::env::current_exe()?)
         .args(["bench", "--child", suite.name()])
         .args(["--repeat", &args.repeat.to_string()])
         .args(["--device", &args.device])
+        .arg("--folder")
+        .arg(folder)
         .stderr(std::process::Stdio::inherit())
         .output()?;
     if !done.status.success() {
@@ -222,20 +234,38 @@ fn own(suite: Suite, args: &Bench) -> Result<Vec<Row>, Failure> {
     Ok(serde_json::from_slice(&done.stdout)?)
 }
 
-fn ask_peer(suite: Suite, args: &Bench, found: &mut Results) {
-    match peer::ask(
-        &args.python,
-        suite.name(),
-        found.threads,
-        args.repeat.max(1),
-    ) {
+fn ask_peer(suite: Suite, args: &Bench, folder: &Path, found: &mut Results) {
+    let repeat = args.repeat.max(1);
+    match peer::ask(&args.python, suite, found.threads, repeat, folder) {
         Ok(answer) => {
-            found.peer = Some(answer.version);
+            // Of two lists of libraries, one begins with the other.
+            let longest = found.peer.take().filter(|v| v.len() > answer.version.len());
+            found.peer = longest.or(Some(answer.version));
             for row in &mut found.rows {
                 row.peer = row.peer.or_else(|| answer.rows.get(&row.name).copied());
             }
         }
         Err(reason) => note!("no peer: {reason}"),
+    }
+}
+
+/// An empty folder that is gone with its value.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Result<Self, Failure> {
+        let name = format!("percept-bench-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path)
+            .map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What stays is in the folder for temporary files.
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

@@ -116,25 +116,23 @@ if "log_prob" in suites:
     rows["log_prob/forward and backward"] = (time.perf_counter() - start) * 1e3
     rows["log_prob/peak memory"] = peak_since(before)
 
-if "sft" in suites:
+for suite, bf16 in (("sft", False), ("sft_bf16", True)):
+    if suite not in suites:
+        continue
     model = decoder()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     ids = torch.arange(2048).reshape(4, 512) * 31 % 8192
 
-    def step(autocast=False):
+    def step():
         optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             logits = model(ids).logits
         loss = torch.nn.functional.cross_entropy(logits[:, :-1].float().flatten(0, 1), ids[:, 1:].flatten())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-    rows["sft/step"] = 2048 / best(step) * 1e3
-    rows["sft/peak memory"] = peak_since(before)
-    try:
-        rows["sft/step, bf16"] = 2048 / best(lambda: step(True)) * 1e3
-    except RuntimeError as error:
-        print(f"bf16: {error}", file=sys.stderr)
+    rows[f"{suite}/step"] = 2048 / best(step) * 1e3
+    rows[f"{suite}/peak memory"] = peak_since(before)
 
 if "decode" in suites:
     model = decoder().eval()
@@ -148,19 +146,30 @@ if "decode" in suites:
                 model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=True, top_k=0,
                                temperature=1.0, max_new_tokens=128, min_new_tokens=128, pad_token_id=0)
         rows[f"decode/batch {size}{kind}"] = size * 128 / best(generate) * 1e3
+        if (size, kind) == (64, ""):
+            rows["decode/batch 64, rollout engine"] = rows["decode/batch 64"]
 
 if "attention" in suites:
+    sdpa = torch.nn.functional.scaled_dot_product_attention
     for length in (1024, 4096, 16384, 32768):
         q = torch.randn(1, 8, length, 64)
         k, v = torch.randn(1, 2, length, 64), torch.randn(1, 2, length, 64)
-        work = lambda: torch.nn.functional.scaled_dot_product_attention(  # noqa: E731
-            q, k, v, is_causal=True, enable_gqa=True)
-        rows[f"attention/{length} forward"] = best(work)
-        # Nothing in PyTorch is sparse in this way: full attention is what its user has.
-        rows[f"attention/{length} forward, phsa"] = rows[f"attention/{length} forward"]
-        last = q[:, :, -1:]
-        work = lambda: torch.nn.functional.scaled_dot_product_attention(last, k, v, enable_gqa=True)  # noqa: E731
-        rows[f"attention/{length} decode"] = rows[f"attention/{length} decode, phsa"] = best(work)
+        last = q[:, :, -1:].clone()
+        found = {
+            "forward": best(lambda: sdpa(q, k, v, is_causal=True, enable_gqa=True)),
+            "decode": best(lambda: sdpa(last, k, v, enable_gqa=True)),
+        }
+        if length <= 16384:
+            leaves = [x.requires_grad_() for x in (q, k, v)]
+
+            def both():
+                out = sdpa(*leaves, is_causal=True, enable_gqa=True)
+                torch.autograd.grad(out, leaves, torch.ones_like(out))
+            found["forward and backward"] = best(both)
+        for name, ms in found.items():
+            # Nothing in PyTorch is sparse in this way: full attention is what its user has.
+            for kind in ("", ", phsa", ", sliding", ", infllm2", ", moba"):
+                rows[f"attention/{length} {name}{kind}"] = ms
 
 version = f"torch {torch.__version__}, transformers {transformers.__version__}"
 print(json.dumps({"version": version, "rows": rows}))

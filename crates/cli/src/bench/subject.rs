@@ -16,7 +16,7 @@ pub const HEADS: usize = 8;
 pub const KV_HEADS: usize = 2;
 pub const DIM: usize = HIDDEN / HEADS;
 pub const VOCABULARY: usize = 8192;
-const LAYERS: usize = 4;
+pub const LAYERS: usize = 4;
 
 /// A Llama decoder of 20 million parameters with random weights.
 pub fn decoder(device: &Device) -> Result<Model, Failure> {

@@ -1,24 +1,27 @@
 //! What is measured. A row's name is also the peer's.
 
 use std::hint::black_box;
+use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::{Tensor, TensorData};
 use clap::ValueEnum;
-use percept_model::{Decoder, Device, Model, Sequence};
+use percept_model::{Decoder, Device, Sequence};
 use percept_nn::host::WeightDtype;
 use percept_nn::{self as nn, AdamW, Layout, Moments, Precision};
 use percept_rollout::{SamplingParams, draw, uniform};
 use percept_train::{Learner, Packed};
 use rayon::prelude::*;
 
+use super::engine::engine;
+use super::grpo::grpo;
 use super::long;
 use super::measure::{best, memory, peak_since};
 use super::subject::{
     DIM, HEADS, HIDDEN, INNER, KV_HEADS, VOCABULARY, decoder, group, learner, mean_loss, prompt,
     sft, tokens, vision_language,
 };
-use super::{Row, Unit, Work};
+use super::{Row, Unit};
 use crate::Failure;
 
 /// A part of the benchmark.
@@ -33,12 +36,20 @@ pub enum Suite {
     LogProb,
     /// A training step of a 20-million-parameter decoder on 4 × 512 tokens.
     Sft,
+    /// The same step with products in bfloat16, where the processor has them.
+    #[value(name = "sft_bf16")]
+    SftBf16,
     /// The update of a group of 8 answers of 128 tokens to a prompt of 1,024 with one image.
     Group,
-    /// Sampling 128 tokens after prompts of 16, at batch 1, 16 and 64.
+    /// A GRPO step of the quick start's model by phase: 16 prompts with one image, 8 responses each
+    /// of at most 48 tokens; beside TRL.
+    Grpo,
+    /// Sampling 128 tokens after prompts of 16, at batch 1, 16 and 64; at 64 by the rollout engine
+    /// too.
     Decode,
-    /// Attention alone, by length, of all tokens (forward) and of the last one (decode): full, and
-    /// PHSA at 97.3 % sparsity (of 32,768 tokens).
+    /// Attention alone, by length, of all tokens (forward, and with backward) and of the last one
+    /// (decode): full, and PHSA at 97.3 % sparsity (of 32,768 tokens); there sliding window,
+    /// InfLLM-V2 and MoBA with their defaults too.
     Attention,
 }
 
@@ -50,7 +61,9 @@ impl Suite {
             Self::Operators => "operators",
             Self::LogProb => "log_prob",
             Self::Sft => "sft",
+            Self::SftBf16 => "sft_bf16",
             Self::Group => "group",
+            Self::Grpo => "grpo",
             Self::Decode => "decode",
             Self::Attention => "attention",
         }
@@ -58,22 +71,30 @@ impl Suite {
 
     /// Whether it measures training, which runs on a device; sampling runs on the processor.
     pub fn uses_device(self) -> bool {
-        !matches!(self, Self::Decode | Self::Attention)
+        !matches!(self, Self::Grpo | Self::Decode | Self::Attention)
     }
 }
 
+/// `folder` is for what a suite shares with its peer.
 pub fn run(
     suite: Suite,
     device: &Device,
     repeat: usize,
+    folder: &Path,
     rows: &mut Vec<Row>,
 ) -> Result<(), Failure> {
     match suite {
         Suite::Roofline => roofline(device, repeat, rows),
         Suite::Operators => operators(device, repeat, rows),
         Suite::LogProb => log_prob(device, rows),
-        Suite::Sft => train_step(device, repeat, rows)?,
+        Suite::Sft => train_step(device, Precision::F32, suite, repeat, rows)?,
+        Suite::SftBf16 => {
+            if let Some(bf16) = bf16(device) {
+                train_step(device, bf16, suite, repeat, rows)?;
+            }
+        }
         Suite::Group => shared_prompt(device, repeat, rows)?,
+        Suite::Grpo => grpo(repeat, folder, rows)?,
         Suite::Decode => decode(repeat, rows)?,
         Suite::Attention => long::attention(repeat, rows)?,
     }
@@ -230,12 +251,6 @@ fn log_prob(device: &Device, rows: &mut Vec<Row>) {
     rows.extend(memory.map(|mib| Row::new("log_prob/peak memory", Unit::Mebibytes, mib)));
 }
 
-/// Weights that every token is multiplied with: all but the embedding table.
-fn multiplied(model: &Model) -> f64 {
-    let all: usize = model.parameters().iter().map(|p| p.numel()).sum();
-    (all - VOCABULARY * HIDDEN) as f64
-}
-
 /// A forward and backward pass and an optimiser step.
 fn update(learner: &mut Learner, packed: &Packed) -> Result<(), Failure> {
     learner.forward_backward(packed, 1.0, 0, &mut |values| Ok(mean_loss(values)))?;
@@ -256,34 +271,32 @@ fn updates<'a>(
     }
 }
 
-fn train_step(device: &Device, repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
+fn train_step(
+    device: &Device,
+    precision: Precision,
+    suite: Suite,
+    repeat: usize,
+    rows: &mut Vec<Row>,
+) -> Result<(), Failure> {
     let before = memory();
     let packed = sft(4, 512)?;
     let count = packed.batch.tokens.len() as f64;
-    let mut learner = learner(decoder(device)?)?;
+    let mut model = decoder(device)?;
+    model.set_precision(precision);
+    let mut learner = learner(model)?;
     let mut failed = None;
     let ms = best_on(device, repeat, updates(&mut learner, &packed, &mut failed));
-    failed.take().map_or(Ok(()), Err)?;
-    rows.push(Row::new(
-        "sft/step",
-        Unit::TokensPerSecond,
-        count / ms * 1e3,
-    ));
-    let peak = peak_since(before).filter(|_| *device == Device::flex());
-    rows.extend(peak.map(|mib| Row::new("sft/peak memory", Unit::Mebibytes, mib)));
-    let Some(bf16) = bf16(device) else {
-        return Ok(());
-    };
-    let mut model = decoder(device)?;
-    model.set_precision(bf16);
-    let mut learner = self::learner(model)?;
-    let ms = best(repeat, updates(&mut learner, &packed, &mut failed));
     failed.map_or(Ok(()), Err)?;
+    let name = suite.name();
+    let rate = count / ms * 1e3;
     rows.push(Row::new(
-        "sft/step, bf16",
+        &format!("{name}/step"),
         Unit::TokensPerSecond,
-        count / ms * 1e3,
+        rate,
     ));
+    let name = format!("{name}/peak memory");
+    let peak = peak_since(before).filter(|_| *device == Device::flex());
+    rows.extend(peak.map(|mib| Row::new(&name, Unit::Mebibytes, mib)));
     Ok(())
 }
 
@@ -308,7 +321,6 @@ fn decode(repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
     const PROMPT: usize = 16;
     const NEW: usize = 128;
     let mut model = decoder(&Device::flex())?;
-    let multiplied = multiplied(&model);
     for dtype in [WeightDtype::F32, WeightDtype::Bf16, WeightDtype::Int8] {
         let Ok(dtype) = dtype.checked() else { continue };
         model.set_decoder_dtype(dtype);
@@ -321,16 +333,11 @@ fn decode(repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
                 WeightDtype::Bf16 => format!("decode/batch {batch}, bf16"),
                 WeightDtype::Int8 => format!("decode/batch {batch}, int8"),
             };
-            let mut row = Row::new(&name, Unit::TokensPerSecond, count / ms * 1e3);
-            // The roofline is that of f32. Every token, those of the prompt too, multiplies with every
-            // weight; every step reads them.
-            if dtype == WeightDtype::F32 {
-                row.work = Some(Work {
-                    flops: 2.0 * multiplied * ((PROMPT + NEW) * batch) as f64 / count,
-                    bytes: 4.0 * multiplied * NEW as f64 / count,
-                });
+            let rate = count / ms * 1e3;
+            rows.push(Row::new(&name, Unit::TokensPerSecond, rate));
+            if (batch, dtype) == (64, WeightDtype::F32) {
+                engine(&model, (batch, PROMPT, NEW), (repeat, Some(rate)), rows)?;
             }
-            rows.push(row);
         }
     }
     Ok(())

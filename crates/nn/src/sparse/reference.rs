@@ -6,13 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::config::{Keys, Pattern};
 use crate::host::kv::BLOCK;
 use crate::reference::masked_attention;
-use crate::{Layout, Span, to_vec};
-
-/// Tokens of the axis in the order in which a span sees them.
-fn text(span: &Span) -> Vec<usize> {
-    let prefix = span.prefix_start..span.prefix_start + span.prefix_len;
-    prefix.chain(span.start..span.end()).collect()
-}
+use crate::{Layout, to_vec};
 
 /// The key that stands for the tokens of `keys` `[tokens][dim]`; `marks` says which are punctuation.
 pub fn block_key(pattern: &Pattern, keys: &[&[f32]], marks: &[bool]) -> Vec<f64> {
@@ -156,7 +150,7 @@ pub fn choices(
         .iter()
         .flat_map(|span| (0..kv_heads).map(move |head| (span, head)))
     {
-        let text = text(span);
+        let text: Vec<usize> = span.text().collect();
         let row = |token: usize| &k[(token * kv_heads + head) * dim..][..dim];
         let keys: Vec<Vec<f64>> = (0..pattern.key_count(text.len()))
             .map(|key| {

@@ -37,3 +37,47 @@ pub fn constant_on<const D: usize>(device: &Device, seed: u64, shape: [usize; D]
     let data = TensorData::new(values(seed, shape.iter().product()), shape);
     Tensor::from_data(data, device)
 }
+
+/// What `tools/operator_goldens.py` keeps of an array that PyTorch computed in float64.
+#[derive(serde::Deserialize)]
+pub struct Summary {
+    len: usize,
+    /// Largest absolute value.
+    max: f64,
+    /// Euclidean norm.
+    norm: f64,
+    /// Sums against `values(100)`, `values(101)`, …
+    sums: Vec<f64>,
+    /// Elements at equal distances, the first and the last among them.
+    values: Vec<f64>,
+}
+
+impl Summary {
+    /// Elements may differ by `tolerance` of the largest, and so may the norm and each sum of the norm:
+    /// a sum has coefficients up to 1, so that rounding of all elements adds up to less.
+    pub fn check(&self, name: &str, found: &[f32], tolerance: f64) {
+        assert_eq!(found.len(), self.len, "{name}");
+        let close = |what: &str, found: f64, expected: f64, scale: f64| {
+            let off = (found - expected).abs();
+            assert!(
+                off <= tolerance * scale,
+                "{name}, {what}: {found} for {expected}"
+            );
+        };
+        let found: Vec<f64> = found.iter().map(|&x| f64::from(x)).collect();
+        let largest = found.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+        close("largest", largest, self.max, self.max);
+        let norm = found.iter().map(|x| x * x).sum::<f64>().sqrt();
+        close("norm", norm, self.norm, self.norm);
+        for (seed, &expected) in (100..).zip(&self.sums) {
+            let c = values(seed, found.len());
+            let sum: f64 = found.iter().zip(c).map(|(x, c)| x * f64::from(c)).sum();
+            close("sum", sum, expected, self.norm);
+        }
+        let last = self.values.len() - 1;
+        for (index, &expected) in self.values.iter().enumerate() {
+            let place = index * (found.len() - 1) / last;
+            close("element", found[place], expected, self.max);
+        }
+    }
+}

@@ -21,7 +21,6 @@ use rayon::prelude::*;
 use self::plan::{Block, Chunk, QUERIES, blocks, chunks};
 use self::products::{Head, Packed, by_keys, over_keys, to_keys};
 use self::soften::{Dots, Scale, Slopes, SoftMax, State};
-use super::unwritten;
 use crate::Layout;
 use crate::host::simd::{Isa, dispatch};
 use crate::host_op::{HostOp, INPUTS, Keep};
@@ -249,8 +248,9 @@ impl HostOp for Attention {
             causal,
             ..
         } = *self;
-        let mut output = unwritten(q.len());
-        let mut log_z = unwritten(heads * tokens);
+        let len = q.len();
+        let mut output = Vec::with_capacity(len);
+        let mut log_z = vec![0.0; heads * tokens];
         let [q, o] = [q.as_ptr(), output.as_mut_ptr()].map(|p| Head::new(p, heads, dim));
         let [k, v] = [k, v].map(|x| Head::new(x.as_ptr(), kv_heads, dim));
         let z = Head {
@@ -275,6 +275,8 @@ impl HostOp for Attention {
                 }
             }
         });
+        // SAFETY: spans cover the axis, and the blocks of a span write all of its rows in every head.
+        unsafe { output.set_len(len) };
         let _ = self.log_z.set(log_z);
         output
     }
@@ -298,7 +300,12 @@ impl HostOp for Attention {
             .log_z
             .get()
             .expect("the forward pass of this call kept it");
-        let mut gradients = [unwritten(q.len()), vec![0.0; k.len()], vec![0.0; v.len()]];
+        let len = q.len();
+        let mut gradients = [
+            Vec::with_capacity(len),
+            vec![0.0; k.len()],
+            vec![0.0; v.len()],
+        ];
         let [to_q, to_k, to_v] = gradients.each_mut().map(|gradient| gradient.as_mut_ptr());
         let [q, out, grad, dq] =
             [q.as_ptr(), output.as_ptr(), grad.as_ptr(), to_q].map(|x| Head::new(x, heads, dim));
@@ -321,6 +328,8 @@ impl HostOp for Attention {
                 }
             }
         });
+        // SAFETY: as in the forward pass.
+        unsafe { gradients[0].set_len(len) };
         gradients
     }
 }
