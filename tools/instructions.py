@@ -31,12 +31,6 @@ num_hidden_layers = 2
 depth = 1
 hidden_size = 64
 fullatt_block_indexes = [0]
-[data.digit_sum.sft]
-len = 100
-[data.digit_sum.rl]
-len = 100
-[data.digit_sum.val]
-len = 4
 [[reward.functions]]
 name = "accuracy"
 [rollout]
@@ -48,15 +42,24 @@ save_freq = 0
 rollout_freq = 0
 """
 
+DIGITS = """
+[data.digit_sum.sft]
+len = 100
+[data.digit_sum.rl]
+len = 100
+[data.digit_sum.val]
+len = 4
+"""
+
 PHSA = '{ name = "phsa", init = 16, local = 128, top_k = 2 }'
 SENTENCE = "What is the sum of the digits? "
 
 # Recipes of training runs.
 TRAIN = {
     # Packed supervised steps: every operator of training, forward and backward, and the optimiser.
-    "sft": MODEL + "[sft]\nsteps = 3\ntrain_batch_size = 8\n",
+    "sft": MODEL + DIGITS + "[sft]\nsteps = 3\ntrain_batch_size = 8\n",
     # Sampling, verification, credit and the update.
-    "grpo": MODEL + '[rl]\nsteps = 2\ntrain_batch_size = 8\nppo_mini_batch_size = 8\n'
+    "grpo": MODEL + DIGITS + '[rl]\nsteps = 2\ntrain_batch_size = 8\nppo_mini_batch_size = 8\n'
             '[algorithm.loss]\nentropy_coeff = 0.01\n',
     # A row of 1,800 tokens with sparse attention, forward and backward.
     "sft_phsa": MODEL + f'[model]\nattention = {PHSA}\n[data]\ntrain_files = ["rows.jsonl"]\n'

@@ -110,7 +110,7 @@ pub struct Quickstart {
     /// A run of about a minute that still has to learn something (used by CI).
     #[arg(long)]
     pub short: bool,
-    /// Device: cpu, or vulkan:0, cuda:0, … when the build has it. Short for --set trainer.device=….
+    /// Device: cpu, or vulkan:0, cuda:0, … (sets trainer.device).
     #[arg(long)]
     pub device: Option<String>,
     /// Change a field of the built-in recipe.
@@ -133,7 +133,7 @@ pub struct Quickstart {
 pub struct Train {
     /// The recipe (TOML).
     pub recipe: PathBuf,
-    /// Device: cpu, or vulkan:0, cuda:0, … when the build has it. Short for --set trainer.device=….
+    /// Device: cpu, or vulkan:0, cuda:0, … (sets trainer.device).
     #[arg(long)]
     pub device: Option<String>,
     /// Change a field of the recipe.

@@ -44,7 +44,10 @@ fn a_run_on_a_device_is_that_of_the_cpu_and_goes_on_from_its_checkpoints() {
         return;
     }
     let recipe = format!("{TINY}{SFT}{RL}{MORE}")
-        .replace("[trainer]", "[trainer]\nsave_freq = 1")
+        .replace(
+            "[trainer]",
+            "[trainer]\nsave_freq = 1\nmax_ckpt_to_keep = 0",
+        )
         .replace("steps = 1", "steps = 2");
     let host = tempfile::tempdir().unwrap();
     write(&host.path().join("recipe.toml"), &recipe);

@@ -102,5 +102,7 @@ fn what_eight_bits_change_is_measured_and_corrected() {
         let weight = number(step, "actor/tis_weight");
         assert!(weight != 1.0 && (0.8..1.2).contains(&weight), "{weight}");
     }
-    assert!(said.contains("mismatch 0.0"), "{said}");
+    // A random model is nearly indifferent: its probabilities may be too close to each other to be spoken of.
+    let spoken_of = int8.iter().any(|step| number(step, gap) >= 5e-5);
+    assert_eq!(said.contains("mismatch"), spoken_of, "{said}");
 }

@@ -11,6 +11,9 @@ use crate::vision::{VisionPass, VisionTower};
 use crate::vision_plan::{VisionPlan, check_image};
 use crate::{Error, Model, Prompt, VisionConfig};
 
+/// An image of a prompt, and the token rows that its merged embeddings take.
+pub type PlacedImage<'p> = (&'p Arc<Patches>, &'p [u32]);
+
 impl Model {
     /// Input of the first layer for one prompt, `[tokens × hidden]` row-major, without autodiff:
     /// token rows, and merged vision rows in their places.
@@ -34,10 +37,7 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Batch`] when the prompt does not fit the model.
-    pub fn vision_rows<'p>(
-        &self,
-        prompt: &'p Prompt,
-    ) -> Result<Vec<(&'p Arc<Patches>, &'p [u32])>, Error> {
+    pub fn vision_rows<'p>(&self, prompt: &'p Prompt) -> Result<Vec<PlacedImage<'p>>, Error> {
         self.check_tokens(&prompt.tokens)?;
         let mut merged = Vec::with_capacity(prompt.vision.len());
         for (i, image) in prompt.vision.iter().enumerate() {

@@ -49,6 +49,7 @@ pub use config::{
     Family, ModelConfig, RopeConfig, RopeScaling, TextConfig, VisionConfig, VisionTokens,
 };
 pub use decode::{BLOCK_SIZE, Decoder, Past, Prefix, Sequence};
+pub use embed::PlacedImage;
 pub use error::Error;
 pub use gradients::ParamGrads;
 pub use lora::{LoraConfig, TargetModules};

@@ -28,16 +28,16 @@ pub(crate) fn parts(
 }
 
 /// What was kept of a part.
-enum Kept {
-    /// Its input: all else is computed again.
-    Input(Tensor<2>),
-    /// Input and output of its autodiff graph.
-    Graph(Tensor<2>, Tensor<2>),
+struct Kept {
+    part: Part,
+    input: Tensor<2>,
+    /// The output, where `input` and it are the ends of an autodiff graph; else all is computed again.
+    output: Option<Tensor<2>>,
 }
 
 /// The parts that were computed, in order.
 #[derive(Default)]
-pub(crate) struct Tape(Vec<(Part, Kept)>);
+pub(crate) struct Tape(Vec<Kept>);
 
 impl Tape {
     /// Runs all parts from `x` on: `run(part, tracked, x)` computes one of them. Returns the output,
@@ -50,14 +50,22 @@ impl Tape {
         let mut tape = Vec::new();
         for (part, keep) in parts {
             if !keep {
-                tape.push((part, Kept::Input(x.clone())));
+                tape.push(Kept {
+                    part,
+                    input: x.clone(),
+                    output: None,
+                });
                 x = run(part, false, x);
                 continue;
             }
             let input = x.autodiff().require_grad();
             let output = run(part, true, input.clone());
             x = output.clone().inner();
-            tape.push((part, Kept::Graph(input, output)));
+            tape.push(Kept {
+                part,
+                input,
+                output: Some(output),
+            });
         }
         (Self(tape), x)
     }
@@ -71,10 +79,15 @@ impl Tape {
         mut dy: Option<Tensor<2>>,
         run: impl Fn(Part, Tensor<2>) -> Tensor<2>,
     ) -> Option<Tensor<2>> {
-        for (part, kept) in self.0.into_iter().rev() {
-            dy = match kept {
-                Kept::Input(x) => segment(params, grads, x, dy?, |x| run(part, x)),
-                Kept::Graph(x, y) => send(params, grads, x, y, dy?),
+        for Kept {
+            part,
+            input,
+            output,
+        } in self.0.into_iter().rev()
+        {
+            dy = match output {
+                None => segment(params, grads, input, dy?, |x| run(part, x)),
+                Some(output) => send(params, grads, input, output, dy?),
             };
         }
         dy

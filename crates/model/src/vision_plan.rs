@@ -231,11 +231,13 @@ mod tests {
         }
     }
 
-    /// An image whose first pixel value is the index of the patch.
-    fn image([t, h, w]: [usize; 3]) -> Arc<Patches> {
+    /// An image whose first pixel value is the index of the patch, the second that of the image.
+    fn image(index: usize, [t, h, w]: [usize; 3]) -> Arc<Patches> {
         let grid_thw = [t, 2 * h, 2 * w];
         let patches = grid_thw.iter().product();
-        let pixels = (0..patches).flat_map(|i| [i as f32, 0.0]).collect();
+        let pixels = (0..patches)
+            .flat_map(|i| [i as f32, index as f32])
+            .collect();
         Arc::new(Patches { grid_thw, pixels })
     }
 
@@ -247,7 +249,7 @@ mod tests {
             grids in prop::collection::vec([1usize..3, 1usize..8, 1usize..8], 1..4),
             side in 1usize..5,
         ) {
-            let images: Vec<_> = grids.iter().map(|&grid| image(grid)).collect();
+            let images: Vec<_> = grids.iter().enumerate().map(|(i, &grid)| image(i, grid)).collect();
             let plan = VisionPlan::new(&config(2 * side), &images).unwrap();
             prop_assert!(plan.distinct);
             // Natural order of patches, read back through `sources`.
@@ -273,7 +275,7 @@ mod tests {
 
         #[test]
         fn an_image_that_occurs_twice_is_planned_once(h in 1usize..6, w in 1usize..6) {
-            let (a, mut b) = (image([1, h, w]), image([1, w, h]));
+            let (a, mut b) = (image(0, [1, h, w]), image(1, [1, w, h]));
             Arc::make_mut(&mut b).pixels[0] = -1.0;
             let once = VisionPlan::new(&config(4), &[a.clone(), b.clone()]).unwrap();
             // The same array, and another row's own copy of it.

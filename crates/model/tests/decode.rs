@@ -387,8 +387,10 @@ fn a_decoder_of_eight_bits_says_nearly_the_same_and_rows_do_not_depend_on_the_ba
             model.set_decoder_dtype(WeightDtype::Int8);
             let decoder = Decoder::new(&model).unwrap();
             let share = decoder.bytes() as f64 / exact.bytes() as f64;
-            // The embedding table of an untied head stays f32: it is looked up, not read.
-            assert!(share < if tied { 0.32 } else { 0.7 }, "{share}");
+            // The embedding table of an untied head stays f32: it is looked up, not read. Small weights are filled
+            // up to 64 outputs and have as many scales.
+            let most = if hidden < 64 { 0.35 } else { 0.32 };
+            assert!(share < if tied { most } else { 0.7 }, "{share}");
             let prompt = tokens(33, 2, vocab);
             let [found, expected] = [&decoder, &exact].map(|d| prefill(d, &prompt));
             let gap = distance(found.logits(), expected.logits());

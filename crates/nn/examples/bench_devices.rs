@@ -33,7 +33,11 @@ fn main() -> Result<(), percept_nn::Error> {
                 best.min(start.elapsed().as_secs_f64() * 1e3)
             })
         };
-        println!("{what:<44}{:>10.2}{:>10.2}", best(&device), best(&Device::flex()));
+        println!(
+            "{what:<44}{:>10.2}{:>10.2}",
+            best(&device),
+            best(&Device::flex())
+        );
     };
     bench("linear 4096 × 4096 × 4096", &|device| {
         let (x, w) = (leaf(device, [4096, 4096]), leaf(device, [4096, 4096]));
@@ -86,5 +90,7 @@ fn leaf<const D: usize>(device: &Device, shape: [usize; D]) -> Tensor<D> {
     let values: Vec<f32> = (0..count)
         .map(|i| (i.wrapping_mul(2_654_435_761) % 65_536) as f32 / 32_768.0 - 1.0)
         .collect();
-    Tensor::from_data(TensorData::new(values, shape), device).autodiff().require_grad()
+    Tensor::from_data(TensorData::new(values, shape), device)
+        .autodiff()
+        .require_grad()
 }

@@ -12,8 +12,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, DispatchKindConversion, DispatchTensor, Flex};
 use burn::tensor::{Device, Tensor};
 
-type Function<const D: usize, const N: usize> =
-    dyn Fn([Tensor<D>; N]) -> Tensor<D> + Send + Sync;
+type Function<const D: usize, const N: usize> = dyn Fn([Tensor<D>; N]) -> Tensor<D> + Send + Sync;
 
 /// `f(inputs)`, of which autodiff keeps nothing but the inputs. `f` must be a function of its
 /// arguments alone: what it captures has no gradient.
@@ -111,12 +110,7 @@ where
 {
     type State = Saved<B, D, N>;
 
-    fn backward(
-        self,
-        ops: Ops<Self::State, N>,
-        gradients: &mut Gradients,
-        _: &mut Checkpointer,
-    ) {
+    fn backward(self, ops: Ops<Self::State, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let grad = Tensor::<D>::from_primitive::<B>(gradients.consume::<B>(&ops.node));
         let Saved { primitives, f } = ops.state;
         let leaves: Vec<Tensor<D>> = primitives

@@ -108,7 +108,11 @@ pub fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
 /// See [`crate::gelu`].
 pub fn gelu(x: Tensor<2>) -> Tensor<2> {
     // Burn's own backward pass of gelu is that of its tanh form on devices, off by 1e-3.
-    (x.clone() * std::f64::consts::FRAC_1_SQRT_2).erf().add_scalar(1.0) * x * 0.5
+    (x.clone() * std::f64::consts::FRAC_1_SQRT_2)
+        .erf()
+        .add_scalar(1.0)
+        * x
+        * 0.5
 }
 
 /// See [`crate::quick_gelu`].

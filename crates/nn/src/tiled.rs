@@ -108,8 +108,8 @@ fn attention_in_parts(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{Device, TensorData};
     use crate::to_vec;
+    use burn::tensor::{Device, TensorData};
 
     fn leaf<const D: usize>(seed: usize, shape: [usize; D]) -> Tensor<D> {
         let len = shape.iter().product();
@@ -181,7 +181,10 @@ mod tests {
 
     #[test]
     fn parts_of_the_head_make_the_whole() {
-        let (leaves, targets) = ([leaf(1, [11, 5]), leaf(2, [7, 5])], [0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3]);
+        let (leaves, targets) = (
+            [leaf(1, [11, 5]), leaf(2, [7, 5])],
+            [0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3],
+        );
         let [hidden, weight] = leaves;
         let both = |stats: TokenStats| Tensor::cat(vec![stats.log_prob, stats.entropy], 0);
         let whole = evaluate(&[hidden.clone(), weight.clone()], |[h, w]| {
@@ -193,7 +196,7 @@ mod tests {
             });
             close(found, whole.clone());
         }
-        let none = linear_log_prob(hidden.slice([0..0]), weight, &[], 0.8);
+        let none = linear_log_prob(hidden.slice([0..0, 0..5]), weight, &[], 0.8);
         assert!(to_vec(&none.log_prob).is_empty());
     }
 }

@@ -1,8 +1,8 @@
 //! Every kernel against its definition: values and gradients of all inputs.
 //!
 //! Both run in f32; the tolerance is 2e-5 of the largest absolute value of the definition's
-//! result, several times what the order of summation changes, and of 0.1 where that is less: sums of
-//! many terms of size 1 that cancel leave rounding. The definitions themselves are
+//! result, several times what the order of summation changes, and of 0.3 where that is less: a
+//! thousand terms of size 1 that cancel leave rounding. The definitions themselves are
 //! checked against finite differences in f64 in `finite_differences.rs`.
 
 #![allow(clippy::unwrap_used)]
@@ -18,7 +18,7 @@ use proptest::prelude::*;
 
 fn close(name: &str, found: &[f32], expected: &[f32]) {
     assert_eq!(found.len(), expected.len(), "{name}");
-    let scale = expected.iter().fold(1e-1f32, |m, e| m.max(e.abs()));
+    let scale = expected.iter().fold(0.3f32, |m, e| m.max(e.abs()));
     for (i, (f, e)) in found.iter().zip(expected).enumerate() {
         assert!((f - e).abs() <= 2e-5 * scale, "{name}[{i}]: {f} for {e}");
     }

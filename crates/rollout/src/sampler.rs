@@ -37,7 +37,7 @@ pub struct Rollout {
     pub sample: usize,
     /// Response tokens, the end token included.
     pub tokens: Vec<u32>,
-    /// Log-probability of each token under the sampling temperature (see [`Draw::log_prob`]).
+    /// Log-probability of each token under the sampling temperature (see [`Draw::log_prob`](crate::Draw::log_prob)).
     pub log_probs: Vec<f32>,
     /// The response without special tokens.
     pub text: String,

@@ -254,7 +254,10 @@ mod tests {
                 }
                 let tokens: usize = batch.items.iter().map(PackItem::tokens).sum();
                 let single = batch.rows.len() == 1;
-                prop_assert!(tokens <= budget || single, "{} tokens over {}", tokens, budget);
+                // Responses of one token take no room beside their prompt.
+                let free = batch.items.iter().all(|item| item.responses.iter().all(|r| r.len() == 1));
+                let large = batch.items.len() == 1 && (single || free);
+                prop_assert!(tokens <= budget || large, "{} tokens over {}", tokens, budget);
             }
             prop_assert!(seen.iter().all(|&times| times == 1));
             // A group that fits is in one pass.

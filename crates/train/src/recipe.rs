@@ -134,8 +134,8 @@ pub struct ModelSource {
     #[serde(default)]
     pub freeze_vision: bool,
     /// What the backward pass computes again instead of keeping its activations: `false` nothing,
-    /// `"selective"` attention and the product inside the MLP (a third less memory for a tenth more
-    /// time), `true` or `"full"` every layer (a tenth of the memory for a third more time).
+    /// `"selective"` attention and the product inside the MLP (40 % less for a tenth more time), `true`
+    /// or `"full"` every layer (a tenth is left, for a quarter more time).
     #[serde(default)]
     pub gradient_checkpointing: percept_model::GradientCheckpointing,
 }

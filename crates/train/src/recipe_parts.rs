@@ -243,7 +243,7 @@ pub struct RolloutConfig {
     /// changes.
     pub enable_prefix_caching: bool,
     /// Numbers of the sampler's weights: `float32`; `bfloat16` on processors with AMX or
-    /// AVX-512 BF16; `int8` (a scale for each output: small batches decode faster). What the sampler then says of a token
+    /// AVX-512 BF16; `int8` (a scale for each output, a quarter of the memory). What the sampler then says of a token
     /// differs from what the trainer says (`training/rollout_probs_diff_mean`);
     /// `algorithm.loss.tis_imp_ratio_cap` with `rl.old_log_prob = "recompute"` corrects for it.
     pub dtype: WeightDtype,

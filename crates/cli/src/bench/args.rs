@@ -12,8 +12,7 @@ pub struct Bench {
     /// What to measure; all when none is given.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub suite: Vec<Suite>,
-    /// Device of operators and training steps: cpu, or vulkan:0, cuda:0, … when the build has it.
-    /// On others than cpu, the suites that run on the processor alone are left out.
+    /// Device of operators and training steps; any but cpu leaves the processor's suites out.
     #[arg(long, default_value = "cpu")]
     pub device: String,
     /// Repetitions of each measurement; the fastest counts.

@@ -78,7 +78,11 @@ impl Who<'_> {
             max_num_seqs: 4,
             ..SamplingParams::default()
         };
-        let local = Local::new(Sampler::new(&model, &processor, args.seed)?, identity, engine);
+        let local = Local::new(
+            Sampler::new(&model, &processor, args.seed)?,
+            identity,
+            engine,
+        );
         then(Some(&Cached::open(local, &journal)?))
     }
 }

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::{Outcome, percept, run, write};
 
-/// Some of COCO's classes; the names of the small model's shapes are among them.
+/// Some of COCO's classes.
 pub const CLASSES: [&str; 14] = [
-    "person", "ring", "cross", "bear", "cat", "star", "cup", "bowl", "bar", "car", "bus", "bed",
+    "person", "skis", "backpack", "bear", "cat", "cow", "cup", "bowl", "tie", "car", "bus", "bed",
     "clock", "vase",
 ];
 
@@ -22,6 +22,11 @@ pub fn colour(class: usize) -> [u8; 2] {
 
 /// Images of 240 × 180: a slope of colours with two or three discs, each a class with its colour.
 pub fn images(folder: &Path, count: u32, ending: &str) -> PathBuf {
+    images_of(&CLASSES, folder, count, ending)
+}
+
+/// The same with other names.
+pub fn images_of(classes: &[&str], folder: &Path, count: u32, ending: &str) -> PathBuf {
     let (mut listed, mut annotations) = (Vec::new(), Vec::new());
     for image in 0..count {
         let mut picture = RgbImage::from_fn(240, 180, |x, y| {
@@ -33,7 +38,7 @@ pub fn images(folder: &Path, count: u32, ending: &str) -> PathBuf {
         });
         for place in 0..2 + image % 2 {
             // Neighbours in the list of classes stand together, the others do not.
-            let class = (image + place) as usize % CLASSES.len();
+            let class = (image + place) as usize % classes.len();
             let (cx, cy) = (45.0 + 75.0 * f64::from(place), 85.0);
             let radius = 20.0 + f64::from(image % 5);
             let polygon: Vec<f64> = (0..24)
@@ -58,7 +63,7 @@ pub fn images(folder: &Path, count: u32, ending: &str) -> PathBuf {
         picture.save(folder.join("images").join(&name)).unwrap();
         listed.push(json!({"id": image, "file_name": name, "width": 240, "height": 180}));
     }
-    let categories: Vec<Value> = (CLASSES.iter().enumerate())
+    let categories: Vec<Value> = (classes.iter().enumerate())
         .map(|(id, name)| json!({"id": id, "name": name}))
         .collect();
     let file = folder.join("instances.json");

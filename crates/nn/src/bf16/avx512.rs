@@ -7,9 +7,9 @@
 //! and 6 × 64 are as fast, 16 × 16 is slower).
 
 use std::arch::x86_64::{
-    __m512, _MM_HINT_T1, _mm_prefetch, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_load_si512,
-    _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps,
-    _mm512_setzero_ps, _mm512_setzero_si512,
+    __m512, __m512bh, __m512i, _MM_HINT_T1, _mm_prefetch, _mm512_dpbf16_ps, _mm512_fmadd_ps,
+    _mm512_load_si512, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_mul_ps,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512,
 };
 use std::mem::transmute;
 
@@ -123,9 +123,16 @@ unsafe fn tile<const R: usize>(
             let both = unsafe { *left.add((first + i) * SIDE + pair) };
             let both = _mm512_set1_epi32(both as i32);
             for (sum, &line) in row.iter_mut().zip(&columns) {
-                // SAFETY: vectors of 512 bits either way.
-                *sum = unsafe { _mm512_dpbf16_ps(*sum, transmute(both), transmute(line)) };
+                *sum = _mm512_dpbf16_ps(*sum, bf16(both), bf16(line));
             }
         }
     }
+}
+
+/// The same bits, as pairs of bfloat16.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn bf16(pairs: __m512i) -> __m512bh {
+    // SAFETY: both are 512 bits, and any bits are numbers.
+    unsafe { transmute::<__m512i, __m512bh>(pairs) }
 }

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Fresh, TASK, vectors};
+use super::{TASK, unwritten, vectors};
 use crate::host::simd::{Isa, Kernel, Lanes, dispatch};
 use crate::host_op::{HostOp, INPUTS, Keep};
 
@@ -33,7 +33,7 @@ impl HostOp for Activation {
     }
 
     fn forward(&self, [x, _, _]: [&[f32]; INPUTS]) -> Vec<f32> {
-        let mut out = Fresh::new(x.len());
+        let mut out = unwritten(x.len());
         out.par_chunks_mut(TASK)
             .zip(x.par_chunks(TASK))
             .for_each(|(out, x)| {
@@ -45,7 +45,7 @@ impl HostOp for Activation {
                 };
                 dispatch(Isa::detect(), kernel);
             });
-        out.whole()
+        out
     }
 
     fn backward(
@@ -55,7 +55,7 @@ impl HostOp for Activation {
         grad: &[f32],
         _: [bool; INPUTS],
     ) -> [Vec<f32>; INPUTS] {
-        let mut dx = Fresh::new(x.len());
+        let mut dx = unwritten(x.len());
         dx.par_chunks_mut(TASK)
             .zip(x.par_chunks(TASK).zip(grad.par_chunks(TASK)))
             .for_each(|(out, (x, grad))| {
@@ -67,7 +67,7 @@ impl HostOp for Activation {
                 };
                 dispatch(Isa::detect(), kernel);
             });
-        [dx.whole(), Vec::new(), Vec::new()]
+        [dx, Vec::new(), Vec::new()]
     }
 }
 

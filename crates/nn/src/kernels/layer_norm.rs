@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use super::linear::{add_all, column_sums};
-use super::{Fresh, TASK_ROWS, vectors};
+use super::{TASK_ROWS, unwritten, vectors};
 use crate::host::simd::{Isa, Kernel, LANES, Lanes, dispatch};
 use crate::host_op::{HostOp, INPUTS, Keep};
 
@@ -28,7 +28,7 @@ impl HostOp for LayerNorm {
     }
 
     fn forward(&self, [x, w, b]: [&[f32]; INPUTS]) -> Vec<f32> {
-        let mut out = Fresh::new(x.len());
+        let mut out = unwritten(x.len());
         let task = TASK_ROWS * self.width;
         out.par_chunks_mut(task)
             .zip(x.par_chunks(task))
@@ -49,7 +49,7 @@ impl HostOp for LayerNorm {
                     );
                 }
             });
-        out.whole()
+        out
     }
 
     fn backward(
@@ -59,7 +59,7 @@ impl HostOp for LayerNorm {
         grad: &[f32],
         [_, want_w, want_b]: [bool; INPUTS],
     ) -> [Vec<f32>; INPUTS] {
-        let mut dx = Fresh::new(x.len());
+        let mut dx = unwritten(x.len());
         let task = TASK_ROWS * self.width;
         let parts: Vec<Vec<f32>> = dx
             .par_chunks_mut(task)
@@ -96,7 +96,7 @@ impl HostOp for LayerNorm {
         } else {
             Vec::new()
         };
-        [dx.whole(), dw, db]
+        [dx, dw, db]
     }
 }
 

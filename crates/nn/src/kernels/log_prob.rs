@@ -84,7 +84,12 @@ impl LogProb {
     }
 
     /// Logits of the second distribution in some rows.
-    fn second_logits(&self, second: &Second, head: &Right, rows: std::ops::Range<usize>) -> Vec<f32> {
+    fn second_logits(
+        &self,
+        second: &Second,
+        head: &Right,
+        rows: std::ops::Range<usize>,
+    ) -> Vec<f32> {
         let width = second.width;
         let h = &second.hidden.elements()[rows.start * width..rows.end * width];
         self.product(h, head, width)

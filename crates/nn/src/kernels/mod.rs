@@ -2,12 +2,9 @@
 
 use crate::host::simd::LANES;
 
-pub(crate) use fresh::Fresh;
-
 pub(crate) mod activation;
 pub(crate) mod attention;
 pub(crate) mod gated;
-mod fresh;
 pub(crate) mod layer_norm;
 pub(crate) mod linear;
 pub(crate) mod log_prob;
@@ -30,8 +27,14 @@ fn vectors(len: usize) -> impl Iterator<Item = (usize, usize)> {
         .map(move |at| (at, LANES.min(len - at)))
 }
 
-/// Zeros, for kernels that write every element through slices which tasks share; see [`Fresh`] for
-/// those whose tasks have parts of their own.
+/// An array for a kernel that writes every element before anybody reads one: zeros would be one
+/// more pass over memory, on one thread.
 pub(crate) fn unwritten(len: usize) -> Vec<f32> {
-    vec![0.0; len]
+    let mut array = Vec::with_capacity(len);
+    // SAFETY: f32 has no invalid bit pattern, and callers write before they read.
+    #[allow(clippy::uninit_vec)]
+    unsafe {
+        array.set_len(len);
+    }
+    array
 }

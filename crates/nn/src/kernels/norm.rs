@@ -5,7 +5,7 @@
 use rayon::prelude::*;
 
 use super::linear::add_all;
-use super::{Fresh, TASK_ROWS};
+use super::{TASK_ROWS, unwritten};
 use crate::host::rms_norm_rows;
 use crate::host::simd::{Isa, Kernel, LANES, Lanes, dispatch};
 use crate::host_op::{HostOp, INPUTS, Keep};
@@ -28,12 +28,12 @@ impl HostOp for RmsNorm {
     }
 
     fn forward(&self, [x, w, _]: [&[f32]; INPUTS]) -> Vec<f32> {
-        let mut out = Fresh::new(x.len());
+        let mut out = unwritten(x.len());
         let task = TASK_ROWS * self.width;
         out.par_chunks_mut(task)
             .zip(x.par_chunks(task))
             .for_each(|(out, x)| rms_norm_rows(x, w, self.eps, out));
-        out.whole()
+        out
     }
 
     fn backward(
@@ -43,7 +43,7 @@ impl HostOp for RmsNorm {
         grad: &[f32],
         [_, want_w, _]: [bool; INPUTS],
     ) -> [Vec<f32>; INPUTS] {
-        let mut dx = Fresh::new(x.len());
+        let mut dx = unwritten(x.len());
         let task = TASK_ROWS * self.width;
         let parts: Vec<Vec<f32>> = dx
             .par_chunks_mut(task)
@@ -75,7 +75,7 @@ impl HostOp for RmsNorm {
         } else {
             Vec::new()
         };
-        [dx.whole(), dw, Vec::new()]
+        [dx, dw, Vec::new()]
     }
 }
 

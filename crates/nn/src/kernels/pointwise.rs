@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::activation::sigmoid;
-use super::{Fresh, TASK, TASK_ROWS, vectors};
+use super::{TASK, TASK_ROWS, unwritten, vectors};
 use crate::host::simd::{Isa, Kernel, Lanes, dispatch};
 use crate::host_op::{HostOp, INPUTS, Keep};
 
@@ -24,12 +24,12 @@ impl HostOp for SwiGlu {
     }
 
     fn forward(&self, [gate, up, _]: [&[f32]; INPUTS]) -> Vec<f32> {
-        let mut out = Fresh::new(gate.len());
+        let mut out = unwritten(gate.len());
         out.par_chunks_mut(TASK)
             .zip(gate.par_chunks(TASK))
             .zip(up.par_chunks(TASK))
             .for_each(|((out, gate), up)| dispatch(Isa::detect(), Forward { gate, up, out }));
-        out.whole()
+        out
     }
 
     fn backward(
@@ -39,7 +39,7 @@ impl HostOp for SwiGlu {
         grad: &[f32],
         _: [bool; INPUTS],
     ) -> [Vec<f32>; INPUTS] {
-        let (mut d_gate, mut d_up) = (Fresh::new(gate.len()), Fresh::new(gate.len()));
+        let (mut d_gate, mut d_up) = (unwritten(gate.len()), unwritten(gate.len()));
         d_gate
             .par_chunks_mut(TASK)
             .zip(d_up.par_chunks_mut(TASK))
@@ -60,7 +60,7 @@ impl HostOp for SwiGlu {
                     },
                 );
             });
-        [d_gate.whole(), d_up.whole(), Vec::new()]
+        [d_gate, d_up, Vec::new()]
     }
 }
 
@@ -137,7 +137,7 @@ impl Rotary {
         let Self { heads, dim, .. } = *self;
         let half = dim / 2;
         let width = heads * dim;
-        let mut out = Fresh::new(x.len());
+        let mut out = unwritten(x.len());
         out.par_chunks_mut(TASK_ROWS * width)
             .zip(x.par_chunks(TASK_ROWS * width))
             .zip(
@@ -166,7 +166,7 @@ impl Rotary {
                     }
                 }
             });
-        out.whole()
+        out
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Fresh, TASK_ROWS};
+use super::{TASK_ROWS, unwritten};
 use crate::host_op::{HostOp, INPUTS, Keep};
 
 /// Input: table `[rows, width]`; result: its rows `index`.
@@ -89,7 +89,7 @@ impl HostOp for Scatter {
 }
 
 fn gather(table: &[f32], width: usize, index: &[u32]) -> Vec<f32> {
-    let mut out = Fresh::new(index.len() * width);
+    let mut out = unwritten(index.len() * width);
     out.par_chunks_mut(TASK_ROWS * width)
         .zip(index.par_chunks(TASK_ROWS))
         .for_each(|(out, index)| {
@@ -98,5 +98,5 @@ fn gather(table: &[f32], width: usize, index: &[u32]) -> Vec<f32> {
                 out.copy_from_slice(&table[at..at + width]);
             }
         });
-    out.whole()
+    out
 }

@@ -66,7 +66,7 @@ impl SparseCache {
     pub fn cut(&self, tokens: usize) -> Self {
         let keys = self.pattern.key_count(tokens);
         Self {
-            pattern: self.pattern.clone(),
+            pattern: self.pattern,
             shape: self.shape,
             marks: self.marks[..tokens].to_vec(),
             tiles: self.tiles[..keys.div_ceil(BLOCK)].to_vec(),
