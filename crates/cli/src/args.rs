@@ -208,7 +208,7 @@ pub struct DataExport {
     #[arg(long, default_value_t = 0.5)]
     pub cooccurrence: f32,
     /// Of scenes: strength of the shapes that are hard to see.
-    #[arg(long, default_value_t = 0.8)]
+    #[arg(long, default_value_t = 0.5)]
     pub contrast: f32,
     /// Seed.
     #[arg(long, default_value_t = 0)]

@@ -41,7 +41,12 @@ pub struct CallArgs {
 impl CallArgs {
     /// The model `name` of the server at `url`; `seed` spreads the pauses between attempts.
     pub fn endpoint(&self, url: &str, name: &str, seed: u64) -> Result<Endpoint, Failure> {
-        let config = EndpointConfig {
+        Ok(Endpoint::new(self.config(url, name, seed)?)?)
+    }
+
+    /// How a server is asked, whatever it serves.
+    pub fn config(&self, url: &str, name: &str, seed: u64) -> Result<EndpointConfig, Failure> {
+        Ok(EndpointConfig {
             max_concurrency: self.max_concurrency,
             requests_per_minute: self.rpm,
             timeout: seconds("--timeout", self.timeout)?,
@@ -54,8 +59,7 @@ impl CallArgs {
             prices: self.prices(),
             extra_body: json_object("--extra-body", self.extra_body.as_deref())?,
             ..EndpointConfig::new(url, name)
-        };
-        Ok(Endpoint::new(config)?)
+        })
     }
 
     /// What a million tokens cost.

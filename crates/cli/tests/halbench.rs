@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use common::{Outcome, percept, run, snapshot, write};
-use image::{Rgb, RgbImage};
+use common::coco::{arguments, build, images, rows};
+use common::{percept, snapshot, write};
 use mock::{Act, Mock};
 use percept_data::coco::Mask;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 const STEPS: [&str; 7] = [
     "statistics",
@@ -29,96 +29,6 @@ const STEPS: [&str; 7] = [
     "dataset",
 ];
 
-const CLASSES: [&str; 14] = [
-    "person", "skis", "backpack", "bear", "cat", "cow", "cup", "bowl", "tie", "car", "bus", "bed",
-    "clock", "vase",
-];
-
-/// Images of 240 × 180: a slope of colours with two or three discs, each a class with its colour.
-fn images(folder: &Path, count: u32) -> PathBuf {
-    let (mut listed, mut annotations) = (Vec::new(), Vec::new());
-    for image in 0..count {
-        let mut picture = RgbImage::from_fn(240, 180, |x, y| {
-            Rgb([
-                (x / 2) as u8 + 40,
-                (y / 2) as u8 + 60,
-                90 + (image * 9 % 50) as u8,
-            ])
-        });
-        for place in 0..2 + image % 2 {
-            // Neighbours in the list of classes stand together, the others do not.
-            let class = (image + place) % CLASSES.len() as u32;
-            let (cx, cy) = (45.0 + 75.0 * f64::from(place), 85.0);
-            let radius = 20.0 + f64::from(image % 5);
-            let polygon: Vec<f64> = (0..24)
-                .flat_map(|k| {
-                    let angle = f64::from(k) * std::f64::consts::TAU / 24.0;
-                    [cx + radius * angle.cos(), cy + radius * angle.sin()]
-                })
-                .collect();
-            let mask = Mask::from_polygons(std::slice::from_ref(&polygon), 240, 180).unwrap();
-            for (x, y) in mask.pixels() {
-                let shade = (x * 7 + y * 5) % 32;
-                picture.put_pixel(
-                    x,
-                    y,
-                    Rgb([(class * 17) as u8, (200 - class * 9) as u8, shade as u8 * 6]),
-                );
-            }
-            annotations.push(
-                json!({"id": annotations.len() + 1, "image_id": image, "category_id": class,
-                "iscrowd": 0, "area": mask.area(), "segmentation": [polygon],
-                "bbox": [cx - radius, cy - radius, 2.0 * radius, 2.0 * radius]}),
-            );
-        }
-        let name = format!("{image:04}.png");
-        fs::create_dir_all(folder.join("images")).unwrap();
-        picture.save(folder.join("images").join(&name)).unwrap();
-        listed.push(json!({"id": image, "file_name": name, "width": 240, "height": 180}));
-    }
-    let categories: Vec<Value> = (CLASSES.iter().enumerate())
-        .map(|(id, name)| json!({"id": id, "name": name}))
-        .collect();
-    let file = folder.join("instances.json");
-    let all = json!({"images": listed, "annotations": annotations, "categories": categories});
-    write(&file, all.to_string());
-    file
-}
-
-fn arguments(folder: &Path, out: &Path) -> Vec<String> {
-    let text = |path: PathBuf| path.to_str().unwrap().to_owned();
-    let (images, annotations) = (
-        text(folder.join("images")),
-        text(folder.join("instances.json")),
-    );
-    [
-        "halbench",
-        "build",
-        "--images",
-        &images,
-        "--annotations",
-        &annotations,
-        "--out",
-    ]
-    .map(String::from)
-    .into_iter()
-    .chain([text(out.to_owned())])
-    .collect()
-}
-
-fn build(folder: &Path, out: &Path, more: &[&str]) -> Outcome {
-    let mut arguments = arguments(folder, out);
-    arguments.extend(more.iter().map(|word| word.to_string()));
-    run(percept(&arguments))
-}
-
-fn rows(out: &Path, file: &str) -> Vec<Value> {
-    let text = fs::read_to_string(out.join("steps").join(file)).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
-}
-
 /// The files of a folder by their paths in it.
 fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let all = snapshot(folder).into_iter();
@@ -129,7 +39,7 @@ fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 #[test]
 fn a_build_killed_at_every_step_makes_the_files_of_one_that_was_not() {
     let folder = tempfile::tempdir().unwrap();
-    images(folder.path(), 30);
+    images(folder.path(), 30, "png");
     let whole = folder.path().join("whole");
     build(folder.path(), &whole, &[]).ok();
     let killed = folder.path().join("killed");
@@ -185,7 +95,7 @@ fn a_build_killed_at_every_step_makes_the_files_of_one_that_was_not() {
 #[test]
 fn questions_are_true_and_nothing_outside_a_mask_changes() {
     let folder = tempfile::tempdir().unwrap();
-    images(folder.path(), 24);
+    images(folder.path(), 24, "png");
     let out = folder.path().join("bench");
     build(folder.path(), &out, &[]).ok();
     let questions: Vec<Value> =
@@ -260,7 +170,7 @@ fn questions_are_true_and_nothing_outside_a_mask_changes() {
 #[test]
 fn a_step_is_done_again_when_asked_or_when_its_settings_changed() {
     let folder = tempfile::tempdir().unwrap();
-    images(folder.path(), 16);
+    images(folder.path(), 16, "png");
     let out = folder.path().join("bench");
     let early = build(folder.path(), &out, &["--step", "quality"]);
     assert_eq!(early.code, Some(1));
@@ -292,7 +202,7 @@ fn a_step_is_done_again_when_asked_or_when_its_settings_changed() {
 #[test]
 fn a_model_chooses_and_a_program_edits() {
     let folder = tempfile::tempdir().unwrap();
-    images(folder.path(), 8);
+    images(folder.path(), 8, "png");
     // It names the last candidate, and describes.
     let server = Mock::start(|seen, _| {
         let question = seen.question();

@@ -81,6 +81,9 @@ pub enum Error {
     /// A service that gave no picture. The message is the service's, without its key.
     #[error("{0}")]
     Service(String),
+    /// A picture that a scorer makes nothing of.
+    #[error("not scored: {0}")]
+    Unscored(String),
     /// A mask that cannot be made.
     #[error(transparent)]
     Data(#[from] percept_data::Error),

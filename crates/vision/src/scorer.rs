@@ -19,6 +19,16 @@ pub trait ClassScorer: Send + Sync {
     /// # Errors
     /// What can go wrong with the scorer.
     fn scores(&self, image: &RgbImage, classes: &[&str]) -> Result<Vec<f64>, Error>;
+
+    /// Pictures under way at once that the scorer can use.
+    fn at_once(&self) -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    }
+
+    /// Whether a score says that a class is there (1) or not (0), as a detector does.
+    fn detects(&self) -> bool {
+        false
+    }
 }
 
 /// Scores by a program: `my-clip {image} {classes}`, where `{classes}` is a text file with one

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use percept_eval::halbench::{AbsentRule, ImageFormat, Step};
 
+use crate::calls::CallArgs;
+
 /// `percept halbench …`
 #[derive(Debug, Subcommand)]
 pub enum Halbench {
@@ -37,7 +39,7 @@ pub struct HalbenchScenes {
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Strength of the shapes that are hard to see.
-    #[arg(long, default_value_t = 0.8)]
+    #[arg(long, default_value_t = 0.5)]
     pub contrast: f32,
 }
 
@@ -68,14 +70,18 @@ their reasons to OUT/steps. A stopped build goes on with the same command; a ste
 its settings or what it reads changed. The same seed gives the same files.
 
 The built-in editor puts a cut-out of another image in the place of what it takes away: a stand-in
-for a diffusion model. The key of an endpoint is read from PERCEPT_API_KEY, else OPENAI_API_KEY, and
+for a diffusion model. A model that re-detects keeps what it can see: it, and its like, should not be
+measured with the benchmark. The key of an endpoint is read from PERCEPT_API_KEY, else OPENAI_API_KEY, and
 written nowhere.
 
 Examples:
   percept halbench build --images val2017 --annotations instances_val2017.json --out bench
   percept halbench build --images val2017 --annotations instances_val2017.json --out bench \\
       --endpoint https://host/v1 --api-model gemini-2.5-flash \\
-      --edit-command 'python inpaint.py {image} {mask} {prompt} {output} --seed {seed}'
+      --edit-command 'python inpaint.py {image} {mask} {prompt} {output} --seed {seed}' \\
+      --score-command 'python tools/clip_score.py clip-vit-base-patch32 {image} {classes}'
+  percept halbench build --images val2017 --annotations instances_val2017.json --out bench \\
+      --detect-model Qwen2.5-VL-3B-Instruct --from quality
   percept halbench build --images val2017 --annotations instances_val2017.json --out bench --from quality"
 )]
 pub struct HalbenchBuild {
@@ -115,7 +121,7 @@ pub struct HalbenchBuild {
     /// Who chooses and describes: a Hugging Face folder.
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
-    /// Device of --model.
+    /// Device of --model and --detect-model.
     #[arg(long, default_value = "cpu")]
     pub device: String,
 
@@ -134,11 +140,26 @@ pub struct HalbenchBuild {
     pub edit_fields: Option<String>,
     /// Score classes by a program that reads {image} and {classes} (a text file, one a line) and
     /// prints a JSON list of numbers: edits must gain the new class and lose the old one.
-    #[arg(long, value_name = "COMMAND")]
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["detect_endpoint", "detect_model"])]
     pub score_command: Option<String>,
-    /// Seconds that a program or a server may take for one image.
-    #[arg(long, default_value_t = 600.0)]
-    pub timeout: f64,
+    /// Re-detect by a vision-language model of an OpenAI-compatible server: asked about the place of
+    /// an edit, it must see the old object before and the new one after, and not the other way round.
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "detect_api_model",
+        conflicts_with = "detect_model"
+    )]
+    pub detect_endpoint: Option<String>,
+    /// That model in the server's word.
+    #[arg(long, value_name = "NAME", requires = "detect_endpoint")]
+    pub detect_api_model: Option<String>,
+    /// Re-detect by a Hugging Face folder on --device.
+    #[arg(long, value_name = "DIR")]
+    pub detect_model: Option<PathBuf>,
+    /// How servers are asked; programs have --timeout for each image.
+    #[command(flatten)]
+    pub calls: CallArgs,
 
     /// Let classes that the image shows already be candidates, as the official script does.
     #[arg(long)]

@@ -1,13 +1,14 @@
 //! `percept halbench build`: chooses editor, model and scorer; `percept_eval::halbench` does the
 //! rest.
 
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use percept_eval::halbench::{Build, BuildConfig, Outcome, Step, build};
+use percept_eval::halbench::{Build, BuildConfig, Outcome, Redetector, Step, build};
 use percept_nn::Precision;
 use percept_rollout::Sampler;
-use percept_rollout::chat::{Cached, ChatModel, Endpoint, EndpointConfig, ImageEndpoint, Local};
+use percept_rollout::chat::{Cached, ChatModel, EndpointConfig, ImageEndpoint, Local};
 use percept_vision::{BuiltIn, ClassScorer, CommandEditor, CommandScorer, Editor};
 
 use super::HalbenchBuild;
@@ -20,46 +21,108 @@ use crate::{Done, Failure, open};
 const EVERY: Duration = Duration::from_secs(5);
 
 pub fn run(args: &HalbenchBuild, global: &Global) -> Result<Done, Failure> {
-    let timeout = seconds("--timeout", args.timeout)?;
-    let steps = args.out.join("steps");
-    let journal = steps.join("answers.journal.jsonl");
-    if let (Some(url), Some(name)) = (&args.endpoint, &args.api_model) {
+    let chooser = Who {
+        endpoint: args.endpoint.as_deref().zip(args.api_model.as_deref()),
+        folder: args.model.as_deref(),
+        journal: "answers.journal.jsonl",
+        task: "choice",
+    };
+    let detector = Who {
+        endpoint: (args.detect_endpoint.as_deref()).zip(args.detect_api_model.as_deref()),
+        folder: args.detect_model.as_deref(),
+        journal: "detections.journal.jsonl",
+        task: "re-detection",
+    };
+    chooser.ready(args, global, |chooser| {
+        detector.ready(args, global, |detector| {
+            build_with(args, global, chooser, detector)
+        })
+    })
+}
+
+/// A model that is asked, if any.
+struct Who<'a> {
+    /// Address and the server's name of it.
+    endpoint: Option<(&'a str, &'a str)>,
+    folder: Option<&'a Path>,
+    /// File of its answers in `steps`.
+    journal: &'a str,
+    /// What it does, for messages.
+    task: &'a str,
+}
+
+impl Who<'_> {
+    /// Goes on with the model behind its file of answers.
+    fn ready<T>(
+        &self,
+        args: &HalbenchBuild,
+        global: &Global,
+        then: impl FnOnce(Option<&dyn ChatModel>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        if self.endpoint.is_none() && self.folder.is_none() {
+            return then(None);
+        }
+        let steps = args.out.join("steps");
         std::fs::create_dir_all(&steps)?;
-        let config = EndpointConfig {
-            timeout,
-            ..EndpointConfig::new(url, name)
+        let journal = steps.join(self.journal);
+        if let Some((url, name)) = self.endpoint {
+            let endpoint = args.calls.endpoint(url, name, args.seed)?;
+            return self.tell(&Cached::open(endpoint, &journal)?, global, then);
+        }
+        let Some(folder) = self.folder else {
+            return then(None);
         };
-        let model = Cached::open(Endpoint::new(config)?, &journal)?;
-        return build_with(args, global, timeout, Some(&model));
+        let model = ModelArgs {
+            model: folder.to_owned(),
+            adapter: None,
+            device: args.device.clone(),
+            attention: None,
+            dtype: Precision::F32,
+        };
+        let identity = open::weights(&model)?;
+        let (model, processor) = open::model(&model)?;
+        let local = Local::new(Sampler::new(&model, &processor, args.seed)?, identity, 4);
+        self.tell(&Cached::open(local, &journal)?, global, then)
     }
-    let Some(folder) = &args.model else {
-        return build_with(args, global, timeout, None);
-    };
-    std::fs::create_dir_all(&steps)?;
-    let model = ModelArgs {
-        model: folder.clone(),
-        adapter: None,
-        device: args.device.clone(),
-        attention: None,
-        dtype: Precision::F32,
-    };
-    let identity = open::weights(&model)?;
-    let (model, processor) = open::model(&model)?;
-    let local = Local::new(Sampler::new(&model, &processor, args.seed)?, identity, 1);
-    build_with(args, global, timeout, Some(&Cached::open(local, &journal)?))
+
+    /// Says in the end what was asked.
+    fn tell<T>(
+        &self,
+        model: &dyn ChatModel,
+        global: &Global,
+        then: impl FnOnce(Option<&dyn ChatModel>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let done = then(Some(model));
+        let usage = model.usage();
+        if !global.quiet && !global.json {
+            note!(
+                "{}: {} requests ({} repeated), {} answers from the file, {} + {} tokens, cost {:.2}",
+                self.task,
+                usage.requests,
+                usage.retries.values().sum::<u64>(),
+                usage.cached,
+                usage.prompt_tokens,
+                usage.completion_tokens,
+                usage.cost
+            );
+        }
+        done
+    }
 }
 
 fn build_with(
     args: &HalbenchBuild,
     global: &Global,
-    timeout: Duration,
     chooser: Option<&dyn ChatModel>,
+    detector: Option<&dyn ChatModel>,
 ) -> Result<Done, Failure> {
     let config = config(args);
+    let timeout = seconds("--timeout", args.calls.timeout)?;
     let editor = editor(args, timeout)?;
-    let scorer = match &args.score_command {
-        Some(command) => Some(CommandScorer::new(command, timeout)?),
-        None => None,
+    let scorer: Option<Box<dyn ClassScorer + '_>> = match (&args.score_command, detector) {
+        (Some(command), _) => Some(Box::new(CommandScorer::new(command, timeout)?)),
+        (None, Some(model)) => Some(Box::new(Redetector::new(model))),
+        (None, None) => None,
     };
     let shown = Mutex::new((None::<Step>, Instant::now()));
     let progress = |step: Step, done: usize, total: usize| {
@@ -81,7 +144,7 @@ fn build_with(
         config: &config,
         editor: editor.as_ref(),
         chooser,
-        scorer: scorer.as_ref().map(|s| s as &dyn ClassScorer),
+        scorer: scorer.as_deref(),
         only: args.step,
         from: args.from,
         progress: &progress,
@@ -116,10 +179,10 @@ fn editor(args: &HalbenchBuild, timeout: Duration) -> Result<Box<dyn Editor>, Fa
         return Ok(Box::new(BuiltIn));
     };
     let config = EndpointConfig {
-        timeout,
         extra_body: json_object("--edit-fields", args.edit_fields.as_deref())?,
-        max_concurrency: 4,
-        ..EndpointConfig::new(url, model)
+        // An edit keeps a server busy for seconds.
+        max_concurrency: args.calls.max_concurrency.min(4),
+        ..args.calls.config(url, model, args.seed)?
     };
     Ok(Box::new(ImageEndpoint::new(config)?))
 }

@@ -323,7 +323,8 @@ impl Run<'_> {
             scorer: self.build.scorer,
             config: self.build.config,
         };
-        let work = self.work(Step::Quality, key, &edits, threads());
+        let at_once = (self.build.scorer).map_or_else(threads, ClassScorer::at_once);
+        let work = self.work(Step::Quality, key, &edits, at_once);
         self.folder
             .decide(&work, |_| true, |(id, edit)| gate.check(id, edit))
     }

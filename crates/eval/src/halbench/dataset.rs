@@ -231,6 +231,15 @@ impl Card<'_> {
         }
     }
 
+    /// Means of the pairs that have scores.
+    fn mean_scores(&self) -> Option<[f64; 4]> {
+        let scores: Vec<[f64; 4]> = (self.pairs.iter())
+            .filter_map(|p| p.pair.checks.scores)
+            .collect();
+        let mean = |at: usize| scores.iter().map(|s| s[at]).sum::<f64>() / scores.len() as f64;
+        (!scores.is_empty()).then(|| std::array::from_fn(mean))
+    }
+
     fn how(&self, text: &mut String) {
         let _ = write!(
             text,
@@ -279,9 +288,29 @@ impl Card<'_> {
         let _ = write!(
             text,
             "\n## How it was made\n\n- editor: `{}`\n- counterfactual object chosen by: `{chooser}`\n\
-             - scorer: `{scorer}`\n- seed: {}\n\nNot checked:\n\n",
+             - scorer: `{scorer}`\n- seed: {}\n",
             self.editor, self.config.seed
         );
+        if let Some([new_before, new_after, old_before, old_after]) = self.mean_scores() {
+            let _ = write!(
+                text,
+                "\n| mean score of the edited place | original | edit |\n|---|---|---|\n\
+                 | new class | {new_before:.3} | {new_after:.3} |\n| old class | {old_before:.3} | {old_after:.3} |\n"
+            );
+        }
+        if self
+            .scorer
+            .as_ref()
+            .is_some_and(|s| s["scorer"] == "re-detection")
+        {
+            let _ = write!(
+                text,
+                "\nPairs were kept only where the re-detecting model saw the old object before and not \
+                 after the edit, and the new one the other way round: that model, and its like, would be \
+                 measured too well here.\n"
+            );
+        }
+        let _ = write!(text, "\nNot checked:\n\n");
         for what in unchecked {
             let _ = writeln!(text, "- {what}");
         }

@@ -95,9 +95,17 @@ fn pair(folder: &Folder, questions: &Questions) -> Result<String, BuildError> {
     let checks = &questions.pair.checks;
     let _ = write!(
         html,
-        "<p>changed in place: {:.1} levels; outside: {:.4}; target reached: {:.2}</p><ol>",
+        "<p>changed in place: {:.1} levels; outside: {:.4}; target reached: {:.2}</p>",
         checks.change_inside, checks.changed_outside, checks.target_reached
     );
+    if let Some([new_before, new_after, old_before, old_after]) = checks.scores {
+        let [new, old] = [&choice.counterfactual, &role.target].map(|class| escape(class));
+        let _ = write!(
+            html,
+            "<p>scores: {new} {new_before:.3} → {new_after:.3}; {old} {old_before:.3} → {old_after:.3}</p>"
+        );
+    }
+    html.push_str("<ol>");
     for question in &questions.questions {
         let side = if question.tag == Tag::Origin {
             "original"

@@ -65,6 +65,11 @@ pub(super) fn question(class: &str) -> String {
     format!("Is there {} in the image?", with_article(class))
 }
 
+/// Whether the place of an edit shows a class.
+pub(super) fn detect(class: &str) -> String {
+    format!("{} Answer yes or no.", question(class))
+}
+
 /// `a bear`, `an apple`.
 fn with_article(class: &str) -> String {
     let vowel = class.starts_with(['a', 'e', 'i', 'o', 'u']);

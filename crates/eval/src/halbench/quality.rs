@@ -2,7 +2,9 @@
 //!
 //! Always checked, from the files as they were written: nothing outside the mask changed; the place
 //! of the new object did; the mask reached the target. With a scorer ([`ClassScorer`], like CLIP):
-//! the mask's surroundings gained the new class and lost the old one. What could not be checked is
+//! the mask's bounding box gained the new class and lost the old one; with one that detects
+//! ([`Redetector`](super::Redetector)): it saw the old class before and not after, the new one the
+//! other way round. What could not be checked is
 //! said in each row.
 
 use image::{RgbImage, imageops};
@@ -36,15 +38,22 @@ impl Gate<'_> {
         };
         let mut not_checked = Vec::new();
         let scores = match self.scorer {
-            Some(scorer) => Some(scores(scorer, record, &original, &edited, &mask)?),
+            Some(scorer) => match scores(scorer, record, &original, &edited, &mask) {
+                Ok(scores) => Some(scores),
+                Err(e @ percept_vision::Error::Unscored(_)) => {
+                    return Ok(Row::dropped(id, e.to_string()));
+                }
+                Err(e) => return Err(e.into()),
+            },
             None => {
                 not_checked.push("gain of the new class and loss of the old one: no scorer".into());
                 None
             }
         };
-        not_checked.push(
-            "that a detector finds the new object and not the old one: none is built in".into(),
-        );
+        if !self.scorer.is_some_and(ClassScorer::detects) {
+            let what = "that a detector finds the new object and not the old one: none was given";
+            not_checked.push(what.into());
+        }
         let checks = Checks {
             changed_outside: changed_outside(&original, &edited, &mask, 0)?,
             change_inside: mean_change(&original, &edited, &new),
@@ -86,6 +95,27 @@ impl Gate<'_> {
         }
         let [new_before, new_after, old_before, old_after] = checks.scores?;
         let (gain, loss) = (new_after - new_before, old_before - old_after);
+        if self.scorer.is_some_and(ClassScorer::detects) {
+            let seen = [
+                (
+                    new_before > 0.5,
+                    "the new class was detected before the edit",
+                ),
+                (
+                    new_after < 0.5,
+                    "the new class is not detected after the edit",
+                ),
+                (
+                    old_before < 0.5,
+                    "the old class was not detected before the edit",
+                ),
+                (
+                    old_after > 0.5,
+                    "the old class is still detected after the edit",
+                ),
+            ];
+            return (seen.iter().find(|(against, _)| *against)).map(|(_, why)| (*why).into());
+        }
         if gain <= config.min_score_gain {
             return Some(format!("the score of the new class rose by {gain:.3} only"));
         }
@@ -114,7 +144,7 @@ fn scores(
     original: &RgbImage,
     edited: &RgbImage,
     mask: &Mask,
-) -> Result<[f64; 4], BuildError> {
+) -> Result<[f64; 4], percept_vision::Error> {
     let classes = [
         record.choice.counterfactual.as_str(),
         record.choice.role.target.as_str(),
@@ -123,14 +153,13 @@ fn scores(
         Some(b) => imageops::crop_imm(image, b.x, b.y, b.width, b.height).to_image(),
         None => image.clone(),
     };
-    let of = |image: &RgbImage| -> Result<[f64; 2], BuildError> {
+    let of = |image: &RgbImage| -> Result<[f64; 2], percept_vision::Error> {
         let scores = scorer.scores(&crop(image), &classes)?;
         match scores[..] {
             [new, old] if new.is_finite() && old.is_finite() => Ok([new, old]),
             _ => Err(percept_vision::Error::Service(format!(
                 "a scorer gave {scores:?} for two classes; expected two finite numbers"
-            ))
-            .into()),
+            ))),
         }
     };
     let ([new_before, old_before], [new_after, old_after]) = (of(original)?, of(edited)?);
