@@ -1,14 +1,18 @@
-"""Block choices and outputs of InfLLM-V2, MoBA and PHSA in plain NumPy, for crates/nn/tests/sparse.rs.
+"""Block choices and outputs of InfLLM-V2, MoBA and PHSA in plain NumPy, for crates/nn/tests/sparse.rs, and NSA
+with its gradients in PyTorch, for crates/nn/tests/nsa.rs.
 
 Written from arXiv 2509.24663 (three-stage scores; block pooling with window 5, stride 4, padding 1),
-arXiv 2502.13189 (mean keys, top-k per head, the query's own block counted) and arXiv 2601.02819 (keys of
+arXiv 2502.13189 (mean keys, top-k per head, the query's own block counted), arXiv 2601.02819 (keys of
 blocks fused from the mean and the mean of the punctuation; where that paper is silent, the choice is
-InfLLM-V2's without pooling), float64.
+InfLLM-V2's without pooling) and arXiv 2502.11089 in the form of fla-org/native-sparse-attention (mean
+compression, shared keys and values), float64.
 
     python tools/sparse_reference.py > crates/nn/tests/golden/sparse.json
+    python tools/sparse_reference.py nsa > crates/nn/tests/golden/nsa.json
 """
 
 import json
+import sys
 
 import numpy as np
 
@@ -91,6 +95,77 @@ def moba(q, k, block, top_k):
     return chosen
 
 
+def values(seed, shape):
+    """The numbers of `values` in crates/nn/tests/common/mod.rs."""
+    state = (seed * 0x9E3779B97F4A7C15 + 1) % 2**64
+    out = []
+    for _ in range(int(np.prod(shape))):
+        state = (state * 6364136223846793005 + 1) % 2**64
+        out.append((state >> 40) / 2**23 - 1)
+    return np.array(out).reshape(shape)
+
+
+def nsa(q, k, v, g, scale, block_size, top_k, init_blocks, local_blocks, window):
+    """One text, token by token: q [tokens, heads, dim], k and v [tokens, kv heads, dim], g [tokens,
+    heads, 3] after the sigmoid."""
+    import torch
+
+    tokens, heads, dim = q.shape
+    group = heads // k.shape[1]
+    out = []
+    for t in range(tokens):
+        current, complete = t // block_size, (t + 1) // block_size
+        row = []
+        for kv in range(k.shape[1]):
+            of_group = range(kv * group, (kv + 1) * group)
+            blocks = [slice(b * block_size, (b + 1) * block_size) for b in range(current + 1)]
+            scores = torch.zeros(current + 1, dtype=torch.float64)
+            compressed = {h: torch.zeros(dim, dtype=torch.float64) for h in of_group}
+            if complete > 0:
+                mean_k = torch.stack([k[b, kv].mean(0) for b in blocks[:complete]])
+                mean_v = torch.stack([v[b, kv].mean(0) for b in blocks[:complete]])
+                for h in of_group:
+                    p = torch.softmax(mean_k @ q[t, h] * scale, 0)
+                    compressed[h] = p @ mean_v
+                    scores[:complete] += p.detach()
+            # More than any sum over the group.
+            scores[:init_blocks] = scores[max(0, current - local_blocks + 1) :] = 10.0 * heads
+            chosen = torch.topk(scores, min(top_k, current + 1)).indices
+            at = torch.cat([torch.arange(tokens)[blocks[b]] for b in sorted(chosen.tolist())])
+            at = at[at <= t]
+            last = slice(max(0, t - window + 1), t + 1)
+            for h in of_group:
+                selected = torch.softmax(k[at, kv] @ q[t, h] * scale, 0) @ v[at, kv]
+                near = torch.softmax(k[last, kv] @ q[t, h] * scale, 0) @ v[last, kv]
+                row.append(g[t, h, 0] * compressed[h] + g[t, h, 1] * selected + g[t, h, 2] * near)
+        out.append(torch.stack(row))
+    return torch.stack(out)
+
+
+def nsa_golden():
+    import torch
+
+    lengths, heads, kv_heads, dim = [54, 9], 4, 2, 4
+    total = sum(lengths)
+    shapes = [(total, heads, dim), (total, kv_heads, dim), (total, kv_heads, dim), (total, heads, 3)]
+    c = torch.tensor(values(99, shapes[0]))
+    cases = []
+    for options in (
+        {"block_size": 16, "top_k": 3, "init_blocks": 1, "local_blocks": 1, "window": 20},
+        {"block_size": 16, "top_k": 2, "init_blocks": 0, "local_blocks": 1, "window": 33},
+    ):
+        leaves = [torch.tensor(values(i + 1, s), requires_grad=True) for i, s in enumerate(shapes)]
+        texts = zip(*(leaf.split(lengths) for leaf in leaves))
+        parts = [nsa(q, k, v, g.sigmoid(), 2.0, **options) for q, k, v, g in texts]
+        o = torch.cat(parts)
+        (o * c).sum().backward()
+        arrays = {"o": o.detach(), **{f"d{n}": leaf.grad for n, leaf in zip("qkvg", leaves)}}
+        arrays = {n: [float(f"{x:.6g}") for x in a.flatten().tolist()] for n, a in arrays.items()}
+        cases.append({**options, **arrays})
+    made_by = f"tools/sparse_reference.py nsa, torch {torch.__version__}"
+    print(json.dumps({"made_by": made_by, "cases": cases}))
+
+
 def main():
     rng = np.random.default_rng(7)
     tokens, heads, dim = 300, 2, 8
@@ -126,4 +201,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    nsa_golden() if sys.argv[1:] == ["nsa"] else main()

@@ -244,8 +244,8 @@ pub struct ModelArgs {
     #[arg(long, default_value = "cpu")]
     pub device: String,
     /// What the decoder's queries see, instead of what the checkpoint says: full, sliding, phsa,
-    /// infllm2, moba, or a table of options, '{ name = "phsa", top_k = 4 }'. Without a name, options
-    /// of the checkpoint's own attention: '{ top_k = 4 }'. With --extrapolate, of both models.
+    /// infllm2, moba, nsa, or a table of options, '{ name = "phsa", top_k = 4 }'. Without a name,
+    /// options of the checkpoint's own attention: '{ top_k = 4 }'. With --extrapolate, of both models.
     #[arg(long, value_name = "NAME")]
     pub attention: Option<AttentionArg>,
     /// Numbers of the sampler's weights: float32, bfloat16 (on processors with AMX or AVX-512 BF16) or

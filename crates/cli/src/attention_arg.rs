@@ -7,6 +7,7 @@ use percept_nn::sparse::AttentionConfig;
 use serde::Deserialize;
 
 use crate::Failure;
+use crate::output::note;
 
 /// The value of `--attention`.
 #[derive(Debug, Clone)]
@@ -70,8 +71,12 @@ impl AttentionArg {
                 self.text
             ))
         })?;
-        model.set_attention(processor.attention(after)?);
-        Ok(())
+        let without_gates = before.branches().is_ok_and(|branches| branches.is_none());
+        let after = processor.attention(after)?;
+        if without_gates && after.config().name() == "nsa" {
+            note!("the model has no gates of NSA: until it is trained, each branch counts half");
+        }
+        Ok(model.set_attention(after)?)
     }
 }
 

@@ -81,7 +81,7 @@ pub fn base(
     base.set_decoder_dtype(tuned.dtype);
     if tuned.attention.is_some() {
         let attention = model.config().attention.config();
-        base.set_attention(processor.attention(attention.clone())?);
+        base.set_attention(processor.attention(attention.clone())?)?;
     }
     Ok(Some((base, processor)))
 }

@@ -77,21 +77,21 @@ fn shows(image: &RgbImage, class: usize) -> bool {
     (0..2).all(|i| (mean(i) - f64::from(colour(class)[i])).abs() < 8.0)
 }
 
-/// The bytes of a request, and how often they came.
-type Request = (Vec<u8>, usize);
+/// Requests, and how often they came.
+type Forms = Mutex<Vec<(Vec<u8>, usize)>>;
 
 /// A server with the API of images/edits that paints the colour of the class in the prompt, but grey in
 /// every fourth edit, and limits the first attempt at every third.
 struct Painter {
     url: String,
-    seen: Arc<Mutex<Vec<Request>>>,
+    seen: Arc<Forms>,
 }
 
 impl Painter {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
-        let seen: Arc<Mutex<Vec<Request>>> = Arc::default();
+        let seen: Arc<Forms> = Arc::default();
         let store = Arc::clone(&seen);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -103,7 +103,7 @@ impl Painter {
     }
 }
 
-fn paint(mut stream: &TcpStream, store: &Mutex<Vec<(Vec<u8>, usize)>>) -> Option<()> {
+fn paint(mut stream: &TcpStream, store: &Forms) -> Option<()> {
     let body = body(stream)?;
     let (number, times) = {
         let mut store = store.lock().unwrap();
@@ -200,7 +200,12 @@ fn servers_choose_edit_and_re_detect_and_what_is_not_seen_is_dropped() {
         command.env("PERCEPT_API_KEY", KEY);
         run(command).ok()
     };
-    build(&[]);
+    let first = build(&[]);
+    assert!(
+        first.stderr.contains("re-detection: ") && !first.stderr.contains("(0 repeated)"),
+        "{}",
+        first.stderr
+    );
 
     // Every edit that was painted grey is dropped, with the reason, and no other.
     let edits = painter.seen.lock().unwrap().len();

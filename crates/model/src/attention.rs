@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use percept_nn::sparse::{AttentionConfig, Pattern};
+use percept_nn::sparse::{AttentionConfig, Branches, Pattern};
 use serde_json::{Map, Value, json};
 
 use crate::config_fields::Fields;
@@ -26,6 +26,7 @@ pub struct Attention {
     /// Ascending; empty for attention that does not ask for them.
     punctuation: Vec<u32>,
     pattern: Option<Pattern>,
+    branches: Option<Branches>,
 }
 
 impl Attention {
@@ -40,6 +41,7 @@ impl Attention {
         punctuation_token_ids.sort_unstable();
         Ok(Self {
             pattern: config.pattern()?,
+            branches: config.branches()?,
             config,
             punctuation: punctuation_token_ids,
         })
@@ -63,9 +65,14 @@ impl Attention {
         Self::new(self.config.with_top_k(k), self.punctuation)
     }
 
-    /// What the kernels need to know; `None` for full attention.
+    /// The branches of NSA; `None` for every other choice.
+    pub(crate) fn branches(&self) -> Option<Branches> {
+        self.branches
+    }
+
+    /// What the kernels need to know; `None` for full attention and NSA.
     pub(crate) fn pattern(&self) -> Option<Pattern> {
-        self.pattern
+        self.pattern.filter(|_| self.branches.is_none())
     }
 
     /// Whether each token is punctuation.
@@ -139,19 +146,26 @@ impl Attention {
 }
 
 /// What one pass over a packed axis needs to know.
-pub(crate) struct Sparse {
-    pub(crate) pattern: Pattern,
-    /// `[tokens]`: whether each is punctuation.
-    pub(crate) marks: Arc<[bool]>,
+pub(crate) enum Sight {
+    Full,
+    Blocks {
+        pattern: Pattern,
+        /// `[tokens]`: whether each is punctuation.
+        marks: Arc<[bool]>,
+    },
+    Nsa(Branches),
 }
 
-impl Sparse {
-    /// `None` for full attention.
-    pub(crate) fn new(attention: &Attention, tokens: &[u32]) -> Option<Self> {
-        Some(Self {
-            pattern: attention.pattern()?,
-            marks: attention.marks(tokens).collect(),
-        })
+impl Sight {
+    pub(crate) fn new(attention: &Attention, tokens: &[u32]) -> Self {
+        match (attention.branches(), attention.pattern()) {
+            (Some(branches), _) => Self::Nsa(branches),
+            (None, Some(pattern)) => Self::Blocks {
+                pattern,
+                marks: attention.marks(tokens).collect(),
+            },
+            (None, None) => Self::Full,
+        }
     }
 }
 

@@ -153,7 +153,7 @@ impl Decoder {
     /// Memory that one more token of one sequence takes, in bytes: keys, values, and on average block keys where
     /// attention chooses blocks.
     pub fn token_bytes(&self) -> usize {
-        Past::token_bytes(self.shape, self.attention.pattern())
+        Past::token_bytes(self.shape, &self.attention)
     }
 
     /// Memory of a block of [`BLOCK_SIZE`] tokens, in bytes.
@@ -168,7 +168,7 @@ impl Decoder {
 
     /// What precedes a prompt: nothing.
     pub fn empty(&self) -> Past {
-        Past::new(self.shape, self.attention.pattern(), &self.counter)
+        Past::new(self.shape, &self.attention, &self.counter)
     }
 
     /// Embeddings of text tokens, `[tokens, hidden]`.
@@ -260,13 +260,20 @@ impl Decoder {
         self.bytes() <= SMALL
     }
 
-    /// Values of the queries that share a key-value head, of all queries, and of a row of queries, keys and values.
+    /// Values of the queries that share a key-value head, and of a row of queries, keys, values and gates.
     fn group_width(&self) -> usize {
         self.weights.queries / self.shape.heads
     }
 
     fn qkv_width(&self) -> usize {
-        self.weights.queries + 2 * self.shape.heads * self.shape.head_dim
+        self.weights.queries + 2 * self.shape.heads * self.shape.head_dim + self.weights.gates
+    }
+
+    /// The queries of a key-value head in such a row, and their gates.
+    fn of_head<'a>(&self, row: &'a [f32], head: usize) -> [&'a [f32]; 2] {
+        let (group, gates) = (self.group_width(), self.weights.gates / self.shape.heads);
+        let first = row.len() - self.weights.gates + head * gates;
+        [&row[head * group..][..group], &row[first..][..gates]]
     }
 
     fn attend_step(
@@ -280,7 +287,7 @@ impl Decoder {
         let (group, heads, width) = (self.group_width(), self.shape.heads, self.qkv_width());
         let one = |row: usize, head: usize, out: &mut [f32]| {
             let past = &sequences[row].past;
-            let q = &qkv[row * width + head * group..][..group];
+            let q = self.of_head(&qkv[row * width..][..width], head);
             past.attend((layer, head), past.tokens(), q, self.scale, out);
         };
         if threads == Threads::One {

@@ -16,6 +16,8 @@ pub(crate) enum Init {
     Zeros,
     Ones,
     Normal,
+    /// Zero, also where a checkpoint has no parameter of this kind.
+    Gate,
 }
 
 /// A parameter to be made or read.
@@ -46,6 +48,16 @@ impl Specs {
     pub(crate) fn linear(&mut self, name: &str, inp: usize, out: usize, bias: bool) -> Linear {
         let weight = self.add(format!("{name}.weight"), &[out, inp], Init::Normal);
         let bias = bias.then(|| self.add(format!("{name}.bias"), &[out], Init::Zeros));
+        self.push(weight, bias, inp, out)
+    }
+
+    /// `name.weight [out, inp]`, which starts at zero.
+    pub(crate) fn gate(&mut self, name: &str, inp: usize, out: usize) -> Linear {
+        let weight = self.add(format!("{name}.weight"), &[out, inp], Init::Gate);
+        self.push(weight, None, inp, out)
+    }
+
+    fn push(&mut self, weight: Id, bias: Option<Id>, inp: usize, out: usize) -> Linear {
         let linear = Linear {
             weight,
             bias,

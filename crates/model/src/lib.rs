@@ -19,6 +19,7 @@ mod config_write;
 mod decode;
 mod embed;
 mod error;
+mod gates;
 mod gradients;
 mod layers;
 mod lora;

@@ -159,11 +159,15 @@ impl Model {
                 .collect();
             ends.sort_unstable();
             ends.dedup();
-            let message = format!(
+            let mut message = format!(
                 "{target:?} selects no linear layer\n  help: use \"all-linear\" or ends of layer \
                  paths such as {}",
                 ends.join(", ")
             );
+            if target.ends_with("g_proj") {
+                message += "; g_proj are the gates of attention \"nsa\", which this model does \
+                            not have: choose it first";
+            }
             return Err(Error::Lora {
                 field: "target_modules",
                 message,

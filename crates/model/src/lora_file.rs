@@ -93,7 +93,7 @@ impl Model {
         let mut known = BTreeSet::new();
         let mut made = self.clone();
         if let Some(attention) = Attention::load(dir)? {
-            made.set_attention(attention);
+            made.set_attention(attention)?;
         }
         made.attach(&config, |name, shape| {
             let name = adapter_name(name);

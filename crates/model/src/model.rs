@@ -9,14 +9,14 @@ use percept_nn::host::WeightDtype;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
+use crate::gates::gates;
 use crate::layers::{Adapter, Dropout, Init, Linear, Spec, Specs, Weights};
 use crate::random::Stream;
 use crate::save::{MAX_SHARD_BYTES, sync_dir, write_json, write_weights};
 use crate::text::{TextModel, TextPass};
 use crate::vision::VisionTower;
 use crate::{
-    Attention, Checkpoint, Error, LoadOptions, LoraConfig, ModelConfig, PackedBatch, Param,
-    SaveDtype,
+    Checkpoint, Error, LoadOptions, LoraConfig, ModelConfig, PackedBatch, Param, SaveDtype,
 };
 
 /// A decoder with an optional vision tower and optional LoRA adapters.
@@ -64,7 +64,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads a Hugging Face checkpoint folder; weights become f32.
+    /// Reads a Hugging Face checkpoint folder; weights become f32. Where `config.json` says NSA
+    /// and no gates are stored, they are fresh.
     ///
     /// # Errors
     /// See [`ModelConfig::load`] and [`Checkpoint`]; a missing, misshapen or unknown tensor.
@@ -92,9 +93,15 @@ impl Model {
                     .filter(|n| n.ends_with(".inv_freq")),
             );
             checkpoint.check_no_others(&known)?;
+            let stored = |spec: &Spec| checkpoint.contains(&spec.name);
+            let mut gates = specs.iter().filter(|spec| spec.init == Init::Gate);
+            let fresh = !gates.any(stored);
             specs
                 .par_iter()
-                .map(|s| checkpoint.read(&s.name, &s.shape, options))
+                .map(|spec| match spec.init {
+                    Init::Gate if fresh => Ok(vec![0.0; spec.shape.iter().product()]),
+                    _ => checkpoint.read(&spec.name, &spec.shape, options),
+                })
                 .collect()
         })?;
         if tied && checkpoint.contains("lm_head.weight") {
@@ -110,8 +117,8 @@ impl Model {
         Ok(model)
     }
 
-    /// Makes a model with fresh weights: matrices from N(0, `initializer_range`), biases 0, norms
-    /// 1. A weight depends on the seed, its name and its index alone.
+    /// Makes a model with fresh weights: matrices from N(0, `initializer_range`), biases and gates
+    /// 0, norms 1. A weight depends on the seed, its name and its index alone.
     ///
     /// # Errors
     /// None today; the signature is that of [`Model::load`].
@@ -121,7 +128,7 @@ impl Model {
             let make = |spec: &Spec| {
                 let len = spec.shape.iter().product();
                 match spec.init {
-                    Init::Zeros => vec![0.0; len],
+                    Init::Zeros | Init::Gate => vec![0.0; len],
                     Init::Ones => vec![1.0; len],
                     Init::Normal => {
                         let stream = Stream::new(seed, &spec.name);
@@ -140,11 +147,14 @@ impl Model {
     ) -> Result<Self, Error> {
         let device = device.clone().inner();
         let mut specs = Specs::default();
-        let text = TextModel::new(&config, &mut specs);
+        let mut text = TextModel::new(&config, &mut specs);
         let vision = config
             .vision
             .as_ref()
             .map(|vision| VisionTower::new(vision, &mut specs));
+        if config.attention.branches().is_some() {
+            text.gates = gates(&config.text, &mut specs);
+        }
         let values = values(&specs.params)?;
         let params = specs.params.into_iter().zip(values);
         Ok(Self {
@@ -206,11 +216,6 @@ impl Model {
     /// Shapes and options.
     pub fn config(&self) -> &ModelConfig {
         &self.config
-    }
-
-    /// Changes what the decoder's queries see, here and in what is saved.
-    pub fn set_attention(&mut self, attention: Attention) {
-        self.config.attention = attention;
     }
 
     /// In what numbers activations are multiplied with weights; f32 after loading.

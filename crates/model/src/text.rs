@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 use percept_nn::{self as nn, Layout};
 
-use crate::attention::Sparse;
+use crate::attention::Sight;
 use crate::layers::{Id, Init, Linear, Specs, Weights};
 use crate::tape::Part;
 use crate::{ModelConfig, PackedBatch, TextConfig, rotary_tables};
@@ -18,6 +18,8 @@ pub(crate) struct TextModel {
     pub(crate) norm: Id,
     /// `embed_tokens` when tied.
     pub(crate) lm_head: Id,
+    /// Of NSA, one for each layer; empty for every other attention.
+    pub(crate) gates: Vec<Linear>,
     config: TextConfig,
 }
 
@@ -39,8 +41,7 @@ pub(crate) struct TextLayer {
 /// What all layers of one pass share.
 pub(crate) struct TextPass {
     layout: Arc<Layout>,
-    /// `None`: full attention.
-    sparse: Option<Sparse>,
+    sight: Sight,
     cos: Tensor<2>,
     sin: Tensor<2>,
 }
@@ -51,7 +52,7 @@ impl TextPass {
         let shape = [batch.positions.len(), config.text.head_dim];
         Self {
             layout: batch.layout.clone(),
-            sparse: Sparse::new(&config.attention, &batch.tokens),
+            sight: Sight::new(&config.attention, &batch.tokens),
             cos: Tensor::from_data(TensorData::new(cos, shape), device),
             sin: Tensor::from_data(TensorData::new(sin, shape), device),
         }
@@ -76,6 +77,7 @@ impl TextModel {
             layers,
             norm,
             lm_head,
+            gates: Vec::new(),
             config: text.clone(),
         }
     }
@@ -107,7 +109,7 @@ impl TextModel {
         let layer = &self.layers[index];
         let eps = self.config.rms_norm_eps;
         let normed = weights.rms_norm(x.clone(), layer.input_layernorm, eps);
-        x + self.attention(layer, weights, pass, normed)
+        x + self.attention(index, weights, pass, normed)
     }
 
     /// The rest of a layer; `again`: the backward pass computes the product of gate and up again.
@@ -139,12 +141,12 @@ impl TextModel {
 
     fn attention(
         &self,
-        layer: &TextLayer,
+        index: usize,
         weights: &Weights,
         pass: &TextPass,
         x: Tensor<2>,
     ) -> Tensor<2> {
-        let config = &self.config;
+        let (layer, config) = (&self.layers[index], &self.config);
         let (rows, dim) = (x.dims()[0], config.head_dim);
         let heads = |x: Tensor<2>, n: usize| x.reshape([rows, n, dim]);
         let normed = |x: Tensor<2>, n: usize, norm: Option<Id>| match norm {
@@ -161,12 +163,16 @@ impl TextModel {
         let k = weights.linear(&layer.k_proj, x.clone());
         let k = normed(k, kv_heads, layer.qk_norm.map(|norm| norm.1));
         let k = nn::rotary(k, pass.cos.clone(), pass.sin.clone());
-        let v = heads(weights.linear(&layer.v_proj, x), kv_heads);
+        let v = heads(weights.linear(&layer.v_proj, x.clone()), kv_heads);
         let scale = (dim as f32).powf(-0.5);
-        let y = match &pass.sparse {
-            None => nn::attention(q, k, v, &pass.layout, true, scale),
-            Some(Sparse { pattern, marks }) => {
+        let y = match &pass.sight {
+            Sight::Full => nn::attention(q, k, v, &pass.layout, true, scale),
+            Sight::Blocks { pattern, marks } => {
                 nn::sparse::attention(pattern, q, k, v, &pass.layout, marks, scale)
+            }
+            Sight::Nsa(branches) => {
+                let gates = weights.linear(&self.gates[index], x);
+                nn::sparse::nsa::attention(branches, [q, k, v], gates, &pass.layout, scale)
             }
         };
         weights.linear(&layer.o_proj, y.reshape([rows, q_heads * dim]))

@@ -13,7 +13,7 @@ use percept_model::{
     Attention, Decoder, Error, GradientCheckpointing, LoraConfig, Model, ModelConfig, PackedBatch,
     ParamGrads, Processor, SaveDtype, TinyConfig,
 };
-use percept_nn::sparse::{AttentionConfig, InfLlm2, Moba, Phsa, Punctuation, Sliding};
+use percept_nn::sparse::{AttentionConfig, InfLlm2, Moba, Nsa, Phsa, Punctuation, Sliding};
 use percept_nn::{Layout, Span};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -30,12 +30,26 @@ fn model(attention: AttentionConfig) -> Model {
     let config = ModelConfig::from_json(config, "test").unwrap();
     let mut model = Model::init(config, 3, &device()).unwrap();
     let marks = (0..VOCAB as u32).filter(|id| id % 7 == 3).collect();
-    model.set_attention(Attention::new(attention, marks).unwrap());
+    let attention = Attention::new(attention, marks).unwrap();
+    model.set_attention(attention).unwrap();
+    let gates = |name: &str| name.ends_with("g_proj.weight");
+    for param in model
+        .parameters_mut()
+        .iter_mut()
+        .filter(|p| gates(p.name()))
+    {
+        // As far from their fresh zeros as training may bring them.
+        param.update(|values| {
+            for (i, value) in values.iter_mut().enumerate() {
+                *value = (i * 37 % 11) as f32 * 0.1 - 0.5;
+            }
+        });
+    }
     model
 }
 
 /// Choices that leave most of 300 tokens out.
-fn choices() -> [AttentionConfig; 4] {
+fn choices() -> [AttentionConfig; 5] {
     [
         AttentionConfig::Sliding(Sliding {
             init: 16,
@@ -57,6 +71,12 @@ fn choices() -> [AttentionConfig; 4] {
         AttentionConfig::Moba(Moba {
             block_size: 32,
             top_k: 2,
+        }),
+        AttentionConfig::Nsa(Nsa {
+            block_size: 16,
+            top_k: 4,
+            window: 40,
+            ..Nsa::default()
         }),
     ]
 }
@@ -124,7 +144,8 @@ fn training_prefill_and_decoding_see_the_same_tokens() {
 #[test]
 fn a_prompt_computed_in_parts_has_the_bits_of_single_steps() {
     let tokens = tokens(2100);
-    for choice in [AttentionConfig::Full, choices()[1].clone()] {
+    let [_, phsa, .., nsa] = choices();
+    for choice in [AttentionConfig::Full, phsa, nsa] {
         let decoder = Decoder::new(&model(choice)).unwrap();
         let all = prompt_logits(&decoder, &tokens);
         let (prompt, rest) = tokens.split_at(2040);
@@ -135,6 +156,26 @@ fn a_prompt_computed_in_parts_has_the_bits_of_single_steps() {
         for (step, &token) in rest.iter().enumerate() {
             decoder.step(&mut sequences, &[token], &mut logits);
             assert_eq!(logits, all[(2040 + step) * VOCAB..][..VOCAB]);
+        }
+    }
+}
+
+#[test]
+fn a_prompt_that_goes_on_from_a_known_start_has_the_bits_of_the_whole() {
+    let tokens = tokens(300);
+    let mut other = tokens.clone();
+    other[150..].reverse();
+    let positions = positions(300);
+    for choice in choices() {
+        let name = choice.name();
+        let decoder = Decoder::new(&model(choice)).unwrap();
+        let prefill = |text: &[u32]| decoder.prefill(decoder.embed(text), text, &positions, 300);
+        let (whole, before) = (prefill(&tokens), prefill(&other));
+        for start in [5, 64, 90, 150] {
+            let rest = &tokens[start..];
+            let rows = (decoder.embed(rest), rest, &positions[start..]);
+            let found = decoder.prefill_after(before.past().cut(start), rows, 300);
+            assert_eq!(found.logits(), whole.logits(), "{name} after {start}");
         }
     }
 }
@@ -264,8 +305,8 @@ fn sharing_a_prompt_changes_no_gradient_of_sparse_attention() {
 
 #[test]
 fn a_checkpoint_keeps_its_choice_and_full_attention_leaves_no_trace() {
-    let [_, phsa, _, moba] = choices();
-    for choice in [phsa, moba, AttentionConfig::Full] {
+    let [_, phsa, _, moba, nsa] = choices();
+    for choice in [phsa, moba, nsa, AttentionConfig::Full] {
         let dir = TempDir::new().unwrap();
         let saved = model(choice.clone());
         saved.save(dir.path(), SaveDtype::F32).unwrap();

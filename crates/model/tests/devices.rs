@@ -128,7 +128,7 @@ fn sparse_attention_trains_on_devices() {
         let batch = prompts("qwen2_5_vl", &["images3"]);
         let [model, host] = [&subject.device, &Device::flex()].map(|device| {
             let mut model = open("qwen2_5_vl", device);
-            model.set_attention(attention.clone());
+            model.set_attention(attention.clone()).unwrap();
             model
         });
         same_gradients(subject, "phsa", &model, &host, &batch);

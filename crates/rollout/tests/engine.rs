@@ -146,7 +146,8 @@ fn preempted_sequences_say_the_same_bit_for_bit() {
         (WeightDtype::F32, Some(sparse)),
     ] {
         world.model.set_decoder_dtype(dtype);
-        world.model.set_attention(attention.unwrap_or_default());
+        let attention = attention.unwrap_or_default();
+        world.model.set_attention(attention).unwrap();
         for image_first in [true, false] {
             let (prompts, params) = (world.prompts(image_first), params(70));
             let (free, without) = run(&world.sampler(), &prompts, &params);

@@ -98,8 +98,7 @@ impl Learner {
     /// Changes how many blocks attention chooses.
     pub(crate) fn set_top_k(&mut self, top_k: usize) -> Result<(), Error> {
         let attention = self.model.config().attention.clone().with_top_k(top_k)?;
-        self.model.set_attention(attention);
-        Ok(())
+        Ok(self.model.set_attention(attention)?)
     }
 
     /// The current weights.

@@ -119,8 +119,8 @@ pub struct ModelSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tiny: Option<percept_model::TinyConfig>,
     /// What the decoder's queries see, in training, rollouts and evaluation: `full`, `sliding`,
-    /// `phsa`, `infllm2`, `moba`, or a table with options, `{ name = "phsa", top_k = 4 }`. Default:
-    /// what the checkpoint says. Checkpoints keep it in config.json, LoRA adapters in
+    /// `phsa`, `infllm2`, `moba`, `nsa`, or a table with options, `{ name = "phsa", top_k = 4 }`.
+    /// Default: what the checkpoint says. Checkpoints keep it in config.json, LoRA adapters in
     /// percept_config.json.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attention: Option<AttentionConfig>,

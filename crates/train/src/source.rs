@@ -80,15 +80,22 @@ pub fn open_model(
     }
     let sampling = recipe.rollout.dtype.checked();
     model.set_decoder_dtype(sampling.map_err(percept_model::Error::from)?);
+    let attention = recipe.model.attention.as_ref();
+    let attention = attention.map(|choice| processor.attention(choice.clone()));
+    let attention = attention.transpose()?;
+    // Before adapters: NSA has gates, which they may adapt.
+    if let Some(attention) = &attention {
+        model.set_attention(attention.clone())?;
+    }
     processor.set_pixel_limits(recipe.data.min_pixels, recipe.data.max_pixels)?;
     match (lora, checkpoint) {
         (Some(_), Some(adapter)) => model.load_lora(adapter)?,
         (Some(lora), None) => model.add_lora(lora, recipe.trainer.seed)?,
         (None, _) => {}
     }
-    // After the adapter, which brings what its last step chose: annealing goes on from the recipe.
-    if let Some(attention) = &recipe.model.attention {
-        model.set_attention(processor.attention(attention.clone())?);
+    // And after the adapter, which brings what its last step chose: annealing goes on from the recipe.
+    if let Some(attention) = attention {
+        model.set_attention(attention)?;
     }
     if recipe.model.freeze_vision {
         model.freeze_vision();

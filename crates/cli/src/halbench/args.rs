@@ -70,7 +70,8 @@ their reasons to OUT/steps. A stopped build goes on with the same command; a ste
 its settings or what it reads changed. The same seed gives the same files.
 
 The built-in editor puts a cut-out of another image in the place of what it takes away: a stand-in
-for a diffusion model. The key of an endpoint is read from PERCEPT_API_KEY, else OPENAI_API_KEY, and
+for a diffusion model. A model that re-detects keeps what it can see: it, and its like, should not be
+measured with the benchmark. The key of an endpoint is read from PERCEPT_API_KEY, else OPENAI_API_KEY, and
 written nowhere.
 
 Examples:

@@ -25,14 +25,18 @@ pub fn run(args: &HalbenchBuild, global: &Global) -> Result<Done, Failure> {
         endpoint: args.endpoint.as_deref().zip(args.api_model.as_deref()),
         folder: args.model.as_deref(),
         journal: "answers.journal.jsonl",
+        task: "choice",
     };
     let detector = Who {
         endpoint: (args.detect_endpoint.as_deref()).zip(args.detect_api_model.as_deref()),
         folder: args.detect_model.as_deref(),
         journal: "detections.journal.jsonl",
+        task: "re-detection",
     };
-    chooser.ready(args, |chooser| {
-        detector.ready(args, |detector| build_with(args, global, chooser, detector))
+    chooser.ready(args, global, |chooser| {
+        detector.ready(args, global, |detector| {
+            build_with(args, global, chooser, detector)
+        })
     })
 }
 
@@ -43,6 +47,8 @@ struct Who<'a> {
     folder: Option<&'a Path>,
     /// File of its answers in `steps`.
     journal: &'a str,
+    /// What it does, for messages.
+    task: &'a str,
 }
 
 impl Who<'_> {
@@ -50,6 +56,7 @@ impl Who<'_> {
     fn ready<T>(
         &self,
         args: &HalbenchBuild,
+        global: &Global,
         then: impl FnOnce(Option<&dyn ChatModel>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         if self.endpoint.is_none() && self.folder.is_none() {
@@ -60,7 +67,7 @@ impl Who<'_> {
         let journal = steps.join(self.journal);
         if let Some((url, name)) = self.endpoint {
             let endpoint = args.calls.endpoint(url, name, args.seed)?;
-            return then(Some(&Cached::open(endpoint, &journal)?));
+            return self.tell(&Cached::open(endpoint, &journal)?, global, then);
         }
         let Some(folder) = self.folder else {
             return then(None);
@@ -83,7 +90,31 @@ impl Who<'_> {
             identity,
             engine,
         );
-        then(Some(&Cached::open(local, &journal)?))
+        self.tell(&Cached::open(local, &journal)?, global, then)
+    }
+
+    /// Says in the end what was asked.
+    fn tell<T>(
+        &self,
+        model: &dyn ChatModel,
+        global: &Global,
+        then: impl FnOnce(Option<&dyn ChatModel>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let done = then(Some(model));
+        let usage = model.usage();
+        if !global.quiet && !global.json {
+            note!(
+                "{}: {} requests ({} repeated), {} answers from the file, {} + {} tokens, cost {:.2}",
+                self.task,
+                usage.requests,
+                usage.retries.values().sum::<u64>(),
+                usage.cached,
+                usage.prompt_tokens,
+                usage.completion_tokens,
+                usage.cost
+            );
+        }
+        done
     }
 }
 

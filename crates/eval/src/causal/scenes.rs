@@ -70,12 +70,12 @@ fn card(pairs: usize, seed: u64, contrast: f32) -> String {
     let _ = write!(
         text,
         "Made by `percept halbench scenes --pairs {pairs} --seed {seed} --contrast {contrast}`: drawn shapes, no \
-         photographs, no licence needed.\n\nIn each original one large shape (the target) stands beside one of its \
-         three companions, which are small and faint. The edit is the same picture but for the target, in whose place \
-         stands a companion of the other large shape. Absent are the target's two other companions. `qa.json` has the \
+         photographs, no licence needed.\n\nIn each original one bold shape (the target) stands beside one of its \
+         three companions, which are faint. The edit is the same picture but for the target, in whose place stands a \
+         companion of the other bold shape. Absent are the target's two other companions. `qa.json` has the \
          official names: type `target` asks about the companion that stays, `inpaint` about what came, `absent` about \
          what neither picture shows.\n\nA model that looks has CAC = AAC = CHR = 0. One that says yes to the companions \
-         of the large shape it sees, and to nothing else, has CAC = AAC = CHR = 1.\n"
+         of the bold shape it sees, and to nothing else, has CAC = AAC = CHR = 1.\n"
     );
     text
 }

@@ -34,7 +34,7 @@ fn room(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
 
 impl Weights {
     /// All layers over `scratch.x`; ends with `scratch.normed`, the hidden states after the final norm.
-    /// `attention(layer, qkv, out)` gets rotated queries and keys in `[rows, queries + keys + values]`.
+    /// `attention(layer, qkv, out)` gets rotated queries and keys in `[rows, queries + keys + values + gates]`.
     pub(super) fn layers(
         &self,
         scratch: &mut Scratch,

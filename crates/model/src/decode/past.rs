@@ -1,27 +1,45 @@
 //! The past of one sequence: keys and values, and the block keys where attention chooses blocks.
 
 use percept_nn::host::{KvCache, KvCounter, KvShape, attend};
-use percept_nn::sparse::{Pattern, SparseCache};
+use percept_nn::sparse::{NsaCache, SparseCache};
+
+use crate::Attention;
 
 /// Keys and values of the tokens so far. Clones share the memory and continue independently.
 #[derive(Clone, Debug)]
 pub struct Past {
     cache: KvCache,
-    sparse: Option<SparseCache>,
+    sight: Sight,
+}
+
+/// What attention keeps beside keys and values.
+#[derive(Clone, Debug)]
+enum Sight {
+    Full,
+    Blocks(SparseCache),
+    Nsa(NsaCache),
 }
 
 impl Past {
-    pub(super) fn new(shape: KvShape, pattern: Option<Pattern>, counter: &KvCounter) -> Self {
+    pub(super) fn new(shape: KvShape, attention: &Attention, counter: &KvCounter) -> Self {
         Self {
             cache: KvCache::counted(shape, counter),
-            sparse: pattern.map(|pattern| SparseCache::new(pattern, shape)),
+            sight: match (attention.branches(), attention.pattern()) {
+                (Some(branches), _) => Sight::Nsa(NsaCache::new(branches, shape)),
+                (None, Some(pattern)) => Sight::Blocks(SparseCache::new(pattern, shape)),
+                (None, None) => Sight::Full,
+            },
         }
     }
 
     /// Memory of one more token, block keys on average.
-    pub(super) fn token_bytes(shape: KvShape, pattern: Option<Pattern>) -> usize {
-        let keys = pattern.map_or(0, |pattern| SparseCache::token_bytes(&pattern, shape));
-        shape.token_bytes() + keys
+    pub(super) fn token_bytes(shape: KvShape, attention: &Attention) -> usize {
+        let beside = match (attention.branches(), attention.pattern()) {
+            (Some(branches), _) => NsaCache::token_bytes(&branches, shape),
+            (None, Some(pattern)) => SparseCache::token_bytes(&pattern, shape),
+            (None, None) => 0,
+        };
+        shape.token_bytes() + beside
     }
 
     /// How many tokens.
@@ -31,7 +49,12 @@ impl Past {
 
     /// Memory of all blocks that are seen, shared ones included.
     pub fn bytes(&self) -> usize {
-        self.cache.bytes() + self.sparse.as_ref().map_or(0, SparseCache::bytes)
+        let beside = match &self.sight {
+            Sight::Full => 0,
+            Sight::Blocks(blocks) => blocks.bytes(),
+            Sight::Nsa(nsa) => nsa.bytes(),
+        };
+        self.cache.bytes() + beside
     }
 
     /// The first `tokens` tokens; the memory is shared.
@@ -41,7 +64,11 @@ impl Past {
     pub fn cut(&self, tokens: usize) -> Self {
         Self {
             cache: self.cache.cut(tokens),
-            sparse: self.sparse.as_ref().map(|sparse| sparse.cut(tokens)),
+            sight: match &self.sight {
+                Sight::Full => Sight::Full,
+                Sight::Blocks(blocks) => Sight::Blocks(blocks.cut(tokens)),
+                Sight::Nsa(nsa) => Sight::Nsa(nsa.cut(tokens)),
+            },
         }
     }
 
@@ -60,58 +87,68 @@ impl Past {
     /// Makes room for one more token for each of `marks`: whether it is punctuation.
     pub(super) fn grow(&mut self, marks: &[bool]) {
         self.cache.grow(marks.len());
-        if let Some(sparse) = &mut self.sparse {
-            sparse.grow(marks);
+        match &mut self.sight {
+            Sight::Full => {}
+            Sight::Blocks(blocks) => blocks.grow(marks),
+            Sight::Nsa(nsa) => nsa.grow(marks.len()),
         }
     }
 
     /// Keys and values `[new, 2 · heads · head_dim]` of the last tokens, in rows of `stride` of
-    /// which the first `skip` are something else.
+    /// which the first `skip`, and what follows, are something else.
     pub(super) fn write(&mut self, layer: usize, rows: &[f32], stride: usize, skip: usize) {
         let new = rows.len() / stride;
         let first = self.cache.len() - new;
+        let shape = self.cache.shape();
+        let width = shape.heads * shape.head_dim;
         for (token, row) in rows.chunks_exact(stride).enumerate() {
-            let row = &row[skip..];
-            let (keys, values) = row.split_at(row.len() / 2);
+            let (keys, values) = row[skip..][..2 * width].split_at(width);
             self.cache.write(layer, first + token, keys, values);
         }
-        if let Some(sparse) = &mut self.sparse {
-            sparse.update(&self.cache, layer, new);
+        match &mut self.sight {
+            Sight::Full => {}
+            Sight::Blocks(blocks) => blocks.update(&self.cache, layer, new),
+            Sight::Nsa(nsa) => nsa.update(&self.cache, layer, new),
         }
     }
 
-    /// Attention of the queries of one key-value head to the first `tokens` tokens.
+    /// Attention of the queries `q` of one key-value head, with the logits of their gates, if they
+    /// have any, to the first `tokens` tokens.
     pub(super) fn attend(
         &self,
         (layer, head): (usize, usize),
         tokens: usize,
-        q: &[f32],
+        [q, gates]: [&[f32]; 2],
         scale: f32,
         out: &mut [f32],
     ) {
-        match &self.sparse {
-            None => attend(&self.cache, layer, head, tokens, q, scale, out),
-            Some(sparse) => sparse.attend(&self.cache, layer, head, tokens, q, scale, out),
+        let cache = &self.cache;
+        match &self.sight {
+            Sight::Full => attend(cache, layer, head, tokens, q, scale, out),
+            Sight::Blocks(blocks) => blocks.attend(cache, layer, head, tokens, q, scale, out),
+            Sight::Nsa(nsa) => nsa.attend(cache, (layer, head), tokens, [q, gates], scale, out),
         }
     }
 
     /// As [`Past::attend`] for neighbouring tokens, the first of which sees `seen` tokens: `q` and `out`
-    /// `[tokens, width]`.
+    /// `[tokens, width]`, gates `[tokens, gates of a head]`.
     pub(super) fn attend_rows(
         &self,
         (layer, head): (usize, usize),
         seen: usize,
         width: usize,
-        q: &[f32],
+        [q, gates]: [&[f32]; 2],
         scale: f32,
         out: &mut [f32],
     ) {
-        if let Some(sparse) = &self.sparse {
-            return sparse.attend_rows(&self.cache, (layer, head), seen, width, q, scale, out);
+        if let Sight::Blocks(blocks) = &self.sight {
+            return blocks.attend_rows(&self.cache, (layer, head), seen, width, q, scale, out);
         }
+        let each = gates.len() / (q.len() / width);
         let rows = q.chunks_exact(width).zip(out.chunks_exact_mut(width));
         for (token, (q, out)) in rows.enumerate() {
-            attend(&self.cache, layer, head, seen + token, q, scale, out);
+            let gates = &gates[token * each..][..each];
+            self.attend((layer, head), seen + token, [q, gates], scale, out);
         }
     }
 }

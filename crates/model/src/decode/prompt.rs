@@ -180,14 +180,18 @@ impl Decoder {
         let piece = 16;
         let attend_piece = |first: usize, out: &mut [f32]| {
             let tokens = out.len() / queries;
-            let (mut q, mut results) = (vec![0.0; tokens * group], vec![0.0; tokens * group]);
+            let mut results = vec![0.0; tokens * group];
+            let (mut q, mut gates) = (Vec::with_capacity(results.len()), Vec::new());
             for head in 0..self.shape.heads {
-                let rows = qkv.chunks_exact(width).skip(first);
-                for (q, row) in q.chunks_exact_mut(group).zip(rows) {
-                    q.copy_from_slice(&row[head * group..][..group]);
+                q.clear();
+                gates.clear();
+                for row in qkv.chunks_exact(width).skip(first).take(tokens) {
+                    let [row, of_row] = self.of_head(row, head);
+                    q.extend_from_slice(row);
+                    gates.extend_from_slice(of_row);
                 }
-                let seen = before + first + 1;
-                past.attend_rows((layer, head), seen, group, &q, self.scale, &mut results);
+                let (at, seen) = ((layer, head), before + first + 1);
+                past.attend_rows(at, seen, group, [&q, &gates], self.scale, &mut results);
                 let rows = out.chunks_exact_mut(queries);
                 for (out, result) in rows.zip(results.chunks_exact(group)) {
                     out[head * group..][..group].copy_from_slice(result);

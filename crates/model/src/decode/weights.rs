@@ -2,13 +2,16 @@
 
 use crate::{Error, ModelConfig};
 use percept_nn::host::{Linear, WeightDtype};
+use percept_nn::sparse::nsa::GATES;
 use rayon::prelude::*;
 
-/// All weights. Products that read the same rows are one: q, k, v and gate, up.
+/// All weights. Products that read the same rows are one: q, k, v, NSA's gates; and gate, up.
 pub(super) struct Weights {
     pub(super) hidden: usize,
     /// Values of all query heads.
     pub(super) queries: usize,
+    /// Gates of all query heads; 0 where attention has none.
+    pub(super) gates: usize,
     pub(super) intermediate: usize,
     pub(super) head_dim: usize,
     /// Query and key heads: those that are rotated.
@@ -46,33 +49,42 @@ impl Weights {
             text.num_attention_heads * dim,
             text.num_key_value_heads * dim,
         );
+        let gates = match config.attention.branches() {
+            Some(_) => GATES * text.num_attention_heads,
+            None => 0,
+        };
         let source = Source(&values);
         let layer = |index: usize| -> Result<Layer, Error> {
             let name = |part: &str| format!("model.layers.{index}.{part}");
             let norm = |part: &str, len: usize| source.get(&name(&format!("{part}.weight")), len);
-            let pack =
-                |parts: &[(&str, usize)], inputs: usize, bias: bool| -> Result<Linear, Error> {
-                    let mut weights = Vec::new();
-                    for (part, outputs) in parts {
-                        let weight =
-                            source.get(&name(&format!("{part}.weight")), outputs * inputs)?;
-                        let bias = match bias {
-                            true => Some(source.get(&name(&format!("{part}.bias")), *outputs)?),
-                            false => None,
-                        };
-                        weights.push((weight, *outputs, bias));
-                    }
-                    let parts: Vec<_> = weights
-                        .iter()
-                        .map(|(w, outputs, b)| (w.as_slice(), *outputs, b.as_deref()))
-                        .collect();
-                    Ok(Linear::concat(&parts, inputs, dtype))
-                };
-            let (q, k, v) = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj");
+            let pack = |parts: &[(&str, usize, bool)], inputs: usize| -> Result<Linear, Error> {
+                let mut weights = Vec::new();
+                for (part, outputs, bias) in parts {
+                    let weight = source.get(&name(&format!("{part}.weight")), outputs * inputs)?;
+                    let bias = match bias {
+                        true => Some(source.get(&name(&format!("{part}.bias")), *outputs)?),
+                        false => None,
+                    };
+                    weights.push((weight, *outputs, bias));
+                }
+                let parts: Vec<_> = weights
+                    .iter()
+                    .map(|(w, outputs, b)| (w.as_slice(), *outputs, b.as_deref()))
+                    .collect();
+                Ok(Linear::concat(&parts, inputs, dtype))
+            };
             let inner = text.intermediate_size;
+            let mut qkv = vec![
+                ("self_attn.q_proj", queries, text.qkv_bias),
+                ("self_attn.k_proj", keys, text.qkv_bias),
+                ("self_attn.v_proj", keys, text.qkv_bias),
+            ];
+            if gates > 0 {
+                qkv.push(("self_attn.g_proj", gates, false));
+            }
             Ok(Layer {
                 input_norm: norm("input_layernorm", hidden)?,
-                qkv: pack(&[(q, queries), (k, keys), (v, keys)], hidden, text.qkv_bias)?,
+                qkv: pack(&qkv, hidden)?,
                 qk_norm: match text.qk_norm {
                     true => Some((
                         norm("self_attn.q_norm", dim)?,
@@ -80,14 +92,16 @@ impl Weights {
                     )),
                     false => None,
                 },
-                o: pack(&[("self_attn.o_proj", hidden)], queries, text.o_bias)?,
+                o: pack(&[("self_attn.o_proj", hidden, text.o_bias)], queries)?,
                 post_norm: norm("post_attention_layernorm", hidden)?,
                 gate_up: pack(
-                    &[("mlp.gate_proj", inner), ("mlp.up_proj", inner)],
+                    &[
+                        ("mlp.gate_proj", inner, false),
+                        ("mlp.up_proj", inner, false),
+                    ],
                     hidden,
-                    false,
                 )?,
-                down: pack(&[("mlp.down_proj", hidden)], inner, false)?,
+                down: pack(&[("mlp.down_proj", hidden, false)], inner)?,
             })
         };
         let blocks = (0..text.num_hidden_layers)
@@ -106,6 +120,7 @@ impl Weights {
         Ok(Self {
             hidden,
             queries,
+            gates,
             intermediate: text.intermediate_size,
             head_dim: dim,
             rotated: text.num_attention_heads + text.num_key_value_heads,

@@ -85,6 +85,11 @@ impl Block {
         self.lines.as_ptr().cast()
     }
 
+    fn as_slice(&self) -> &[f32] {
+        // SAFETY: a line is sixteen f32 without padding.
+        unsafe { std::slice::from_raw_parts(self.as_ptr(), self.lines.len() * LANES) }
+    }
+
     fn as_mut_slice(&mut self) -> &mut [f32] {
         let len = self.lines.len() * LANES;
         // SAFETY: a line is sixteen f32 without padding.
@@ -230,6 +235,20 @@ impl KvCache {
                 line[slot] = x;
             }
             block[v + slot * padded..][..shape.head_dim].copy_from_slice(value);
+        }
+    }
+
+    /// Adds the keys and values of one token to sums `[heads, head_dim]`.
+    pub(crate) fn add_to(&self, layer: usize, token: usize, sums: [&mut [f32]; 2]) {
+        let shape = self.shape;
+        let (block, slot) = (self.blocks[token / BLOCK].as_slice(), token % BLOCK);
+        let [keys, values] = sums.map(|sum| sum.chunks_exact_mut(shape.head_dim));
+        for (head, (keys, values)) in keys.zip(values).enumerate() {
+            let (k, v) = shape.offsets(layer, head);
+            let column = block[k..v].iter().skip(slot).step_by(BLOCK);
+            keys.iter_mut().zip(column).for_each(|(sum, x)| *sum += x);
+            let row = &block[v + slot * shape.padded()..][..shape.head_dim];
+            values.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
         }
     }
 

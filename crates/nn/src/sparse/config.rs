@@ -7,6 +7,7 @@ use serde::de::value::{MapAccessDeserializer, MapDeserializer, StrDeserializer};
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use super::nsa::{Branches, Nsa};
 use crate::Error;
 use crate::host::kv::BLOCK;
 
@@ -27,6 +28,8 @@ pub enum AttentionConfig {
     InfLlm2(InfLlm2),
     /// Blocks chosen per head by their mean key (arXiv 2502.13189).
     Moba(Moba),
+    /// Means of blocks, chosen blocks and a window, mixed by trained gates (arXiv 2502.11089).
+    Nsa(Nsa),
 }
 
 /// Initial tokens and a window, both in whole blocks of sixteen tokens.
@@ -172,7 +175,7 @@ impl Default for Moba {
 
 impl AttentionConfig {
     /// The names that a recipe or a checkpoint may use.
-    pub const NAMES: [&'static str; 5] = ["full", "sliding", "phsa", "infllm2", "moba"];
+    pub const NAMES: [&'static str; 6] = ["full", "sliding", "phsa", "infllm2", "moba", "nsa"];
 
     /// The name of this choice.
     pub fn name(&self) -> &'static str {
@@ -182,6 +185,7 @@ impl AttentionConfig {
             Self::Phsa(_) => "phsa",
             Self::InfLlm2(_) => "infllm2",
             Self::Moba(_) => "moba",
+            Self::Nsa(_) => "nsa",
         }
     }
 
@@ -199,7 +203,8 @@ impl AttentionConfig {
             Self::Full | Self::Sliding(_) => None,
             Self::Phsa(Phsa { top_k, .. })
             | Self::InfLlm2(InfLlm2 { top_k, .. })
-            | Self::Moba(Moba { top_k, .. }) => Some(*top_k),
+            | Self::Moba(Moba { top_k, .. })
+            | Self::Nsa(Nsa { top_k, .. }) => Some(*top_k),
         }
     }
 
@@ -209,7 +214,8 @@ impl AttentionConfig {
             Self::Full | Self::Sliding(_) => {}
             Self::Phsa(Phsa { top_k, .. })
             | Self::InfLlm2(InfLlm2 { top_k, .. })
-            | Self::Moba(Moba { top_k, .. }) => *top_k = k,
+            | Self::Moba(Moba { top_k, .. })
+            | Self::Nsa(Nsa { top_k, .. }) => *top_k = k,
         }
         self
     }
@@ -219,7 +225,18 @@ impl AttentionConfig {
         *self == Self::Full
     }
 
-    /// What the kernels need to know; `None` for full attention.
+    /// The branches of NSA; `None` for all other choices.
+    ///
+    /// # Errors
+    /// As [`AttentionConfig::pattern`].
+    pub fn branches(&self) -> Result<Option<Branches>, Error> {
+        match self {
+            Self::Nsa(o) => o.branches().map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// What the kernels need to know, of NSA's selected branch; `None` for full attention.
     ///
     /// # Errors
     /// [`Error::Sparse`] when an option is out of its range.
@@ -290,6 +307,7 @@ impl AttentionConfig {
                     keys: Keys::PerHead,
                 }
             }
+            Self::Nsa(o) => o.branches()?.selected,
         };
         Ok(Some(pattern))
     }
@@ -321,6 +339,7 @@ impl<'de> Deserialize<'de> for AttentionConfig {
             Phsa(Phsa),
             InfLlm2(InfLlm2),
             Moba(Moba),
+            Nsa(Nsa),
         }
         struct NameOrTable;
         impl<'de> Visitor<'de> for NameOrTable {
@@ -346,6 +365,7 @@ impl<'de> Deserialize<'de> for AttentionConfig {
             Table::Phsa(o) => Self::Phsa(o),
             Table::InfLlm2(o) => Self::InfLlm2(o),
             Table::Moba(o) => Self::Moba(o),
+            Table::Nsa(o) => Self::Nsa(o),
         };
         config.pattern().map_err(D::Error::custom)?;
         Ok(config)

@@ -1,4 +1,5 @@
-//! Block-sparse causal attention that can be trained: sliding window, PHSA, InfLLM-V2, MoBA.
+//! Block-sparse causal attention that can be trained: sliding window, PHSA, InfLLM-V2, MoBA, and
+//! [NSA](nsa).
 //!
 //! A query sees the first blocks, the blocks just before it, and a few blocks that it chooses by
 //! its product with block keys. The choice carries no gradient; keys and values learn through the
@@ -12,6 +13,7 @@
 mod cache;
 mod coarse;
 mod config;
+pub mod nsa;
 mod op;
 pub mod reference;
 mod select;
@@ -19,4 +21,5 @@ mod tile;
 
 pub use cache::SparseCache;
 pub use config::{AttentionConfig, InfLlm2, Keys, Moba, Pattern, Phsa, Punctuation, Sliding};
+pub use nsa::{Branches, Nsa, NsaCache};
 pub use op::attention;

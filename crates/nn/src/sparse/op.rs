@@ -97,7 +97,7 @@ struct Sparse {
 
 /// A pointer that tasks share; each writes to its own rows.
 #[derive(Clone, Copy)]
-struct Shared<T>(*mut T);
+pub(super) struct Shared<T>(pub(super) *mut T);
 // SAFETY: every use says why its rows are its own.
 unsafe impl<T> Send for Shared<T> {}
 // SAFETY: as above.
@@ -107,7 +107,7 @@ impl<T> Shared<T> {
     /// # Safety
     /// The elements exist and nobody else uses them.
     #[allow(clippy::mut_from_ref)]
-    unsafe fn rows(&self, start: usize, len: usize) -> &mut [T] {
+    pub(super) unsafe fn rows(&self, start: usize, len: usize) -> &mut [T] {
         // SAFETY: the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.0.add(start), len) }
     }

@@ -1,12 +1,13 @@
 //! The definition, plain and quadratic: what the kernel is compared with, and what runs on devices
 //! without a kernel.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Bool, Tensor, TensorData, activation};
 
 use super::config::{Keys, Pattern};
+use super::nsa::{Branches, GATES};
 use crate::host::kv::BLOCK;
-use crate::reference::masked_attention;
-use crate::{Layout, to_vec};
+use crate::reference::{masked_attention, seen};
+use crate::{Layout, Span, to_vec};
 
 /// The key that stands for the tokens of `keys` `[tokens][dim]`; `marks` says which are punctuation.
 pub fn block_key(pattern: &Pattern, keys: &[&[f32]], marks: &[bool]) -> Vec<f64> {
@@ -228,4 +229,84 @@ pub fn attention(
         let mask = TensorData::new(mask, [heads, span.len, all]);
         Some(Tensor::from_data(mask, &device))
     })
+}
+
+/// NSA with the blocks `chosen` by [`choices`] of its selected pattern: see [`nsa`](super::nsa).
+pub fn nsa(
+    branches: &Branches,
+    [q, k, v]: [Tensor<3>; 3],
+    gates: Tensor<2>,
+    layout: &Layout,
+    chosen: &[Vec<u32>],
+    scale: f32,
+) -> Tensor<3> {
+    let [tokens, heads, _] = q.dims();
+    let gates = activation::sigmoid(gates).reshape([tokens, heads, GATES]);
+    let Branches { selected, window } = branches;
+    let qkv = || [q.clone(), k.clone(), v.clone()];
+    let compressed = compressed(qkv(), layout, selected.block, scale);
+    let [q2, k2, v2] = qkv();
+    let selected = attention(selected, q2, k2, v2, layout, chosen, scale);
+    let window = last_tokens(qkv(), layout, *window, scale);
+    let parts = [compressed, selected, window].into_iter().enumerate();
+    parts
+        .map(|(branch, part)| part * gates.clone().narrow(2, branch, 1))
+        .reduce(|sum, part| sum + part)
+        .expect("there are three branches")
+}
+
+/// Attention to the last `window` tokens.
+fn last_tokens([q, k, v]: [Tensor<3>; 3], layout: &Layout, window: usize, scale: f32) -> Tensor<3> {
+    let device = q.device().inner();
+    masked_attention(q, k, v, layout, scale, |span| {
+        let all = span.prefix_len + span.len;
+        let mask = (0..span.len).flat_map(|place| {
+            let end = span.prefix_len + place + 1;
+            let seen = end.saturating_sub(window)..end;
+            (0..all).map(move |at| !seen.contains(&at))
+        });
+        let mask = TensorData::new(mask.collect::<Vec<bool>>(), [1, span.len, all]);
+        Some(Tensor::from_data(mask, &device))
+    })
+}
+
+/// Attention to the means of complete blocks of `block` tokens; 0 where there is none.
+fn compressed([q, k, v]: [Tensor<3>; 3], layout: &Layout, block: usize, scale: f32) -> Tensor<3> {
+    let ([_, heads, dim], [_, kv_heads, _]) = (q.dims(), k.dims());
+    let device = q.device().inner();
+    // [kv heads repeated for their group, blocks, dim]
+    let means = |x: &Tensor<3>, span: &Span, blocks: usize| {
+        seen(x, span)
+            .narrow(0, 0, blocks * block)
+            .reshape([blocks, block, kv_heads * dim])
+            .mean_dim(1)
+            .reshape([blocks, kv_heads, 1, dim])
+            .repeat_dim(2, heads / kv_heads)
+            .reshape([blocks, heads, dim])
+            .swap_dims(0, 1)
+    };
+    let outputs = layout.spans().iter().flat_map(|span| {
+        let blocks = (span.prefix_len + span.len) / block;
+        // Queries before the end of the first block see nothing.
+        let blind = (block - 1).saturating_sub(span.prefix_len).min(span.len);
+        let queries = q.clone().narrow(0, span.start, span.len);
+        let nothing = (blind > 0).then(|| queries.clone().narrow(0, 0, blind) * 0.0);
+        let seeing = (blind < span.len).then(|| {
+            let mask = (blind..span.len).flat_map(|place| {
+                let complete = (span.prefix_len + place + 1) / block;
+                (0..blocks).map(move |at| at >= complete)
+            });
+            let rows = span.len - blind;
+            let mask = TensorData::new(mask.collect::<Vec<bool>>(), [1, rows, blocks]);
+            let mask = Tensor::<3, Bool>::from_data(mask, &device);
+            let queries = queries.narrow(0, blind, rows).swap_dims(0, 1);
+            let scores = queries.matmul(means(&k, span, blocks).swap_dims(1, 2)) * scale;
+            let mask = mask.expand([heads, rows, blocks]);
+            activation::softmax(scores.mask_fill(mask, f32::NEG_INFINITY), 2)
+                .matmul(means(&v, span, blocks))
+                .swap_dims(0, 1)
+        });
+        nothing.into_iter().chain(seeing)
+    });
+    Tensor::cat(outputs.collect(), 0)
 }
