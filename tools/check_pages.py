@@ -105,6 +105,8 @@ def is_sorted(cells, order):
 
 
 def check(browser, page):
+    if not Path(page).is_file():
+        return {"page": str(page), "pictures": 0, "columns_sorted": 0, "orders_checked": 0, "problems": ["no such file"]}
     browser.events.clear()
     browser.call("Page.navigate", {"url": Path(page).resolve().as_uri()})
     browser.wait("Page.loadEventFired")

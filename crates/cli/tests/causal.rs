@@ -249,8 +249,10 @@ fn the_causal_model_tells_who_looks_from_who_follows_company() {
     for (classes, count) in kinds {
         for _ in 0..count {
             let id = images.len();
-            let name = format!("{id}.png");
-            images.push(json!({"id": id, "file_name": name, "width": 8, "height": 8}));
+            let name = format!("photos_{id}.png");
+            // As `halbench build` names PNG copies of the pictures of a folder.
+            let file = format!("photos/{id}.jpg");
+            images.push(json!({"id": id, "file_name": file, "width": 8, "height": 8}));
             for class in classes {
                 annotations.push(json!({"id": annotations.len() + 1, "image_id": id, "category_id": class,
                     "bbox": [0, 0, 4, 4], "area": 16.0, "iscrowd": 0, "segmentation": [[0, 0, 4, 0, 4, 4, 0, 4]]}));

@@ -70,9 +70,9 @@ their reasons to OUT/steps. A stopped build goes on with the same command; a ste
 its settings or what it reads changed. The same seed gives the same files.
 
 The built-in editor puts a cut-out of another image in the place of what it takes away: a stand-in
-for a diffusion model. A model that re-detects keeps what it can see: it, and its like, should not be
-measured with the benchmark. The key of an endpoint is read from PERCEPT_API_KEY, else OPENAI_API_KEY, and
-written nowhere.
+for a diffusion model. A model that re-detects keeps what it can see: it, and its like, should not
+be measured with the benchmark. Programs have --timeout seconds for an image. The key of an
+endpoint is read from PERCEPT_API_KEY, else OPENAI_API_KEY, and written nowhere.
 
 Examples:
   percept halbench build --images val2017 --annotations instances_val2017.json --out bench
@@ -157,7 +157,7 @@ pub struct HalbenchBuild {
     /// Re-detect by a Hugging Face folder on --device.
     #[arg(long, value_name = "DIR")]
     pub detect_model: Option<PathBuf>,
-    /// How servers are asked; programs have --timeout for each image.
+    /// How servers are asked.
     #[command(flatten)]
     pub calls: CallArgs,
 

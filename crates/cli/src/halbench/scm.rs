@@ -5,6 +5,7 @@ use std::path::Path;
 
 use percept_data::coco::CocoInstances;
 use percept_eval::causal::object_of;
+use percept_eval::halbench::base_name;
 use percept_eval::hallucination::files::annotated;
 use percept_eval::scm::{Observation, OddsRatio, Scm, estimate_scm};
 use percept_report::{Page, write_atomic};
@@ -28,6 +29,7 @@ pub fn run(args: &HalbenchScm, global: &Global) -> Result<Done, Failure> {
         .into_iter()
         .map(|picture| (picture.image, picture.objects.into_iter().collect()))
         .collect();
+    rename(&mut observations, &present);
     let found = estimate_scm(&observations, &present);
     if found.objects.is_empty() {
         return Err(Failure::new(format!(
@@ -59,6 +61,21 @@ pub fn run(args: &HalbenchScm, global: &Global) -> Result<Done, Failure> {
         write_atomic(&folder.join("scm.html"), page(&found).as_bytes())?;
     }
     Ok(Done::Well)
+}
+
+/// Gives pictures of a built benchmark, whose names have another ending, the names of their annotations.
+fn rename(observations: &mut [Observation], present: &BTreeMap<String, BTreeSet<String>>) {
+    let names: BTreeMap<String, &String> =
+        present.keys().map(|name| (base_name(name), name)).collect();
+    for row in observations {
+        if present.contains_key(&row.image) {
+            continue;
+        }
+        let stem = row.image.rsplit_once('.').map(|(stem, _)| stem);
+        if let Some(name) = names.get(stem.unwrap_or(&row.image)) {
+            row.image = (*name).clone();
+        }
+    }
 }
 
 /// Records of `percept eval causal-halbench` or `percept eval pope`.

@@ -36,6 +36,7 @@ pub use build::{Build, Outcome, Progress, Tally, build};
 pub use config::{AbsentRule, BuildConfig, ImageFormat};
 pub use error::BuildError;
 pub use folder::Step;
+pub use questions::base_name;
 pub use redetect::Redetector;
 pub use rows::{Checks, Choice, CutoutSource, EditRecord, Pair, Questions, Role, Row, Weight};
 pub use statistics::{ClassCount, Statistics};

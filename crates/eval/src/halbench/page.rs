@@ -53,9 +53,11 @@ pub(super) fn render(
             .map(|(why, count)| vec![t.step.name().into(), why.clone(), count.to_string()])
     });
     page.table(&["step", "reason", "rows"], &reasons.collect::<Vec<_>>());
-    page.section("Pairs").html(STYLE);
-    for questions in pairs.iter().take(MOST) {
-        page.html(&pair(folder, questions)?);
+    page.section("Pairs");
+    for (at, questions) in pairs.iter().take(MOST).enumerate() {
+        // Once, and not in a card of its own.
+        let style = if at == 0 { STYLE } else { "" };
+        page.html(&format!("{style}{}", pair(folder, questions)?));
     }
     if pairs.len() > MOST {
         page.text(&format!(

@@ -56,9 +56,9 @@ pub(super) fn ask(
     rows
 }
 
-/// The name of an original. The official code takes `_` and three digits at the end for the number
-/// of an edit: a name that ends so gets an `o` behind it.
-fn base_name(file: &str) -> String {
+/// The name that a built benchmark gives an original, without its ending. The official code takes
+/// `_` and three digits at the end for the number of an edit: a name that ends so gets an `o` behind it.
+pub fn base_name(file: &str) -> String {
     let stem = stem(file);
     let ends_as_edit = stem
         .rsplit_once('_')
