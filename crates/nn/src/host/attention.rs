@@ -5,6 +5,7 @@
 //! a value is the sum of two chains, over the even and over the odd tokens. Where the prompt ends and the sequence's
 //! own tokens begin, how many sequences are in the batch and how queries are grouped does not enter.
 
+use super::grid::{self, Rows};
 use super::kv::{BLOCK, Block, KvCache};
 use super::simd::{Isa, Kernel, LANES, Lanes, dispatch};
 use std::cell::RefCell;
@@ -175,78 +176,11 @@ impl<L: Blocks> Attention<'_, L> {
     /// Scaled scores of all queries.
     #[inline(always)]
     pub(crate) unsafe fn all_scores<S: Lanes>(&mut self) {
-        let mut first = 0;
-        while first < self.queries {
-            let group = (self.queries - first).min(4);
-            // SAFETY: shapes were checked by the caller.
-            unsafe {
-                match group {
-                    4 => self.scores::<S, 4, 4>(first),
-                    3 => self.scores::<S, 3, 4>(first),
-                    2 => self.scores::<S, 2, 4>(first),
-                    _ => self.scores::<S, 1, 4>(first),
-                }
-            }
-            first += group;
-        }
-    }
-
-    /// Scaled scores of `G` queries, `B` blocks at a time.
-    #[inline(always)]
-    unsafe fn scores<S: Lanes, const G: usize, const B: usize>(&mut self, first: usize) {
         let row = self.blocks.len() * BLOCK;
-        let blocks = self.blocks;
-        let mut block = 0;
-        // SAFETY: scores has a row of every block for every query.
-        unsafe {
-            let out = self.scores.as_mut_ptr().add(first * row);
-            while block < blocks.len() {
-                let left = blocks.len() - block;
-                let out = out.add(block * BLOCK);
-                match left {
-                    1 => self.score_tile::<S, G, 1>(block, first, out, row),
-                    2 => self.score_tile::<S, G, 2>(block, first, out, row),
-                    3 => self.score_tile::<S, G, 3>(block, first, out, row),
-                    _ => self.score_tile::<S, G, B>(block, first, out, row),
-                }
-                block += left.min(B);
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn score_tile<S: Lanes, const G: usize, const B: usize>(
-        &self,
-        block: usize,
-        first: usize,
-        out: *mut f32,
-        row: usize,
-    ) {
-        // SAFETY: `B` blocks, `G` queries and their scores exist.
-        unsafe {
-            let keys: [*const f32; B] =
-                std::array::from_fn(|b| self.blocks.block(block + b).add(self.keys));
-            let q = self.q.as_ptr().add(first * self.head_dim);
-            let mut sums = [[S::splat(0.0); B]; G];
-            for d in 0..self.head_dim {
-                let mut k = [S::splat(0.0); B];
-                for (b, k) in k.iter_mut().enumerate() {
-                    *k = S::load(keys[b].add(d * BLOCK));
-                }
-                for (g, sums) in sums.iter_mut().enumerate() {
-                    let x = S::splat(*q.add(g * self.head_dim + d));
-                    for (b, sum) in sums.iter_mut().enumerate() {
-                        *sum = x.fma(k[b], *sum);
-                    }
-                }
-            }
-            let scale = S::splat(self.scale);
-            for (g, sums) in sums.iter().enumerate() {
-                for (b, sum) in sums.iter().enumerate() {
-                    sum.mul(scale).store(out.add(g * row + b * BLOCK));
-                }
-            }
-        }
+        let q = Rows::new(self.q.as_ptr(), self.head_dim, self.queries);
+        let out = Rows::new(self.scores.as_mut_ptr(), row, self.queries);
+        // SAFETY: shapes were checked by the caller.
+        unsafe { grid::scores::<S, _>(q, self.head_dim, self.scale, (self.blocks, self.keys), out) }
     }
 
     /// Turns the scores of a query into `e^(s − max)` (0 for lanes past the last token) and returns their sum.
@@ -254,23 +188,8 @@ impl<L: Blocks> Attention<'_, L> {
     pub(crate) unsafe fn softmax<S: Lanes>(&mut self, query: usize) -> f32 {
         let row = self.blocks.len() * BLOCK;
         let scores = &mut self.scores[query * row..(query + 1) * row];
-        scores[self.tokens..].fill(f32::NEG_INFINITY);
-        let p = scores.as_mut_ptr();
         // SAFETY: a row is whole vectors.
-        unsafe {
-            let mut largest = S::load(p);
-            for i in (LANES..row).step_by(LANES) {
-                largest = largest.max(S::load(p.add(i)));
-            }
-            let largest = S::splat(largest.largest());
-            let mut total = S::splat(0.0);
-            for i in (0..row).step_by(LANES) {
-                let e = S::load(p.add(i)).sub(largest).exp();
-                e.store(p.add(i));
-                total = total.add(e);
-            }
-            total.sum()
-        }
+        unsafe { grid::softmax::<S>(scores, self.tokens) }
     }
 
     /// The weighted sums of the values of `G` queries, up to four vectors at a time.

@@ -9,29 +9,21 @@ use super::attention::Blocks;
 use super::kv::BLOCK;
 use super::simd::{LANES, Lanes};
 
-/// Rows of queries, `row` elements apart.
+/// Rows of queries, scores or weights, `row` elements apart.
 #[derive(Clone, Copy)]
-pub(crate) struct Rows<P> {
-    pub data: P,
-    pub row: usize,
-    pub len: usize,
+pub(crate) struct Rows {
+    /// Written to only where it comes from `as_mut_ptr`.
+    data: *mut f32,
+    row: usize,
+    len: usize,
 }
 
-impl Rows<*const f32> {
-    /// Some of the rows.
-    pub(crate) fn part(self, first: usize, len: usize) -> Self {
-        let data = self.data.wrapping_add(first * self.row);
-        Self { data, len, ..self }
+impl Rows {
+    pub(crate) fn new(data: *const f32, row: usize, len: usize) -> Self {
+        let data = data.cast_mut();
+        Self { data, row, len }
     }
 
-    /// The same rows from a later column on.
-    pub(crate) fn shift(self, columns: usize) -> Self {
-        let data = self.data.wrapping_add(columns);
-        Self { data, ..self }
-    }
-}
-
-impl Rows<*mut f32> {
     /// Some of the rows.
     pub(crate) fn part(self, first: usize, len: usize) -> Self {
         let data = self.data.wrapping_add(first * self.row);
@@ -54,21 +46,18 @@ const VALUE_BLOCKS: usize = 8;
 /// Queries, blocks and as many rows of `out` exist; the processor has the instructions.
 #[inline(always)]
 pub(crate) unsafe fn scores<S: Lanes, L: Blocks>(
-    q: Rows<*const f32>,
+    q: Rows,
     head_dim: usize,
     scale: f32,
     (blocks, keys): (L, usize),
-    out: Rows<*mut f32>,
+    out: Rows,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
         let mut block = 0;
         while block < blocks.len() {
             let left = blocks.len() - block;
-            let out = Rows {
-                data: out.data.add(block * BLOCK),
-                ..out
-            };
+            let out = out.shift(block * BLOCK);
             match (left, S::WIDE) {
                 (4.., true) => {
                     score_rows::<S, 6, 4>(q, head_dim, scale, at(blocks, block, keys), out)
@@ -95,11 +84,11 @@ unsafe fn at<L: Blocks, const B: usize>(blocks: L, first: usize, offset: usize) 
 /// All rows, up to `R` at a time, with `B` blocks.
 #[inline(always)]
 unsafe fn score_rows<S: Lanes, const R: usize, const B: usize>(
-    q: Rows<*const f32>,
+    q: Rows,
     head_dim: usize,
     scale: f32,
     keys: [*const f32; B],
-    out: Rows<*mut f32>,
+    out: Rows,
 ) {
     let mut row = 0;
     // SAFETY: the rows exist.
@@ -162,22 +151,42 @@ unsafe fn score_tile<S: Lanes, const R: usize, const B: usize>(
 #[inline(always)]
 pub(crate) unsafe fn softmax<S: Lanes>(row: &mut [f32], seen: usize) -> f32 {
     row[seen..].fill(f32::NEG_INFINITY);
-    let p = row.as_mut_ptr();
+    let p = row.as_ptr();
     // SAFETY: a row is whole vectors.
     unsafe {
         let mut largest = S::load(p);
         for i in (LANES..row.len()).step_by(LANES) {
             largest = largest.max(S::load(p.add(i)));
         }
-        let largest = S::splat(largest.largest());
-        let mut total = S::splat(0.0);
+        exponentials::<S>(row, largest.largest())
+    }
+}
+
+/// Turns the row into `e^(s − most)` and returns the sum, as [`softmax`].
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+pub(crate) unsafe fn exponentials<S: Lanes>(row: &mut [f32], most: f32) -> f32 {
+    let p = row.as_mut_ptr();
+    // SAFETY: a row is whole vectors.
+    unsafe {
+        let (most, mut total) = (S::splat(most), S::splat(0.0));
         for i in (0..row.len()).step_by(LANES) {
-            let e = S::load(p.add(i)).sub(largest).exp();
+            let e = S::load(p.add(i)).sub(most).exp();
             e.store(p.add(i));
             total = total.add(e);
         }
         total.sum()
     }
+}
+
+/// The first `size` elements of memory that is kept; what they hold does not matter.
+pub(crate) fn room(buffer: &mut Vec<f32>, size: usize) -> &mut [f32] {
+    if buffer.len() < size {
+        buffer.resize(size, 0.0);
+    }
+    &mut buffer[..size]
 }
 
 /// `sums[row][parity] += Σ p[row][token] · value` over the tokens of each parity; values begin `values` into a block,
@@ -187,7 +196,7 @@ pub(crate) unsafe fn softmax<S: Lanes>(row: &mut [f32], seen: usize) -> f32 {
 /// As [`scores`].
 #[inline(always)]
 pub(crate) unsafe fn values<S: Lanes, L: Blocks>(
-    p: Rows<*const f32>,
+    p: Rows,
     padded: usize,
     (blocks, values): (L, usize),
     sums: *mut f32,
@@ -199,10 +208,7 @@ pub(crate) unsafe fn values<S: Lanes, L: Blocks>(
     unsafe {
         while first < blocks.len() {
             let count = (blocks.len() - first).min(VALUE_BLOCKS);
-            let p = Rows {
-                data: p.data.add(first * BLOCK),
-                ..p
-            };
+            let p = p.shift(first * BLOCK);
             let mut column = 0;
             while column < padded {
                 let vectors = match (padded - column) / LANES {
@@ -245,11 +251,7 @@ struct Part<L> {
 
 impl<L: Blocks> Part<L> {
     #[inline(always)]
-    unsafe fn rows<S: Lanes, const R: usize, const N: usize>(
-        self,
-        p: Rows<*const f32>,
-        sums: *mut f32,
-    ) {
+    unsafe fn rows<S: Lanes, const R: usize, const N: usize>(self, p: Rows, sums: *mut f32) {
         let mut row = 0;
         // SAFETY: the rows exist.
         unsafe {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::config::Pattern;
 use super::select::{BlockKeys, KeyTiles, Queries, Scratch, top};
 use crate::host::attention::Blocks;
-use crate::host::grid::{self, Rows};
+use crate::host::grid::{self, Rows, room};
 use crate::host::kv::BLOCK;
 use crate::host::simd::{LANES, Lanes};
 
@@ -55,11 +55,7 @@ pub(super) unsafe fn choose<S: Lanes>(
         groups.next_multiple_of(BLOCK),
         pattern.key_count(queries.seen),
     );
-    let q = Rows {
-        data: queries.q.as_ptr(),
-        row: dim,
-        len: heads,
-    };
+    let q = Rows::new(queries.q.as_ptr(), dim, heads);
     room(&mut scratch.coarse, heads * row);
     room(&mut scratch.shared, row.max((pattern.coarse + 1) * BLOCK));
     // SAFETY: the caller's promise; arrays have the rows.
@@ -68,7 +64,7 @@ pub(super) unsafe fn choose<S: Lanes>(
             tiles: keys.coarse,
             len: row / BLOCK,
         };
-        let to = rows(&mut scratch.coarse, row, heads);
+        let to = Rows::new(scratch.coarse.as_mut_ptr(), row, heads);
         grid::scores::<S, _>(q, dim, queries.scale, (coarse, keys.offset), to);
         // The groups with candidates that weigh most.
         scratch.shared[..row].fill(0.0);
@@ -102,7 +98,7 @@ pub(super) unsafe fn choose<S: Lanes>(
         let wide = scratch.visited.len() * BLOCK;
         let seen = wide - if open > 0 { BLOCK - open } else { 0 };
         room(&mut scratch.scores, heads * wide);
-        let to = rows(&mut scratch.scores, wide, heads);
+        let to = Rows::new(scratch.scores.as_mut_ptr(), wide, heads);
         grid::scores::<S, _>(q, dim, queries.scale, (visited, keys.offset), to);
         scratch.shared[..wide].fill(0.0);
         for head in 0..heads {
@@ -112,7 +108,8 @@ pub(super) unsafe fn choose<S: Lanes>(
                 .iter()
                 .chain(means)
                 .fold(f32::NEG_INFINITY, |m, &x| x.max(m));
-            let total = exponentials::<S>(fine, seen, most);
+            fine[seen..].fill(f32::NEG_INFINITY);
+            let total = grid::exponentials::<S>(fine, most);
             let rest = unseen(means, &scratch.visited, most);
             let share = S::splat(1.0 / (total + BLOCK as f32 * rest));
             add::<S>(fine, share, &mut scratch.shared);
@@ -137,17 +134,6 @@ pub(super) unsafe fn choose<S: Lanes>(
     }
 }
 
-fn room(buffer: &mut Vec<f32>, size: usize) {
-    if buffer.len() < size {
-        buffer.resize(size, 0.0);
-    }
-}
-
-fn rows(buffer: &mut [f32], row: usize, len: usize) -> Rows<*mut f32> {
-    let data = buffer[..len * row].as_mut_ptr();
-    Rows { data, row, len }
-}
-
 /// `sums += e · share`
 ///
 /// # Safety
@@ -161,26 +147,6 @@ unsafe fn add<S: Lanes>(e: &[f32], share: S, sums: &mut [f32]) {
             let sum = S::load(e.as_ptr().add(at)).fma(share, S::load(sums.add(at)));
             sum.store(sums.add(at));
         }
-    }
-}
-
-/// Turns scores into `e^(s − most)`, 0 from `seen` on, and returns their sum.
-///
-/// # Safety
-/// `row` is whole vectors; the processor has the instructions.
-#[inline(always)]
-unsafe fn exponentials<S: Lanes>(row: &mut [f32], seen: usize, most: f32) -> f32 {
-    row[seen..].fill(f32::NEG_INFINITY);
-    let p = row.as_mut_ptr();
-    // SAFETY: the caller's promise.
-    unsafe {
-        let mut total = S::splat(0.0);
-        for at in (0..row.len()).step_by(LANES) {
-            let e = S::load(p.add(at)).sub(S::splat(most)).exp();
-            e.store(p.add(at));
-            total = total.add(e);
-        }
-        total.sum()
     }
 }
 

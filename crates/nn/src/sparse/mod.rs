@@ -10,6 +10,7 @@
 //!
 //! With a prefix, blocks are cut along prefix and span, as if they were one text.
 
+mod back;
 mod cache;
 mod coarse;
 mod config;

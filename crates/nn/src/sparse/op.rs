@@ -1,10 +1,8 @@
 //! The differentiable operator.
 //!
 //! Forward: each span's keys and values (its prefix first) go into a cache like that of the
-//! sampler; queries choose and attend there. Backward, at the choice of the forward pass: scores
-//! and `dP = do·vᵀ` again, `dS = P∘(dP − Σ P∘dP)`, `dq = scale·dS·k`, `dk = scale·dSᵀ·q`,
-//! `dv = Pᵀ·do`. Tasks are cut by family of spans and key/value head, so no two write to one row
-//! and every sum has one order, whatever the number of threads.
+//! sampler; queries choose and attend there. Backward, at the choice of the forward pass: see
+//! [`back`](super::back).
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -12,13 +10,14 @@ use std::sync::{Arc, OnceLock};
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
+use super::back::{Shared, Step, by_families, span_cache};
 use super::cache::SparseCache;
 use super::config::Pattern;
 use super::reference;
-use crate::host::attention::{Attention, Blocks, Chosen};
+use crate::host::KvCache;
+use crate::host::attention::{Attention, Chosen};
 use crate::host::kv::BLOCK;
-use crate::host::simd::{Isa, Kernel, LANES, Lanes, dispatch};
-use crate::host::{KvCache, KvShape};
+use crate::host::simd::{Isa, Kernel, Lanes, dispatch};
 use crate::host_op::{HostOp, INPUTS, Keep, run};
 use crate::kernels::unwritten;
 use crate::ops::has_kernel;
@@ -61,24 +60,25 @@ pub fn attention(
         "sparse attention: {} marks of {tokens} tokens",
         marks.len()
     );
-    let device = !has_kernel(&q);
-    let op = Sparse {
-        pattern: *pattern,
-        tokens,
-        heads,
-        kv_heads,
-        dim,
-        scale,
-        layout: Arc::clone(layout),
-        marks: Arc::clone(marks),
-        chosen: OnceLock::new(),
-    };
-    if device {
-        // Numbers are attended to where they are; which, the host finds out as it does for itself.
-        let chosen = op.choices(&to_vec(&q), &to_vec(&k));
+    if !has_kernel(&q) {
+        let chosen = choices(pattern, &q, &k, layout, marks, scale);
         return reference::attention(pattern, q, k, v, layout, &chosen, scale);
     }
+    let op = Sparse::new(pattern, &q, &k, layout, marks, scale);
     run([q.into(), k.into(), v.into()], op)
+}
+
+/// For each token and query head, `[tokens · heads]`, the blocks that it chooses, ascending: for tensors on a device,
+/// which attend where they are, while the host finds out to what, as it does for itself.
+pub(super) fn choices(
+    pattern: &Pattern,
+    q: &Tensor<3>,
+    k: &Tensor<3>,
+    layout: &Arc<Layout>,
+    marks: &Arc<[bool]>,
+    scale: f32,
+) -> Vec<Vec<u32>> {
+    Sparse::new(pattern, q, k, layout, marks, scale).choices(&to_vec(q), &to_vec(k))
 }
 
 #[derive(Debug)]
@@ -95,30 +95,29 @@ struct Sparse {
     chosen: OnceLock<Vec<u32>>,
 }
 
-/// A pointer that tasks share; each writes to its own rows.
-#[derive(Clone, Copy)]
-pub(super) struct Shared<T>(pub(super) *mut T);
-// SAFETY: every use says why its rows are its own.
-unsafe impl<T> Send for Shared<T> {}
-// SAFETY: as above.
-unsafe impl<T> Sync for Shared<T> {}
-
-impl<T> Shared<T> {
-    /// # Safety
-    /// The elements exist and nobody else uses them.
-    #[allow(clippy::mut_from_ref)]
-    pub(super) unsafe fn rows(&self, start: usize, len: usize) -> &mut [T] {
-        // SAFETY: the caller's promise.
-        unsafe { std::slice::from_raw_parts_mut(self.0.add(start), len) }
-    }
-}
-
-/// Tokens of the axis in the order in which a span sees them.
-fn text(span: &Span) -> impl Iterator<Item = usize> {
-    (span.prefix_start..span.prefix_start + span.prefix_len).chain(span.start..span.end())
-}
-
 impl Sparse {
+    fn new(
+        pattern: &Pattern,
+        q: &Tensor<3>,
+        k: &Tensor<3>,
+        layout: &Arc<Layout>,
+        marks: &Arc<[bool]>,
+        scale: f32,
+    ) -> Self {
+        let ([tokens, heads, dim], [_, kv_heads, _]) = (q.dims(), k.dims());
+        Self {
+            pattern: *pattern,
+            tokens,
+            heads,
+            kv_heads,
+            dim,
+            scale,
+            layout: Arc::clone(layout),
+            marks: Arc::clone(marks),
+            chosen: OnceLock::new(),
+        }
+    }
+
     fn group(&self) -> usize {
         self.heads / self.kv_heads
     }
@@ -201,27 +200,15 @@ impl Sparse {
         let mut keys = SparseCache::new(self.pattern, cache.shape());
         let marks: Vec<bool> = match self.marks.is_empty() {
             true => vec![false; cache.len()],
-            false => text(span).map(|token| self.marks[token]).collect(),
+            false => span.text().map(|token| self.marks[token]).collect(),
         };
         keys.grow(&marks);
         keys.update(&cache, 0, marks.len());
         (cache, keys)
     }
 
-    /// The keys and values that a span sees.
     fn cache(&self, span: &Span, k: &[f32], v: &[f32]) -> KvCache {
-        let mut cache = KvCache::new(KvShape {
-            layers: 1,
-            heads: self.kv_heads,
-            head_dim: self.dim,
-        });
-        cache.grow(span.prefix_len + span.len);
-        let width = self.kv_heads * self.dim;
-        for (place, token) in text(span).enumerate() {
-            let row = token * width..(token + 1) * width;
-            cache.write(0, place, &k[row.clone()], &v[row]);
-        }
-        cache
+        span_cache(span, [self.kv_heads, self.dim], k, v)
     }
 
     fn forward_span(
@@ -344,13 +331,11 @@ impl Sparse {
                     ..make(values)
                 };
                 let back = Back {
-                    scores,
-                    slopes,
+                    step: Step { scores, slopes },
                     pieces: &pieces,
                     span,
                     stride: self.kv_heads * self.dim,
-                    dk: dk.0.wrapping_add(head * self.dim),
-                    dv: dv.0.wrapping_add(head * self.dim),
+                    to: [dk, dv].map(|to| to.0.wrapping_add(head * self.dim)),
                 };
                 dispatch(Isa::detect(), back);
             }
@@ -360,16 +345,12 @@ impl Sparse {
 
 /// The backward pass of queries that chose together.
 struct Back<'a> {
-    /// On keys, with the queries.
-    scores: Attention<'a, Chosen<'a>>,
-    /// On a cache with values in the place of keys, with the gradient in the place of queries.
-    slopes: Attention<'a, Chosen<'a>>,
+    step: Step<'a, Chosen<'a>>,
     pieces: &'a [u32],
     span: &'a Span,
-    /// From one token to the next in `dk` and `dv`.
+    /// From one token to the next in the gradients of keys and of values.
     stride: usize,
-    dk: *mut f32,
-    dv: *mut f32,
+    to: [*mut f32; 2],
 }
 
 impl Kernel for Back<'_> {
@@ -377,72 +358,20 @@ impl Kernel for Back<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Lanes>(mut self) {
-        let row = self.scores.blocks.len() * BLOCK;
         // SAFETY: both have rows of whole vectors; the tokens' rows belong to the task.
         unsafe {
-            self.scores.all_scores::<S>();
-            self.slopes.all_scores::<S>();
-            for query in 0..self.scores.queries {
-                let total = self.scores.softmax::<S>(query);
-                let p = self.scores.scores.as_mut_ptr().add(query * row);
-                let ds = self.slopes.scores.as_mut_ptr().add(query * row);
-                let (share, mut delta) = (S::splat(1.0 / total), S::splat(0.0));
-                for at in (0..row).step_by(LANES) {
-                    let prob = S::load(p.add(at)).mul(share);
-                    prob.store(p.add(at));
-                    delta = prob.fma(S::load(ds.add(at)), delta);
-                }
-                let delta = S::splat(delta.sum());
-                let scale = S::splat(self.scores.scale);
-                for at in (0..row).step_by(LANES) {
-                    let slope = S::load(ds.add(at)).sub(delta).mul(scale);
-                    S::load(p.add(at)).mul(slope).store(ds.add(at));
-                }
-                self.slopes.values::<S, 1>(query, [1.0]);
+            self.step.products::<S>();
+            for query in 0..self.step.scores.queries {
+                self.step.query::<S>(query);
             }
-            self.add_to_keys::<S>(row);
-        }
-    }
-}
-
-impl Back<'_> {
-    /// Adds `dSᵀ·q` and `Pᵀ·do` to the rows of the keys and values.
-    #[inline(always)]
-    unsafe fn add_to_keys<S: Lanes>(&mut self, row: usize) {
-        let (dim, queries) = (self.scores.head_dim, self.scores.queries);
-        for place in 0..self.scores.tokens {
-            let text = self.pieces[place / BLOCK] as usize * BLOCK + place % BLOCK;
-            let token = match text.checked_sub(self.span.prefix_len) {
-                None => self.span.prefix_start + text,
-                Some(own) => self.span.start + own,
-            };
-            // SAFETY: as `run`.
-            unsafe {
-                let weights = [&*self.slopes.scores, &*self.scores.scores];
-                let sources = [self.scores.q, self.slopes.q];
-                for (to, (weights, source)) in [self.dk, self.dv]
-                    .into_iter()
-                    .zip(weights.into_iter().zip(sources))
-                {
-                    let to = to.add(token * self.stride);
-                    for at in (0..dim).step_by(LANES) {
-                        let n = LANES.min(dim - at);
-                        let whole = n == LANES;
-                        let load = |p: *const f32| match whole {
-                            true => S::load(p),
-                            false => S::load_part(p, n),
-                        };
-                        let mut sum = load(to.add(at));
-                        for query in 0..queries {
-                            let weight = S::splat(*weights.as_ptr().add(query * row + place));
-                            sum = weight.fma(load(source.as_ptr().add(query * dim + at)), sum);
-                        }
-                        match whole {
-                            true => sum.store(to.add(at)),
-                            false => sum.store_part(to.add(at), n),
-                        }
-                    }
-                }
+            for place in 0..self.step.scores.tokens {
+                let text = self.pieces[place / BLOCK] as usize * BLOCK + place % BLOCK;
+                let token = match text.checked_sub(self.span.prefix_len) {
+                    None => self.span.prefix_start + text,
+                    Some(own) => self.span.start + own,
+                };
+                let to = self.to.map(|to| to.add(token * self.stride));
+                self.step.add_to_row::<S>(place, to);
             }
         }
     }
@@ -469,26 +398,22 @@ impl HostOp for Sparse {
 
     fn backward(
         &self,
-        [q, k, v]: [&[f32]; INPUTS],
+        inputs: [&[f32]; INPUTS],
         _: &[f32],
         grad: &[f32],
         _: [bool; INPUTS],
     ) -> [Vec<f32>; INPUTS] {
-        let mut gradients = [unwritten(q.len()), vec![0.0; k.len()], vec![0.0; v.len()]];
-        let to = gradients.each_mut().map(|g| Shared(g.as_mut_ptr()));
-        self.layout.families().par_iter().for_each(|family| {
-            for &index in family {
-                let span = &self.layout.spans()[index as usize];
-                let (keys, values) = (self.cache(span, k, v), self.cache(span, v, k));
-                (0..self.kv_heads).into_par_iter().for_each(|head| {
-                    // SAFETY: spans of a family follow each other, heads have their own columns.
-                    unsafe {
-                        self.backward_span(span, head, [&keys, &values], [q, grad], to);
-                    }
-                });
-            }
-        });
-        gradients
+        let cache = |span: &Span, k: &[f32], v: &[f32]| self.cache(span, k, v);
+        by_families(
+            &self.layout,
+            self.kv_heads,
+            inputs,
+            cache,
+            |span, head, caches, to| {
+                // SAFETY: spans of a family follow each other, heads have their own columns.
+                unsafe { self.backward_span(span, head, caches, [inputs[0], grad], to) }
+            },
+        )
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::coarse;
 use super::config::{Keys, Pattern};
 use crate::host::attention::Blocks;
-use crate::host::grid::{self, Rows};
+use crate::host::grid::{self, Rows, room};
 use crate::host::kv::BLOCK;
 use crate::host::simd::{LANES, Lanes};
 
@@ -146,9 +146,7 @@ unsafe fn exact<S: Lanes>(
         .key_count(queries.seen + tokens - 1)
         .next_multiple_of(BLOCK);
     for scores in [&mut scratch.scores, &mut scratch.shared] {
-        if scores.len() < tokens * row {
-            scores.resize(tokens * row, 0.0);
-        }
+        room(scores, tokens * row);
     }
     let tiles = KeyTiles {
         tiles: keys.tiles,
@@ -197,20 +195,12 @@ unsafe fn add_head<S: Lanes>(
     let plain = pattern.per_head();
     // SAFETY: the caller's promise.
     unsafe {
-        let q = Rows {
-            data: queries.q.as_ptr().add(head * dim),
-            row: queries.heads * dim,
-            len: tokens,
-        };
+        let q = Rows::new(queries.q.as_ptr(), queries.heads * dim, tokens).shift(head * dim);
         let to = match plain {
             true => &mut scratch.shared,
             false => &mut scratch.scores,
         };
-        let out = Rows {
-            data: to.as_mut_ptr(),
-            row,
-            len: tokens,
-        };
+        let out = Rows::new(to.as_mut_ptr(), row, tokens);
         grid::scores::<S, _>(q, dim, queries.scale, keys, out);
         if plain {
             return;

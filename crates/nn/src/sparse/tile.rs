@@ -12,7 +12,7 @@ use super::config::Pattern;
 use super::select::{Queries, Scratch, choose};
 use crate::host::KvCache;
 use crate::host::attention::Chosen;
-use crate::host::grid::{self, Rows};
+use crate::host::grid::{self, Rows, room};
 use crate::host::kv::{BLOCK, Block};
 use crate::host::simd::{Kernel, LANES, Lanes};
 
@@ -87,7 +87,6 @@ impl Kernel for Tile<'_> {
         let rows = self.tokens * group;
         let row = (common + picked / self.tokens) * BLOCK;
         let padded = self.cache.shape().padded();
-        room(&mut memory.scores, rows * row);
         memory.sums.clear();
         memory.sums.resize(rows * 2 * padded, 0.0);
         memory.totals.clear();
@@ -100,7 +99,7 @@ impl Kernel for Tile<'_> {
             group,
             row,
         };
-        let scores = &mut memory.scores[..rows * row];
+        let scores = room(&mut memory.scores, rows * row);
         let sums = &mut memory.sums[..];
         // SAFETY: as above; scores and sums have the rows.
         unsafe {
@@ -140,12 +139,6 @@ fn pieces(pattern: &Pattern, seen: usize, memory: &mut Memory) {
         .flat_map(|&block| block * per..(block + 1) * per);
     memory.picked.clear();
     memory.picked.extend(picked);
-}
-
-fn room(buffer: &mut Vec<f32>, size: usize) {
-    if buffer.len() < size {
-        buffer.resize(size, 0.0);
-    }
 }
 
 /// Rows of scores: a token's heads one after the other; columns: pieces at the start, chosen ones, those before the token.
@@ -192,16 +185,8 @@ impl<'a> Grid<'a> {
     ) {
         let (group, row) = (self.group, self.row);
         let all = self.tokens * group;
-        let q = Rows {
-            data: q.as_ptr(),
-            row: dim,
-            len: all,
-        };
-        let out = Rows {
-            data: out.as_mut_ptr(),
-            row,
-            len: all,
-        };
+        let q = Rows::new(q.as_ptr(), dim, all);
+        let out = Rows::new(out.as_mut_ptr(), row, all);
         // SAFETY: the caller's promise.
         unsafe {
             grid::scores::<S, _>(q, dim, scale, (self.pieces(self.start), keys), out);
@@ -225,11 +210,7 @@ impl<'a> Grid<'a> {
     #[inline(always)]
     unsafe fn values<S: Lanes>(&self, p: &[f32], padded: usize, values: usize, sums: &mut [f32]) {
         let group = self.group;
-        let p = Rows {
-            data: p.as_ptr(),
-            row: self.row,
-            len: self.tokens * group,
-        };
+        let p = Rows::new(p.as_ptr(), self.row, self.tokens * group);
         let sums = sums.as_mut_ptr();
         // SAFETY: the caller's promise.
         unsafe {

@@ -22,6 +22,7 @@ use self::plan::{Block, Chunk, QUERIES, blocks, chunks};
 use self::products::{Head, Packed, by_keys, over_keys, to_keys};
 use self::soften::{Dots, Scale, Slopes, SoftMax, State};
 use crate::Layout;
+use crate::host::grid::room;
 use crate::host::simd::{Isa, dispatch};
 use crate::host_op::{HostOp, INPUTS, Keep};
 
@@ -220,14 +221,6 @@ fn packed(all: &mut Vec<Packed>, chunk: usize) -> &mut Packed {
         all.resize_with(chunk + 1, Packed::default);
     }
     &mut all[chunk]
-}
-
-/// The first `size` elements; what they hold does not matter.
-fn room(buffer: &mut Vec<f32>, size: usize) -> &mut [f32] {
-    if buffer.len() < size {
-        buffer.resize(size, 0.0);
-    }
-    &mut buffer[..size]
 }
 
 impl HostOp for Attention {

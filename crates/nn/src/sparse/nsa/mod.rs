@@ -29,6 +29,7 @@ use burn::tensor::Tensor;
 
 use self::gate::Gated;
 use self::runs::{Rows, Runs};
+use super::op::choices;
 use super::reference;
 use crate::Layout;
 use crate::host_op::{Input, run};
@@ -60,8 +61,9 @@ pub fn attention(
         q.dims()
     );
     let selected = &branches.selected;
+    let marks: Arc<[bool]> = Arc::new([]);
     if !has_kernel(&q) {
-        let chosen = reference::choices(selected, &q, &k, layout, &[], scale);
+        let chosen = choices(selected, &q, &k, layout, &marks, scale);
         return reference::nsa(branches, [q, k, v], gates, layout, &chosen, scale);
     }
     let runs = |rows| {
@@ -76,7 +78,6 @@ pub fn attention(
         };
         run::<3>([q.clone().into(), k.clone().into(), v.clone().into()], op)
     };
-    let marks: Arc<[bool]> = Arc::new([]);
     let (q2, k2, v2) = (q.clone(), k.clone(), v.clone());
     let parts = [
         super::attention(selected, q2, k2, v2, layout, &marks, scale),

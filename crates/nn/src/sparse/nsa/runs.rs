@@ -7,13 +7,13 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::back::Back;
+use crate::host::KvCache;
 use crate::host::attention::{Attention, Blocks};
 use crate::host::kv::{BLOCK, Block};
 use crate::host::simd::{Isa, Kernel, Lanes, dispatch};
-use crate::host::{KvCache, KvShape};
 use crate::host_op::{HostOp, INPUTS, Keep};
 use crate::kernels::unwritten;
-use crate::sparse::op::Shared;
+use crate::sparse::back::{Shared, by_families, span_cache};
 use crate::{Layout, Span};
 
 /// Queries of one task of the forward pass.
@@ -214,17 +214,7 @@ impl Runs {
 
     /// The rows that a span sees some of: of its prefix, then its own.
     fn cache(&self, span: &Span, k: &[f32], v: &[f32]) -> KvCache {
-        let mut tokens = KvCache::new(KvShape {
-            layers: 1,
-            heads: self.kv_heads,
-            head_dim: self.dim,
-        });
-        tokens.grow(span.prefix_len + span.len);
-        let width = self.kv_heads * self.dim;
-        for (place, token) in span.text().enumerate() {
-            let row = token * width..(token + 1) * width;
-            tokens.write(0, place, &k[row.clone()], &v[row]);
-        }
+        let tokens = span_cache(span, [self.kv_heads, self.dim], k, v);
         match self.rows {
             Rows::Window(_) => tokens,
             Rows::Means(block) => means(&tokens, block),
@@ -311,25 +301,21 @@ impl HostOp for Runs {
 
     fn backward(
         &self,
-        [q, k, v]: [&[f32]; INPUTS],
+        inputs: [&[f32]; INPUTS],
         _: &[f32],
         grad: &[f32],
         _: [bool; INPUTS],
     ) -> [Vec<f32>; INPUTS] {
-        let mut gradients = [unwritten(q.len()), vec![0.0; k.len()], vec![0.0; v.len()]];
-        let to = gradients.each_mut().map(|g| Shared(g.as_mut_ptr()));
-        self.layout.families().par_iter().for_each(|family| {
-            for &index in family {
-                let span = &self.layout.spans()[index as usize];
-                let (keys, values) = (self.cache(span, k, v), self.cache(span, v, k));
-                (0..self.kv_heads).into_par_iter().for_each(|head| {
-                    // SAFETY: spans of a family follow each other, heads have their own columns.
-                    unsafe {
-                        self.backward_span(span, head, [&keys, &values], [q, grad], to);
-                    }
-                });
-            }
-        });
-        gradients
+        let cache = |span: &Span, k: &[f32], v: &[f32]| self.cache(span, k, v);
+        by_families(
+            &self.layout,
+            self.kv_heads,
+            inputs,
+            cache,
+            |span, head, caches, to| {
+                // SAFETY: spans of a family follow each other, heads have their own columns.
+                unsafe { self.backward_span(span, head, caches, [inputs[0], grad], to) }
+            },
+        )
     }
 }
