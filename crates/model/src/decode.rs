@@ -15,7 +15,7 @@ mod weights;
 use crate::{Attention, Error, Model};
 use pass::Scratch;
 pub use past::Past;
-use percept_nn::host::{KvCounter, KvShape, Threads};
+use percept_nn::host::{KvCounter, KvShape, Mass, Threads};
 use rayon::prelude::*;
 use rope::Rope;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -105,6 +105,13 @@ impl Sequence {
     pub fn next_takes_block(&self) -> bool {
         self.past.next_takes_block()
     }
+}
+
+/// What a step says of the next tokens.
+struct Next<'a> {
+    logits: &'a mut [f32],
+    temperature: f32,
+    masses: &'a mut [Mass],
 }
 
 impl Decoder {
@@ -197,28 +204,55 @@ impl Decoder {
     /// # Panics
     /// When there are not as many tokens as sequences, or a token is not below [`vocab_size`](Self::vocab_size).
     pub fn step(&self, sequences: &mut [Sequence], tokens: &[u32], logits: &mut Vec<f32>) {
-        assert_eq!(sequences.len(), tokens.len(), "one token for each sequence");
+        self.step_masses(sequences, tokens, 1.0, logits, &mut Vec::new());
+    }
+
+    /// As [`step`](Self::step); sets `masses` to the parts of each row's soft-max at `temperature`, above 0, with the bits
+    /// of [`Mass::of`]. They are taken while the head's products are at hand.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn step_masses(
+        &self,
+        sequences: &mut [Sequence],
+        tokens: &[u32],
+        temperature: f32,
+        logits: &mut Vec<f32>,
+        masses: &mut Vec<Mass>,
+    ) {
+        let rows = sequences.len();
+        assert_eq!(rows, tokens.len(), "one token for each sequence");
         let vocab = self.vocab_size();
-        logits.resize(sequences.len() * vocab, 0.0);
-        if sequences.is_empty() {
+        let parts = vocab.div_ceil(Mass::PART);
+        logits.resize(rows * vocab, 0.0);
+        masses.resize(rows * parts, Mass::default());
+        let step = |sequences: &mut [Sequence], tokens: &[u32], logits, masses, threads| {
+            let next = Next {
+                logits,
+                temperature,
+                masses,
+            };
+            self.step_rows(sequences, tokens, next, threads);
+        };
+        if rows == 0 {
             return;
         }
         if !self.is_small() {
             // One entry into the pool, so that the products inside need not enter it one by one.
-            rayon::scope(|_| self.step_rows(sequences, tokens, logits, Threads::Pool));
+            rayon::scope(|_| step(sequences, tokens, logits, masses, Threads::Pool));
             return;
         }
-        let piece = sequences.len().div_ceil(rayon::current_num_threads());
-        if piece == sequences.len() {
-            self.step_rows(sequences, tokens, logits, Threads::One);
-            return;
+        let piece = rows.div_ceil(rayon::current_num_threads());
+        if piece == rows {
+            return step(sequences, tokens, logits, masses, Threads::One);
         }
         sequences
             .par_chunks_mut(piece)
             .zip(tokens.par_chunks(piece))
             .zip(logits.par_chunks_mut(piece * vocab))
-            .for_each(|((sequences, tokens), logits)| {
-                self.step_rows(sequences, tokens, logits, Threads::One)
+            .zip(masses.par_chunks_mut(piece * parts))
+            .for_each(|(((sequences, tokens), logits), masses)| {
+                step(sequences, tokens, logits, masses, Threads::One);
             });
     }
 
@@ -226,7 +260,7 @@ impl Decoder {
         &self,
         sequences: &mut [Sequence],
         tokens: &[u32],
-        logits: &mut [f32],
+        next: Next<'_>,
         threads: Threads,
     ) {
         let rows = sequences.len();
@@ -248,9 +282,11 @@ impl Decoder {
                 }
                 self.attend_step(sequences, layer, qkv, out, threads);
             });
-        self.weights.head.apply_on(
+        self.weights.head.apply_masses(
             &scratch.normed[..rows * self.weights.hidden],
-            logits,
+            next.logits,
+            next.temperature,
+            next.masses,
             threads,
         );
         self.give(scratch);

@@ -95,7 +95,7 @@ impl Right {
                 false => Threads::Pool,
             };
             // SAFETY: the caller's promise; it was packed where it is available.
-            unsafe { packed.product(m, scale, a, keep, out, out_row, threads) };
+            unsafe { packed.product(m, scale, a, keep, out, out_row, threads, |_, _| {}) };
             return;
         }
         let parallelism = match serial {

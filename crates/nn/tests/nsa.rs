@@ -8,21 +8,10 @@ mod common;
 use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use common::{constant, leaf, values};
+use common::{close, constant, layout, leaf, values};
 use percept_nn::host::{KvCache, KvShape};
 use percept_nn::sparse::{AttentionConfig, Branches, Nsa, NsaCache, Sliding, nsa, reference};
-use percept_nn::{self as nn, Layout, Span, sparse};
-
-fn close(name: &str, found: &[f32], expected: &[f32], tolerance: f32) {
-    assert_eq!(found.len(), expected.len(), "{name}");
-    let scale = expected.iter().fold(1e-3f32, |m, e| m.max(e.abs()));
-    for (i, (f, e)) in found.iter().zip(expected).enumerate() {
-        assert!(
-            (f - e).abs() <= tolerance * scale,
-            "{name}[{i}]: {f} for {e}"
-        );
-    }
-}
+use percept_nn::{self as nn, Layout, sparse};
 
 fn branches(options: Nsa) -> Branches {
     options.branches().unwrap()
@@ -61,21 +50,6 @@ fn variants() -> [Branches; 4] {
         },
     ]
     .map(branches)
-}
-
-/// Three texts, the last two behind a part of the first, and a text of one token.
-fn layout() -> Arc<Layout> {
-    let mut spans = vec![Span::alone(0, 203)];
-    for (start, len) in [(203, 90), (293, 37)] {
-        spans.push(Span {
-            start,
-            len,
-            prefix_start: 0,
-            prefix_len: 170,
-        });
-    }
-    spans.push(Span::alone(330, 1));
-    Arc::new(Layout::new(spans, 331).unwrap())
 }
 
 /// q, k, v.

@@ -8,20 +8,12 @@ mod common;
 use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use common::{constant, leaf, values};
+use common::{close, constant, layout, leaf, values};
 use percept_nn::host::{KvCache, KvShape};
 use percept_nn::sparse::{
     self, AttentionConfig, InfLlm2, Moba, Pattern, Phsa, Sliding, SparseCache, reference,
 };
 use percept_nn::{self as nn, Layout, Span};
-
-fn close(name: &str, found: &[f32], expected: &[f32]) {
-    assert_eq!(found.len(), expected.len(), "{name}");
-    let scale = expected.iter().fold(1e-3f32, |m, e| m.max(e.abs()));
-    for (i, (f, e)) in found.iter().zip(expected).enumerate() {
-        assert!((f - e).abs() <= 1e-5 * scale, "{name}[{i}]: {f} for {e}");
-    }
-}
 
 fn pattern(config: AttentionConfig) -> Pattern {
     config.pattern().unwrap().unwrap()
@@ -62,21 +54,6 @@ fn marks(tokens: usize, every: usize) -> Arc<[bool]> {
     (0..tokens).map(|t| every > 0 && t % every == 3).collect()
 }
 
-/// Three texts, the last two behind a part of the first.
-fn layout() -> Arc<Layout> {
-    let mut spans = vec![Span::alone(0, 203)];
-    for (start, len) in [(203, 90), (293, 37)] {
-        spans.push(Span {
-            start,
-            len,
-            prefix_start: 0,
-            prefix_len: 170,
-        });
-    }
-    spans.push(Span::alone(330, 1));
-    Arc::new(Layout::new(spans, 331).unwrap())
-}
-
 type Leaves = [Tensor<3>; 3];
 
 fn leaves(tokens: usize, heads: usize, kv_heads: usize, dim: usize) -> Leaves {
@@ -115,7 +92,12 @@ fn the_kernel_is_its_definition_in_values_and_gradients() {
                 reference::attention(&pattern, q, k, v, &layout, &chosen, scale)
             });
             for (i, (f, e)) in found.iter().zip(&expected).enumerate() {
-                close(&format!("{pattern:?} {heads}/{kv_heads}/{dim} {i}"), f, e);
+                close(
+                    &format!("{pattern:?} {heads}/{kv_heads}/{dim} {i}"),
+                    f,
+                    e,
+                    1e-5,
+                );
             }
         }
     }
@@ -146,7 +128,7 @@ fn as_many_blocks_as_there_are_make_full_attention() {
             nn::attention(q, k, v, &layout, true, 0.2)
         });
         for (i, (f, e)) in found.iter().zip(&expected).enumerate() {
-            close(&format!("{pattern:?} {i}"), f, e);
+            close(&format!("{pattern:?} {i}"), f, e, 1e-5);
         }
     }
 }
@@ -247,7 +229,7 @@ fn choosing_in_two_steps_is_its_definition_and_exact_where_it_looks_into_all() {
     });
     let found = run(&two_steps);
     for (i, (f, e)) in found.iter().zip(&expected).enumerate() {
-        close(&format!("{i}"), f, e);
+        close(&format!("{i}"), f, e, 1e-5);
     }
     let exact = run(&coarse(0));
     assert_eq!(run(&coarse(5)), exact);
@@ -438,7 +420,7 @@ fn choices_and_outputs_are_those_of_the_papers_in_numpy() {
             .copied()
             .collect();
         let expected: Vec<f32> = golden.get(&format!("{name}_outputs"));
-        close(name, &found, &expected);
+        close(name, &found, &expected, 1e-5);
     }
 }
 

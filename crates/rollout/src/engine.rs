@@ -9,13 +9,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use percept_model::{Prefix, Prompt, Sequence};
+use percept_nn::host::Mass;
 use rayon::prelude::*;
 
 use crate::contrast::Scratch;
 use crate::images::{Encodings, Image, Images};
 use crate::memory::{Memory, blocks, own_blocks};
 use crate::prefix_cache::{Cells, Found, Pin, PrefixCache};
-use crate::said::Said;
+use crate::said::{Next, Said};
 use crate::side::{PerModel, Side};
 use crate::waiting::{Job, Waiting};
 use crate::{Error, Progress, SamplingParams};
@@ -67,6 +68,24 @@ pub(crate) struct Running {
     pins: Vec<Pin>,
 }
 
+/// A step's logits of a model, and the parts of their soft-maxes.
+#[derive(Clone, Default)]
+struct Rows {
+    logits: Vec<f32>,
+    masses: Vec<Mass>,
+}
+
+impl Rows {
+    /// One of `rows`.
+    fn row(&self, row: usize, rows: usize) -> (&[f32], &[Mass]) {
+        let (vocab, parts) = (self.logits.len() / rows, self.masses.len() / rows);
+        (
+            &self.logits[row * vocab..][..vocab],
+            &self.masses[row * parts..][..parts],
+        )
+    }
+}
+
 /// A call that goes on.
 pub(crate) struct Engine<'e> {
     call: &'e Call<'e, 'e>,
@@ -76,7 +95,7 @@ pub(crate) struct Engine<'e> {
     encodings: Encodings,
     waiting: Waiting,
     pub running: Running,
-    logits: PerModel<Vec<f32>>,
+    rows: PerModel<Rows>,
     pub progress: Progress,
 }
 
@@ -102,7 +121,7 @@ impl<'e> Engine<'e> {
                 ..Progress::default()
             },
             waiting: Waiting::new(call.prompts.len(), call.params.n),
-            logits: vec![Vec::new(); call.sides.len()],
+            rows: vec![Rows::default(); call.sides.len()],
             running: Running::new(call.sides.len()),
             call,
             kept,
@@ -278,8 +297,13 @@ impl<'e> Engine<'e> {
                     }
                     None => {
                         let mut said = Said::new(call, job.prompt, job.sample);
-                        let mut logits = computed.prefixes.iter().map(|prefix| prefix.logits());
-                        said.push(call, [logits.next(), logits.next()], scratch)?;
+                        let logits = |model: usize| Some(computed.prefixes.get(model)?.logits());
+                        let next = Next {
+                            own: logits(0).unwrap_or_default(),
+                            masses: None,
+                            base: logits(1),
+                        };
+                        said.push(call, next, scratch)?;
                         (said, 0)
                     }
                 };
@@ -307,19 +331,24 @@ impl<'e> Engine<'e> {
         } = &mut self.running;
         let last: Vec<u32> = said.iter().map(Said::last).collect();
         let sides = self.call.sides.iter().zip(sequences);
-        for ((side, sequences), logits) in sides.zip(&mut self.logits) {
-            side.decoder.step(sequences, &last, logits);
+        for ((side, sequences), rows) in sides.zip(&mut self.rows) {
+            let (scale, Rows { logits, masses }) = (self.call.params.scale(), rows);
+            (side.decoder).step_masses(sequences, &last, scale, logits, masses);
         }
-        let (call, logits) = (self.call, &self.logits);
-        let row = |model: usize, row: usize| {
-            let width = call.sides.get(model)?.decoder.vocab_size();
-            Some(&logits[model][row * width..(row + 1) * width])
-        };
-        said.par_iter_mut()
-            .enumerate()
-            .try_for_each_init(Scratch::default, |scratch, (index, said)| {
-                said.push(call, [row(0, index), row(1, index)], scratch)
-            })?;
+        let (call, rows) = (self.call, &self.rows);
+        said.par_iter_mut().enumerate().try_for_each_init(
+            Scratch::default,
+            |scratch, (index, said)| {
+                let row = |model: usize| Some(rows.get(model)?.row(index, last.len()));
+                let (own, masses) = row(0).unwrap_or_default();
+                let next = Next {
+                    own,
+                    masses: Some(masses),
+                    base: row(1).map(|(logits, _)| logits),
+                };
+                said.push(call, next, scratch)
+            },
+        )?;
         self.note_memory();
         Ok(())
     }

@@ -23,7 +23,7 @@ mod waiting;
 pub use contrast::Trace;
 pub use extrapolate::{Draft, Extrapolate, Gate};
 pub use sampler::{FinishReason, Progress, Rollout, Sampler};
-pub use sampling::{Draw, SamplingParams, draw, uniform};
+pub use sampling::{Draw, SamplingParams, draw, draw_from, uniform};
 
 /// Why sampling stopped.
 #[derive(Debug, thiserror::Error)]

@@ -1,13 +1,25 @@
 //! What a sequence has said so far.
 
+use percept_nn::host::Mass;
+
 use crate::contrast::{Contrast, Place, Scratch, draw_pair};
 use crate::engine::Call;
-use crate::{Draw, Error, FinishReason, Rollout, Trace, draw};
+use crate::{Draw, Error, FinishReason, Rollout, Trace, draw, draw_from};
 
 /// A response that is not finished.
 pub(crate) struct Said {
     pub rollout: Rollout,
     pub trace: Option<Trace>,
+}
+
+/// What is known of the next token of a sequence.
+pub(crate) struct Next<'a> {
+    /// Logits of the sampler's own model.
+    pub own: &'a [f32],
+    /// The parts of their soft-max, where they were made with them.
+    pub masses: Option<&'a [Mass]>,
+    /// Logits of the second model, where there is one.
+    pub base: Option<&'a [f32]>,
 }
 
 impl Said {
@@ -37,11 +49,11 @@ impl Said {
         self.rollout.tokens.last().copied().unwrap_or_default()
     }
 
-    /// Draws the next token from the rows of logits of one or two models.
+    /// Draws the next token.
     pub fn push(
         &mut self,
         call: &Call<'_, '_>,
-        logits: [Option<&[f32]>; 2],
+        next: Next<'_>,
         scratch: &mut Scratch,
     ) -> Result<(), Error> {
         let place = Place {
@@ -50,11 +62,12 @@ impl Said {
             position: self.rollout.tokens.len(),
         };
         let (params, banned) = (call.params, call.banned.as_slice());
-        let own = logits[0].unwrap_or_default();
-        let drawn: Draw = match logits[1] {
-            None => draw(own, params, banned, place.uniform(params.seed)),
-            Some(base) => {
-                let models = Contrast::new(own, base);
+        let u = place.uniform(params.seed);
+        let drawn: Draw = match (next.base, next.masses) {
+            (None, None) => draw(next.own, params, banned, u),
+            (None, Some(masses)) => draw_from(next.own, masses, params, banned, u),
+            (Some(base), _) => {
+                let models = Contrast::new(next.own, base);
                 let trace = self.trace.as_mut();
                 draw_pair(&models, params, banned, place, scratch, trace)
             }

@@ -4,7 +4,7 @@
 //! a shared stream, so a response does not depend on what else is in the batch or on when its
 //! slot was free.
 
-use percept_nn::host::Masses;
+use percept_nn::host::Mass;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +63,14 @@ impl Default for SamplingParams {
 }
 
 impl SamplingParams {
+    /// The temperature of the distribution that log-probabilities are about: 1 where decoding is greedy.
+    pub fn scale(&self) -> f32 {
+        match self.temperature > 0.0 {
+            true => self.temperature,
+            false => 1.0,
+        }
+    }
+
     pub(crate) fn check(&self) -> Result<(), Error> {
         let problem = |field, found: String, expected| {
             Err(Error::Params {
@@ -133,20 +141,29 @@ fn splitmix(x: u64) -> u64 {
 /// never drawn. Ties of the greedy choice go to the lower id. Non-finite logits are never drawn
 /// unless nothing else is left.
 pub fn draw(logits: &[f32], params: &SamplingParams, banned: &[u32], u: f64) -> Draw {
-    let temperature = if params.temperature > 0.0 {
-        params.temperature
-    } else {
-        1.0
-    };
-    let scaled = Masses::of(logits, temperature);
+    let masses = Mass::of(logits, params.scale());
+    draw_from(logits, &masses, params, banned, u)
+}
+
+/// As [`draw`], with the parts of the soft-max at [`SamplingParams::scale`], which
+/// [`Decoder::step_masses`](percept_model::Decoder::step_masses) makes beside the logits. The bits are the same.
+pub fn draw_from(
+    logits: &[f32],
+    masses: &[Mass],
+    params: &SamplingParams,
+    banned: &[u32],
+    u: f64,
+) -> Draw {
+    let temperature = params.scale();
+    let softmax = Softmax::new(logits, masses, temperature);
     let token = if params.temperature <= 0.0 {
         argmax(logits, banned)
     } else if params.top_k == 0 && params.top_p >= 1.0 {
-        draw_full(logits, &scaled, banned, u)
+        softmax.draw(banned, u)
     } else {
         draw_truncated(logits, params, banned, u)
     };
-    let log_z = f64::from(scaled.max) / f64::from(temperature) + scaled.total.ln();
+    let log_z = f64::from(softmax.max) / f64::from(temperature) + softmax.total.ln();
     let log_prob = (f64::from(logits[token as usize]) / f64::from(temperature) - log_z) as f32;
     Draw { token, log_prob }
 }
@@ -161,32 +178,73 @@ fn argmax(logits: &[f32], banned: &[u32]) -> u32 {
     best.map_or(0, |(id, _)| id)
 }
 
-/// Inverse transform sampling over the whole vocabulary, in order of token id.
-fn draw_full(logits: &[f32], masses: &Masses, banned: &[u32], u: f64) -> u32 {
-    let mass = |id: u32| f64::from(masses.each[id as usize]);
-    let removed: f64 = banned.iter().map(|&id| mass(id)).sum();
-    let mut left = u * (masses.total - removed);
-    let allowed = |id: &u32| mass(*id) > 0.0 && !banned.contains(id);
-    for (part, &sum) in masses.parts.iter().enumerate() {
-        let first = (part * Masses::PART) as u32;
-        let ids = first..(masses.each.len() as u32).min(first + Masses::PART as u32);
-        let inside = banned.iter().filter(|id| ids.contains(id));
-        let sum = sum - inside.map(|&id| mass(id)).sum::<f64>();
-        // Parts in which the draw does not end are passed over.
-        if left >= sum {
-            left -= sum;
-            continue;
-        }
-        for id in ids.filter(allowed) {
-            left -= mass(id);
-            if left < 0.0 {
-                return id;
-            }
+/// A row of logits with its masses.
+struct Softmax<'a> {
+    logits: &'a [f32],
+    masses: &'a [Mass],
+    temperature: f32,
+    /// The largest logit.
+    max: f32,
+    /// Sum of `exp((l − max) / temperature)` over all logits.
+    total: f64,
+}
+
+impl<'a> Softmax<'a> {
+    fn new(logits: &'a [f32], masses: &'a [Mass], temperature: f32) -> Self {
+        let most = masses.iter().map(|mass| mass.most);
+        let mut softmax = Self {
+            logits,
+            masses,
+            temperature,
+            max: most.fold(f32::NEG_INFINITY, f32::max),
+            total: 0.0,
+        };
+        softmax.total = masses.iter().map(|mass| softmax.part(mass)).sum();
+        softmax
+    }
+
+    /// Mass of a part, in the unit of the total.
+    fn part(&self, mass: &Mass) -> f64 {
+        match mass.sum == 0.0 {
+            true => 0.0,
+            false => f64::from(mass.sum) * self.exp(mass.most),
         }
     }
-    // Rounding left nothing over: the last token that can be drawn.
-    let last = (0..masses.each.len() as u32).rev().find(allowed);
-    last.unwrap_or_else(|| argmax(logits, banned))
+
+    fn exp(&self, logit: f32) -> f64 {
+        (f64::from(logit - self.max) / f64::from(self.temperature)).exp()
+    }
+
+    fn token(&self, id: u32) -> f64 {
+        self.exp(self.logits[id as usize])
+    }
+
+    /// Inverse transform sampling over the whole vocabulary, in order of token id.
+    fn draw(&self, banned: &[u32], u: f64) -> u32 {
+        let removed: f64 = banned.iter().map(|&id| self.token(id)).sum();
+        let mut left = u * (self.total - removed);
+        let allowed = |id: &u32| self.token(*id) > 0.0 && !banned.contains(id);
+        for (part, mass) in self.masses.iter().enumerate() {
+            let first = (part * Mass::PART) as u32;
+            let ids = first..(self.logits.len() as u32).min(first + Mass::PART as u32);
+            let inside = banned.iter().filter(|id| ids.contains(id));
+            let sum = self.part(mass) - inside.map(|&id| self.token(id)).sum::<f64>();
+            // Parts in which the draw does not end are passed over.
+            if left >= sum {
+                left -= sum;
+                continue;
+            }
+            for id in ids.filter(allowed) {
+                left -= self.token(id);
+                if left < 0.0 {
+                    return id;
+                }
+            }
+        }
+        // Rounding left nothing over: the last token that can be drawn.
+        let last = (0..self.logits.len() as u32).rev().find(allowed);
+        last.unwrap_or_else(|| argmax(self.logits, banned))
+    }
 }
 
 /// Inverse transform sampling over the top-k and nucleus tokens, likeliest first.

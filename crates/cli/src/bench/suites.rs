@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use percept_model::{Decoder, Device, Sequence};
 use percept_nn::host::WeightDtype;
 use percept_nn::{self as nn, AdamW, Layout, Moments, Precision};
-use percept_rollout::{SamplingParams, draw, uniform};
+use percept_rollout::{SamplingParams, draw, draw_from, uniform};
 use percept_train::{Learner, Packed};
 use rayon::prelude::*;
 
@@ -356,21 +356,21 @@ fn sample(decoder: &Decoder, batch: usize, prompt: usize, new: usize) {
         })
         .collect();
     let mut sequences: Vec<Sequence> = prefixes.iter().map(|p| decoder.start(p, new)).collect();
-    let choose = |row: usize, step: usize, logits: &[f32]| {
-        draw(logits, &params, &[], uniform(0, row as u64, 0, step as u64)).token
-    };
-    let mut next: Vec<u32> = prefixes
-        .iter()
-        .enumerate()
-        .map(|(row, prefix)| choose(row, 0, prefix.logits()))
+    let u = |row: usize, step: usize| uniform(0, row as u64, 0, step as u64);
+    let first = prefixes.iter().enumerate();
+    let mut next: Vec<u32> = first
+        .map(|(row, prefix)| draw(prefix.logits(), &params, &[], u(row, 0)).token)
         .collect();
-    let mut logits = Vec::new();
+    let (mut logits, mut masses) = (Vec::new(), Vec::new());
     for step in 1..new {
-        decoder.step(&mut sequences, &next, &mut logits);
+        decoder.step_masses(&mut sequences, &next, 1.0, &mut logits, &mut masses);
         next.par_iter_mut()
             .zip(logits.par_chunks(decoder.vocab_size()))
+            .zip(masses.par_chunks(masses.len() / batch))
             .enumerate()
-            .for_each(|(row, (next, logits))| *next = choose(row, step, logits));
+            .for_each(|(row, ((next, logits), masses))| {
+                *next = draw_from(logits, masses, &params, &[], u(row, step)).token;
+            });
     }
     black_box(next);
 }

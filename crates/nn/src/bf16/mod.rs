@@ -15,6 +15,7 @@ mod pack;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use rayon::prelude::*;
@@ -111,7 +112,9 @@ impl Right {
         }
     }
 
-    /// `out = keep·out + scale·a·self` for `a` `[m, k]`; a row does not depend on the others.
+    /// `out = keep·out + scale·a·self` for `a` `[m, k]`; a row does not depend on the others. `then(rows, columns)` is
+    /// called for each piece of the result as soon as it is there, on the thread that made it; columns begin with a
+    /// multiple of 64.
     ///
     /// # Safety
     /// As [`crate::gemm::Right::product`]; and [`is_available`].
@@ -125,6 +128,7 @@ impl Right {
         out: *mut f32,
         out_row: usize,
         threads: Threads,
+        then: impl Fn(Range<usize>, Range<usize>) + Sync,
     ) {
         let (k, n) = (self.k, self.n);
         let depth = depth(k);
@@ -141,7 +145,7 @@ impl Right {
             true => workers.div_ceil(panels.max(1)).min(columns),
             false => 1,
         };
-        let width = columns.div_ceil(parts.max(1));
+        let width = columns.div_ceil(parts.max(1)).next_multiple_of(2);
         let out = Out(out);
         let task = |task: usize| {
             let first = task / parts * rows;
@@ -150,7 +154,8 @@ impl Right {
             // SAFETY: the caller's promise.
             unsafe { left.pack(first, &mut panel, Lines::Rows) };
             let part = task % parts;
-            let blocks = (part * width..((part + 1) * width).min(columns)).flat_map(|column| {
+            let [left_column, end] = [part, part + 1].map(|part| columns.min(part * width));
+            let blocks = (left_column..end).flat_map(|column| {
                 let right = &self.tiles[2 * column * depth..][..2 * depth];
                 panel.chunks(2 * depth).enumerate().map(move |(row, left)| {
                     let (row, column) = (first + row * BLOCK, column * BLOCK);
@@ -178,6 +183,10 @@ impl Right {
                     Kind::Avx512 => avx512::run(blocks),
                 }
             }
+            then(
+                first..m.min(first + used),
+                left_column * BLOCK..n.min(end * BLOCK),
+            );
         };
         match panels * parts {
             1 => task(0),

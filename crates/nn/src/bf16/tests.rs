@@ -65,7 +65,7 @@ fn a_product_is_that_of_the_rounded_factors() {
             unsafe {
                 let right = Right::pack_for(kind, right, [k, n]);
                 let out = out.as_mut_ptr();
-                right.product(m, scale, left, keep, out, row, Threads::Pool);
+                right.product(m, scale, left, keep, out, row, Threads::Pool, |_, _| {});
             }
             for i in 0..m {
                 for j in 0..row {
@@ -116,7 +116,16 @@ fn check_rows(kind: Kind) {
         let left = Mat::rows(a, k);
         // SAFETY: as above.
         unsafe {
-            right.product(rows.len(), 1.0, left, 0.0, out.as_mut_ptr(), n, threads);
+            right.product(
+                rows.len(),
+                1.0,
+                left,
+                0.0,
+                out.as_mut_ptr(),
+                n,
+                threads,
+                |_, _| {},
+            );
         }
         out
     };

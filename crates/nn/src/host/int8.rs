@@ -7,12 +7,13 @@
 //!
 //! Symmetric, per output channel, weights only: "W8A16" of vLLM and LLM.int8() without outliers (arXiv 2208.07339).
 
-use super::linear::{LinearPart, PANEL, Threads};
+use super::linear::{LinearPart, PANEL, Stacked, Threads};
 use super::product::Tile;
 use super::simd::{Isa, Kernel, LANES, Lanes, dispatch};
 use super::spread::{self, Output};
 use rayon::prelude::*;
 use std::cell::RefCell;
+use std::ops::Range;
 
 /// Inputs that are converted at once for several tiles of rows: 16 KiB of f32, half of a first-level cache.
 const DEPTH: usize = 64;
@@ -58,22 +59,13 @@ impl Int8Linear {
     /// # Panics
     /// When a length does not fit its shape.
     pub fn concat(parts: &[LinearPart<'_>], inputs: usize) -> Self {
-        let outputs = parts.iter().map(|part| part.1).sum::<usize>();
-        let padded = outputs.next_multiple_of(PANEL);
-        let (mut bias, mut scales) = (vec![0.0; padded], vec![0.0; padded]);
-        let mut rows: Vec<&[f32]> = Vec::with_capacity(outputs);
-        for &(weight, count, part_bias) in parts {
-            assert_eq!(
-                weight.len(),
-                count * inputs,
-                "weight of {count} outputs and {inputs} inputs"
-            );
-            if let Some(values) = part_bias {
-                assert_eq!(values.len(), count, "bias of {count} outputs");
-                bias[rows.len()..rows.len() + count].copy_from_slice(values);
-            }
-            rows.extend((0..count).map(|i| &weight[i * inputs..(i + 1) * inputs]));
-        }
+        let Stacked {
+            rows,
+            bias,
+            outputs,
+        } = Stacked::new(parts, inputs, PANEL);
+        let padded = bias.len();
+        let mut scales = vec![0.0; padded];
         let mut panels = vec![Bytes([0; PANEL]); padded / PANEL * inputs];
         panels
             .par_chunks_mut(inputs.max(1))
@@ -132,10 +124,18 @@ impl Int8Linear {
     /// # Panics
     /// When `x` and `y` are not the same number of whole rows.
     pub fn apply_on(&self, x: &[f32], y: &mut [f32], threads: Threads) {
-        self.apply_isa(x, y, threads, Isa::detect());
+        self.apply_isa(x, y, threads, Isa::detect(), |_, _, _| {});
     }
 
-    fn apply_isa(&self, x: &[f32], y: &mut [f32], threads: Threads, isa: Isa) {
+    /// As [`PackedLinear::apply_isa`](super::PackedLinear).
+    pub(super) fn apply_isa(
+        &self,
+        x: &[f32],
+        y: &mut [f32],
+        threads: Threads,
+        isa: Isa,
+        then: impl Fn(Range<usize>, Range<usize>, *const f32) + Sync,
+    ) {
         let rows = x.len() / self.inputs;
         assert_eq!(x.len(), rows * self.inputs, "x is whole rows");
         assert_eq!(y.len(), rows * self.outputs, "y has as many rows as x");
@@ -156,6 +156,7 @@ impl Int8Linear {
                 };
                 dispatch(isa, block);
             });
+            then(first..end, spread::columns(panel, self.outputs), y.0);
         });
     }
 
@@ -402,7 +403,7 @@ mod tests {
             for isa in Isa::all() {
                 for threads in [Threads::One, Threads::Pool] {
                     let mut y = vec![f32::NAN; rows * outputs];
-                    linear.apply_isa(&x, &mut y, threads, isa);
+                    linear.apply_isa(&x, &mut y, threads, isa, |_, _, _| {});
                     prop_assert_eq!(&bits(&y), &expected, "{:?} {:?}", isa, threads);
                 }
             }

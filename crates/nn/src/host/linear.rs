@@ -16,6 +16,7 @@ use crate::bf16::Right;
 #[cfg(target_arch = "x86_64")]
 use crate::gemm::Mat;
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Outputs of one panel: four AVX-512 registers.
 pub(super) const PANEL: usize = 64;
@@ -40,6 +41,42 @@ pub enum Threads {
 
 /// A weight `[outputs, inputs]`, its number of outputs, and its bias.
 pub type LinearPart<'a> = (&'a [f32], usize, Option<&'a [f32]>);
+
+/// Several weights one under the other.
+pub(super) struct Stacked<'a> {
+    /// The weights of each output.
+    pub(super) rows: Vec<&'a [f32]>,
+    /// Bias, or zeros, up to whole units of outputs.
+    pub(super) bias: Vec<f32>,
+    pub(super) outputs: usize,
+}
+
+impl<'a> Stacked<'a> {
+    /// # Panics
+    /// When a length does not fit its shape.
+    pub(super) fn new(parts: &[LinearPart<'a>], inputs: usize, unit: usize) -> Self {
+        let outputs = parts.iter().map(|part| part.1).sum::<usize>();
+        let mut bias = vec![0.0; outputs.next_multiple_of(unit)];
+        let mut rows: Vec<&[f32]> = Vec::with_capacity(outputs);
+        for &(weight, count, part_bias) in parts {
+            assert_eq!(
+                weight.len(),
+                count * inputs,
+                "weight of {count} outputs and {inputs} inputs"
+            );
+            if let Some(values) = part_bias {
+                assert_eq!(values.len(), count, "bias of {count} outputs");
+                bias[rows.len()..rows.len() + count].copy_from_slice(values);
+            }
+            rows.extend((0..count).map(|i| &weight[i * inputs..(i + 1) * inputs]));
+        }
+        Self {
+            rows,
+            bias,
+            outputs,
+        }
+    }
+}
 
 /// A weight `[outputs, inputs]` (as Hugging Face stores it) packed in panels of 64 outputs, with its bias.
 #[derive(Clone)]
@@ -76,22 +113,12 @@ impl PackedLinear {
     /// # Panics
     /// When a length does not fit its shape.
     pub fn concat(parts: &[LinearPart<'_>], inputs: usize, precision: Precision) -> Self {
-        let outputs = parts.iter().map(|part| part.1).sum::<usize>();
-        let padded = outputs.next_multiple_of(LANES);
-        let mut bias = vec![0.0; padded];
-        let mut rows: Vec<&[f32]> = Vec::with_capacity(outputs);
-        for &(weight, count, part_bias) in parts {
-            assert_eq!(
-                weight.len(),
-                count * inputs,
-                "weight of {count} outputs and {inputs} inputs"
-            );
-            if let Some(values) = part_bias {
-                assert_eq!(values.len(), count, "bias of {count} outputs");
-                bias[rows.len()..rows.len() + count].copy_from_slice(values);
-            }
-            rows.extend((0..count).map(|i| &weight[i * inputs..(i + 1) * inputs]));
-        }
+        let Stacked {
+            rows,
+            bias,
+            outputs,
+        } = Stacked::new(parts, inputs, LANES);
+        let padded = bias.len();
         #[cfg(target_arch = "x86_64")]
         if precision == Precision::Bf16 && crate::bf16::is_available() {
             let weight = rows.concat();
@@ -199,10 +226,19 @@ impl PackedLinear {
     /// # Panics
     /// When `x` and `y` are not the same number of whole rows.
     pub fn apply_on(&self, x: &[f32], y: &mut [f32], threads: Threads) {
-        self.apply_isa(x, y, threads, Isa::detect());
+        self.apply_isa(x, y, threads, Isa::detect(), |_, _, _| {});
     }
 
-    fn apply_isa(&self, x: &[f32], y: &mut [f32], threads: Threads, isa: Isa) {
+    /// `then(rows, columns, y)` sees each piece of the result `y [rows, outputs]` as soon as it is there, on the thread
+    /// that made it; columns begin with a panel.
+    pub(super) fn apply_isa(
+        &self,
+        x: &[f32],
+        y: &mut [f32],
+        threads: Threads,
+        isa: Isa,
+        then: impl Fn(Range<usize>, Range<usize>, *const f32) + Sync,
+    ) {
         let rows = x.len() / self.inputs;
         assert_eq!(
             x.len(),
@@ -218,7 +254,7 @@ impl PackedLinear {
         );
         #[cfg(target_arch = "x86_64")]
         if let Some(tiles) = &self.tiles {
-            return self.apply_tiles(tiles, x, y, threads);
+            return self.apply_tiles(tiles, x, y, threads, then);
         }
         let y = Output(y.as_mut_ptr());
         spread::panels(
@@ -235,6 +271,7 @@ impl PackedLinear {
                     rows: end - first,
                 };
                 dispatch(isa, kernel);
+                then(first..end, spread::columns(panel, self.outputs), y.0);
             },
         );
     }
@@ -242,23 +279,39 @@ impl PackedLinear {
 
 #[cfg(target_arch = "x86_64")]
 impl PackedLinear {
-    fn apply_tiles(&self, tiles: &Right, x: &[f32], y: &mut [f32], threads: Threads) {
+    fn apply_tiles(
+        &self,
+        tiles: &Right,
+        x: &[f32],
+        y: &mut [f32],
+        threads: Threads,
+        then: impl Fn(Range<usize>, Range<usize>, *const f32) + Sync,
+    ) {
         let rows = y.len() / self.outputs;
         let threads = match rows * self.inputs * self.outputs >= PARALLEL {
             true => threads,
             false => Threads::One,
         };
         let left = Mat::rows(x, self.inputs);
+        let (y, no_bias) = (
+            Output(y.as_mut_ptr()),
+            self.bias.iter().all(|&bias| bias == 0.0),
+        );
+        let piece = |rows: Range<usize>, columns: Range<usize>| {
+            let y = &y;
+            for row in rows.clone().skip_while(|_| no_bias) {
+                // SAFETY: the piece is this thread's.
+                let y = unsafe {
+                    let y = y.0.add(row * self.outputs + columns.start);
+                    std::slice::from_raw_parts_mut(y, columns.len())
+                };
+                let bias = &self.bias[columns.clone()];
+                y.iter_mut().zip(bias).for_each(|(y, b)| *y += b);
+            }
+            then(rows, columns, y.0);
+        };
         // SAFETY: `apply_isa` checked the lengths; tiles exist only where the instructions do.
-        unsafe {
-            tiles.product(rows, 1.0, left, 0.0, y.as_mut_ptr(), self.outputs, threads);
-        }
-        if self.bias.iter().all(|&b| b == 0.0) {
-            return;
-        }
-        for row in y.chunks_exact_mut(self.outputs) {
-            row.iter_mut().zip(&self.bias).for_each(|(y, b)| *y += b);
-        }
+        unsafe { tiles.product(rows, 1.0, left, 0.0, y.0, self.outputs, threads, piece) };
     }
 }
 
@@ -302,7 +355,7 @@ mod tests {
             for isa in Isa::all() {
                 for threads in [Threads::One, Threads::Pool] {
                     let mut y = vec![f32::NAN; rows * outputs];
-                    linear.apply_isa(&x, &mut y, threads, isa);
+                    linear.apply_isa(&x, &mut y, threads, isa, |_, _, _| {});
                     prop_assert_eq!(&bits(&y), &expected, "{:?} {:?}", isa, threads);
                 }
             }

@@ -1,91 +1,121 @@
-//! The exponentials that a draw from a softmax needs.
+//! The parts of a soft-max that a draw needs.
+//!
+//! Logits are taken 64 at a time: the largest, and the sum of `exp((l − largest) / temperature)`. A draw adds up the
+//! parts, finds the one in which it ends, and takes exponentials of that one alone. The head's product gives the parts
+//! while their logits are still in the first-level cache ([`Linear::apply_masses`](super::Linear::apply_masses)).
 
+use std::ops::Range;
+
+use super::linear::PANEL;
 use super::simd::{Isa, Kernel, LANES, Lanes, dispatch};
 
-/// Logits of one partial sum.
-const PART: usize = 256;
-
-/// `exp((l − max) / temperature)` of every logit `l`, and their sums.
-#[derive(Debug, Clone)]
-pub struct Masses {
+/// What a draw needs to know of [`Mass::PART`] neighbouring logits `l`.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Mass {
     /// The largest logit.
-    pub max: f32,
-    /// `[logits]`.
-    pub each: Vec<f32>,
-    /// Sums of [`Masses::PART`] neighbours each.
-    pub parts: Vec<f64>,
-    /// The sum of all.
-    pub total: f64,
+    pub most: f32,
+    /// Sum of `exp((l − most) / temperature)`; 0 where all logits are −∞, none where one is no number.
+    pub sum: f32,
 }
 
-impl Masses {
-    /// Logits of one of the [`parts`](Masses::parts).
-    pub const PART: usize = PART;
+impl Mass {
+    /// Logits of a part; the last part of a row may have fewer.
+    pub const PART: usize = PANEL;
 
-    /// Of `logits` at a temperature above 0; a logit that is no number makes the total none.
-    pub fn of(logits: &[f32], temperature: f32) -> Self {
-        let mut masses = Self {
-            max: f32::NEG_INFINITY,
-            each: vec![0.0; logits.len()],
-            parts: Vec::with_capacity(logits.len().div_ceil(PART)),
-            total: 0.0,
-        };
-        let kernel = Exponentials {
-            logits,
+    /// The parts of one row of logits, at a temperature above 0.
+    pub fn of(logits: &[f32], temperature: f32) -> Vec<Self> {
+        let mut masses = vec![Self::default(); logits.len().div_ceil(Self::PART)];
+        let kernel = Parts {
+            rows: 0..1,
+            columns: 0..logits.len(),
+            logits: logits.as_ptr(),
+            width: logits.len(),
             temperature,
-            masses: &mut masses,
+            masses: masses.as_mut_ptr(),
         };
         dispatch(Isa::detect(), kernel);
-        masses.total = masses.parts.iter().sum();
         masses
     }
 }
 
-struct Exponentials<'a> {
-    logits: &'a [f32],
-    temperature: f32,
-    masses: &'a mut Masses,
+/// Some parts of some rows of logits `[rows, width]`.
+pub(super) struct Parts {
+    pub(super) rows: Range<usize>,
+    /// Begins with a part.
+    pub(super) columns: Range<usize>,
+    pub(super) logits: *const f32,
+    pub(super) width: usize,
+    pub(super) temperature: f32,
+    /// `[rows, parts of width]`
+    pub(super) masses: *mut Mass,
 }
 
-impl Kernel for Exponentials<'_> {
+impl Kernel for Parts {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<S: Lanes>(self) {
-        let whole = self.logits.len() / LANES * LANES;
-        let (vectors, rest) = self.logits.split_at(whole);
-        // SAFETY: sixteen values follow each place of `vectors`, and `rest` has less than sixteen.
-        unsafe {
-            let mut most = S::splat(f32::NEG_INFINITY);
-            for at in (0..whole).step_by(LANES) {
-                most = most.max(S::load(vectors.as_ptr().add(at)));
-            }
-            let max = rest.iter().fold(most.largest(), |m, &l| m.max(l));
-            let (top, warmth) = (S::splat(max), S::splat(1.0 / self.temperature));
-            let masses = self.masses;
-            for start in (0..self.logits.len()).step_by(PART) {
-                let end = self.logits.len().min(start + PART);
-                let mut sum = S::splat(0.0);
-                for at in (start..end.min(whole)).step_by(LANES) {
-                    let mass = S::load(self.logits.as_ptr().add(at))
-                        .sub(top)
-                        .mul(warmth)
-                        .exp();
-                    mass.store(masses.each.as_mut_ptr().add(at));
-                    sum = sum.add(mass);
+        let warmth = 1.0 / self.temperature;
+        let parts = self.width.div_ceil(Mass::PART);
+        for row in self.rows {
+            for start in self.columns.clone().step_by(Mass::PART) {
+                let len = (self.columns.end - start).min(Mass::PART);
+                // SAFETY: the rows and columns exist; a part of a row has a place.
+                unsafe {
+                    let logits = self.logits.add(row * self.width + start);
+                    let mass = self.masses.add(row * parts + start / Mass::PART);
+                    *mass = match len {
+                        Mass::PART => whole::<S>(logits, warmth),
+                        _ => some::<S>(logits, len, warmth),
+                    };
                 }
-                let mut sum = f64::from(sum.sum());
-                if end > whole {
-                    let mass = S::load_part(rest.as_ptr(), rest.len());
-                    let mass = mass.sub(top).mul(warmth).exp();
-                    mass.store_part(masses.each.as_mut_ptr().add(whole), rest.len());
-                    let rest = &masses.each[whole..];
-                    sum += rest.iter().map(|&m| f64::from(m)).sum::<f64>();
-                }
-                masses.parts.push(sum);
             }
-            masses.max = max;
         }
+    }
+}
+
+/// Vectors of a part.
+const VECTORS: usize = Mass::PART / LANES;
+
+#[inline(always)]
+unsafe fn whole<S: Lanes>(logits: *const f32, warmth: f32) -> Mass {
+    // SAFETY: a part follows `logits`.
+    unsafe {
+        let mut l = [S::splat(0.0); VECTORS];
+        for (i, l) in l.iter_mut().enumerate() {
+            *l = S::load(logits.add(i * LANES));
+        }
+        of_vectors(l, warmth)
+    }
+}
+
+/// As [`whole`] with −∞ where no logit is.
+#[inline(always)]
+unsafe fn some<S: Lanes>(logits: *const f32, len: usize, warmth: f32) -> Mass {
+    let mut part = [f32::NEG_INFINITY; Mass::PART];
+    // SAFETY: `len` logits follow.
+    unsafe {
+        std::ptr::copy_nonoverlapping(logits, part.as_mut_ptr(), len);
+        whole::<S>(part.as_ptr(), warmth)
+    }
+}
+
+#[inline(always)]
+unsafe fn of_vectors<S: Lanes>(l: [S; VECTORS], warmth: f32) -> Mass {
+    // SAFETY: register arithmetic.
+    unsafe {
+        let mut most = l[0];
+        for &l in &l[1..] {
+            most = most.max(l);
+        }
+        let most = most.largest();
+        let (top, warmth) = (S::splat(most.max(f32::MIN)), S::splat(warmth));
+        let mut sum = S::splat(0.0);
+        for l in l {
+            sum = sum.add(l.sub(top).mul(warmth).exp());
+        }
+        let sum = sum.sum();
+        Mass { most, sum }
     }
 }
 
@@ -95,27 +125,29 @@ mod tests {
     use crate::host::testing::values;
 
     #[test]
-    fn masses_are_exponentials_and_their_sums() {
-        for len in [1, 15, 16, 255, 256, 257, 1000] {
+    fn parts_are_sums_of_exponentials() {
+        for len in [1, 15, 16, 63, 64, 65, 256, 1000] {
             let logits: Vec<f32> = values(len, 3).iter().map(|x| 20.0 * x).collect();
-            let found = Masses::of(&logits, 0.7);
-            let max = logits.iter().copied().fold(f32::MIN, f32::max);
-            assert_eq!(found.max, max);
-            let exact = |l: f32| (f64::from(l - max) / f64::from(0.7f32)).exp();
-            let mut total = 0.0;
-            for (&logit, &mass) in logits.iter().zip(&found.each) {
-                let exact = exact(logit);
-                total += exact;
-                assert!(
-                    (f64::from(mass) - exact).abs() <= 1e-5 * exact,
-                    "{mass} {exact}"
-                );
+            let found = Mass::of(&logits, 0.7);
+            assert_eq!(found.len(), len.div_ceil(Mass::PART));
+            for (mass, part) in found.iter().zip(logits.chunks(Mass::PART)) {
+                let most = part.iter().copied().fold(f32::MIN, f32::max);
+                let exact = |l: &f32| (f64::from(l - most) / f64::from(0.7f32)).exp();
+                let sum: f64 = part.iter().map(exact).sum();
+                assert_eq!(mass.most, most);
+                assert!((f64::from(mass.sum) / sum - 1.0).abs() < 1e-6);
             }
-            assert!((found.total / total - 1.0).abs() < 1e-5);
-            assert_eq!(found.parts.len(), len.div_ceil(PART));
         }
-        assert!(Masses::of(&[1.0, f32::NAN, 0.0], 1.0).total.is_nan());
-        let minus = Masses::of(&[1.0, f32::NEG_INFINITY], 1.0);
-        assert_eq!(minus.each, [1.0, 0.0]);
+    }
+
+    #[test]
+    fn what_is_no_number_shows_and_minus_infinity_weighs_nothing() {
+        assert!(Mass::of(&[1.0, f32::NAN, 0.0], 1.0)[0].sum.is_nan());
+        let minus = [f32::NEG_INFINITY; 70];
+        assert!(Mass::of(&minus, 1.0).iter().all(|mass| mass.sum == 0.0));
+        let mut one = minus;
+        one[69] = 1.0;
+        let found = Mass::of(&one, 1.0);
+        assert_eq!((found[0].sum, found[1].most, found[1].sum), (0.0, 1.0, 1.0));
     }
 }

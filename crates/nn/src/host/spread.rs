@@ -2,6 +2,7 @@
 
 use super::linear::{PANEL, Threads};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Multiply-adds below which threads cost more than they bring (about 10 µs of work on one thread).
 pub(super) const PARALLEL: usize = 1 << 19;
@@ -36,7 +37,12 @@ pub(super) fn panels(
         });
 }
 
+/// The outputs of a panel.
+pub(super) fn columns(panel: usize, outputs: usize) -> Range<usize> {
+    panel * PANEL..outputs.min((panel + 1) * PANEL)
+}
+
 /// An output array, written by several threads at disjoint places.
-pub(super) struct Output(pub(super) *mut f32);
+pub(super) struct Output<T = f32>(pub(super) *mut T);
 // SAFETY: every item writes its own rows and columns only.
-unsafe impl Sync for Output {}
+unsafe impl<T> Sync for Output<T> {}

@@ -2,6 +2,9 @@
 
 use super::int8::Int8Linear;
 use super::linear::{LinearPart, PackedLinear, Threads};
+use super::masses::{Mass, Parts};
+use super::simd::{Isa, dispatch};
+use super::spread::Output;
 use crate::{Error, Precision};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -118,6 +121,74 @@ impl Linear {
         match self {
             Self::Packed(linear) => linear.apply_on(x, y, threads),
             Self::Int8(linear) => linear.apply_on(x, y, threads),
+        }
+    }
+
+    /// As [`apply_on`](Self::apply_on); beside each row of `y` the parts of its soft-max, `masses [rows, parts]` with
+    /// `outputs / 64` parts, rounded up. The bits are those of [`Mass::of`] a row.
+    ///
+    /// # Panics
+    /// When `x`, `y` and `masses` are not the same number of whole rows.
+    pub fn apply_masses(
+        &self,
+        x: &[f32],
+        y: &mut [f32],
+        temperature: f32,
+        masses: &mut [Mass],
+        threads: Threads,
+    ) {
+        let width = self.outputs();
+        let rows = y.len() / width;
+        assert_eq!(
+            masses.len(),
+            rows * width.div_ceil(Mass::PART),
+            "parts of {rows} rows of {width} logits"
+        );
+        let (isa, masses) = (Isa::detect(), Output(masses.as_mut_ptr()));
+        let then = |rows, columns, logits| {
+            let masses = &masses;
+            let parts = Parts {
+                rows,
+                columns,
+                logits,
+                width,
+                temperature,
+                masses: masses.0,
+            };
+            dispatch(isa, parts);
+        };
+        match self {
+            Self::Packed(linear) => linear.apply_isa(x, y, threads, isa, then),
+            Self::Int8(linear) => linear.apply_isa(x, y, threads, isa, then),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::testing::values;
+
+    #[test]
+    fn masses_beside_the_product_are_those_of_its_rows() {
+        let (inputs, outputs) = (40, 1000);
+        let weight = values(inputs * outputs, 1);
+        let bias = values(outputs, 2);
+        let dtypes = [WeightDtype::F32, WeightDtype::Bf16, WeightDtype::Int8];
+        for dtype in dtypes.into_iter().filter(|dtype| dtype.checked().is_ok()) {
+            let linear = Linear::concat(&[(&weight, outputs, Some(&bias))], inputs, dtype);
+            for (rows, threads) in [(1, Threads::One), (67, Threads::One), (67, Threads::Pool)] {
+                let x = values(rows * inputs, 3);
+                let parts = outputs.div_ceil(Mass::PART);
+                let mut masses = vec![Mass::default(); rows * parts];
+                let [mut y, mut plain] = [0, 1].map(|_| vec![0.0; rows * outputs]);
+                linear.apply_masses(&x, &mut y, 0.7, &mut masses, threads);
+                linear.apply_on(&x, &mut plain, threads);
+                assert_eq!(y, plain);
+                for (row, masses) in y.chunks(outputs).zip(masses.chunks(parts)) {
+                    assert_eq!(masses, Mass::of(row, 0.7), "{dtype:?}");
+                }
+            }
         }
     }
 }

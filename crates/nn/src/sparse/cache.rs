@@ -215,16 +215,7 @@ impl SparseCache {
         scale: f32,
         out: &mut [f32],
     ) {
-        self.attend_tokens(
-            cache,
-            (layer, head),
-            tokens,
-            q.len(),
-            q,
-            scale,
-            out,
-            &mut |_, _, _| {},
-        );
+        self.attend_rows(cache, (layer, head), tokens, q.len(), q, scale, out);
     }
 
     /// As [`attend`](Self::attend) for neighbouring tokens of the text, of which the first sees

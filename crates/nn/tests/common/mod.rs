@@ -2,7 +2,10 @@
 
 #![allow(dead_code)]
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor, TensorData};
+use percept_nn::{Layout, Span};
 
 /// Deterministic values between −1 and 1.
 pub fn values(seed: u64, len: usize) -> Vec<f32> {
@@ -36,6 +39,33 @@ pub fn leaf_on<const D: usize>(device: &Device, seed: u64, shape: [usize; D]) ->
 pub fn constant_on<const D: usize>(device: &Device, seed: u64, shape: [usize; D]) -> Tensor<D> {
     let data = TensorData::new(values(seed, shape.iter().product()), shape);
     Tensor::from_data(data, device)
+}
+
+/// Differences up to `tolerance` of the largest expected value, or of 0.001 where that is less.
+pub fn close(name: &str, found: &[f32], expected: &[f32], tolerance: f32) {
+    assert_eq!(found.len(), expected.len(), "{name}");
+    let scale = expected.iter().fold(1e-3f32, |m, e| m.max(e.abs()));
+    for (i, (f, e)) in found.iter().zip(expected).enumerate() {
+        assert!(
+            (f - e).abs() <= tolerance * scale,
+            "{name}[{i}]: {f} for {e}"
+        );
+    }
+}
+
+/// Three texts, the last two behind a part of the first, and a text of one token.
+pub fn layout() -> Arc<Layout> {
+    let mut spans = vec![Span::alone(0, 203)];
+    for (start, len) in [(203, 90), (293, 37)] {
+        spans.push(Span {
+            start,
+            len,
+            prefix_start: 0,
+            prefix_len: 170,
+        });
+    }
+    spans.push(Span::alone(330, 1));
+    Arc::new(Layout::new(spans, 331).unwrap())
 }
 
 /// What `tools/operator_goldens.py` keeps of an array that PyTorch computed in float64.
