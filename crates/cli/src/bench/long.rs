@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use percept_nn::host::{KvCache, KvShape, attend};
-use percept_nn::sparse::{AttentionConfig, InfLlm2, Moba, Pattern, Phsa, Sliding, SparseCache};
+use percept_nn::sparse::nsa::GATES;
+use percept_nn::sparse::{
+    AttentionConfig, InfLlm2, Moba, Nsa, NsaCache, Pattern, Phsa, Sliding, SparseCache,
+};
 use percept_nn::{self as nn, Layout};
 use rayon::prelude::*;
 
@@ -32,6 +35,14 @@ pub fn phsa() -> Phsa {
     }
 }
 
+/// As [`phsa`], looking into eight of the 128 groups of sixteen blocks.
+fn in_two_steps() -> Phsa {
+    Phsa {
+        coarse_top_k: 8,
+        ..phsa()
+    }
+}
+
 pub fn attention(repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
     let phsa = pattern(AttentionConfig::Phsa(phsa()))?;
     for length in [1024, 4096, 16_384, LONGEST] {
@@ -41,13 +52,14 @@ pub fn attention(repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
         let full = text.full(few, rows);
         text.sparse("phsa", &phsa, (few, full), rows);
         let past = Past::new(length, &phsa);
-        past.choose_all(length, few, rows);
+        past.choose_all("phsa", length, few, rows);
         let full = past.full(repeat, rows);
         past.sparse("phsa", (repeat, full), rows);
         if length < LONGEST {
             continue;
         }
         for (name, config) in [
+            ("phsa in two steps", AttentionConfig::Phsa(in_two_steps())),
             ("sliding", AttentionConfig::Sliding(Sliding::default())),
             ("infllm2", AttentionConfig::InfLlm2(InfLlm2::default())),
             ("moba", AttentionConfig::Moba(Moba::default())),
@@ -60,9 +72,53 @@ pub fn attention(repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
             };
             let [forward, decode] = ["forward", "decode"].map(known);
             text.sparse(name, &pattern, (1, [forward, f64::NAN]), rows);
-            Past::new(length, &pattern).sparse(name, (repeat, decode), rows);
+            let past = Past::new(length, &pattern);
+            if name.starts_with("phsa") {
+                past.choose_all(name, length, few, rows);
+            }
+            past.sparse(name, (repeat, decode), rows);
         }
+        nsa(&text, repeat, rows)?;
     }
+    Ok(())
+}
+
+/// A layer's forward pass, and its last token.
+fn nsa(text: &Text, repeat: usize, rows: &mut Vec<Row>) -> Result<(), Failure> {
+    let branches = Nsa::default().branches()?;
+    let gates = leaf::<2>(4, [text.length, GATES * HEADS]);
+    let known = |what: &str| {
+        let name = format!("attention/{} {what}", text.length);
+        rows.iter()
+            .find(|row| row.name == name)
+            .map(|row| row.percept)
+    };
+    let [forward, decode] = ["forward", "decode"].map(|what| known(what).unwrap_or(f64::NAN));
+    let found = text.time(1, |qkv| {
+        let gates = match qkv[0].is_tracked() {
+            true => gates.clone(),
+            false => gates.clone().inner(),
+        };
+        nn::sparse::nsa::attention(&branches, qkv, gates, &text.layout, scale())
+    });
+    text.push(", nsa", found, [forward, f64::NAN], rows);
+    let past = Past::new(text.length, &branches.selected);
+    let mut cache = NsaCache::new(branches, past.cache.shape());
+    cache.grow(text.length);
+    cache.update(&past.cache, 0, text.length);
+    let gates = nn::to_vec(&leaf::<2>(4, [1, GATES * HEADS]).inner());
+    let each = gates.len() / KV_HEADS;
+    let found = past.time(repeat, |head, out| {
+        let asked = [past.queries(head), &gates[head * each..][..each]];
+        cache.attend(&past.cache, (0, head), text.length, asked, scale(), out);
+    });
+    let mut row = Row::new(
+        &format!("attention/{} decode, nsa", text.length),
+        Unit::Milliseconds,
+        found,
+    );
+    row.without = Some(decode);
+    rows.push(row);
     Ok(())
 }
 
@@ -225,7 +281,7 @@ impl Past {
         let mut row = Row::new(&name, Unit::Milliseconds, found);
         row.without = Some(full);
         rows.push(row);
-        if !name.ends_with("phsa") {
+        if !name.contains("phsa") {
             return;
         }
         let choice = self.time(repeat, |head, _| {
@@ -236,7 +292,7 @@ impl Past {
     }
 
     /// What every token of a text chooses.
-    fn choose_all(&self, length: usize, repeat: usize, rows: &mut Vec<Row>) {
+    fn choose_all(&self, kind: &str, length: usize, repeat: usize, rows: &mut Vec<Row>) {
         let queries = nn::to_vec(&leaf(1, [length, HEADS, DIM]).inner());
         let choice = best(repeat, || {
             let tiles = queries.par_chunks(TILE * HEADS * DIM).enumerate();
@@ -251,7 +307,7 @@ impl Past {
                 }
             });
         });
-        let name = format!("attention/{length} forward, phsa, the choice alone");
+        let name = format!("attention/{length} forward, {kind}, the choice alone");
         rows.push(Row::new(&name, Unit::Milliseconds, choice));
     }
 

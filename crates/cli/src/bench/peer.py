@@ -168,7 +168,7 @@ if "attention" in suites:
             found["forward and backward"] = best(both)
         for name, ms in found.items():
             # Nothing in PyTorch is sparse in this way: full attention is what its user has.
-            for kind in ("", ", phsa", ", sliding", ", infllm2", ", moba"):
+            for kind in ("", ", phsa", ", phsa in two steps", ", sliding", ", infllm2", ", moba", ", nsa"):
                 rows[f"attention/{length} {name}{kind}"] = ms
 
 version = f"torch {torch.__version__}, transformers {transformers.__version__}"

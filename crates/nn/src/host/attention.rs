@@ -6,9 +6,10 @@
 //! own tokens begin, how many sequences are in the batch and how queries are grouped does not enter.
 
 use super::grid::{self, Rows};
-use super::kv::{BLOCK, Block, KvCache};
+use super::kv::{BLOCK, KvCache};
 use super::simd::{Isa, Kernel, LANES, Lanes, dispatch};
 use std::cell::RefCell;
+use std::ops::Deref;
 use std::sync::Arc;
 
 thread_local! {
@@ -94,10 +95,10 @@ pub(crate) trait Blocks: Copy {
     unsafe fn block(self, index: usize) -> *const f32;
 }
 
-impl Blocks for &[Arc<Block>] {
+impl<B: Deref<Target = [f32]>> Blocks for &[Arc<B>] {
     #[inline(always)]
     fn len(self) -> usize {
-        <[Arc<Block>]>::len(self)
+        <[Arc<B>]>::len(self)
     }
     #[inline(always)]
     unsafe fn block(self, index: usize) -> *const f32 {
@@ -107,13 +108,20 @@ impl Blocks for &[Arc<Block>] {
 }
 
 /// Some blocks of a cache: all full but perhaps the last.
-#[derive(Clone, Copy)]
-pub(crate) struct Chosen<'a> {
-    pub blocks: &'a [Arc<Block>],
+pub(crate) struct Chosen<'a, B> {
+    pub blocks: &'a [Arc<B>],
     pub index: &'a [u32],
 }
 
-impl Blocks for Chosen<'_> {
+impl<B> Clone for Chosen<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B> Copy for Chosen<'_, B> {}
+
+impl<B: Deref<Target = [f32]>> Blocks for Chosen<'_, B> {
     #[inline(always)]
     fn len(self) -> usize {
         self.index.len()

@@ -7,8 +7,9 @@
 //! Within a block, for a layer and a head of `d` values: keys `[d][16]` (a block of scores is one chain of
 //! multiply-adds over `d`), then values `[16][d rounded up to 16]`.
 
-use super::linear::Line;
+use super::lines::Lines;
 use super::simd::LANES;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -54,46 +55,39 @@ impl KvShape {
         (keys, keys + self.head_dim * BLOCK)
     }
 
-    fn block_lines(&self) -> usize {
-        self.layers * self.heads * self.head_len() / LANES
+    fn block_len(&self) -> usize {
+        self.layers * self.heads * self.head_len()
     }
 
     /// Memory of one token, in bytes.
     pub fn token_bytes(&self) -> usize {
-        self.block_lines() * size_of::<Line>() / BLOCK
+        self.block_len() * size_of::<f32>() / BLOCK
     }
 }
 
 /// Sixteen tokens of all layers and heads.
 #[derive(Debug)]
 pub(crate) struct Block {
-    lines: Box<[Line]>,
+    lines: Lines,
     counter: KvCounter,
 }
 
 impl Block {
-    fn new(lines: Box<[Line]>, counter: &KvCounter) -> Self {
+    fn new(lines: Lines, counter: &KvCounter) -> Self {
         counter.0.fetch_add(1, Ordering::Relaxed);
         Self {
             lines,
             counter: counter.clone(),
         }
     }
+}
+
+impl Deref for Block {
+    type Target = [f32];
 
     #[inline(always)]
-    pub(crate) fn as_ptr(&self) -> *const f32 {
-        self.lines.as_ptr().cast()
-    }
-
-    fn as_slice(&self) -> &[f32] {
-        // SAFETY: a line is sixteen f32 without padding.
-        unsafe { std::slice::from_raw_parts(self.as_ptr(), self.lines.len() * LANES) }
-    }
-
-    fn as_mut_slice(&mut self) -> &mut [f32] {
-        let len = self.lines.len() * LANES;
-        // SAFETY: a line is sixteen f32 without padding.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), len) }
+    fn deref(&self) -> &[f32] {
+        &self.lines
     }
 }
 
@@ -173,7 +167,7 @@ impl KvCache {
 
     /// Memory of all blocks this cache sees, shared ones included.
     pub fn bytes(&self) -> usize {
-        self.blocks.len() * self.shape.block_lines() * size_of::<Line>()
+        self.blocks.len() * self.shape.block_len() * size_of::<f32>()
     }
 
     /// Memory of the blocks that only this cache holds.
@@ -183,7 +177,7 @@ impl KvCache {
             .iter()
             .filter(|block| Arc::strong_count(block) == 1)
             .count();
-        own * self.shape.block_lines() * size_of::<Line>()
+        own * self.shape.block_len() * size_of::<f32>()
     }
 
     /// Reserves the list of blocks for `tokens` more tokens; the blocks themselves come when they are needed.
@@ -203,9 +197,9 @@ impl KvCache {
             Arc::make_mut(tail);
         }
         self.len += tokens;
-        let lines = self.shape.block_lines();
+        let len = self.shape.block_len();
         while self.blocks.len() * BLOCK < self.len {
-            let lines = vec![Line::ZERO; lines].into_boxed_slice();
+            let lines = Lines::zeros(len);
             self.blocks.push(Arc::new(Block::new(lines, &self.counter)));
         }
     }
@@ -223,7 +217,7 @@ impl KvCache {
         );
         let block = Arc::get_mut(&mut self.blocks[token / BLOCK])
             .expect("grow() made the written blocks unique");
-        let block = block.as_mut_slice();
+        let block = &mut block.lines;
         let (slot, padded) = (token % BLOCK, shape.padded());
         let heads = keys
             .chunks_exact(shape.head_dim)
@@ -241,7 +235,7 @@ impl KvCache {
     /// Adds the keys and values of one token to sums `[heads, head_dim]`.
     pub(crate) fn add_to(&self, layer: usize, token: usize, sums: [&mut [f32]; 2]) {
         let shape = self.shape;
-        let (block, slot) = (self.blocks[token / BLOCK].as_slice(), token % BLOCK);
+        let (block, slot) = (&self.blocks[token / BLOCK], token % BLOCK);
         let [keys, values] = sums.map(|sum| sum.chunks_exact_mut(shape.head_dim));
         for (head, (keys, values)) in keys.zip(values).enumerate() {
             let (k, v) = shape.offsets(layer, head);
@@ -288,7 +282,7 @@ mod tests {
     #[test]
     fn a_copy_shares_full_blocks_and_copies_the_tail_when_it_writes() {
         let prefix = filled(37);
-        let before: Vec<Vec<Line>> = prefix.blocks.iter().map(|b| b.lines.to_vec()).collect();
+        let before: Vec<Vec<f32>> = prefix.blocks.iter().map(|b| b.lines.to_vec()).collect();
         let mut copy = prefix.clone();
         assert_eq!(copy.own_bytes(), 0);
         copy.grow(1);
@@ -297,7 +291,7 @@ mod tests {
         assert!(!Arc::ptr_eq(&prefix.blocks[2], &copy.blocks[2]));
         assert_eq!(copy.own_bytes(), copy.bytes() / 3);
         for (block, before) in prefix.blocks.iter().zip(&before) {
-            assert!(block.lines.iter().zip(before).all(|(a, b)| a.0 == b.0));
+            assert_eq!(block.lines[..], before[..]);
         }
         assert_eq!(SHAPE.token_bytes(), 2 * 3 * (12 + 16) * 4);
     }

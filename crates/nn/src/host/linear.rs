@@ -5,6 +5,7 @@
 //! a row gives the same bits alone, in a batch of 256, on one thread or on many, and on every processor with FMA.
 //! In bfloat16 a row does not depend on the others either, but on the processor's tiles.
 
+use super::lines::Line;
 use super::product::Block;
 use super::simd::{Isa, LANES, dispatch};
 #[cfg(target_arch = "x86_64")]
@@ -20,15 +21,6 @@ use std::ops::Range;
 
 /// Outputs of one panel: four AVX-512 registers.
 pub(super) const PANEL: usize = 64;
-
-/// A cache line of sixteen f32: the unit that packed arrays are made of.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-pub(crate) struct Line(pub(crate) [f32; LANES]);
-
-impl Line {
-    pub(crate) const ZERO: Line = Line([0.0; LANES]);
-}
 
 /// Whether a function may use the rayon pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ pub(crate) mod grid;
 mod int8;
 pub(crate) mod kv;
 mod linear;
+pub(crate) mod lines;
 mod masses;
 mod product;
 mod rows;

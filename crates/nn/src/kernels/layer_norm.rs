@@ -5,7 +5,8 @@
 
 use rayon::prelude::*;
 
-use super::linear::{add_all, column_sums};
+use super::linear::column_sums;
+use super::norm::backward_rows;
 use super::{TASK_ROWS, unwritten, vectors};
 use crate::host::simd::{Isa, Kernel, LANES, Lanes, dispatch};
 use crate::host_op::{HostOp, INPUTS, Keep};
@@ -59,38 +60,19 @@ impl HostOp for LayerNorm {
         grad: &[f32],
         [_, want_w, want_b]: [bool; INPUTS],
     ) -> [Vec<f32>; INPUTS] {
-        let mut dx = unwritten(x.len());
-        let task = TASK_ROWS * self.width;
-        let parts: Vec<Vec<f32>> = dx
-            .par_chunks_mut(task)
-            .zip(x.par_chunks(task).zip(grad.par_chunks(task)))
-            .map(|(dx, (x, grad))| {
-                let mut dw = vec![0.0; self.width];
-                let rows = x
-                    .chunks_exact(self.width)
-                    .zip(grad.chunks_exact(self.width));
-                for (dx, (x, grad)) in dx.chunks_exact_mut(self.width).zip(rows) {
-                    let eps = self.eps;
-                    dispatch(
-                        Isa::detect(),
-                        Backward {
-                            x,
-                            w,
-                            grad,
-                            eps,
-                            dx,
-                            dw: &mut dw,
-                        },
-                    );
-                }
-                dw
-            })
-            .collect();
-        let dw = if want_w {
-            add_all(parts, self.width)
-        } else {
-            Vec::new()
+        let row = |[x, grad]: [&[f32]; 2], [dx, dw]: [&mut [f32]; 2]| {
+            let eps = self.eps;
+            let row = Backward {
+                x,
+                w,
+                grad,
+                eps,
+                dx,
+                dw,
+            };
+            dispatch(Isa::detect(), row);
         };
+        let [dx, dw] = backward_rows(self.width, [x, grad], want_w, row);
         let db = if want_b {
             column_sums(grad, self.width)
         } else {

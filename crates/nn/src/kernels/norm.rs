@@ -43,40 +43,50 @@ impl HostOp for RmsNorm {
         grad: &[f32],
         [_, want_w, _]: [bool; INPUTS],
     ) -> [Vec<f32>; INPUTS] {
-        let mut dx = unwritten(x.len());
-        let task = TASK_ROWS * self.width;
-        let parts: Vec<Vec<f32>> = dx
-            .par_chunks_mut(task)
-            .zip(x.par_chunks(task).zip(grad.par_chunks(task)))
-            .map(|(dx, (x, grad))| {
-                let mut dw = vec![0.0; self.width];
-                let rows = x
-                    .chunks_exact(self.width)
-                    .zip(grad.chunks_exact(self.width));
-                for (dx, (x, grad)) in dx.chunks_exact_mut(self.width).zip(rows) {
-                    let eps = self.eps;
-                    dispatch(
-                        Isa::detect(),
-                        Row {
-                            x,
-                            w,
-                            grad,
-                            eps,
-                            dx,
-                            dw: &mut dw,
-                        },
-                    );
-                }
-                dw
-            })
-            .collect();
-        let dw = if want_w {
-            add_all(parts, self.width)
-        } else {
-            Vec::new()
+        let row = |[x, grad]: [&[f32]; 2], [dx, dw]: [&mut [f32]; 2]| {
+            let eps = self.eps;
+            let row = Row {
+                x,
+                w,
+                grad,
+                eps,
+                dx,
+                dw,
+            };
+            dispatch(Isa::detect(), row);
         };
+        let [dx, dw] = backward_rows(self.width, [x, grad], want_w, row);
         [dx, dw, Vec::new()]
     }
+}
+
+/// `dx`, and `dw` where it is wanted, of a norm whose `row([x, grad], [dx, dw])` sets a row of `dx` and adds to `dw`. Rows are
+/// cut into tasks of a fixed size, whose sums add up in order.
+pub(super) fn backward_rows(
+    width: usize,
+    [x, grad]: [&[f32]; 2],
+    want_w: bool,
+    row: impl Fn([&[f32]; 2], [&mut [f32]; 2]) + Sync,
+) -> [Vec<f32>; 2] {
+    let mut dx = unwritten(x.len());
+    let task = TASK_ROWS * width;
+    let parts: Vec<Vec<f32>> = dx
+        .par_chunks_mut(task)
+        .zip(x.par_chunks(task).zip(grad.par_chunks(task)))
+        .map(|(dx, (x, grad))| {
+            let mut dw = vec![0.0; width];
+            let rows = x.chunks_exact(width).zip(grad.chunks_exact(width));
+            for (dx, (x, grad)) in dx.chunks_exact_mut(width).zip(rows) {
+                row([x, grad], [dx, &mut dw]);
+            }
+            dw
+        })
+        .collect();
+    let dw = match want_w {
+        true => add_all(parts, width),
+        false => Vec::new(),
+    };
+    [dx, dw]
 }
 
 /// Backward of one row.

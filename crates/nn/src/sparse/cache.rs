@@ -7,6 +7,7 @@ use super::config::{Keys, Pattern};
 use super::select::{BlockKeys, Queries, Scratch, choose};
 use super::tile::{Memory, Tile};
 use crate::host::kv::BLOCK;
+use crate::host::lines::Lines;
 use crate::host::simd::{Isa, Kernel, Lanes, dispatch};
 use crate::host::{KvCache, KvShape};
 
@@ -23,9 +24,9 @@ pub struct SparseCache {
     /// Whether each token is punctuation.
     marks: Vec<bool>,
     /// Sixteen keys each, `[layers][heads][head_dim][16]`.
-    tiles: Vec<Arc<Vec<f32>>>,
+    tiles: Vec<Arc<Lines>>,
     /// The means of the keys of complete tiles, in tiles again; empty where the choice looks at every key.
-    coarse: Vec<Arc<Vec<f32>>>,
+    coarse: Vec<Arc<Lines>>,
 }
 
 impl SparseCache {
@@ -342,14 +343,14 @@ impl Kernel for Choice<'_> {
 }
 
 /// Room for keys `before..keys`: tiles that are written to belong to this cache alone.
-fn extend(tiles: &mut Vec<Arc<Vec<f32>>>, before: usize, keys: usize, size: usize) {
+fn extend(tiles: &mut Vec<Arc<Lines>>, before: usize, keys: usize, size: usize) {
     if keys > before
         && !before.is_multiple_of(BLOCK)
         && let Some(tail) = tiles.last_mut()
     {
         Arc::make_mut(tail);
     }
-    tiles.resize_with(keys.div_ceil(BLOCK), || Arc::new(vec![0.0; size]));
+    tiles.resize_with(keys.div_ceil(BLOCK), || Arc::new(Lines::zeros(size)));
 }
 
 /// The key of some tokens of a head, into the first of `rows`: the mean, or PHSA's blend of it

@@ -5,36 +5,12 @@
 //! counts as sixteen blocks with its mean key (InfLLM-V2 estimates its denominators from coarser keys too, arXiv
 //! 2509.24663). Where all groups are looked into, this is the exact choice.
 
-use std::sync::Arc;
-
 use super::config::Pattern;
-use super::select::{BlockKeys, KeyTiles, Queries, Scratch, top};
-use crate::host::attention::Blocks;
-use crate::host::grid::{self, Rows, room};
+use super::select::{BlockKeys, Queries, Scratch, top};
+use crate::host::attention::Chosen;
+use crate::host::grid::{self, Rows};
 use crate::host::kv::BLOCK;
 use crate::host::simd::{LANES, Lanes};
-
-/// Some tiles of keys.
-#[derive(Clone, Copy)]
-struct Visited<'a> {
-    tiles: &'a [Arc<Vec<f32>>],
-    index: &'a [u32],
-}
-
-impl Blocks for Visited<'_> {
-    #[inline(always)]
-    fn len(self) -> usize {
-        self.index.len()
-    }
-    #[inline(always)]
-    unsafe fn block(self, index: usize) -> *const f32 {
-        // SAFETY: the caller's promise; indices name tiles.
-        unsafe {
-            let tile = *self.index.get_unchecked(index) as usize;
-            self.tiles.get_unchecked(tile).as_ptr()
-        }
-    }
-}
 
 /// Appends the blocks that one token chooses, ascending. `groups` of its block keys' tiles are complete.
 ///
@@ -56,24 +32,22 @@ pub(super) unsafe fn choose<S: Lanes>(
         pattern.key_count(queries.seen),
     );
     let q = Rows::new(queries.q.as_ptr(), dim, heads);
-    room(&mut scratch.coarse, heads * row);
-    room(&mut scratch.shared, row.max((pattern.coarse + 1) * BLOCK));
+    scratch.coarse.room(heads * row);
+    scratch.shared.room(row.max((pattern.coarse + 1) * BLOCK));
     // SAFETY: the caller's promise; arrays have the rows.
     unsafe {
-        let coarse = KeyTiles {
-            tiles: keys.coarse,
-            len: row / BLOCK,
-        };
+        let coarse = &keys.coarse[..row / BLOCK];
         let to = Rows::new(scratch.coarse.as_mut_ptr(), row, heads);
         grid::scores::<S, _>(q, dim, queries.scale, (coarse, keys.offset), to);
         // The groups with candidates that weigh most.
         scratch.shared[..row].fill(0.0);
-        room(&mut scratch.scores, row);
-        for head in 0..heads {
-            let e = &mut scratch.scores[..row];
-            e.copy_from_slice(&scratch.coarse[head * row..(head + 1) * row]);
-            let share = S::splat(1.0 / grid::softmax::<S>(e, groups));
-            add::<S>(e, share, &mut scratch.shared);
+        scratch.most.clear();
+        for e in scratch.coarse[..heads * row].chunks_exact_mut(row) {
+            let most = largest(&e[..groups], f32::NEG_INFINITY);
+            e[groups..].fill(f32::NEG_INFINITY);
+            let total = grid::exponentials::<S>(e, most);
+            add::<S>(e, S::splat(1.0 / total), &mut scratch.shared);
+            scratch.most.push(most);
         }
         let within = candidates.start / BLOCK..groups.min(candidates.end.div_ceil(BLOCK));
         let first = within.start;
@@ -91,26 +65,28 @@ pub(super) unsafe fn choose<S: Lanes>(
         // An incomplete tile has no mean: it is always looked into.
         let open = all % BLOCK;
         scratch.visited.extend((open > 0).then_some(groups as u32));
-        let visited = Visited {
-            tiles: keys.tiles,
+        let visited = Chosen {
+            blocks: keys.tiles,
             index: &scratch.visited,
         };
         let wide = scratch.visited.len() * BLOCK;
         let seen = wide - if open > 0 { BLOCK - open } else { 0 };
-        room(&mut scratch.scores, heads * wide);
+        scratch.scores.room(heads * wide);
         let to = Rows::new(scratch.scores.as_mut_ptr(), wide, heads);
         grid::scores::<S, _>(q, dim, queries.scale, (visited, keys.offset), to);
         scratch.shared[..wide].fill(0.0);
         for head in 0..heads {
             let fine = &mut scratch.scores[head * wide..(head + 1) * wide];
-            let means = &scratch.coarse[head * row..head * row + groups];
-            let most = fine[..seen]
-                .iter()
-                .chain(means)
-                .fold(f32::NEG_INFINITY, |m, &x| x.max(m));
+            let groups_most = scratch.most[head];
+            let most = largest(&fine[..seen], groups_most);
             fine[seen..].fill(f32::NEG_INFINITY);
             let total = grid::exponentials::<S>(fine, most);
-            let rest = unseen(means, &scratch.visited, most);
+            let e = &mut scratch.coarse[head * row..(head + 1) * row];
+            let complete = scratch.visited.len() - usize::from(open > 0);
+            for &group in &scratch.visited[..complete] {
+                e[group as usize] = 0.0;
+            }
+            let rest = sum::<S>(e) * (groups_most - most).exp();
             let share = S::splat(1.0 / (total + BLOCK as f32 * rest));
             add::<S>(fine, share, &mut scratch.shared);
         }
@@ -150,15 +126,24 @@ unsafe fn add<S: Lanes>(e: &[f32], share: S, sums: &mut [f32]) {
     }
 }
 
-/// Sum of the exponentials of the groups that are not looked into.
-fn unseen(means: &[f32], visited: &[u32], most: f32) -> f32 {
-    let mut visited = visited.iter().peekable();
-    let mut sum = 0.0;
-    for (group, &mean) in means.iter().enumerate() {
-        match visited.next_if_eq(&&(group as u32)) {
-            Some(_) => {}
-            None => sum += (mean - most).exp(),
+/// Of whole vectors.
+///
+/// # Safety
+/// The processor has the instructions.
+#[inline(always)]
+unsafe fn sum<S: Lanes>(e: &[f32]) -> f32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut sum = S::splat(0.0);
+        for part in e.chunks_exact(LANES) {
+            sum = sum.add(S::load(part.as_ptr()));
         }
+        sum.sum()
     }
-    sum
+}
+
+/// The largest score, or `least`.
+#[inline(always)]
+fn largest(scores: &[f32], least: f32) -> f32 {
+    scores.iter().fold(least, |most, &x| x.max(most))
 }

@@ -16,7 +16,7 @@ use super::config::Pattern;
 use super::reference;
 use crate::host::KvCache;
 use crate::host::attention::{Attention, Chosen};
-use crate::host::kv::BLOCK;
+use crate::host::kv::{BLOCK, Block};
 use crate::host::simd::{Isa, Kernel, Lanes, dispatch};
 use crate::host_op::{HostOp, INPUTS, Keep, run};
 use crate::kernels::unwritten;
@@ -345,7 +345,7 @@ impl Sparse {
 
 /// The backward pass of queries that chose together.
 struct Back<'a> {
-    step: Step<'a, Chosen<'a>>,
+    step: Step<'a, Chosen<'a, Block>>,
     pieces: &'a [u32],
     span: &'a Span,
     /// From one token to the next in the gradients of keys and of values.

@@ -4,20 +4,22 @@ use std::sync::Arc;
 
 use super::coarse;
 use super::config::{Keys, Pattern};
-use crate::host::attention::Blocks;
-use crate::host::grid::{self, Rows, room};
+use crate::host::grid::{self, Rows};
 use crate::host::kv::BLOCK;
+use crate::host::lines::Lines;
 use crate::host::simd::{LANES, Lanes};
 
 /// Memory of a choice, reused from query to query.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    /// `[tokens, keys]` of one head.
-    pub scores: Vec<f32>,
+    /// `[tokens, keys]` of one head, or `[heads, keys]` of one token.
+    pub scores: Lines,
     /// `[tokens, keys]`, summed over the heads.
-    pub shared: Vec<f32>,
+    pub shared: Lines,
     /// `[heads, groups]`
-    pub coarse: Vec<f32>,
+    pub coarse: Lines,
+    /// The largest score of a group, `[heads]`.
+    pub most: Vec<f32>,
     /// Tiles that are looked into.
     pub visited: Vec<u32>,
     /// `[blocks]`
@@ -28,31 +30,11 @@ pub(super) struct Scratch {
 /// Block keys of one layer and key-value head, sixteen to a tile `[head_dim][16]`.
 #[derive(Clone, Copy)]
 pub(super) struct BlockKeys<'a> {
-    pub tiles: &'a [Arc<Vec<f32>>],
+    pub tiles: &'a [Arc<Lines>],
     /// Means of the keys of complete tiles, in tiles again.
-    pub coarse: &'a [Arc<Vec<f32>>],
+    pub coarse: &'a [Arc<Lines>],
     /// Where the head begins in each tile.
     pub offset: usize,
-}
-
-/// The first tiles of some keys.
-#[derive(Clone, Copy)]
-pub(super) struct KeyTiles<'a> {
-    pub tiles: &'a [Arc<Vec<f32>>],
-    /// Tiles that hold a key which counts.
-    pub len: usize,
-}
-
-impl Blocks for KeyTiles<'_> {
-    #[inline(always)]
-    fn len(self) -> usize {
-        self.len
-    }
-    #[inline(always)]
-    unsafe fn block(self, index: usize) -> *const f32 {
-        // SAFETY: the caller's promise.
-        unsafe { self.tiles.get_unchecked(index).as_ptr() }
-    }
 }
 
 /// Queries of neighbouring tokens of one block of sixteen; the heads of a token choose together.
@@ -145,20 +127,34 @@ unsafe fn exact<S: Lanes>(
     let row = pattern
         .key_count(queries.seen + tokens - 1)
         .next_multiple_of(BLOCK);
-    for scores in [&mut scratch.scores, &mut scratch.shared] {
-        room(scores, tokens * row);
-    }
-    let tiles = KeyTiles {
-        tiles: keys.tiles,
-        len: row / BLOCK,
+    let each = tokens * row;
+    let keys = (&keys.tiles[..row / BLOCK], keys.offset);
+    let (heads, dim, scale) = (queries.heads, queries.head_dim, queries.scale);
+    // The heads of a single token are neighbours: each key is read once for all of them.
+    let together = if tokens == 1 { heads } else { 1 };
+    let rows = |head: usize| match together {
+        1 => Rows::new(queries.q.as_ptr(), heads * dim, tokens).shift(head * dim),
+        _ => Rows::new(queries.q.as_ptr(), dim, heads),
     };
+    let shared = scratch.shared.room(each);
     // SAFETY: the caller's promise; both arrays have the rows.
     unsafe {
-        for head in 0..queries.heads {
-            add_head::<S>(pattern, queries, head, (tiles, keys.offset), row, scratch);
+        if pattern.per_head() {
+            // A head that chooses for itself keeps the plain products.
+            let out = Rows::new(shared.as_mut_ptr(), row, tokens);
+            grid::scores::<S, _>(rows(0), dim, scale, keys, out);
+        } else {
+            let scores = scratch.scores.room(together * each);
+            for first in (0..heads).step_by(together) {
+                let out = Rows::new(scores.as_mut_ptr(), row, together * tokens);
+                grid::scores::<S, _>(rows(first), dim, scale, keys, out);
+                for (index, scores) in scores.chunks_exact_mut(each).enumerate() {
+                    share::<S>(pattern, queries, scores, row, first + index == 0, shared);
+                }
+            }
         }
         for token in 0..tokens {
-            let shared = &scratch.shared[token * row..(token + 1) * row];
+            let shared = &shared[token * row..(token + 1) * row];
             let scores = match pattern.keys {
                 Keys::Kernels { stride, .. } => {
                     let keys = pattern.key_count(queries.seen + token);
@@ -177,46 +173,32 @@ unsafe fn exact<S: Lanes>(
     }
 }
 
-/// Scores of one head with all keys; their soft-max is added to what the heads before found. A head that chooses for
-/// itself keeps the plain products.
+/// Adds the soft-max of a head's scores `[tokens, row]` to what the heads before found.
 ///
 /// # Safety
 /// As [`choose`]; both arrays have a row for each token.
 #[inline(always)]
-unsafe fn add_head<S: Lanes>(
+unsafe fn share<S: Lanes>(
     pattern: &Pattern,
     queries: &Queries,
-    head: usize,
-    keys: (KeyTiles, usize),
+    scores: &mut [f32],
     row: usize,
-    scratch: &mut Scratch,
+    is_first: bool,
+    shared: &mut [f32],
 ) {
-    let (tokens, dim) = (queries.tokens(), queries.head_dim);
-    let plain = pattern.per_head();
-    // SAFETY: the caller's promise.
-    unsafe {
-        let q = Rows::new(queries.q.as_ptr(), queries.heads * dim, tokens).shift(head * dim);
-        let to = match plain {
-            true => &mut scratch.shared,
-            false => &mut scratch.scores,
-        };
-        let out = Rows::new(to.as_mut_ptr(), row, tokens);
-        grid::scores::<S, _>(q, dim, queries.scale, keys, out);
-        if plain {
-            return;
-        }
-        for token in 0..tokens {
-            let scores = &mut scratch.scores[token * row..(token + 1) * row];
+    let rows = scores
+        .chunks_exact_mut(row)
+        .zip(shared.chunks_exact_mut(row));
+    for (token, (scores, shared)) in rows.enumerate() {
+        // SAFETY: the caller's promise.
+        unsafe {
             let total = grid::softmax::<S>(scores, pattern.key_count(queries.seen + token));
             let share = S::splat(1.0 / total);
-            let (e, sum) = (
-                scores.as_ptr(),
-                scratch.shared.as_mut_ptr().add(token * row),
-            );
+            let (e, sum) = (scores.as_ptr(), shared.as_mut_ptr());
             for at in (0..row).step_by(LANES) {
-                let before = match head {
-                    0 => S::splat(0.0),
-                    _ => S::load(sum.add(at)),
+                let before = match is_first {
+                    true => S::splat(0.0),
+                    false => S::load(sum.add(at)),
                 };
                 S::load(e.add(at)).fma(share, before).store(sum.add(at));
             }

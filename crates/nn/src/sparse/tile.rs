@@ -12,8 +12,9 @@ use super::config::Pattern;
 use super::select::{Queries, Scratch, choose};
 use crate::host::KvCache;
 use crate::host::attention::Chosen;
-use crate::host::grid::{self, Rows, room};
+use crate::host::grid::{self, Rows};
 use crate::host::kv::{BLOCK, Block};
+use crate::host::lines::Lines;
 use crate::host::simd::{Kernel, LANES, Lanes};
 
 /// Memory of a thread, reused from tile to tile.
@@ -30,7 +31,7 @@ pub(super) struct Memory {
     /// `[tokens, pieces]` that each token chose.
     picked: Vec<u32>,
     /// `[tokens · heads, pieces · 16]`
-    scores: Vec<f32>,
+    scores: Lines,
     /// `[tokens · heads]`
     totals: Vec<f32>,
     /// `[tokens · heads, 2, padded]`
@@ -99,7 +100,7 @@ impl Kernel for Tile<'_> {
             group,
             row,
         };
-        let scores = room(&mut memory.scores, rows * row);
+        let scores = memory.scores.room(rows * row);
         let sums = &mut memory.sums[..];
         // SAFETY: as above; scores and sums have the rows.
         unsafe {
@@ -154,7 +155,7 @@ struct Grid<'a> {
 }
 
 impl<'a> Grid<'a> {
-    fn pieces(&self, index: &'a [u32]) -> Chosen<'a> {
+    fn pieces(&self, index: &'a [u32]) -> Chosen<'a, Block> {
         Chosen {
             blocks: self.blocks,
             index,
