@@ -266,13 +266,17 @@ def main():
         for k in INFER_K:
             row = evaluate(args, args.work / "full", f"{name}-{k}", full, attention(name, k), heldout)
             print(f"| full | {name} | {k} | {row} |", flush=True)
+    # From the start on, and as PHSA's paper has it: a model that was trained with full attention goes on sparse.
+    starts = {"": (model, plan), ", dense base": (sorted((args.work / "full/middle").glob("checkpoints/step-*"))[-1],
+                                                  {"long": plan["long"]})}
     for train_k in args.train_k:
-        for name in ("infllm2", "phsa"):
-            folder = args.work / f"{name}-k{train_k}"
-            checkpoint = train(args, folder, attention(name, train_k), model, plan)
-            for k in INFER_K:
-                row = evaluate(args, folder, str(k), checkpoint, f"top_k={k}", heldout)
-                print(f"| {name}, K = {train_k} | {name} | {k} | {row} |", flush=True)
+        for how, (start, stages) in starts.items():
+            for name in ("infllm2", "phsa"):
+                folder = args.work / f"{name}-k{train_k}{how.replace(', ', '-').replace(' ', '-')}"
+                checkpoint = train(args, folder, attention(name, train_k), start, stages)
+                for k in INFER_K:
+                    row = evaluate(args, folder, str(k), checkpoint, f"top_k={k}", heldout)
+                    print(f"| {name}, K = {train_k}{how} | {name} | {k} | {row} |", flush=True)
 
 
 if __name__ == "__main__":
