@@ -4,23 +4,27 @@
 //! `P` computed again from the stored log-sum-exp: `dP = do·vᵀ`, `dS = P∘(dP − Σ do·o)`,
 //! `dq = scale·dS·k`, `dk = scale·dSᵀ·q`, `dv = Pᵀ·do` (arXiv 2205.14135).
 //!
-//! Work is cut by family and key/value head: no key of one family of spans is seen by another, so
-//! no two tasks write to one row, and the order of all sums is fixed. Long spans go in blocks of
-//! queries and chunks of keys, so the scores of a task stay in cache; what a causal mask hides is
-//! left out by tiles of rows.
+//! Work is cut by family and key/value head: no key of one family of spans is seen by another. Where
+//! these are too few or too unequal for the threads, a task is cut by blocks of queries, and in the
+//! backward pass by blocks of queries for `dq` and by ranges of keys for `dk` and `dv` ([`tasks`]).
+//! No two parts write to one row, and the order of all sums is the same however the work is cut, so
+//! the bits do not depend on the number of threads. Long spans go in blocks of queries and chunks of
+//! keys, so the scores stay in cache; what a causal mask hides is left out by tiles of rows.
 
 mod plan;
 mod products;
 mod soften;
+mod tasks;
+#[cfg(test)]
+mod tests;
 mod tile;
 
 use std::sync::{Arc, OnceLock};
 
-use rayon::prelude::*;
-
 use self::plan::{Block, Chunk, QUERIES, blocks, chunks};
 use self::products::{Head, Packed, by_keys, over_keys, to_keys};
 use self::soften::{Dots, Scale, Slopes, SoftMax, State};
+use self::tasks::{Cutter, Makes, Part, each};
 use crate::Layout;
 use crate::host::grid::room;
 use crate::host::simd::{Isa, dispatch};
@@ -40,7 +44,7 @@ pub(crate) struct Attention {
     pub log_z: OnceLock<Vec<f32>>,
 }
 
-/// Memory of a task, reused from span to span.
+/// Memory of a thread, reused from part to part.
 #[derive(Default)]
 struct Scratch {
     scores: Vec<f32>,
@@ -48,37 +52,60 @@ struct Scratch {
     /// Chunk by chunk, packed once for all blocks of queries and heads of a group.
     keys: Vec<Packed>,
     values: Vec<Packed>,
+    /// Family and key/value head of what is packed.
+    task: Option<(usize, usize)>,
+}
+
+impl Scratch {
+    /// Forgets what was packed for another task.
+    fn turn_to(&mut self, part: &Part) {
+        let task = Some((part.family, part.kv_head));
+        if self.task != task {
+            for packed in self.keys.iter_mut().chain(&mut self.values) {
+                packed.pieces.clear();
+            }
+            self.task = task;
+        }
+    }
 }
 
 impl Attention {
-    /// Runs `task(family, key/value head, scratch)` for all of them.
-    fn each(&self, task: impl Fn(&[u32], usize, &mut Scratch) + Sync) {
-        let families = self.layout.families();
-        let tasks = families.len() * self.kv_heads;
-        (0..tasks)
-            .into_par_iter()
-            .for_each_init(Scratch::default, |scratch, index| {
-                // What was packed belongs to another family or head.
-                for packed in scratch.keys.iter_mut().chain(&mut scratch.values) {
-                    packed.pieces.clear();
-                }
-                task(
-                    &families[index / self.kv_heads],
-                    index % self.kv_heads,
-                    scratch,
-                );
-            });
+    fn cutter(&self) -> Cutter<'_> {
+        let sizes = [self.heads, self.kv_heads, self.dim];
+        Cutter::new(&self.layout, self.causal, sizes)
     }
 
-    fn query_heads(&self, kv_head: usize) -> std::ops::Range<usize> {
+    /// Runs `unit(block, chunks of keys, head)` for all of a part, in order.
+    fn units(&self, part: &Part, mut unit: impl FnMut(Block, &[Chunk], usize)) {
         let group = self.heads / self.kv_heads;
-        kv_head * group..(kv_head + 1) * group
+        // Units of the spans before.
+        let mut first = 0;
+        for &index in &self.layout.families()[part.family] {
+            let span = &self.layout.spans()[index as usize];
+            let units = first..first + span.len.div_ceil(QUERIES) * group;
+            first = units.end;
+            if units.end <= part.units.start || part.units.end <= units.start {
+                continue;
+            }
+            let chunks = chunks(span, self.causal, &part.keys);
+            let Some(nearest) = chunks.first() else {
+                continue;
+            };
+            let heads = part.kv_head * group..(part.kv_head + 1) * group;
+            let all = blocks(span).flat_map(|block| heads.clone().map(move |head| (block, head)));
+            for ((block, head), _) in all
+                .zip(units)
+                .filter(|((block, _), unit)| part.units.contains(unit) && !nearest.hidden(*block))
+            {
+                unit(block, &chunks, head);
+            }
+        }
     }
 
     /// One block of queries of one head.
     ///
     /// # Safety
-    /// `out` and `log_z` belong to this task.
+    /// `out` and `log_z` belong to this part.
     unsafe fn forward_block(
         &self,
         block: Block,
@@ -91,15 +118,9 @@ impl Attention {
         let mut states = [State::START; QUERIES];
         let states = &mut states[..block.len];
         let (dim, out_row) = (self.dim, out.row);
-        for (index, chunk) in chunks.iter().enumerate() {
+        let seen = chunks.iter().take_while(|chunk| !chunk.hidden(block));
+        for (index, chunk) in seen.enumerate() {
             let part = (block, chunk);
-            if chunk
-                .pieces
-                .iter()
-                .all(|piece| piece.seen(block.offset + block.len - 1) == 0)
-            {
-                break;
-            }
             let size = block.len * chunk.stride;
             // SAFETY: the caller's promise; the scores have the size of the block.
             unsafe {
@@ -148,16 +169,17 @@ impl Attention {
         }
     }
 
-    /// Backward of one block of queries of one head: sets its rows of dq, adds to those of dk, dv.
+    /// Backward of one block of queries of one head: sets its rows of dq, adds to those of dk, dv; of
+    /// these what is there.
     ///
     /// # Safety
-    /// The gradients' rows belong to this task.
+    /// The gradients' rows belong to this part.
     unsafe fn backward_block(
         &self,
         block: Block,
         chunks: &[Chunk],
         [q, k, v, out, grad]: [Head; 5],
-        [dq, dk, dv]: [Head; 3],
+        [dq, dk, dv]: [Option<Head>; 3],
         log_z: &[f32],
         scratch: &mut Scratch,
     ) {
@@ -176,15 +198,9 @@ impl Attention {
                 delta,
             },
         );
-        for (index, chunk) in chunks.iter().enumerate() {
+        let seen = chunks.iter().take_while(|chunk| !chunk.hidden(block));
+        for (index, chunk) in seen.enumerate() {
             let part = (block, chunk);
-            if chunk
-                .pieces
-                .iter()
-                .all(|piece| piece.seen(block.offset + block.len - 1) == 0)
-            {
-                break;
-            }
             let size = block.len * chunk.stride;
             // SAFETY: the caller's promise; scores and slopes have the size of the block.
             unsafe {
@@ -207,9 +223,15 @@ impl Attention {
                         delta,
                     },
                 );
-                over_keys(part, dim, scale, ds, k, index == 0, dq);
-                to_keys(part, dim, scale, ds, q, dk);
-                to_keys(part, dim, 1.0, p, grad, dv);
+                if let Some(dq) = dq {
+                    over_keys(part, dim, scale, ds, k, index == 0, dq);
+                }
+                if let Some(dk) = dk {
+                    to_keys(part, dim, scale, ds, q, dk);
+                }
+                if let Some(dv) = dv {
+                    to_keys(part, dim, 1.0, p, grad, dv);
+                }
             }
         }
     }
@@ -223,22 +245,13 @@ fn packed(all: &mut Vec<Packed>, chunk: usize) -> &mut Packed {
     &mut all[chunk]
 }
 
-impl HostOp for Attention {
-    fn shape(&self) -> Vec<usize> {
-        vec![self.tokens, self.heads, self.dim]
-    }
-
-    fn keep(&self, _: [bool; INPUTS]) -> Keep {
-        Keep::ALL
-    }
-
-    fn forward(&self, [q, k, v]: [&[f32]; INPUTS]) -> Vec<f32> {
+impl Attention {
+    fn forward_in(&self, parts: &[Part], [q, k, v]: [&[f32]; INPUTS]) -> Vec<f32> {
         let Self {
             tokens,
             heads,
             kv_heads,
             dim,
-            causal,
             ..
         } = *self;
         let len = q.len();
@@ -250,23 +263,18 @@ impl HostOp for Attention {
             data: log_z.as_mut_ptr(),
             row: tokens,
         };
-        self.each(|family, kv_head, scratch| {
-            for &index in family {
-                let span = &self.layout.spans()[index as usize];
-                let chunks = chunks(span, causal);
-                let [k, v] = [k, v].map(|x| x.at(kv_head * dim));
-                for (block, head) in
-                    blocks(span).flat_map(|b| self.query_heads(kv_head).map(move |h| (b, h)))
-                {
-                    let [q, o] = [q, o].map(|x| x.at(head * dim));
-                    // SAFETY: the block's rows of this head belong to this task.
-                    unsafe {
-                        let z = z.token(head).wrapping_add(block.start);
-                        let z = std::slice::from_raw_parts_mut(z, block.len);
-                        self.forward_block(block, &chunks, [q, k, v, o], z, scratch);
-                    }
+        each(parts, |part, scratch: &mut Scratch| {
+            scratch.turn_to(part);
+            let [k, v] = [k, v].map(|x| x.at(part.kv_head * dim));
+            self.units(part, |block, chunks, head| {
+                let [q, o] = [q, o].map(|x| x.at(head * dim));
+                // SAFETY: the block's rows of this head belong to this part.
+                unsafe {
+                    let z = z.token(head).wrapping_add(block.start);
+                    let z = std::slice::from_raw_parts_mut(z, block.len);
+                    self.forward_block(block, chunks, [q, k, v, o], z, scratch);
                 }
-            }
+            });
         });
         // SAFETY: spans cover the axis, and the blocks of a span write all of its rows in every head.
         unsafe { output.set_len(len) };
@@ -274,19 +282,18 @@ impl HostOp for Attention {
         output
     }
 
-    fn backward(
+    fn backward_in(
         &self,
+        parts: &[Part],
         [q, k, v]: [&[f32]; INPUTS],
         output: &[f32],
         grad: &[f32],
-        _: [bool; INPUTS],
     ) -> [Vec<f32>; INPUTS] {
         let Self {
             tokens,
             heads,
             kv_heads,
             dim,
-            causal,
             ..
         } = *self;
         let log_z = self
@@ -304,25 +311,46 @@ impl HostOp for Attention {
             [q.as_ptr(), output.as_ptr(), grad.as_ptr(), to_q].map(|x| Head::new(x, heads, dim));
         let [k, v, dk, dv] =
             [k.as_ptr(), v.as_ptr(), to_k, to_v].map(|x| Head::new(x, kv_heads, dim));
-        self.each(|family, kv_head, scratch| {
-            let [k, v, dk, dv] = [k, v, dk, dv].map(|x| x.at(kv_head * dim));
-            for &index in family {
-                let span = &self.layout.spans()[index as usize];
-                let chunks = chunks(span, causal);
-                for (block, head) in
-                    blocks(span).flat_map(|b| self.query_heads(kv_head).map(move |h| (b, h)))
-                {
-                    let [q, out, grad, dq] = [q, out, grad, dq].map(|x| x.at(head * dim));
-                    let z = &log_z[head * tokens + block.start..][..block.len];
-                    let (inputs, to) = ([q, k, v, out, grad], [dq, dk, dv]);
-                    // SAFETY: the queries' rows, and the keys' rows of the family in this
-                    // key/value head, belong to this task.
-                    unsafe { self.backward_block(block, &chunks, inputs, to, z, scratch) };
-                }
-            }
+        each(parts, |part, scratch: &mut Scratch| {
+            scratch.turn_to(part);
+            let [k, v, dk, dv] = [k, v, dk, dv].map(|x| x.at(part.kv_head * dim));
+            let [dk, dv] = [dk, dv].map(|x| (part.makes != Makes::Queries).then_some(x));
+            self.units(part, |block, chunks, head| {
+                let [q, out, grad, dq] = [q, out, grad, dq].map(|x| x.at(head * dim));
+                let dq = (part.makes != Makes::Keys).then_some(dq);
+                let z = &log_z[head * tokens + block.start..][..block.len];
+                let (inputs, to) = ([q, k, v, out, grad], [dq, dk, dv]);
+                // SAFETY: of what the part makes, the queries' rows of its units and the keys' rows
+                // of its keys in this key/value head belong to it alone.
+                unsafe { self.backward_block(block, chunks, inputs, to, z, scratch) };
+            });
         });
         // SAFETY: as in the forward pass.
         unsafe { gradients[0].set_len(len) };
         gradients
+    }
+}
+
+impl HostOp for Attention {
+    fn shape(&self) -> Vec<usize> {
+        vec![self.tokens, self.heads, self.dim]
+    }
+
+    fn keep(&self, _: [bool; INPUTS]) -> Keep {
+        Keep::ALL
+    }
+
+    fn forward(&self, inputs: [&[f32]; INPUTS]) -> Vec<f32> {
+        self.forward_in(&self.cutter().forward(), inputs)
+    }
+
+    fn backward(
+        &self,
+        inputs: [&[f32]; INPUTS],
+        output: &[f32],
+        grad: &[f32],
+        _: [bool; INPUTS],
+    ) -> [Vec<f32>; INPUTS] {
+        self.backward_in(&self.cutter().backward(), inputs, output, grad)
     }
 }

@@ -1,5 +1,7 @@
 //! How a span is cut: blocks of queries, chunks of keys, pieces of contiguous keys.
 
+use std::ops::Range;
+
 use crate::Span;
 use crate::host::simd::LANES;
 
@@ -59,6 +61,42 @@ pub(super) struct Chunk {
     pub stride: usize,
 }
 
+impl Chunk {
+    /// Whether the queries of the block see none of the keys. Then they see none of later chunks.
+    pub(super) fn hidden(&self, block: Block) -> bool {
+        let last = block.offset + block.len - 1;
+        self.pieces.iter().all(|piece| piece.seen(last) == 0)
+    }
+
+    /// What lies within the range of tokens.
+    fn within(self, keys: &Range<usize>) -> Option<Self> {
+        let mut chunk = Self::default();
+        for piece in self.pieces {
+            let skipped = keys.start.saturating_sub(piece.start).min(piece.len);
+            let start = piece.start + skipped;
+            let len = keys.end.min(piece.start + piece.len).saturating_sub(start);
+            if len > 0 {
+                let causal = piece.causal.map(|first| first + skipped);
+                chunk.push(start, len, causal);
+            }
+        }
+        (!chunk.pieces.is_empty()).then_some(chunk)
+    }
+
+    fn push(&mut self, start: usize, len: usize, causal: Option<usize>) {
+        let width = len.next_multiple_of(LANES);
+        self.pieces.push(Piece {
+            start,
+            len,
+            column: self.width,
+            width,
+            causal,
+        });
+        self.width += width;
+        self.stride = ((self.width / LANES) | 1) * LANES;
+    }
+}
+
 pub(super) fn blocks(span: &Span) -> impl Iterator<Item = Block> {
     let span = *span;
     (0..span.len).step_by(QUERIES).map(move |offset| Block {
@@ -68,8 +106,9 @@ pub(super) fn blocks(span: &Span) -> impl Iterator<Item = Block> {
     })
 }
 
-/// The keys of a span: its prefix, then itself.
-pub(super) fn chunks(span: &Span, causal: bool) -> Vec<Chunk> {
+/// The keys of a span, its prefix, then itself: those within the range of tokens. The range is a part of the same
+/// chunks, it does not move their borders.
+pub(super) fn chunks(span: &Span, causal: bool, keys: &Range<usize>) -> Vec<Chunk> {
     let mut chunks = vec![Chunk::default()];
     let runs = [
         (span.prefix_start, span.prefix_len, false),
@@ -85,24 +124,14 @@ pub(super) fn chunks(span: &Span, causal: bool) -> Vec<Chunk> {
             }
             let chunk = &mut chunks[last];
             let take = (len - done).min(KEYS - chunk.width);
-            let width = take.next_multiple_of(LANES);
-            let causal = causal.then_some(done);
-            let piece = Piece {
-                start: start + done,
-                len: take,
-                column: chunk.width,
-                width,
-                causal,
-            };
-            chunk.pieces.push(piece);
-            chunk.width += width;
+            chunk.push(start + done, take, causal.then_some(done));
             done += take;
         }
     }
-    for chunk in &mut chunks {
-        chunk.stride = ((chunk.width / LANES) | 1) * LANES;
-    }
     chunks
+        .into_iter()
+        .filter_map(|chunk| chunk.within(keys))
+        .collect()
 }
 
 #[cfg(test)]
@@ -126,7 +155,7 @@ mod tests {
                 prefix_len: prefix,
             };
             let mut keys = Vec::new();
-            for chunk in chunks(&span, true) {
+            for chunk in chunks(&span, true, &(0..usize::MAX)) {
                 assert!(chunk.width <= KEYS && !chunk.pieces.is_empty());
                 for piece in chunk.pieces {
                     assert!(piece.width >= piece.len && piece.width.is_multiple_of(LANES));

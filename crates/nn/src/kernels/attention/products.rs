@@ -7,7 +7,7 @@ use crate::host::simd::LANES;
 /// Rows of a tile; what a causal mask hides is left out in these steps.
 const TILE: usize = 12;
 
-/// One head of `[tokens, heads, dim]`: memory that tasks read or write at disjoint places.
+/// One head of `[tokens, heads, dim]`: memory that parts read or write at disjoint places.
 #[derive(Clone, Copy)]
 pub(super) struct Head {
     pub data: *mut f32,
@@ -15,7 +15,7 @@ pub(super) struct Head {
     pub row: usize,
 }
 
-// SAFETY: a task writes to rows of its own family and head only (module documentation).
+// SAFETY: a part writes to rows that are its own only (module documentation).
 unsafe impl Send for Head {}
 // SAFETY: as above.
 unsafe impl Sync for Head {}
@@ -166,7 +166,7 @@ pub(super) unsafe fn by_keys(
 /// time, overwrites them (`fresh`).
 ///
 /// # Safety
-/// `p` has the block's rows of `chunk.stride`; tokens exist; `out` is this task's.
+/// `p` has the block's rows of `chunk.stride`; tokens exist; `out` is this part's.
 pub(super) unsafe fn over_keys(
     (block, chunk): (Block, &Chunk),
     dim: usize,
