@@ -72,7 +72,8 @@ pub struct PackedBatch {
     pub positions: Vec<[u32; 3]>,
     /// Which tokens see which.
     pub layout: Arc<Layout>,
-    /// Images and videos in order of appearance. The same `Arc` twice is encoded once.
+    /// Images and videos in order of appearance. Equal ones are encoded once; between batches,
+    /// where a [`SharedVision`](crate::SharedVision) joins them.
     pub images: Vec<Arc<Patches>>,
     /// Token rows that the merged vision embeddings replace, in the order of `images`.
     pub vision_index: Vec<u32>,

@@ -39,22 +39,28 @@ impl Model {
     /// [`Error::Batch`] when the prompt does not fit the model.
     pub fn vision_rows<'p>(&self, prompt: &'p Prompt) -> Result<Vec<PlacedImage<'p>>, Error> {
         self.check_tokens(&prompt.tokens)?;
-        let mut merged = Vec::with_capacity(prompt.vision.len());
-        for (i, image) in prompt.vision.iter().enumerate() {
+        self.placed(&prompt.vision, &prompt.vision_index, prompt.tokens.len())
+    }
+
+    /// Each of `images` with its part of `index`.
+    pub(crate) fn placed<'p>(
+        &self,
+        images: &'p [Arc<Patches>],
+        index: &'p [u32],
+        tokens: usize,
+    ) -> Result<Vec<PlacedImage<'p>>, Error> {
+        let mut merged = Vec::with_capacity(images.len());
+        for (i, image) in images.iter().enumerate() {
             let (config, _) = self.tower()?;
             check_image(config, image, i)?;
             merged.push(config.merged_tokens(image.grid_thw));
         }
         let total = merged.iter().sum();
-        check_places(
-            &prompt.vision_index,
-            total,
-            merged.len(),
-            prompt.tokens.len(),
-        )?;
-        let mut left = prompt.vision_index.as_slice();
-        let images = prompt.vision.iter().zip(merged);
+        check_places(index, total, images.len(), tokens)?;
+        let mut left = index;
         Ok(images
+            .iter()
+            .zip(merged)
             .map(|(image, count)| {
                 let (own, rest) = left.split_at(count);
                 left = rest;
@@ -70,10 +76,10 @@ impl Model {
     /// [`Error::Batch`] when the model has no vision tower or the image does not fit it.
     pub fn encode_image(&self, image: &Arc<Patches>) -> Result<Vec<f32>, Error> {
         let plan = VisionPlan::new(self.tower()?.0, std::slice::from_ref(image))?;
-        let encoded = self.encode(&self.weights(false), plan);
-        let (rows, width) = (nn::to_vec(&encoded.rows), self.config.text.hidden_size);
+        let (rows, sources) = self.encode(&self.weights(false), plan);
+        let (rows, width) = (nn::to_vec(&rows), self.config.text.hidden_size);
         let row = |&source: &u32| &rows[source as usize * width..][..width];
-        Ok(encoded.sources.iter().flat_map(row).copied().collect())
+        Ok(sources.iter().flat_map(row).copied().collect())
     }
 
     /// Merged vision embeddings, `[merged tokens, hidden]`, in the order of the images' tokens.
@@ -84,8 +90,8 @@ impl Model {
     pub fn vision_embeddings(&self, images: &[Arc<Patches>]) -> Result<Tensor<2>, Error> {
         let (config, _) = self.tower()?;
         let plan = VisionPlan::new(config, images)?;
-        let rows = self.encode(&self.weights(true), plan);
-        Ok(rows.rows.select(0, self.indices(&rows.sources)))
+        let (rows, sources) = self.encode(&self.weights(true), plan);
+        Ok(rows.select(0, self.indices(&sources)))
     }
 
     pub(crate) fn tower(&self) -> Result<(&VisionConfig, &VisionTower), Error> {
@@ -99,30 +105,16 @@ impl Model {
         }
     }
 
-    pub(crate) fn vision_plan(
-        &self,
-        images: &[Arc<Patches>],
-        index: &[u32],
-        tokens: usize,
-    ) -> Result<Option<VisionPlan>, Error> {
-        let plan = match images.is_empty() {
-            true => None,
-            false => Some(VisionPlan::new(self.tower()?.0, images)?),
-        };
-        let merged = plan.as_ref().map_or(0, |plan| plan.sources.len());
-        check_places(index, merged, images.len(), tokens)?;
-        Ok(plan)
-    }
-
-    /// The whole tower: merged embeddings of all distinct images.
-    pub(crate) fn encode(&self, weights: &Weights, plan: VisionPlan) -> Encoded {
+    /// The whole tower: merged embeddings of all distinct images, in its order, and for each merged
+    /// token of the images, in theirs, its row.
+    pub(crate) fn encode(&self, weights: &Weights, plan: VisionPlan) -> (Tensor<2>, Vec<u32>) {
         let (config, tower) = self.tower().expect("a plan is made with a tower");
         let mut pass = VisionPass::new(config, plan, &self.device);
         let mut x = tower.embed(weights, tower.pixels(&mut pass, &self.device));
         for block in 0..tower.blocks.len() {
             x = tower.block(block, weights, &pass, x);
         }
-        Encoded::new(tower.merge(weights, x), &pass.plan)
+        (tower.merge(weights, x), pass.plan.sources)
     }
 
     /// Input of the first layer.
@@ -131,12 +123,11 @@ impl Model {
         weights: &Weights,
         tokens: &[u32],
         vision: Option<Encoded>,
-        index: &[u32],
     ) -> Tensor<2> {
         let x = self.text.embed(weights, tokens);
         match vision {
             None => x,
-            Some(vision) => vision.place(x, index),
+            Some(vision) => vision.place(x),
         }
     }
 
@@ -164,31 +155,47 @@ fn check_places(index: &[u32], merged: usize, images: usize, tokens: usize) -> R
     Ok(())
 }
 
-/// Merged embeddings of distinct images, and where they go.
+/// Merged embeddings, each of which a batch shows at least once: token row `places[i]` takes row
+/// `sources[i]`.
+#[derive(Clone)]
 pub(crate) struct Encoded {
     pub(crate) rows: Tensor<2>,
-    sources: Vec<u32>,
-    distinct: bool,
+    pub(crate) sources: Vec<u32>,
+    pub(crate) places: Vec<u32>,
 }
 
 impl Encoded {
-    pub(crate) fn new(rows: Tensor<2>, plan: &VisionPlan) -> Self {
-        Self {
-            rows,
-            sources: plan.sources.clone(),
-            distinct: plan.distinct,
+    /// Several as one; its rows are theirs in their order.
+    pub(crate) fn join(parts: Vec<Self>) -> Option<Self> {
+        let mut first = 0;
+        let (mut rows, mut sources, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        for part in parts {
+            sources.extend(part.sources.iter().map(|source| first + source));
+            places.extend(part.places);
+            first += part.rows.dims()[0] as u32;
+            rows.push(part.rows);
         }
+        let rows = match rows.len() {
+            0 => return None,
+            1 => rows.pop()?,
+            _ => Tensor::cat(rows, 0),
+        };
+        Some(Self {
+            rows,
+            sources,
+            places,
+        })
     }
 
-    /// Replaces row `index[i]` of `x` by the i-th merged token of the prompt's images.
-    pub(crate) fn place(self, x: Tensor<2>, index: &[u32]) -> Tensor<2> {
-        if !self.distinct {
+    /// Puts the rows into their places in `x`.
+    pub(crate) fn place(self, x: Tensor<2>) -> Tensor<2> {
+        if self.sources.len() > self.rows.dims()[0] {
             // A gather whose backward adds up what the occurrences of an image receive.
             let rows = nn::gather_rows(self.rows, &self.sources);
-            return nn::scatter_rows(x, index, rows);
+            return nn::scatter_rows(x, &self.places, rows);
         }
-        let mut targets = vec![0; index.len()];
-        for (&source, &row) in self.sources.iter().zip(index) {
+        let mut targets = vec![0; self.places.len()];
+        for (&source, &row) in self.sources.iter().zip(&self.places) {
             targets[source as usize] = row;
         }
         nn::scatter_rows(x, &targets, self.rows)

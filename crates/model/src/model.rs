@@ -9,6 +9,7 @@ use percept_nn::host::WeightDtype;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
+use crate::embed::Encoded;
 use crate::gates::gates;
 use crate::layers::{Adapter, Dropout, Init, Linear, Spec, Specs, Weights};
 use crate::random::Stream;
@@ -16,7 +17,8 @@ use crate::save::{MAX_SHARD_BYTES, sync_dir, write_json, write_weights};
 use crate::text::{TextModel, TextPass};
 use crate::vision::VisionTower;
 use crate::{
-    Checkpoint, Error, LoadOptions, LoraConfig, ModelConfig, PackedBatch, Param, SaveDtype,
+    Checkpoint, Error, LoadOptions, LoraConfig, ModelConfig, PackedBatch, Param, ParamGrads,
+    PlacedImage, SaveDtype, SharedVision,
 };
 
 /// A decoder with an optional vision tower and optional LoRA adapters.
@@ -282,7 +284,7 @@ impl Model {
     /// # Errors
     /// [`Error::Batch`] when the batch does not fit the model.
     pub fn forward(&self, batch: &PackedBatch) -> Result<Tensor<2>, Error> {
-        self.run(batch, true)
+        self.pass(true, batch, &mut SharedVision::default())
     }
 
     /// [`Model::forward`] without autodiff.
@@ -290,20 +292,51 @@ impl Model {
     /// # Errors
     /// As [`Model::forward`].
     pub fn forward_no_grad(&self, batch: &PackedBatch) -> Result<Tensor<2>, Error> {
-        self.run(batch, false)
+        self.pass(false, batch, &mut SharedVision::default())
     }
 
-    fn run(&self, batch: &PackedBatch, track: bool) -> Result<Tensor<2>, Error> {
-        self.check(batch)?;
+    /// [`Model::forward_no_grad`] as one of several passes that show the same images. All must be
+    /// without autodiff, and of this model.
+    ///
+    /// # Errors
+    /// As [`Model::forward`].
+    pub fn forward_no_grad_shared(
+        &self,
+        batch: &PackedBatch,
+        shared: &mut SharedVision,
+    ) -> Result<Tensor<2>, Error> {
+        self.pass(false, batch, shared)
+    }
+
+    fn pass(
+        &self,
+        track: bool,
+        batch: &PackedBatch,
+        shared: &mut SharedVision,
+    ) -> Result<Tensor<2>, Error> {
+        let images = shared.divide(self.check(batch)?);
         let weights = self.weights(track);
+        let own = shared.own(self, &images, |plan| Ok(self.encode(&weights, plan)))?;
+        let own = own.map(|own| images.own_encoded(own));
+        let others = shared.shared(self, &images, None)?;
+        let hidden = self.run(&weights, batch, own.into_iter().chain(others).collect());
+        shared.close(self, images, &mut ParamGrads::default());
+        Ok(hidden)
+    }
+
+    /// The decoder, with rows of images in their places.
+    pub(crate) fn run(
+        &self,
+        weights: &Weights,
+        batch: &PackedBatch,
+        vision: Vec<Encoded>,
+    ) -> Tensor<2> {
         let pass = TextPass::new(&self.config, batch, &self.device);
-        let plan = self.vision_plan(&batch.images, &batch.vision_index, batch.tokens.len())?;
-        let rows = plan.map(|plan| self.encode(&weights, plan));
-        let mut x = self.embed(&weights, &batch.tokens, rows, &batch.vision_index);
+        let mut x = self.embed(weights, &batch.tokens, Encoded::join(vision));
         for layer in 0..self.text.layers.len() {
-            x = self.text.layer(layer, &weights, &pass, x);
+            x = self.text.layer(layer, weights, &pass, x);
         }
-        Ok(self.text.norm(&weights, x))
+        self.text.norm(weights, x)
     }
 
     /// The output head, `[vocabulary, hidden]`; the embedding table when tied.
@@ -322,7 +355,8 @@ impl Model {
         }
     }
 
-    pub(crate) fn check(&self, batch: &PackedBatch) -> Result<(), Error> {
+    /// The images of a batch that fits the model.
+    pub(crate) fn check<'b>(&self, batch: &'b PackedBatch) -> Result<Vec<PlacedImage<'b>>, Error> {
         self.check_tokens(&batch.tokens)?;
         let tokens = batch.tokens.len();
         if batch.positions.len() != tokens {
@@ -333,7 +367,7 @@ impl Model {
             let message = format!("covers {} tokens of {tokens}", batch.layout.len());
             return Err(Error::batch("layout", message));
         }
-        Ok(())
+        self.placed(&batch.images, &batch.vision_index, tokens)
     }
 
     pub(crate) fn check_tokens(&self, tokens: &[u32]) -> Result<(), Error> {

@@ -24,7 +24,8 @@ impl Stream {
         Self(mix(mix(seed) ^ hash))
     }
 
-    fn bits(self, index: u64) -> u64 {
+    /// 64 random bits.
+    pub(crate) fn bits(self, index: u64) -> u64 {
         mix(self
             .0
             .wrapping_add(index.wrapping_mul(0x9e37_79b9_7f4a_7c15)))

@@ -5,6 +5,8 @@
 //! That is true recomputation: peak memory holds one layer's graph, whatever the depth, for one
 //! more forward pass of time. Selective checkpointing does so with the attention half of every
 //! layer and keeps the graph of the other, but for the product of gate and up.
+//!
+//! An image that other passes show too is not part of this: see `shared_vision.rs`.
 
 use burn::tensor::Tensor;
 
@@ -13,8 +15,8 @@ use crate::gradients::segment;
 use crate::layers::Weights;
 use crate::tape::{Tape, parts};
 use crate::text::TextPass;
-use crate::vision::VisionPass;
-use crate::{Error, GradientCheckpointing, Model, PackedBatch, ParamGrads};
+use crate::vision_tape::VisionTape;
+use crate::{Error, GradientCheckpointing, Model, PackedBatch, ParamGrads, SharedVision};
 
 impl Model {
     /// Computes hidden states, gives them to `loss`, and returns what `loss` returns beside the
@@ -31,34 +33,86 @@ impl Model {
         checkpointing: impl Into<GradientCheckpointing>,
         loss: impl FnOnce(Tensor<2>) -> Result<(Tensor<1>, T), E>,
     ) -> Result<(T, ParamGrads), E> {
+        self.forward_backward_shared(batch, checkpointing, &mut SharedVision::default(), loss)
+    }
+
+    /// [`Model::forward_backward`] as one of the passes of an update, with the images that several
+    /// of them show. The gradient that a shared image sends into the tower comes with the last pass
+    /// that shows it: only the sum over all passes, and [`SharedVision::finish`], is the update's.
+    ///
+    /// # Errors
+    /// As [`Model::forward_backward`].
+    pub fn forward_backward_shared<T, E: From<Error>>(
+        &self,
+        batch: &PackedBatch,
+        checkpointing: impl Into<GradientCheckpointing>,
+        shared: &mut SharedVision,
+        loss: impl FnOnce(Tensor<2>) -> Result<(Tensor<1>, T), E>,
+    ) -> Result<(T, ParamGrads), E> {
         let mut grads = ParamGrads::new(self.params.len());
-        let checkpointing = checkpointing.into();
-        if checkpointing != GradientCheckpointing::Off {
-            let output = self.recompute(batch, checkpointing, &mut grads, loss)?;
-            return Ok((output, grads));
-        }
-        let (scalar, output) = loss(self.forward(batch)?)?;
-        if scalar.is_tracked() {
-            grads.collect(&self.params, &mut scalar.backward());
-        }
+        let output = match checkpointing.into() {
+            GradientCheckpointing::Off => self.keep(batch, shared, &mut grads, loss)?,
+            some => self.recompute(batch, some, shared, &mut grads, loss)?,
+        };
         Ok((output, grads))
+    }
+
+    /// One graph, but for shared images: their rows are leaves of it.
+    fn keep<T, E: From<Error>>(
+        &self,
+        batch: &PackedBatch,
+        shared: &mut SharedVision,
+        grads: &mut ParamGrads,
+        loss: impl FnOnce(Tensor<2>) -> Result<(Tensor<1>, T), E>,
+    ) -> Result<T, E> {
+        let images = shared.divide(self.check(batch)?);
+        let weights = self.weights(true);
+        let own = shared.own(self, &images, |plan| Ok(self.encode(&weights, plan)))?;
+        let own = own.map(|own| images.own_encoded(own));
+        let mut others = shared.shared(self, &images, Some(GradientCheckpointing::Off))?;
+        let trained = self.trains_vision();
+        for other in others.iter_mut().filter(|_| trained) {
+            other.rows = other.rows.clone().autodiff().require_grad();
+        }
+        let leaves: Vec<_> = others.iter().map(|other| other.rows.clone()).collect();
+        let hidden = self.run(&weights, batch, own.into_iter().chain(others).collect());
+        let (scalar, output) = loss(hidden)?;
+        if scalar.is_tracked() {
+            let mut gradients = scalar.backward();
+            grads.collect(&self.params, &mut gradients);
+            if trained {
+                let found = leaves.iter().map(|leaf| leaf.grad_remove(&mut gradients));
+                shared.receive(&images, found);
+            }
+        }
+        shared.close(self, images, grads);
+        Ok(output)
     }
 
     fn recompute<T, E: From<Error>>(
         &self,
         batch: &PackedBatch,
         checkpointing: GradientCheckpointing,
+        shared: &mut SharedVision,
         grads: &mut ParamGrads,
         loss: impl FnOnce(Tensor<2>) -> Result<(Tensor<1>, T), E>,
     ) -> Result<T, E> {
-        self.check(batch)?;
+        let images = shared.divide(self.check(batch)?);
         let (plain, tracked) = (self.weights(false), self.weights(true));
         let pass = TextPass::new(&self.config, batch, &self.device);
-        let vision = VisionTape::record(self, batch, checkpointing)?;
-        let rows = vision
-            .as_ref()
-            .map(|tape| tape.encoded(tape.merged.clone()));
-        let x = self.embed(&plain, &batch.tokens, rows, &batch.vision_index);
+        let keep = Some(checkpointing);
+        let own = shared.own(self, &images, |plan| {
+            VisionTape::record(self, plan, keep, self.dropout)
+        })?;
+        let others = shared.shared(self, &images, keep)?;
+        let parts_of_rows = own
+            .iter()
+            .map(|tape| images.own_encoded((tape.merged.clone(), tape.sources.clone())))
+            .chain(others);
+        let parts_of_rows: Vec<Encoded> = parts_of_rows.collect();
+        let counts: Vec<usize> = parts_of_rows.iter().map(|p| p.rows.dims()[0]).collect();
+        let vision = Encoded::join(parts_of_rows);
+        let x = self.embed(&plain, &batch.tokens, vision.clone());
         let parts = parts(checkpointing, self.text.layers.len());
         let (tape, x) = Tape::record(parts, x, |part, track, x| {
             let weights = if track { &tracked } else { &plain };
@@ -67,116 +121,54 @@ impl Model {
 
         let x = x.autodiff().require_grad();
         let (scalar, output) = loss(self.text.norm(&tracked, x.clone()))?;
-        if !scalar.is_tracked() {
-            return Ok(output);
+        if scalar.is_tracked() {
+            let mut gradients = scalar.backward();
+            grads.collect(&self.params, &mut gradients);
+            let dx = x.grad_remove(&mut gradients);
+            drop((x, gradients));
+            let dx = tape.backward(&self.params, grads, dx, |part, x| {
+                self.text.part(part, &tracked, &pass, x)
+            });
+            let rows = dx.and_then(|dy| self.recompute_inputs(&tracked, batch, grads, vision, dy));
+            if let Some(rows) = rows.filter(|_| self.trains_vision()) {
+                let mut found = rows.split_with_sizes(counts, 0).into_iter();
+                if let Some((tape, dy)) = own.and_then(|tape| Some((tape, found.next()?))) {
+                    tape.backward(self, grads, dy);
+                }
+                shared.receive(&images, found.map(Some));
+            }
         }
-        let mut gradients = scalar.backward();
-        grads.collect(&self.params, &mut gradients);
-        let dx = x.grad_remove(&mut gradients);
-        drop((x, gradients));
-        let dx = tape.backward(&self.params, grads, dx, |part, x| {
-            self.text.part(part, &tracked, &pass, x)
-        });
-        if let Some(dy) = dx {
-            self.recompute_inputs(&tracked, batch, grads, vision, dy);
-        }
+        shared.close(self, images, grads);
         Ok(output)
     }
 
-    /// Sends the gradient of the first layer's input into the embedding table and the tower.
+    /// Sends the gradient of the first layer's input into the embedding table; returns that of the
+    /// rows of images.
     fn recompute_inputs(
         &self,
         weights: &Weights,
         batch: &PackedBatch,
         grads: &mut ParamGrads,
-        vision: Option<VisionTape>,
+        vision: Option<Encoded>,
         dy: Tensor<2>,
-    ) {
-        let Some(tape) = vision else {
+    ) -> Option<Tensor<2>> {
+        let Some(vision) = vision else {
             if self.params[self.text.embed_tokens].trainable() {
                 let x = self.text.embed(weights, &batch.tokens);
                 grads.collect(&self.params, &mut (x * dy).sum().backward());
             }
-            return;
+            return None;
         };
-        let d_merged = segment(&self.params, grads, tape.merged.clone(), dy, |merged| {
-            self.embed(
-                weights,
-                &batch.tokens,
-                Some(tape.encoded(merged)),
-                &batch.vision_index,
-            )
-        });
-        if let (Some(dy), true) = (d_merged, self.trains_vision()) {
-            tape.backward(self, weights, grads, dy);
-        }
+        segment(&self.params, grads, vision.rows.clone(), dy, |rows| {
+            let vision = Encoded { rows, ..vision };
+            self.embed(weights, &batch.tokens, Some(vision))
+        })
     }
 
     /// Whether a parameter or an adapter of the tower is trained.
-    fn trains_vision(&self) -> bool {
+    pub(crate) fn trains_vision(&self) -> bool {
         let visual = |name: &str| name.starts_with("visual.") || name.contains(".visual.");
         let mut params = self.params.iter();
         params.any(|p| p.trainable() && visual(p.name()))
-    }
-}
-
-/// The tower's forward pass: what was kept of its blocks, the merger's input, and its output.
-struct VisionTape {
-    pass: VisionPass,
-    pixels: Tensor<2>,
-    blocks: Tape,
-    last: Tensor<2>,
-    merged: Tensor<2>,
-}
-
-impl VisionTape {
-    fn record(
-        model: &Model,
-        batch: &PackedBatch,
-        checkpointing: GradientCheckpointing,
-    ) -> Result<Option<Self>, Error> {
-        let (plain, tracked) = (model.weights(false), model.weights(true));
-        let plan = model.vision_plan(&batch.images, &batch.vision_index, batch.tokens.len())?;
-        let Some(plan) = plan else { return Ok(None) };
-        let (config, tower) = model.tower()?;
-        let mut pass = VisionPass::new(config, plan, &model.device);
-        let pixels = tower.pixels(&mut pass, &model.device);
-        let x = tower.embed(&plain, pixels.clone());
-        let parts = match model.trains_vision() {
-            true => parts(checkpointing, tower.blocks.len()),
-            // Nothing goes back through a frozen tower.
-            false => parts(GradientCheckpointing::Full, tower.blocks.len()),
-        };
-        let (blocks, last) = Tape::record(parts, x, |part, track, x| {
-            let weights = if track { &tracked } else { &plain };
-            tower.part(part, weights, &pass, x)
-        });
-        let merged = tower.merge(&plain, last.clone());
-        Ok(Some(Self {
-            pass,
-            pixels,
-            blocks,
-            last,
-            merged,
-        }))
-    }
-
-    fn encoded(&self, merged: Tensor<2>) -> Encoded {
-        Encoded::new(merged, &self.pass.plan)
-    }
-
-    fn backward(self, model: &Model, weights: &Weights, grads: &mut ParamGrads, dy: Tensor<2>) {
-        let Ok((_, tower)) = model.tower() else {
-            return;
-        };
-        let params = &model.params;
-        let dx = segment(params, grads, self.last, dy, |x| tower.merge(weights, x));
-        let dx = self.blocks.backward(params, grads, dx, |part, x| {
-            tower.part(part, weights, &self.pass, x)
-        });
-        let x = tower.embed(weights, self.pixels);
-        if let (Some(dy), true) = (dx, x.is_tracked()) {
-            grads.collect(params, &mut (x * dy).sum().backward());
-        }
     }
 }

@@ -20,10 +20,12 @@ pub(crate) fn parts(
     checkpointing: GradientCheckpointing,
     layers: usize,
 ) -> impl Iterator<Item = (Part, bool)> {
-    let whole = checkpointing != GradientCheckpointing::Selective;
-    (0..layers).flat_map(move |layer| match whole {
-        true => vec![(Part::Layer(layer), false)],
-        false => vec![(Part::Attention(layer), false), (Part::Mlp(layer), true)],
+    (0..layers).flat_map(move |layer| match checkpointing {
+        GradientCheckpointing::Off => vec![(Part::Layer(layer), true)],
+        GradientCheckpointing::Selective => {
+            vec![(Part::Attention(layer), false), (Part::Mlp(layer), true)]
+        }
+        GradientCheckpointing::Full => vec![(Part::Layer(layer), false)],
     })
 }
 

@@ -11,7 +11,7 @@ use burn::tensor::Tensor;
 use common::*;
 use percept_model::{
     Error, GradientCheckpointing, LoraConfig, Model, ModelConfig, PackedBatch, ParamGrads, Prompt,
-    TinyConfig, VisionTokens,
+    SharedVision, TargetModules, TinyConfig, VisionTokens,
 };
 use percept_nn::{Layout, Span};
 
@@ -92,19 +92,62 @@ fn gradients(
     rows: &[u32],
     recompute: impl Into<GradientCheckpointing>,
 ) -> ParamGrads {
+    let pass = (batch.clone(), rows.to_vec());
+    one_pass(model, &pass, 0, recompute, &mut SharedVision::default())
+}
+
+/// [`gradients`] of one of several passes; `before`: rows of those before it.
+fn one_pass(
+    model: &Model,
+    (batch, rows): &(PackedBatch, Vec<u32>),
+    before: usize,
+    recompute: impl Into<GradientCheckpointing>,
+    shared: &mut SharedVision,
+) -> ParamGrads {
     let loss = |hidden: Tensor<2>| {
         let hidden = percept_nn::gather_rows(hidden, rows);
         let logits = percept_nn::linear(hidden, model.lm_head(), None);
         let [n, v] = logits.dims();
-        let weight = (0..n * v)
+        let weight = (before * v..(before + n) * v)
             .map(|i| ((i * 31 % 17) as f32 - 8.0) * 0.1)
             .collect::<Vec<_>>();
         Ok((percept_nn::dot(logits.reshape([n * v]), &weight), ()))
     };
-    model
-        .forward_backward::<_, Error>(batch, recompute, loss)
-        .unwrap()
-        .1
+    let found = model.forward_backward_shared::<_, Error>(batch, recompute, shared, loss);
+    found.unwrap().1
+}
+
+/// The prompt with each response in a pass of its own.
+fn split(prompt: &Prompt) -> Vec<(PackedBatch, Vec<u32>)> {
+    let pass = |response: &&[u32]| {
+        let mut batch = pack(&[prompt]);
+        let len = batch.tokens.len();
+        append(&mut batch, prompt, response);
+        let all = batch.tokens.len();
+        batch.layout = Arc::new(Layout::packed(&[all]));
+        (batch, (len as u32 - 1..all as u32).collect())
+    };
+    RESPONSES.iter().map(pass).collect()
+}
+
+/// Images that `passes` share.
+fn sharing(passes: &[(PackedBatch, Vec<u32>)]) -> SharedVision {
+    SharedVision::new(passes.iter().map(|(batch, _)| batch.images.as_slice()))
+}
+
+/// Summed gradients of passes.
+fn summed(
+    model: &Model,
+    passes: &[(PackedBatch, Vec<u32>)],
+    mode: GradientCheckpointing,
+    shared: &mut SharedVision,
+) -> ParamGrads {
+    let (mut sum, mut before) = (ParamGrads::default(), 0);
+    for pass in passes {
+        sum.add(one_pass(model, pass, before, mode, shared));
+        before += pass.1.len();
+    }
+    sum
 }
 
 fn assert_same(what: &str, model: &Model, a: &ParamGrads, b: &ParamGrads) {
@@ -187,6 +230,143 @@ fn an_image_encoded_once_for_two_prompts_gets_both_gradients() {
             assert_same("image", &model, &both, &apart);
         }
     }
+}
+
+#[test]
+fn the_tower_runs_once_for_all_passes_and_the_gradients_stay_the_same() {
+    use GradientCheckpointing::{Full, Off, Selective};
+    let mut frozen = load("qwen2_5_vl");
+    frozen.freeze_vision();
+    let mut lora = load("qwen2_5_vl");
+    lora.add_lora(&LoraConfig::default(), 2).unwrap();
+    let mut text_lora = load("qwen2_5_vl");
+    let text = LoraConfig {
+        target_modules: TargetModules::One("q_proj".into()),
+        ..LoraConfig::default()
+    };
+    text_lora.add_lora(&text, 2).unwrap();
+    for param in lora
+        .parameters_mut()
+        .iter_mut()
+        .chain(text_lora.parameters_mut())
+    {
+        if param.name().contains("lora_B") {
+            param.update(|values| {
+                let values = values.iter_mut().enumerate();
+                values.for_each(|(i, value)| *value = ((i * 37 % 11) as f32 - 5.0) * 0.01);
+            });
+        }
+    }
+    for (case, model, name) in [
+        ("qwen2_vl", load("qwen2_vl"), "mixed"),
+        ("qwen2_5_vl", load("qwen2_5_vl"), "images3"),
+        ("frozen", frozen, "images3"),
+        ("lora", lora, "images3"),
+        ("text lora", text_lora, "video"),
+    ] {
+        let folder = if case == "qwen2_vl" {
+            case
+        } else {
+            "qwen2_5_vl"
+        };
+        let prompt = prompt(
+            &File::open(folder, "inputs.safetensors"),
+            &format!("{name}."),
+        );
+        let (whole, rows) = shared(&prompt);
+        let passes = split(&prompt);
+        let once = prompt.vision_index.len();
+        for mode in [Off, Selective, Full] {
+            let what = format!("{case}, {mode:?}");
+            let unsplit = gradients(&model, &whole, &rows, mode);
+            let mut nothing = SharedVision::default();
+            let apart = summed(&model, &passes, mode, &mut nothing);
+            let mut vision = sharing(&passes);
+            let found = summed(&model, &passes, mode, &mut vision);
+            assert_same(&format!("{what}, unsplit"), &model, &found, &unsplit);
+            assert_same(&format!("{what}, in each pass"), &model, &found, &apart);
+            assert_eq!(
+                (vision.tokens(), nothing.tokens()),
+                (once, 3 * once),
+                "{what}"
+            );
+            let rest = vision.finish(&model);
+            assert!(rest.iter().all(|grad| grad.is_none()), "{what}");
+        }
+    }
+}
+
+#[test]
+fn passes_may_show_other_images_beside_shared_ones() {
+    use GradientCheckpointing::{Full, Off};
+    let model = load("qwen2_5_vl");
+    let [three, one, video] = ["images3", "image", "video"].map(golden_prompt);
+    let pass = |prompts: &[&Prompt]| {
+        let batch = pack(prompts);
+        let rows = (0..batch.tokens.len() as u32).collect();
+        (batch, rows)
+    };
+    // An image alone in its pass, one twice in a pass, one in all of them.
+    let passes = [
+        pass(&[&video, &three]),
+        pass(&[&one, &three, &one]),
+        pass(&[&three, &one]),
+    ];
+    for mode in [Off, Full] {
+        let expected = summed(&model, &passes, mode, &mut SharedVision::default());
+        let mut vision = sharing(&passes);
+        let found = summed(&model, &passes, mode, &mut vision);
+        assert_same("beside", &model, &found, &expected);
+        let each = [&three, &one, &video].map(|prompt| prompt.vision_index.len());
+        // Golden prompts may have pictures in common.
+        assert!(vision.tokens() <= each.iter().sum());
+        // A pass that was announced and did not come; one more than were announced.
+        let expected = summed(&model, &passes[..2], mode, &mut SharedVision::default());
+        let mut vision = sharing(&passes);
+        let mut found = summed(&model, &passes[..2], mode, &mut vision);
+        found.add(vision.finish(&model));
+        assert_same("one less", &model, &found, &expected);
+        let expected = summed(&model, &passes, mode, &mut SharedVision::default());
+        let found = summed(&model, &passes, mode, &mut sharing(&passes[..2]));
+        assert_same("one more", &model, &found, &expected);
+    }
+    let mut vision = sharing(&passes);
+    for (batch, _) in &passes {
+        let expected = values(model.forward_no_grad(batch).unwrap());
+        let found = model.forward_no_grad_shared(batch, &mut vision).unwrap();
+        assert_close("no gradients", &values(found), &expected, 1e-5);
+    }
+}
+
+#[test]
+fn a_shared_image_keeps_the_masks_of_its_first_pass() {
+    use GradientCheckpointing::{Full, Off, Selective};
+    let lora = LoraConfig {
+        lora_dropout: 0.3,
+        ..LoraConfig::default()
+    };
+    let mut model = load("qwen2_5_vl");
+    model.add_lora(&lora, 2).unwrap();
+    let passes = split(&golden_prompt("images3"));
+    let mut update = |mode, seeds: [u64; 3]| {
+        let mut vision = sharing(&passes);
+        let mut sum = ParamGrads::default();
+        for (pass, seed) in passes.iter().zip(seeds) {
+            model.set_dropout_seed(Some(seed));
+            sum.add(one_pass(&model, pass, 0, mode, &mut vision));
+        }
+        sum
+    };
+    let kept = update(Off, [3, 4, 5]);
+    let again = [Selective, Full].map(|mode| (mode, update(mode, [3, 4, 5])));
+    let other = update(Full, [6, 4, 5]);
+    for (mode, found) in again {
+        assert_same(&format!("{mode:?}"), &model, &found, &kept);
+    }
+    let tower = |p: &percept_model::Param| p.name().contains("visual.blocks.0.attn.qkv.lora_B");
+    let index = model.parameters().iter().position(tower).unwrap();
+    let [a, b] = [&kept, &other].map(|grads| grads.get(index).unwrap().clone().into_vec());
+    assert!(distance(&a, &b) > 1e-2, "the first pass decides");
 }
 
 #[test]

@@ -11,8 +11,6 @@ use rayon::prelude::*;
 use crate::Error;
 use crate::side::{PerModel, Side};
 
-/// Values that are looked at before all are compared.
-const SAMPLES: usize = 64;
 /// Encodings that are kept for later prompts of a call, in bytes.
 const KEPT: usize = 256 << 20;
 
@@ -40,17 +38,15 @@ pub(crate) struct Images {
 impl Images {
     /// The image of these patches.
     pub fn of(&mut self, patches: &Arc<Patches>) -> Arc<Image> {
-        let glance = glance(patches);
-        let alike = self.known.entry(glance).or_default();
+        let hash = hash(patches);
+        let alike = self.known.entry(hash).or_default();
         alike.retain(|image| image.strong_count() > 0);
-        let same = |image: &Arc<Image>| {
-            Arc::ptr_eq(&image.patches, patches) || same_bits(&image.patches, patches)
-        };
+        let same = |image: &Arc<Image>| image.patches.same_picture(patches);
         if let Some(image) = alike.iter().filter_map(Weak::upgrade).find(same) {
             return image;
         }
         let image = self.alone(patches);
-        let alike = self.known.entry(glance).or_default();
+        let alike = self.known.entry(hash).or_default();
         alike.push(Arc::downgrade(&image));
         image
     }
@@ -73,20 +69,13 @@ impl Images {
     }
 }
 
-fn same_bits(a: &Patches, b: &Patches) -> bool {
-    let mut pixels = a.pixels.iter().zip(&b.pixels);
-    a.grid_thw == b.grid_thw
-        && a.pixels.len() == b.pixels.len()
-        && pixels.all(|(a, b)| a.to_bits() == b.to_bits())
-}
-
-/// A hash of the grid and of values spread over the image.
-fn glance(patches: &Patches) -> u64 {
+/// A hash of the grid and of values spread over the image; it only has to be equal for equal images.
+fn hash(patches: &Patches) -> u64 {
     let mut hasher = DefaultHasher::new();
     patches.grid_thw.hash(&mut hasher);
-    let step = (patches.pixels.len() / SAMPLES).max(1);
-    for value in patches.pixels.iter().step_by(step) {
-        value.to_bits().hash(&mut hasher);
+    for value in patches.glance() {
+        // -0 is 0.
+        (value + 0.0).to_bits().hash(&mut hasher);
     }
     hasher.finish()
 }

@@ -45,8 +45,8 @@ pub(crate) fn enter(
             responses: vec![&c.tokens],
         })
         .collect();
-    let (seen, tokens) = forward(run, &items, |learner, packed, temperature| {
-        learner.log_probs(packed, temperature, None)
+    let (seen, tokens) = forward(run, &items, |learner, packed, vision, temperature| {
+        learner.log_probs(packed, vision, temperature, None)
     })?;
     let (blind, more) = unseen(run, groups, &candidates)?;
     found.expert_tokens += tokens + more;
@@ -125,8 +125,8 @@ fn unseen(
             responses: vec![&c.tokens],
         })
         .collect();
-    forward(run, &items, |learner, packed, temperature| {
-        learner.log_probs(packed, temperature, None)
+    forward(run, &items, |learner, packed, vision, temperature| {
+        learner.log_probs(packed, vision, temperature, None)
     })
 }
 

@@ -6,12 +6,12 @@
 
 use std::path::Path;
 
-use percept_model::{GradientCheckpointing, Model, ParamGrads, SaveDtype};
+use percept_model::{GradientCheckpointing, Model, ParamGrads, SaveDtype, SharedVision};
 use percept_nn::{AdamW, Moments};
 use percept_report::RunDir;
 
 use crate::moments;
-use crate::pack::Packed;
+use crate::pack::{Packed, shared_vision};
 use crate::{Error, OptimConfig, Recipe};
 
 /// Values at the loss's token rows, in the order of [`Packed::targets`].
@@ -71,6 +71,10 @@ pub struct Learner {
     needs_ref_kl: bool,
     gradient_checkpointing: GradientCheckpointing,
     grads: ParamGrads,
+    /// Images that several passes of this update show.
+    vision: SharedVision,
+    /// The same for the reference, where the loss needs its distributions.
+    reference_vision: SharedVision,
     moments: Vec<Moments>,
     updates: usize,
     finite: bool,
@@ -85,6 +89,8 @@ impl Learner {
             moments: fresh_moments(&model),
             grads: ParamGrads::new(model.parameters().len()),
             gradient_checkpointing: recipe.model.gradient_checkpointing,
+            vision: SharedVision::default(),
+            reference_vision: SharedVision::default(),
             reference: None,
             needs_ref_kl: recipe.algorithm.loss.needs_ref_kl(),
             updates: 0,
@@ -107,17 +113,18 @@ impl Learner {
     }
 
     /// Log-probabilities and entropies without gradients; with `top_p`, also the entropies of the
-    /// nucleus.
+    /// nucleus. `vision` are the images that passes of this method share, or `default()`.
     ///
     /// # Errors
     /// [`Error::Model`] when the batch does not fit the model.
     pub fn log_probs(
         &self,
         packed: &Packed,
+        vision: &mut SharedVision,
         temperature: f32,
         top_p: Option<f64>,
     ) -> Result<TokenValues, Error> {
-        token_values(&self.model, packed, temperature, top_p)
+        token_values(&self.model, packed, vision, temperature, top_p)
     }
 
     /// Log-probabilities under the frozen reference: the base of the adapters, or the weights at
@@ -128,14 +135,27 @@ impl Learner {
     pub fn reference_log_probs(
         &self,
         packed: &Packed,
+        vision: &mut SharedVision,
         temperature: f32,
     ) -> Result<TokenValues, Error> {
         let model = self.reference.as_ref().unwrap_or(&self.model);
-        token_values(model, packed, temperature, None)
+        token_values(model, packed, vision, temperature, None)
+    }
+
+    /// Says which passes the next update consists of, before the first of them: the vision tower
+    /// then computes an image that several of them show once, forward and backward, and keeps what
+    /// [`SharedVision`] says from the first to the last of them. Without this call, once in each.
+    pub fn share_images(&mut self, passes: &[Packed]) {
+        self.vision = shared_vision(passes);
+        if self.needs_ref_kl {
+            self.reference_vision = shared_vision(passes);
+        }
     }
 
     /// One forward and backward pass; gradients add up until [`Learner::optim_step`]. Dropout, where
-    /// the adapters have it, is on with masks that `dropout_seed` alone decides.
+    /// the adapters have it, is on with masks that `dropout_seed` alone decides; a shared image goes
+    /// through the tower with masks from the seed of the first pass that shows it. Returns how many
+    /// merged vision tokens the tower of the policy computed.
     ///
     /// # Errors
     /// [`Error::Model`] when the batch does not fit the model, and the errors of `objective`.
@@ -145,22 +165,24 @@ impl Learner {
         temperature: f32,
         dropout_seed: u64,
         objective: &mut dyn FnMut(&TokenValues) -> Result<Objective, Error>,
-    ) -> Result<(), Error> {
+    ) -> Result<usize, Error> {
         self.saw_images |= !packed.batch.images.is_empty();
         // Hidden states and head of the reference, before the policy's activations are there.
         let reference = match self.reference.as_ref().filter(|_| self.needs_ref_kl) {
             None => None,
             Some(reference) => {
-                let hidden = reference.forward_no_grad(&packed.batch)?;
+                let vision = &mut self.reference_vision;
+                let hidden = reference.forward_no_grad_shared(&packed.batch, vision)?;
                 let hidden = percept_nn::gather_rows(hidden, &packed.rows);
                 Some([hidden, reference.lm_head().inner()])
             }
         };
         self.model.set_dropout_seed(Some(dropout_seed));
-        let model = &self.model;
-        let passed = model.forward_backward(
+        let (model, before) = (&self.model, self.vision.tokens());
+        let passed = model.forward_backward_shared(
             &packed.batch,
             self.gradient_checkpointing,
+            &mut self.vision,
             |hidden| -> Result<_, Error> {
                 let hidden = percept_nn::gather_rows(hidden, &packed.rows);
                 let precision = model.precision();
@@ -204,7 +226,7 @@ impl Learner {
         let (loss, grads) = passed?;
         self.finite &= loss.is_finite();
         self.grads.add(grads);
-        Ok(())
+        Ok(self.vision.tokens() - before)
     }
 
     /// One AdamW step on the accumulated gradients, which are consumed. A loss or gradient that
@@ -213,7 +235,9 @@ impl Learner {
     /// # Errors
     /// [`Error::NoGradient`] when a trainable tensor has none in the first step.
     pub fn optim_step(&mut self, config: &OptimConfig, lr: f64) -> Result<Update, Error> {
-        let grads = std::mem::take(&mut self.grads);
+        let mut grads = std::mem::take(&mut self.grads);
+        grads.add(std::mem::take(&mut self.vision).finish(&self.model));
+        self.reference_vision = SharedVision::default();
         let finite = std::mem::replace(&mut self.finite, true);
         self.check_reached(&grads)?;
         let (indices, mut grads): (Vec<usize>, Vec<_>) = grads
@@ -369,10 +393,11 @@ fn fresh_moments(model: &Model) -> Vec<Moments> {
 pub(crate) fn token_values(
     model: &Model,
     packed: &Packed,
+    vision: &mut SharedVision,
     temperature: f32,
     top_p: Option<f64>,
 ) -> Result<TokenValues, Error> {
-    let hidden = model.forward_no_grad(&packed.batch)?;
+    let hidden = model.forward_no_grad_shared(&packed.batch, vision)?;
     let hidden = percept_nn::gather_rows(hidden, &packed.rows);
     let head = model.lm_head().inner();
     let nucleus_entropy =

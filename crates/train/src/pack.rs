@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use percept_model::{PackedBatch, Prompt, Training};
+use percept_model::{PackedBatch, Prompt, SharedVision, Training};
 use percept_nn::{Layout, Span};
 
 use crate::Error;
@@ -102,6 +102,11 @@ pub fn pack(items: &[PackItem<'_>]) -> Result<Packed, Error> {
     })
 }
 
+/// The images that more than one of `passes` shows.
+pub(crate) fn shared_vision(passes: &[Packed]) -> SharedVision {
+    SharedVision::new(passes.iter().map(|pass| pass.batch.images.as_slice()))
+}
+
 /// A forward pass of a plan.
 #[derive(Debug, Clone)]
 pub struct MicroBatch<'a> {
@@ -113,8 +118,9 @@ pub struct MicroBatch<'a> {
 
 /// Cuts items into forward passes of at most `budget` tokens: few, and as large as each other as
 /// can be. A group stays together, so that its prompt is computed once, unless it is larger than the
-/// budget; then it is cut between responses, and its prompt is computed in each part. One response
-/// is never cut. The plan is a function of the lengths.
+/// budget; then it is cut between responses, and its prompt is computed in each part, its images
+/// once for all of them ([`SharedVision`]). One response is never cut. The plan is a function of the
+/// lengths.
 pub fn micro_batches<'a>(items: &[PackItem<'a>], budget: usize) -> Vec<MicroBatch<'a>> {
     let mut parts = Vec::with_capacity(items.len());
     let mut first = 0;

@@ -11,7 +11,7 @@ use crate::group::{Collected, Group, collect};
 use crate::learner::{Objective, Update};
 use crate::observer::Metrics;
 use crate::order::Stream;
-use crate::pack::{PackItem, micro_batches, pack};
+use crate::pack::{PackItem, Packed, micro_batches, pack};
 use crate::run::Run;
 use crate::schedule::learning_rate;
 use crate::signals::Batch;
@@ -57,6 +57,8 @@ pub(crate) struct Updates {
     pub lr: f64,
     /// Tokens through training forward passes.
     pub tokens: usize,
+    /// Merged vision tokens that the tower computed for them.
+    pub vision_tokens: usize,
     /// Sampler against trainer, when a forward pass before the first update shows it.
     pub mismatch: Option<Mismatch>,
 }
@@ -110,25 +112,27 @@ fn mini_batch(
     // Before the first update of a step, the trainer's weights are the sampler's.
     let first_update = groups[chosen[0]].rollouts[0].weight_version == run.state.weight_version;
     let mut found = Stats::new();
-    for (index, part) in micro_batches(&items, config.ppo_max_token_len)
-        .into_iter()
-        .enumerate()
-    {
+    let parts = micro_batches(&items, config.ppo_max_token_len);
+    let passes = parts.iter().map(|part| pack(&part.items));
+    let passes = passes.collect::<Result<Vec<Packed>, Error>>()?;
+    run.learner.share_images(&passes);
+    for (index, (part, packed)) in parts.iter().zip(&passes).enumerate() {
         let dropout = run.dropout_seed(updates.count, index);
         let temperature = run.recipe.rollout.temperature;
         let rows: Vec<usize> = part.rows.iter().map(|&row| needed[row]).collect();
-        let packed = pack(&part.items)?;
         updates.tokens += packed.batch.tokens.len();
         let algorithm = &run.recipe.algorithm;
         let mut stats = Stats::new();
         let mut values = TokenValues::default();
-        run.learner
-            .forward_backward(&packed, temperature, dropout, &mut |now| {
-                let (objective, metrics) = objective(algorithm, batch, credit, &rows, &total, now)?;
-                stats = metrics;
-                values.clone_from(now);
-                Ok(objective)
-            })?;
+        updates.vision_tokens +=
+            run.learner
+                .forward_backward(packed, temperature, dropout, &mut |now| {
+                    let (objective, metrics) =
+                        objective(algorithm, batch, credit, &rows, &total, now)?;
+                    stats = metrics;
+                    values.clone_from(now);
+                    Ok(objective)
+                })?;
         add_stats(&mut found, &stats);
         if first_update {
             batch.remember(&rows, &values);

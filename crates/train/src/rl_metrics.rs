@@ -192,6 +192,7 @@ fn actor(updates: &Updates, out: &mut Metrics) {
     put(out, "actor/lr", updates.lr);
     put(out, "actor/skipped_updates", updates.skipped as f64);
     put(out, "actor/forward_tokens", updates.tokens as f64);
+    put(out, "perf/vision_tokens", updates.vision_tokens as f64);
 }
 
 fn mean(values: &[f64]) -> f64 {

@@ -1,10 +1,10 @@
 //! Values of responses without gradients: the plan of forward passes is one thing, the order of the
 //! results another.
 
-use percept_model::Model;
+use percept_model::{Model, SharedVision};
 
 use crate::learner::token_values;
-use crate::pack::{PackItem, Packed, micro_batches, pack};
+use crate::pack::{PackItem, Packed, micro_batches, pack, shared_vision};
 use crate::{Error, TokenValues};
 
 /// Tokens of one forward pass of [`score`].
@@ -19,22 +19,27 @@ pub fn score(
     items: &[PackItem<'_>],
     temperature: f32,
 ) -> Result<Vec<TokenValues>, Error> {
-    by_response(items, SCORE_BUDGET, |packed| {
-        token_values(model, packed, temperature, None)
+    by_response(items, SCORE_BUDGET, |packed, vision| {
+        token_values(model, packed, vision, temperature, None)
     })
 }
 
 /// Runs `pass` over `items` in micro-batches of at most `budget` tokens; the values of every
-/// response, in the order of the items.
+/// response, in the order of the items. Images of several micro-batches are encoded once, where
+/// `pass` runs one model without gradients.
 pub(crate) fn by_response(
     items: &[PackItem<'_>],
     budget: usize,
-    mut pass: impl FnMut(&Packed) -> Result<TokenValues, Error>,
+    mut pass: impl FnMut(&Packed, &mut SharedVision) -> Result<TokenValues, Error>,
 ) -> Result<Vec<TokenValues>, Error> {
     let count = items.iter().map(|item| item.responses.len()).sum();
     let mut out = vec![TokenValues::default(); count];
-    for part in micro_batches(items, budget) {
-        let values = pass(&pack(&part.items)?)?;
+    let parts = micro_batches(items, budget);
+    let passes = parts.iter().map(|part| pack(&part.items));
+    let passes = passes.collect::<Result<Vec<Packed>, Error>>()?;
+    let mut vision = shared_vision(&passes);
+    for (part, packed) in parts.iter().zip(&passes) {
+        let values = pass(packed, &mut vision)?;
         let responses = part.items.iter().flat_map(|item| &item.responses);
         let mut start = 0;
         for (&row, response) in part.rows.iter().zip(responses) {

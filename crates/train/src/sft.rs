@@ -9,7 +9,7 @@ use percept_model::Training;
 use crate::learner::{Objective, Update};
 use crate::observer::Metrics;
 use crate::order::RowOrder;
-use crate::pack::{pack_training, training_batches};
+use crate::pack::{Packed, pack_training, training_batches};
 use crate::run::Run;
 use crate::schedule::learning_rate;
 use crate::{Error, SftConfig};
@@ -24,18 +24,19 @@ pub(crate) fn step(run: &mut Run<'_>, config: &SftConfig) -> Result<Metrics, Err
         sequences: rows.len(),
     };
     let mut loss = 0.0;
-    let mut tokens = 0;
-    for (index, part) in training_batches(&rows, config.ppo_max_token_len)
-        .into_iter()
-        .enumerate()
-    {
+    let (mut tokens, mut vision_tokens) = (0, 0);
+    let parts = training_batches(&rows, config.ppo_max_token_len);
+    let passes = parts.iter().map(|part| pack_training(part));
+    let passes = passes.collect::<Result<Vec<Packed>, Error>>()?;
+    run.learner.share_images(&passes);
+    for (index, (part, packed)) in parts.iter().zip(&passes).enumerate() {
         let dropout = run.dropout_seed(0, index);
-        let packed = pack_training(&part)?;
         tokens += packed.batch.tokens.len();
         let offsets = Offsets::from_lengths(part.iter().map(|row| row.trained_tokens()));
         let mask = vec![true; offsets.tokens()];
-        run.learner
-            .forward_backward(&packed, 1.0, dropout, &mut |now| {
+        vision_tokens += run
+            .learner
+            .forward_backward(packed, 1.0, dropout, &mut |now| {
                 let sft = sft_loss(
                     LossAggMode::TokenMean,
                     &offsets,
@@ -70,6 +71,7 @@ pub(crate) fn step(run: &mut Run<'_>, config: &SftConfig) -> Result<Metrics, Err
         ("train/trained_tokens", trained as f64),
         ("data/skipped_rows", skipped as f64),
         ("perf/total_num_tokens", tokens as f64),
+        ("perf/vision_tokens", vision_tokens as f64),
         ("perf/throughput", tokens as f64 / seconds),
         ("timing_s/step", seconds),
     ];

@@ -12,7 +12,7 @@
 use std::time::Instant;
 
 use percept_credit::{Mismatch, Needs, Offsets, Signals};
-use percept_model::Prompt;
+use percept_model::{Prompt, SharedVision};
 
 use crate::group::Group;
 use crate::pack::PackItem;
@@ -119,8 +119,8 @@ impl Batch {
         let clock = Instant::now();
         let items: Vec<PackItem<'_>> = groups.iter().map(Group::item).collect();
         let top_p = needs.nucleus_entropy;
-        let (values, tokens) = forward(run, &items, |learner, packed, temperature| {
-            learner.log_probs(packed, temperature, top_p)
+        let (values, tokens) = forward(run, &items, |learner, packed, vision, temperature| {
+            learner.log_probs(packed, vision, temperature, top_p)
         })?;
         self.cost.tokens += tokens;
         self.cost.old_log_prob = clock.elapsed().as_secs_f64();
@@ -136,8 +136,8 @@ impl Batch {
     fn reference(&mut self, run: &Run<'_>, groups: &[Group]) -> Result<(), Error> {
         let clock = Instant::now();
         let items: Vec<PackItem<'_>> = groups.iter().map(Group::item).collect();
-        let (values, tokens) = forward(run, &items, |learner, packed, temperature| {
-            learner.reference_log_probs(packed, temperature)
+        let (values, tokens) = forward(run, &items, |learner, packed, vision, temperature| {
+            learner.reference_log_probs(packed, vision, temperature)
         })?;
         self.cost.tokens += tokens;
         self.cost.reference = clock.elapsed().as_secs_f64();
@@ -163,8 +163,8 @@ impl Batch {
                 })
             })
             .collect();
-        let (values, tokens) = forward(run, &items, |learner, packed, temperature| {
-            learner.log_probs(packed, temperature, None)
+        let (values, tokens) = forward(run, &items, |learner, packed, vision, temperature| {
+            learner.log_probs(packed, vision, temperature, None)
         })?;
         let mut found = values.log_prob.into_iter();
         let mut out = vec![f32::NAN; self.offsets.tokens()];
@@ -248,7 +248,7 @@ pub(crate) fn ablated(run: &Run<'_>, group: &Group) -> Result<Option<Prompt>, Er
 pub(crate) fn forward(
     run: &Run<'_>,
     items: &[PackItem<'_>],
-    pass: impl Fn(&Learner, &crate::Packed, f32) -> Result<TokenValues, Error>,
+    pass: impl Fn(&Learner, &crate::Packed, &mut SharedVision, f32) -> Result<TokenValues, Error>,
 ) -> Result<(TokenValues, usize), Error> {
     let budget = run
         .recipe
@@ -257,9 +257,9 @@ pub(crate) fn forward(
         .map_or(usize::MAX, |rl| rl.ppo_max_token_len);
     let temperature = run.recipe.rollout.temperature;
     let mut tokens = 0;
-    let values = by_response(items, budget, |packed| {
+    let values = by_response(items, budget, |packed, vision| {
         tokens += packed.batch.tokens.len();
-        pass(&run.learner, packed, temperature)
+        pass(&run.learner, packed, vision, temperature)
     })?;
     let mut all = TokenValues::default();
     values.into_iter().for_each(|next| all.extend(next));

@@ -3,10 +3,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use percept_model::{Device, Model, Prompt};
+use std::sync::Arc;
+
+use percept_data::Patches;
+use percept_model::{Device, Model, Prompt, SharedVision};
 use percept_report::RunDir;
 use percept_train::{
-    Learner, Objective, OptimConfig, PackItem, Recipe, TokenValues, Update, micro_batches,
+    Learner, Objective, OptimConfig, PackItem, Packed, Recipe, TokenValues, Update, micro_batches,
     open_model, pack, parse, score,
 };
 
@@ -59,71 +62,117 @@ fn items(groups: &[(Prompt, Vec<Vec<u32>>)]) -> Vec<PackItem<'_>> {
     items
 }
 
-#[test]
-fn how_rows_are_cut_into_passes_changes_no_update() {
-    let recipe = recipe("");
-    let groups = groups();
-    let items = items(&groups);
-    // Weights of the update are linear in the gradient.
+/// Passes, merged tokens that the tower computed, gradient norm and new weights of an update.
+type Updated = (usize, usize, f64, Vec<f32>);
+
+/// One update whose weights are linear in the gradient.
+fn update(recipe: &Recipe, items: &[PackItem<'_>], budget: usize, share: bool) -> Updated {
     let optim = OptimConfig {
         eps: 1.0,
         clip_grad: 0.0,
         weight_decay: 0.0,
         ..OptimConfig::default()
     };
-    let update = |budget: usize| {
-        let mut learner = Learner::new(model(&recipe), &recipe);
-        let passes = micro_batches(&items, budget);
-        let count = passes.len();
-        for pass in passes {
-            let packed = pack(&pass.items).unwrap();
-            // A weight of its own for every token, by the place of its response.
-            let responses = pass.items.iter().flat_map(|item| &item.responses);
-            let weights = pass
-                .rows
-                .iter()
-                .zip(responses)
-                .flat_map(|(&row, response)| {
-                    (0..response.len()).map(move |at| ((row * 7 + at * 3) % 11) as f32 - 5.0)
-                });
-            let weights: Vec<f32> = weights.collect();
-            let objective = &mut |_: &TokenValues| {
-                Ok(Objective {
-                    d_log_prob: weights.clone(),
-                    ..Objective::default()
-                })
-            };
-            learner
-                .forward_backward(&packed, 1.0, 0, objective)
-                .unwrap();
-        }
-        let Update::Done { grad_norm } = learner.optim_step(&optim, 1.0).unwrap() else {
-            panic!("a gradient that is not finite");
-        };
-        let values: Vec<f32> = learner
-            .model()
-            .parameters()
+    let mut learner = Learner::new(model(recipe), recipe);
+    let parts = micro_batches(items, budget);
+    let passes: Vec<Packed> = parts.iter().map(|p| pack(&p.items).unwrap()).collect();
+    if share {
+        learner.share_images(&passes);
+    }
+    let mut vision = 0;
+    for (part, packed) in parts.iter().zip(&passes) {
+        // A weight of its own for every token, by the place of its response.
+        let responses = part.items.iter().flat_map(|item| &item.responses);
+        let weights = part
+            .rows
             .iter()
-            .flat_map(|param| param.to_vec())
-            .collect();
-        (count, grad_norm, values)
+            .zip(responses)
+            .flat_map(|(&row, response)| {
+                (0..response.len()).map(move |at| ((row * 7 + at * 3) % 11) as f32 - 5.0)
+            });
+        let weights: Vec<f32> = weights.collect();
+        let objective = &mut |_: &TokenValues| {
+            Ok(Objective {
+                d_log_prob: weights.clone(),
+                ..Objective::default()
+            })
+        };
+        let tokens = learner.forward_backward(packed, 1.0, 0, objective);
+        vision += tokens.unwrap();
+    }
+    let Update::Done { grad_norm } = learner.optim_step(&optim, 1.0).unwrap() else {
+        panic!("a gradient that is not finite");
     };
-    let (one, norm, expected) = update(usize::MAX);
-    assert_eq!(one, 1);
-    let before = model(&recipe);
-    let before = before.parameters().iter().flat_map(|p| p.to_vec());
-    let moved = before.zip(&expected).map(|(a, b)| (a - b).abs());
+    (passes.len(), vision, grad_norm, weights_of(learner.model()))
+}
+
+fn weights_of(model: &Model) -> Vec<f32> {
+    let params = model.parameters().iter();
+    params.flat_map(|param| param.to_vec()).collect()
+}
+
+/// The same update, by the norm of its gradient and by the weights.
+fn assert_same_update(what: &str, before: &[f32], found: &Updated, expected: &Updated) {
+    let moved = before.iter().zip(&expected.3).map(|(a, b)| (a - b).abs());
     let moved = moved.fold(0.0, f32::max);
-    assert!(moved > 0.1);
+    assert!(moved > 0.1, "{what}: {moved}");
+    let (norm, found_norm) = (expected.2, found.2);
+    assert!(
+        (found_norm / norm - 1.0).abs() < 1e-5,
+        "{what}: {found_norm} for {norm}"
+    );
+    for (a, b) in found.3.iter().zip(&expected.3) {
+        assert!((a - b).abs() < 1e-4 * moved, "{what}: {a} for {b}");
+    }
+}
+
+#[test]
+fn how_rows_are_cut_into_passes_changes_no_update() {
+    let recipe = recipe("");
+    let groups = groups();
+    let items = items(&groups);
+    let before = weights_of(&model(&recipe));
+    let expected = update(&recipe, &items, usize::MAX, true);
+    assert_eq!(expected.0, 1);
     for budget in [1, 40, 60, 100] {
-        let (count, found_norm, found) = update(budget);
-        assert!(count > 1);
-        assert!(
-            (found_norm / norm - 1.0).abs() < 1e-5,
-            "{found_norm} for {norm}"
-        );
-        for (a, b) in found.iter().zip(&expected) {
-            assert!((a - b).abs() < 1e-4 * moved, "budget {budget}: {a} for {b}");
+        let found = update(&recipe, &items, budget, true);
+        assert!(found.0 > 1);
+        assert_same_update(&format!("budget {budget}"), &before, &found, &expected);
+    }
+}
+
+#[test]
+fn an_image_goes_through_the_tower_once_in_an_update() {
+    let mut groups = groups();
+    let merged = 4;
+    for (index, (prompt, _)) in groups.iter_mut().enumerate() {
+        // Groups 0 and 1 show one picture, each in an array of its own.
+        let seed = index.max(1);
+        let grid_thw = [1, 4, 4];
+        let pixel = |i: usize| ((i * 31 + 17 * seed) % 23) as f32 * 0.1 - 1.1;
+        let pixels = (0..16 * 294).map(pixel).collect();
+        prompt.vision.push(Arc::new(Patches { grid_thw, pixels }));
+        prompt.vision_index = (1..1 + merged).collect();
+    }
+    let items = items(&groups);
+    let pictures = groups.len() - 1;
+    for rest in [
+        "[model]\ngradient_checkpointing = false\n",
+        "[model]\ngradient_checkpointing = true\n",
+        "[model]\nfreeze_vision = true\n",
+    ] {
+        let recipe = recipe(rest);
+        let before = weights_of(&model(&recipe));
+        let whole = update(&recipe, &items, usize::MAX, true);
+        assert_eq!(whole.1, pictures * merged as usize, "{rest}");
+        for budget in [1, 40] {
+            let what = format!("{rest}budget {budget}");
+            let old = update(&recipe, &items, budget, false);
+            let found = update(&recipe, &items, budget, true);
+            assert_same_update(&what, &before, &found, &whole);
+            assert_same_update(&what, &before, &found, &old);
+            assert_eq!(found.1, whole.1, "{what}");
+            assert!(old.1 > found.1, "{what}: {} in {} passes", old.1, old.0);
         }
     }
 }
@@ -189,7 +238,9 @@ fn a_loss_on_the_whole_divergence_leads_back_to_the_reference() {
     let groups = groups();
     let packed = pack(&items(&groups)).unwrap();
     let temperature = 0.8;
-    let reference = learner.reference_log_probs(&packed, temperature).unwrap();
+    let reference = learner
+        .reference_log_probs(&packed, &mut SharedVision::default(), temperature)
+        .unwrap();
     let divergence = |learner: &mut Learner| {
         let mut seen = TokenValues::default();
         let mut objective = |now: &TokenValues| {
