@@ -220,6 +220,7 @@ def main():
     parser.add_argument("--percept", default="target/release/percept")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=[400, 250, 400], nargs=3, help="steps of each stage")
+    parser.add_argument("--adapt-steps", type=int, default=150, help="steps of a trained model that goes on sparse")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--samples", type=int, default=10, help="needles at each depth")
     parser.add_argument("--windows", type=int, default=100, help="windows of the perplexity")
@@ -242,7 +243,8 @@ def main():
         "long": (args.work / "long.jsonl", long, 8, args.lr / 2, 20),
     }
     sentences = split(text[:cut])
-    for stage, (path, steps, batch, _, _) in plan.items():
+    adapt = {"adapt": (args.work / "adapt.jsonl", args.adapt_steps, 8, args.lr / 10, 20)}
+    for stage, (path, steps, batch, _, _) in (plan | adapt).items():
         if path.exists():
             continue
         rng = random.Random(f"{args.seed} {stage}")
@@ -252,7 +254,7 @@ def main():
                     messages = row(rng, sentences, tokenizer, 176, rng.choice([1, 2, 3]), head="")
                 else:
                     messages = row(rng, sentences, tokenizer, LENGTH, rng.choice([2, 4, 8]))
-                if stage == "long":
+                if stage in ("long", "adapt"):
                     messages = text_row(messages)
                 out.write(json.dumps({"messages": messages}) + "\n")
     # Rows of the first stage have one block that could be left out, so every attention sees all of
@@ -266,9 +268,16 @@ def main():
         for k in INFER_K:
             row = evaluate(args, args.work / "full", f"{name}-{k}", full, attention(name, k), heldout)
             print(f"| full | {name} | {k} | {row} |", flush=True)
-    # From the start on, and as PHSA's paper has it: a model that was trained with full attention goes on sparse.
-    starts = {"": (model, plan), ", dense base": (sorted((args.work / "full/middle").glob("checkpoints/step-*"))[-1],
-                                                  {"long": plan["long"]})}
+    # Sparse from the second stage on; in the third alone; and, as the papers have it, a trained model that goes on sparse.
+    dense = lambda stage: sorted((args.work / "full" / stage).glob("checkpoints/step-*"))[-1]
+    starts = {
+        "": (model, plan),
+        ", third stage": (dense("middle"), {"long": plan["long"]}),
+        ", adapted": (dense("long"), adapt),
+    }
+    checkpoint = train(args, args.work / "full-adapted", attention("full", 0), dense("long"), adapt)
+    row = evaluate(args, args.work / "full-adapted", "full", checkpoint, None, heldout)
+    print(f"| full, adapted | full | – | {row} |", flush=True)
     for train_k in args.train_k:
         for how, (start, stages) in starts.items():
             for name in ("infllm2", "phsa"):

@@ -19,7 +19,7 @@ use super::plan::{Block, blocks, chunks};
 use crate::{Layout, Span};
 
 /// Parts that a thread takes, one after the other, when all is cut evenly: the last ones even out what threads differ in.
-const SHARES: u64 = 4;
+const SHARES: u64 = 8;
 /// Multiply-adds below which a part is not cut: about 20 µs of work.
 const FLOOR: u64 = 1 << 20;
 /// Keys at whose multiples a piece may be cut: whole tiles of a causal mask, so that the sums of a key begin at the same
