@@ -248,7 +248,8 @@ def main():
         if path.exists():
             continue
         rng = random.Random(f"{args.seed} {stage}")
-        with open(path, "w") as out:
+        part = path.with_suffix(".part")
+        with open(part, "w") as out:
             for _ in range(steps * batch):
                 if stage == "short":
                     messages = row(rng, sentences, tokenizer, 176, rng.choice([1, 2, 3]), head="")
@@ -257,6 +258,7 @@ def main():
                 if stage in ("long", "adapt"):
                     messages = text_row(messages)
                 out.write(json.dumps({"messages": messages}) + "\n")
+        part.rename(path)
     # Rows of the first stage have one block that could be left out, so every attention sees all of
     # them and the stage is the same for all.
     first = {"short": plan.pop("short")}
@@ -266,8 +268,8 @@ def main():
     print(f"| full | full | – | {evaluate(args, args.work / 'full', 'full', full, None, heldout)} |", flush=True)
     for name in ("infllm2", "phsa"):
         for k in INFER_K:
-            row = evaluate(args, args.work / "full", f"{name}-{k}", full, attention(name, k), heldout)
-            print(f"| full | {name} | {k} | {row} |", flush=True)
+            found = evaluate(args, args.work / "full", f"{name}-{k}", full, attention(name, k), heldout)
+            print(f"| full | {name} | {k} | {found} |", flush=True)
     # Sparse from the second stage on; in the third alone; and, as the papers have it, a trained model that goes on sparse.
     dense = lambda stage: sorted((args.work / "full" / stage).glob("checkpoints/step-*"))[-1]
     starts = {
@@ -276,16 +278,16 @@ def main():
         ", adapted": (dense("long"), adapt),
     }
     checkpoint = train(args, args.work / "full-adapted", attention("full", 0), dense("long"), adapt)
-    row = evaluate(args, args.work / "full-adapted", "full", checkpoint, None, heldout)
-    print(f"| full, adapted | full | – | {row} |", flush=True)
+    found = evaluate(args, args.work / "full-adapted", "full", checkpoint, None, heldout)
+    print(f"| full, adapted | full | – | {found} |", flush=True)
     for train_k in args.train_k:
         for how, (start, stages) in starts.items():
             for name in ("infllm2", "phsa"):
                 folder = args.work / f"{name}-k{train_k}{how.replace(', ', '-').replace(' ', '-')}"
                 checkpoint = train(args, folder, attention(name, train_k), start, stages)
                 for k in INFER_K:
-                    row = evaluate(args, folder, str(k), checkpoint, f"top_k={k}", heldout)
-                    print(f"| {name}, K = {train_k}{how} | {name} | {k} | {row} |", flush=True)
+                    found = evaluate(args, folder, str(k), checkpoint, f"top_k={k}", heldout)
+                    print(f"| {name}, K = {train_k}{how} | {name} | {k} | {found} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ use weights::Weights;
 pub const BLOCK_SIZE: usize = percept_nn::host::BLOCK;
 
 /// Weights below this size are read from the caches at every step, so each thread takes its own sequences through all
-/// layers and no thread ever waits for another. Above, threads share each product, so that memory is read once.
+/// layers and no thread ever waits for another. Above, and for a single sequence, threads share each product, so that
+/// memory is read once.
 const SMALL: usize = 32 << 20;
 /// Multiply-adds of attention that are worth handing to another thread (about 10 µs).
 const ATTENTION: usize = 1 << 18;
@@ -237,15 +238,12 @@ impl Decoder {
         if rows == 0 {
             return;
         }
-        if !self.is_small() {
+        if rows == 1 || !self.is_small() {
             // One entry into the pool, so that the products inside need not enter it one by one.
             rayon::scope(|_| step(sequences, tokens, logits, masses, Threads::Pool));
             return;
         }
         let piece = rows.div_ceil(rayon::current_num_threads());
-        if piece == rows {
-            return step(sequences, tokens, logits, masses, Threads::One);
-        }
         sequences
             .par_chunks_mut(piece)
             .zip(tokens.par_chunks(piece))
