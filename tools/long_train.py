@@ -153,7 +153,7 @@ bf16 = {bf16}
 [model]
 path = "{model}"
 attention = {attention}
-
+{more}
 [data]
 train_files = ["{data}"]
 shuffle = false
@@ -173,21 +173,21 @@ min_lr_ratio = 0.1
 """
 
 
-def train(args, folder, attention, model, stages):
-    """One run for each stage; each goes on from the one before."""
+def train(args, folder, attention, model, stages, more=""):
+    """One run for each stage; each goes on from the one before. `more` are lines of the recipe's model."""
     for stage, (data, steps, batch, lr, warmup) in stages.items():
         run = folder / stage
         done = sorted(run.glob("checkpoints/step-*"))
         recipe = args.work / f"{folder.name}-{stage}.toml"
         recipe.write_text(
             RECIPE.format(
-                name=stage, output=folder, seed=args.seed, model=model, attention=attention,
+                name=stage, output=folder, seed=args.seed, model=model, attention=attention, more=more,
                 bf16=str(args.bf16).lower(), data=data, steps=steps, batch=batch, lr=lr, warmup=warmup,
             )
         )
         if not done or int(done[-1].name.split("-")[1]) < steps:
-            more = ["--resume"] if run.exists() else []
-            subprocess.run([args.percept, "train", recipe, *more], check=True)
+            resume = ["--resume"] if run.exists() else []
+            subprocess.run([args.percept, "train", recipe, *resume], check=True)
         model = sorted(run.glob("checkpoints/step-*"))[-1]
     return model
 
@@ -272,19 +272,21 @@ def main():
             print(f"| full | {name} | {k} | {found} |", flush=True)
     # Sparse from the second stage on; in the third alone; and, as the papers have it, a trained model that goes on sparse.
     dense = lambda stage: sorted((args.work / "full" / stage).glob("checkpoints/step-*"))[-1]
+    annealing = "top_k_annealing = { start = 32, share = 0.7 }\n"
     starts = {
-        "": (model, plan),
-        ", third stage": (dense("middle"), {"long": plan["long"]}),
-        ", adapted": (dense("long"), adapt),
+        "": (model, plan, ""),
+        ", third stage": (dense("middle"), {"long": plan["long"]}, ""),
+        ", adapted": (dense("long"), adapt, ""),
+        ", adapted from K = 32": (dense("long"), adapt, annealing),
     }
     checkpoint = train(args, args.work / "full-adapted", attention("full", 0), dense("long"), adapt)
     found = evaluate(args, args.work / "full-adapted", "full", checkpoint, None, heldout)
     print(f"| full, adapted | full | – | {found} |", flush=True)
     for train_k in args.train_k:
-        for how, (start, stages) in starts.items():
+        for how, (start, stages, more) in starts.items():
             for name in ("infllm2", "phsa"):
-                folder = args.work / f"{name}-k{train_k}{how.replace(', ', '-').replace(' ', '-')}"
-                checkpoint = train(args, folder, attention(name, train_k), start, stages)
+                folder = args.work / f"{name}-k{train_k}{re.sub('[^a-z0-9]+', '-', how.lower())}"
+                checkpoint = train(args, folder, attention(name, train_k), start, stages, more)
                 for k in INFER_K:
                     found = evaluate(args, folder, str(k), checkpoint, f"top_k={k}", heldout)
                     print(f"| {name}, K = {train_k}{how} | {name} | {k} | {found} |", flush=True)
