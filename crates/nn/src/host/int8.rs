@@ -10,7 +10,7 @@
 use super::linear::{LinearPart, PANEL, Stacked, Threads};
 use super::product::Tile;
 use super::simd::{Isa, Kernel, LANES, Lanes, dispatch};
-use super::spread::{self, Output};
+use super::spread::{self, Piece};
 use rayon::prelude::*;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -136,28 +136,21 @@ impl Int8Linear {
         isa: Isa,
         then: impl Fn(Range<usize>, Range<usize>, *const f32) + Sync,
     ) {
-        let rows = x.len() / self.inputs;
-        assert_eq!(x.len(), rows * self.inputs, "x is whole rows");
-        assert_eq!(y.len(), rows * self.outputs, "y has as many rows as x");
-        let y = Output(y.as_mut_ptr());
-        let shape = [rows, self.inputs, self.outputs];
-        spread::panels(shape, threads, |panel, first, end| {
-            let y = &y;
+        let item = |piece: Piece| {
             SLAB.with_borrow_mut(|slab| {
                 slab.resize(DEPTH * PANEL, 0.0);
                 let block = Block {
                     linear: self,
-                    panel,
-                    x: x[first * self.inputs..end * self.inputs].as_ptr(),
-                    // SAFETY: `first ≤ rows`.
-                    y: unsafe { y.0.add(first * self.outputs + panel * PANEL) },
-                    rows: end - first,
+                    panel: piece.panel,
+                    x: piece.x,
+                    y: piece.y,
+                    rows: piece.rows,
                     slab: slab.as_mut_ptr(),
                 };
                 dispatch(isa, block);
             });
-            then(first..end, spread::columns(panel, self.outputs), y.0);
-        });
+        };
+        spread::product((x, y), [self.inputs, self.outputs], threads, item, then);
     }
 
     /// Vectors of sixteen outputs in a panel.

@@ -8,9 +8,9 @@
 use super::lines::Line;
 use super::product::Block;
 use super::simd::{Isa, LANES, dispatch};
+use super::spread::{self, Piece};
 #[cfg(target_arch = "x86_64")]
-use super::spread::PARALLEL;
-use super::spread::{self, Output};
+use super::spread::{Output, PARALLEL};
 use crate::Precision;
 #[cfg(target_arch = "x86_64")]
 use crate::bf16::Right;
@@ -231,41 +231,21 @@ impl PackedLinear {
         isa: Isa,
         then: impl Fn(Range<usize>, Range<usize>, *const f32) + Sync,
     ) {
-        let rows = x.len() / self.inputs;
-        assert_eq!(
-            x.len(),
-            rows * self.inputs,
-            "x is whole rows of {} inputs",
-            self.inputs
-        );
-        assert_eq!(
-            y.len(),
-            rows * self.outputs,
-            "y has {rows} rows of {} outputs",
-            self.outputs
-        );
         #[cfg(target_arch = "x86_64")]
         if let Some(tiles) = &self.tiles {
             return self.apply_tiles(tiles, x, y, threads, then);
         }
-        let y = Output(y.as_mut_ptr());
-        spread::panels(
-            [rows, self.inputs, self.outputs],
-            threads,
-            |panel, first, end| {
-                let y = &y;
-                let kernel = Block {
-                    linear: self,
-                    panel,
-                    x: x[first * self.inputs..end * self.inputs].as_ptr(),
-                    // SAFETY: `first ≤ rows`.
-                    y: unsafe { y.0.add(first * self.outputs + panel * PANEL) },
-                    rows: end - first,
-                };
-                dispatch(isa, kernel);
-                then(first..end, spread::columns(panel, self.outputs), y.0);
-            },
-        );
+        let item = |piece: Piece| {
+            let block = Block {
+                linear: self,
+                panel: piece.panel,
+                x: piece.x,
+                y: piece.y,
+                rows: piece.rows,
+            };
+            dispatch(isa, block);
+        };
+        spread::product((x, y), [self.inputs, self.outputs], threads, item, then);
     }
 }
 
@@ -279,7 +259,7 @@ impl PackedLinear {
         threads: Threads,
         then: impl Fn(Range<usize>, Range<usize>, *const f32) + Sync,
     ) {
-        let rows = y.len() / self.outputs;
+        let rows = spread::rows(x, y, [self.inputs, self.outputs]);
         let threads = match rows * self.inputs * self.outputs >= PARALLEL {
             true => threads,
             false => Threads::One,
@@ -302,7 +282,7 @@ impl PackedLinear {
             }
             then(rows, columns, y.0);
         };
-        // SAFETY: `apply_isa` checked the lengths; tiles exist only where the instructions do.
+        // SAFETY: the lengths were checked; tiles exist only where the instructions do.
         unsafe { tiles.product(rows, 1.0, left, 0.0, y.0, self.outputs, threads, piece) };
     }
 }
