@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use image::{ImageFormat, RgbImage};
@@ -153,36 +152,12 @@ pub(crate) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     move |source| Error::File { path, source }
 }
 
-/// An empty folder that is gone with its value.
-#[derive(Debug)]
-pub(crate) struct Scratch(PathBuf);
-
-impl Scratch {
-    pub fn new() -> Result<Self, Error> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        loop {
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let name = format!("percept-{}-{number}", std::process::id());
-            let path = std::env::temp_dir().join(name);
-            match std::fs::create_dir(&path) {
-                Ok(()) => return Ok(Self(path)),
-                // Left by a killed process that had this one's number.
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(file(&path)(e)),
-            }
-        }
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What stays is in the folder for temporary files.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// An empty folder for one call, gone with its value.
+pub(crate) fn scratch() -> Result<tempfile::TempDir, Error> {
+    tempfile::Builder::new()
+        .prefix("percept-")
+        .tempdir()
+        .map_err(file(&std::env::temp_dir()))
 }
 
 /// `path` as text, for a command line.
@@ -234,7 +209,7 @@ impl Editor for CommandEditor {
 
     fn edit(&self, edit: &Edit<'_>) -> Result<Edited, Error> {
         fits(edit.image, edit.mask)?;
-        let folder = Scratch::new()?;
+        let folder = scratch()?;
         let at = |name: &str| folder.path().join(name);
         let [image, mask, transparent, prompt, output] = [
             "image.png",

@@ -6,7 +6,7 @@ use image::RgbImage;
 use serde_json::{Value, json};
 
 use crate::Error;
-use crate::command::{CommandTool, Scratch, file, save, text};
+use crate::command::{CommandTool, file, save, scratch, text};
 
 /// Scores classes in a picture, like CLIP: the higher, the more there is of it. Only differences
 /// between scores of one scorer mean something.
@@ -55,7 +55,7 @@ impl ClassScorer for CommandScorer {
     }
 
     fn scores(&self, image: &RgbImage, classes: &[&str]) -> Result<Vec<f64>, Error> {
-        let folder = Scratch::new()?;
+        let folder = scratch()?;
         let (picture, names) = (
             folder.path().join("image.png"),
             folder.path().join("classes.txt"),

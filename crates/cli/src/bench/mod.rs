@@ -165,13 +165,16 @@ pub fn run(args: &Bench, global: &Global) -> Result<Done, Failure> {
         if !global.quiet {
             note!("{}", suite.name());
         }
-        let folder = Folder::new()?;
-        let rows = own(suite, args, &folder.0)?;
+        let folder = tempfile::Builder::new()
+            .prefix("percept-bench-")
+            .tempdir()
+            .map_err(|e| Failure::new(format!("{}: {e}", std::env::temp_dir().display())))?;
+        let rows = own(suite, args, folder.path())?;
         let any = !rows.is_empty();
         found.rows.extend(rows);
         // The peer runs on the processor.
         if any && !args.no_peer && args.device == "cpu" {
-            ask_peer(suite, args, &folder.0, &mut found);
+            ask_peer(suite, args, folder.path(), &mut found);
         }
     }
     let of = |name: &str| {
@@ -246,26 +249,6 @@ fn ask_peer(suite: Suite, args: &Bench, folder: &Path, found: &mut Results) {
             }
         }
         Err(reason) => note!("no peer: {reason}"),
-    }
-}
-
-/// An empty folder that is gone with its value.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Result<Self, Failure> {
-        let name = format!("percept-bench-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path)
-            .map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What stays is in the folder for temporary files.
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
