@@ -17,7 +17,7 @@ pub use args::Bench;
 pub use suites::Suite;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
