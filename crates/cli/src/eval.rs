@@ -6,7 +6,8 @@ use percept_eval::evaluate_with;
 use percept_train::StoredEvaluation;
 
 use crate::args::{Eval, EvalRows, Global};
-use crate::output::{note, say};
+use crate::output::say;
+use crate::progress::Counter;
 use crate::{Done, Failure, open, table};
 
 pub fn run(args: &Eval, global: &Global) -> Result<Done, Failure> {
@@ -30,6 +31,7 @@ fn verifiable(args: &EvalRows, global: &Global) -> Result<Done, Failure> {
     let rewards = open::rewards(&args.reward)?;
     let sampling = open::sampling(&args.sampling, &args.extrapolate);
     let quiet = global.quiet || global.json;
+    let mut counter = Counter::new("", quiet);
     let clock = std::time::Instant::now();
     let found = evaluate_with(
         &sampler,
@@ -37,11 +39,7 @@ fn verifiable(args: &EvalRows, global: &Global) -> Result<Done, Failure> {
         &rewards,
         &sampling,
         args.limit,
-        &mut |done, total| {
-            if !quiet {
-                note!("{done} of {total}");
-            }
-        },
+        &mut |done, total| counter.tell(done, total, "questions"),
     )?;
     let summary = StoredEvaluation {
         name: data.name().to_owned(),

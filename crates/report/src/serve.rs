@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
+use crate::answers::Budget;
 use crate::html::{Report, render_live};
 use crate::http::{Request, Response, read_request, write_response};
 use crate::record::{RolloutRecord, Verdict};
@@ -139,13 +140,13 @@ impl Site {
     }
 
     fn page(&self) -> Result<Response, Error> {
-        let report = Report::without_rollouts(&self.run)?;
+        let report = Report::without_rollouts(&self.run, Budget::SERVED)?;
         let html = render_live(&report, &self.run.rollout_steps()?);
         Ok(Response::new(200, "text/html; charset=utf-8", html))
     }
 
     fn metrics(&self) -> Result<Response, Error> {
-        let report = Report::without_rollouts(&self.run)?;
+        let report = Report::without_rollouts(&self.run, Budget::NONE)?;
         Ok(json_response(&report.live_data(&self.run.rollout_steps()?)))
     }
 

@@ -7,9 +7,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod balance;
+mod changes;
 mod checkpoint;
 mod error;
 mod experts;
+mod foreign_keys;
 mod group;
 mod learner;
 mod memory;
@@ -23,6 +25,8 @@ mod recipe;
 mod recipe_check;
 mod recipe_file;
 mod recipe_parts;
+mod recipe_paths;
+mod recipe_schema;
 mod records;
 mod requirements;
 mod rl;

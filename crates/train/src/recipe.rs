@@ -53,7 +53,8 @@ pub struct Recipe {
 pub struct TrainerConfig {
     /// Name of the run; the folder is `output_dir/experiment_name`.
     pub experiment_name: String,
-    /// Folder that holds run folders.
+    /// Folder that holds run folders. Like every path in a recipe it is relative to the recipe file;
+    /// where it is not given, it is `runs` in the working directory.
     pub output_dir: PathBuf,
     /// Seed of data order, sampling and initialisation. Same seed, device and thread count give
     /// the same run bit for bit.
@@ -110,8 +111,8 @@ pub enum MetricNames {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSource {
-    /// Hugging Face folder (config.json, safetensors, tokenizer.json, preprocessor_config.json).
-    /// Exactly one of `path` and `tiny` is given.
+    /// Hugging Face folder (config.json, safetensors, tokenizer.json, preprocessor_config.json),
+    /// relative to the recipe file. Exactly one of `path` and `tiny` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
     /// Build a small Qwen2.5-VL-architecture model with random weights and a tokenizer for the
@@ -144,7 +145,7 @@ pub struct ModelSource {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// JSONL, JSON or Parquet files.
+    /// JSONL, JSON or Parquet files, relative to the recipe file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub train_files: Vec<PathBuf>,
     /// Validation files of the same kinds.
@@ -159,8 +160,8 @@ pub struct DataConfig {
     /// Which column holds what, when the names are none of the known conventions.
     #[serde(default)]
     pub columns: percept_data::ColumnMap,
-    /// Prompts longer than this many tokens are refused by `percept data check` and dropped
-    /// (counted as `data/overlong`) in training.
+    /// Prompts longer than this many tokens are reported by `percept data check` and skipped in
+    /// training.
     #[serde(default = "default_prompt_length")]
     pub max_prompt_length: usize,
     /// Overrides the checkpoint's largest image size, in pixels.
