@@ -10,6 +10,7 @@ use percept_rollout::SamplingParams;
 use crate::attention_arg::AttentionArg;
 use crate::bench::Bench;
 use crate::expert::DataExpert;
+use crate::questions::QuestionArgs;
 
 /// Train vision-language models to reason from what they see, and measure them.
 #[derive(Debug, Parser)]
@@ -441,6 +442,8 @@ pub struct Score {
     args_conflicts_with_subcommands = true,
     after_help = "Examples:
   percept eval --model DIR --data test.jsonl --reward math --output eval/
+  percept eval --model DIR --recipe recipe.toml
+  percept eval --model DIR --data test.jsonl --reward reward.py --columns '{ answer = \"label\" }'
   percept eval --model DIR --digit-sum 500
   percept eval --model DIR --extrapolate BASE --gamma 0.5 --gate logp:-0.3 --digit-sum 500
   percept eval pope --data POPE/output/coco --images val2014 --model DIR"
@@ -460,15 +463,9 @@ pub struct EvalRows {
     /// The model.
     #[command(flatten)]
     pub model: Option<ModelArgs>,
-    /// Data files: JSONL, JSON or Parquet, in any format that training reads.
-    #[arg(long, required_unless_present = "digit_sum")]
-    pub data: Vec<PathBuf>,
-    /// Use this many held-out questions of the built-in task digit-sum.
-    #[arg(long, conflicts_with = "data")]
-    pub digit_sum: Option<usize>,
-    /// Reward function that grades the responses, by name.
-    #[arg(long, default_value = "math")]
-    pub reward: String,
+    /// Questions and how they are graded.
+    #[command(flatten)]
+    pub questions: QuestionArgs,
     /// Maximum number of rows (0: all).
     #[arg(long, default_value_t = 0)]
     pub limit: usize,
