@@ -30,7 +30,7 @@ fn photographs(folder: &Path, rows: &str) {
             Rgb(if inside {
                 [200, 60, 40]
             } else {
-                [220, 215, 200]
+                [220, 215, 180 + number as u8]
             })
         });
         fs::create_dir_all(folder.join("photos")).unwrap();
@@ -221,7 +221,7 @@ fn an_evaluation_takes_a_python_reward_a_table_with_options_columns_and_a_recipe
         format!("--data named.jsonl --reward exact {columns}"),
         "--recipe sub/recipe.toml".to_owned(),
         "--recipe sub/recipe.toml --data val.jsonl --reward math --image-dir . --max-pixels 12544".to_owned(),
-        "--recipe sub/recipe.toml --set data.val_files=['val.jsonl']".to_owned(),
+        "--recipe sub/recipe.toml --set 'data.val_files=[\"val.jsonl\"]'".to_owned(),
     ] {
         let outcome = shell(at, &format!("{model} {more}")).ok();
         let summary: Value = serde_json::from_str(outcome.stdout.trim()).unwrap();
