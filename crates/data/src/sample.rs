@@ -98,8 +98,10 @@ pub struct Sample {
     pub videos: Vec<Video>,
     /// Ground truth for the verifier.
     pub answer: Option<String>,
-    /// Expert trajectory (assistant text).
+    /// Expert trajectory (assistant text); the first of several.
     pub expert: Option<String>,
+    /// Further expert trajectories of the same row, for methods that put several into a group.
+    pub more_experts: Vec<String>,
     /// Everything else: question type, `data_source`, …
     pub meta: serde_json::Map<String, serde_json::Value>,
 }
@@ -114,6 +116,7 @@ impl Sample {
             videos: Vec::new(),
             answer: None,
             expert: None,
+            more_experts: Vec::new(),
             meta: serde_json::Map::new(),
         }
     }

@@ -300,6 +300,7 @@ impl Dataset for DigitSum {
             videos: Vec::new(),
             answer: Some(question.answer(&digits).to_string()),
             expert: Some(question.expert(&seen)),
+            more_experts: Vec::new(),
             meta,
         })
     }

@@ -229,6 +229,7 @@ impl Dataset for Scenes {
             videos: Vec::new(),
             answer: Some(if yes { "yes" } else { "no" }.to_owned()),
             expert: Some(if yes { "Yes" } else { "No" }.to_owned()),
+            more_experts: Vec::new(),
             meta,
         })
     }

@@ -138,6 +138,7 @@ fn sample(request: &ChatRequest) -> Sample {
         videos: request.videos.clone(),
         answer: None,
         expert: None,
+        more_experts: Vec::new(),
         meta: Map::new(),
     }
 }
