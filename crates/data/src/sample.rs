@@ -98,6 +98,8 @@ pub struct Sample {
     pub videos: Vec<Video>,
     /// Ground truth for the verifier.
     pub answer: Option<String>,
+    /// Other answers that are as right as `answer` (a list of texts in the answer's column).
+    pub alternatives: Vec<String>,
     /// Expert trajectory (assistant text); the first of several.
     pub expert: Option<String>,
     /// Further expert trajectories of the same row, for methods that put several into a group.
@@ -115,6 +117,7 @@ impl Sample {
             images: Vec::new(),
             videos: Vec::new(),
             answer: None,
+            alternatives: Vec::new(),
             expert: None,
             more_experts: Vec::new(),
             meta: serde_json::Map::new(),
