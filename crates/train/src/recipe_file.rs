@@ -5,7 +5,7 @@ use std::path::Path;
 use percept_credit::LossAggMode;
 
 use crate::recipe_check::check;
-use crate::{Error, Recipe, foreign_keys, recipe_paths};
+use crate::{Error, Recipe, foreign_keys, recipe_idle, recipe_paths};
 
 /// Reads the recipe at `path` and applies `overrides` (each `a.b=value`; the value is TOML, and a
 /// bare word is taken as a string). Paths in the file are relative to it, those of overrides to the
@@ -47,8 +47,11 @@ fn read(text: &str, name: &str, overrides: &[String], folder: &Path) -> Result<R
             },
         }
     })?;
-    let recipe = resolve(recipe);
     check(&recipe, name)?;
+    recipe_idle::refused(&table, &recipe).map_err(|message| Error::Recipe {
+        at: name.to_owned(),
+        message,
+    })?;
     Ok(recipe)
 }
 
@@ -107,16 +110,6 @@ fn located(text: &str, name: &str, error: &toml::de::Error) -> Error {
     }
 }
 
-/// Fills in what one field takes from another.
-fn resolve(mut recipe: Recipe) -> Recipe {
-    let loss = &mut recipe.algorithm.loss;
-    if loss.loss_agg_mode == LossAggMode::SeqMeanTokenSumNorm && loss.loss_scale_factor.is_none() {
-        // Dr.GRPO divides by the longest possible response.
-        loss.loss_scale_factor = Some(recipe.rollout.max_completion_length as f64);
-    }
-    recipe
-}
-
 impl Recipe {
     fn try_from_table(table: toml::Table) -> Result<Self, toml::de::Error> {
         toml::Value::Table(table).try_into()
@@ -131,17 +124,43 @@ impl Recipe {
             at: "recipe".into(),
             message: e.to_string(),
         };
-        let mut table = toml::Table::try_from(self).map_err(unwritable)?;
+        let mut table = toml::Table::try_from(self.settled()?).map_err(unwritable)?;
         recipe_paths::for_folder(&mut table, folder);
         toml::to_string_pretty(&table).map_err(unwritable)
     }
 
-    /// The recipe as TOML with every field written out.
+    /// The recipe with what one field takes from another filled in: the mini-batch, and what the chosen
+    /// methods' authors set in the loss.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] when two parts say one number differently.
+    pub fn settled(&self) -> Result<Self, Error> {
+        let mut recipe = self.clone();
+        if let Some(rl) = &mut recipe.rl {
+            rl.ppo_mini_batch_size = Some(rl.mini_batch_size());
+        }
+        let algorithm = &mut recipe.algorithm;
+        let settled = algorithm
+            .loss
+            .settle(&algorithm.advantage, &mut algorithm.token_weight);
+        settled.map_err(|e| Error::Recipe {
+            at: "recipe".into(),
+            message: format!("algorithm: {e}"),
+        })?;
+        let loss = &mut algorithm.loss;
+        if loss.agg_mode() == LossAggMode::SeqMeanTokenSumNorm && loss.loss_scale_factor.is_none() {
+            // Dr.GRPO divides by the longest possible response.
+            loss.loss_scale_factor = Some(recipe.rollout.max_completion_length as f64);
+        }
+        Ok(recipe)
+    }
+
+    /// The recipe as TOML with every field written out, [settled](Self::settled).
     ///
     /// # Errors
     /// [`Error::Recipe`] when a value has no TOML form (a number over 2⁶³).
     pub fn to_toml(&self) -> Result<String, Error> {
-        toml::to_string_pretty(self).map_err(|e| Error::Recipe {
+        toml::to_string_pretty(&self.settled()?).map_err(|e| Error::Recipe {
             at: "recipe".into(),
             message: e.to_string(),
         })
