@@ -82,7 +82,10 @@ function drawAnswer() {
 }
 
 function startAnswers(page) {
-  if (!page || !page.items || !page.items.length) return;
+  if (!page || !page.items || !page.items.length) {
+    document.querySelector('nav a[href="#answers"]').hidden = true;
+    return;
+  }
   answers.page = page;
   byId("answers").hidden = false;
   const { items, total } = page;
