@@ -35,17 +35,20 @@ pub struct Cli {
     pub global: Global,
 }
 
+/// Heading under which a command's help lists them, behind its own options.
+const GLOBAL: &str = "Options of every command";
+
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// Print only errors and results.
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = GLOBAL)]
     pub quiet: bool,
     /// Machine-readable output: one JSON object per line on standard output.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
     /// When to use colours.
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    #[arg(long, global = true, help_heading = GLOBAL, value_enum, default_value_t = Color::Auto)]
     pub color: Color,
 }
 
@@ -74,6 +77,8 @@ pub enum Command {
     Data(Data),
     /// Sample responses.
     Generate(Generate),
+    /// Grade given completions with reward functions, to test a reward before training on it.
+    Grade(Box<crate::grade::Grade>),
     /// Compute log-probabilities and entropies of given completions, per token.
     Score(Score),
     /// Measure accuracy on data with verifiable answers, or run a published benchmark.

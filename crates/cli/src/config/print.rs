@@ -176,7 +176,8 @@ fn example(place: Place<'_>) -> String {
     match place.default().map(inline) {
         Some(Some(value)) => value,
         _ => match place.type_name() {
-            name if name.is_empty() => "…".to_owned(),
+            // The note above it names the choices.
+            name if name.is_empty() || name.contains(" or ") => "…".to_owned(),
             name => format!("<{name}>"),
         },
     }
