@@ -79,7 +79,7 @@ pub struct JudgeArgs {
     /// OpenAI-compatible server of a judge (key: PERCEPT_API_KEY).
     #[arg(long, value_name = "URL", requires = "judge_model")]
     pub judge_endpoint: Option<String>,
-    /// The judge in the server's word; it is recorded in the results.
+    /// Judge's model name as the server knows it; recorded in the results.
     #[arg(long, value_name = "NAME", requires = "judge_endpoint")]
     pub judge_model: Option<String>,
 }
