@@ -36,9 +36,11 @@ pub fn keep_pictures(
     let mut names = BTreeMap::new();
     for row in 0..rows.min(MAX_ROWS) {
         let sample = dataset.get(row)?;
+        // A picture outside the data's folder is shown to nobody else: it is left out.
         let kept = sample
             .images
             .iter()
+            .filter(|image| image.may_leave().is_ok())
             .map(|image| keep(image, folder))
             .collect::<Result<Vec<String>, Error>>()?;
         if !kept.is_empty() {

@@ -29,6 +29,7 @@ mod recipe_idle;
 mod recipe_parts;
 mod recipe_paths;
 mod recipe_schema;
+mod recipe_sizes;
 mod records;
 mod requirements;
 mod rl;
