@@ -83,6 +83,7 @@ fn single(args: &Generate) -> Result<Sample, Failure> {
         answer: None,
         expert: None,
         meta: serde_json::Map::new(),
+        conversational: false,
     })
 }
 

@@ -80,15 +80,21 @@ fn candidates(run: &Run<'_>, groups: &[Group]) -> Result<Vec<Trajectory>, Error>
             texts.push((index, text.clone(), tokens));
         }
     }
+    let conversation = |index: &usize| groups[*index].sample.conversation();
+    let conversations: Vec<_> = texts.iter().map(|(i, ..)| conversation(i)).collect();
     let answers: Vec<Answer<'_>> = texts
         .iter()
-        .map(|(index, text, tokens)| Answer {
+        .zip(&conversations)
+        .map(|((index, text, tokens), conversation)| Answer {
             completion: text,
             ground_truth: groups[*index].sample.answer.as_deref(),
             prompt: &groups[*index].prompt.text,
             finished: true,
             n_tokens: tokens.len(),
             meta: &groups[*index].sample.meta,
+            token_ids: tokens,
+            messages: conversation.as_ref(),
+            ..Answer::default()
         })
         .collect();
     let rewards = run.rewards.judge(&answers);

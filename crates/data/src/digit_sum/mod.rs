@@ -301,6 +301,7 @@ impl Dataset for DigitSum {
             answer: Some(question.answer(&digits).to_string()),
             expert: Some(question.expert(&seen)),
             meta,
+            conversational: false,
         })
     }
 }

@@ -230,6 +230,7 @@ impl Dataset for Scenes {
             answer: Some(if yes { "yes" } else { "no" }.to_owned()),
             expert: Some(if yes { "Yes" } else { "No" }.to_owned()),
             meta,
+            conversational: false,
         })
     }
 }

@@ -63,6 +63,10 @@ impl Verifier for Running {
         self.0.judge(batch)
     }
 
+    fn messages(&self) -> Vec<String> {
+        self.0.messages()
+    }
+
     fn check_ground_truth(&self, _: &str) -> Result<(), String> {
         Ok(())
     }

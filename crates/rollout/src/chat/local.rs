@@ -139,6 +139,7 @@ fn sample(request: &ChatRequest) -> Sample {
         answer: None,
         expert: None,
         meta: Map::new(),
+        conversational: false,
     }
 }
 
