@@ -88,13 +88,13 @@ fn candidates(run: &Run<'_>, groups: &[Group]) -> Result<Vec<Trajectory>, Error>
         .map(|((index, text, tokens), conversation)| Answer {
             completion: text,
             ground_truth: groups[*index].sample.answer.as_deref(),
+            alternatives: &groups[*index].sample.alternatives,
             prompt: &groups[*index].prompt.text,
             finished: true,
             n_tokens: tokens.len(),
             meta: &groups[*index].sample.meta,
             token_ids: tokens,
             messages: conversation.as_ref(),
-            ..Answer::default()
         })
         .collect();
     let rewards = run.rewards.judge(&answers);

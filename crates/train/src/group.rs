@@ -190,13 +190,13 @@ fn sample_groups(
             Answer {
                 completion: &r.text,
                 ground_truth: sample.answer.as_deref(),
+                alternatives: &sample.alternatives,
                 prompt: &prompt.text,
                 finished: r.finish_reason == FinishReason::Stop,
                 n_tokens: r.tokens.len(),
                 meta: &sample.meta,
                 token_ids: &r.tokens,
                 messages: conversations[r.prompt].as_ref(),
-                ..Answer::default()
             }
         })
         .collect();
