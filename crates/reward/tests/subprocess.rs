@@ -524,7 +524,7 @@ fn what_a_function_says_is_passed_on_once_with_file_and_line() {
     let (_dir, path) = script(
         "import sys\ndef reward(completions, **kwargs):\n    print('call with', len(completions[0]), file=sys.stderr)\n    return helper(completions)\ndef helper(completions):\n    return [{}[c] for c in completions]\n",
     );
-    let set = python(&path, "completion_format = 'text'").unwrap();
+    let set = python(&path, "function = 'reward', completion_format = 'text'").unwrap();
     let verdicts = judge(&set, &["a", "a", "a"]);
     assert_eq!(
         reason(&verdicts[0]),

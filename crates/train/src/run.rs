@@ -313,7 +313,7 @@ impl<'a> Run<'a> {
         }
         self.state.global_step += 1;
         let step = self.state.global_step as u64;
-        let warnings = self.look_at(stage, done, total, &metrics);
+        let warnings = self.look_at(stage, total, &metrics);
         let named = names::translate(metrics, self.recipe.trainer.metric_names);
         let row = Row {
             step,

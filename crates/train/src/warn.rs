@@ -34,7 +34,6 @@ impl Run<'_> {
     pub(crate) fn look_at(
         &mut self,
         stage: Stage,
-        done: usize,
         total: usize,
         metrics: &Metrics,
     ) -> Vec<(WarningKind, String)> {
@@ -44,7 +43,6 @@ impl Run<'_> {
         };
         let place = Place {
             stage,
-            done,
             total,
             position,
             rows,

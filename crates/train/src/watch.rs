@@ -116,8 +116,7 @@ impl Seen {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
     pub stage: Stage,
-    /// Steps done and steps in all.
-    pub done: usize,
+    /// Steps in all.
     pub total: usize,
     /// Rows looked at, and rows there are.
     pub position: u64,
@@ -318,7 +317,6 @@ mod tests {
 
     const PLACE: Place = Place {
         stage: Stage::Rl,
-        done: 1,
         total: 100,
         position: 8,
         rows: 20,
