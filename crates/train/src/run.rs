@@ -102,7 +102,9 @@ pub fn run(
         Err(error) => return Err(run.keep(error)),
     };
     run.save()?;
-    run.prune()?;
+    if finished {
+        run.prune()?;
+    }
     let report = run.report()?;
     Ok(Outcome {
         checkpoint: run

@@ -202,6 +202,9 @@ impl Run<'_> {
 
     /// `trainer.max_ckpt_to_keep`, once the newest checkpoint has proved good.
     pub(crate) fn prune(&mut self) -> Result<(), Error> {
+        if self.state.nonfinite > 0 {
+            return Ok(());
+        }
         self.unproven = false;
         match self.recipe.trainer.max_ckpt_to_keep {
             0 => Ok(()),
@@ -232,9 +235,13 @@ impl Run<'_> {
         if !matches!(error, Error::Strict { .. } | Error::Ungraded { .. }) {
             return error;
         }
-        let saved = self.save().and_then(|()| self.prune());
+        let saved = self.save();
         let report = self.report();
         let kept = match (saved, self.dir.latest_checkpoint()) {
+            (Ok(()), Ok(Some(checkpoint))) if self.state.nonfinite > 0 => format!(
+                "the last checkpoint before that is {}; go on from it with --resume",
+                checkpoint.path.display()
+            ),
             (Ok(()), Ok(Some(checkpoint))) => format!(
                 "nothing is lost: {} was written; go on from it with --resume",
                 checkpoint.path.display()
