@@ -61,11 +61,14 @@ impl Convention<'_> {
         }
         media.place(&name, &mut messages)?;
         let (images, videos) = (media.images, media.videos);
-        let answer = self.answer(&mut row)?;
-        let expert = match take(&mut row, &map.expert, &["expert", "completion", "response"])? {
-            Some((name, value)) => expert(&name, value)?,
-            None => None,
+        let mut answers = right_answers(self.answer(&mut row)?).into_iter();
+        let (answer, alternatives) = (answers.next(), answers.collect());
+        let experts = match take(&mut row, &map.expert, &["expert", "completion", "response"])? {
+            Some((name, value)) => experts(&name, value)?,
+            None => Vec::new(),
         };
+        let mut experts = experts.into_iter();
+        let expert = experts.next();
         let id = match take(&mut row, &map.id, &["id"])? {
             Some((_, value)) => scalar(value),
             None => None,
@@ -85,7 +88,9 @@ impl Convention<'_> {
             images,
             videos,
             answer,
+            alternatives,
             expert,
+            more_experts: experts.collect(),
             meta,
         })
     }
@@ -221,10 +226,10 @@ impl Convention<'_> {
         }
     }
 
-    fn answer(&self, row: &mut Row) -> Result<Option<String>, Error> {
+    fn answer(&self, row: &mut Row) -> Result<Value, Error> {
         let known = ["answer", "solution", "ground_truth"];
         if let Some((_, value)) = take(row, &self.columns.answer, &known)? {
-            return Ok(scalar(value));
+            return Ok(value);
         }
         // verl keeps it inside a struct, which stays in `meta` as well.
         let inside = row
@@ -239,7 +244,7 @@ impl Convention<'_> {
                     .find(|(name, _)| name == "ground_truth")
                     .map(|(_, v)| v.clone())
             });
-        Ok(inside.and_then(scalar))
+        Ok(inside.unwrap_or(Value::Null))
     }
 }
 
@@ -286,6 +291,25 @@ fn text_or_null(field: &str, value: Value) -> Result<Option<String>, Error> {
     }
 }
 
+/// The right answers in a column, the first one first: several where it holds a list of texts, any of which is
+/// right (`["4", "four"]`, also with numbers among them). Anything else is one answer: a list of numbers is
+/// coordinates or a list to be named whole, and stays the text `[4,8]`.
+pub(crate) fn right_answers(value: Value) -> Vec<String> {
+    let scalars = |items: &[Value]| {
+        items
+            .iter()
+            .all(|item| matches!(item, Value::Text(_) | Value::Number(_) | Value::Bool(_)))
+    };
+    match value {
+        Value::List(items)
+            if scalars(&items) && items.iter().any(|item| matches!(item, Value::Text(_))) =>
+        {
+            items.into_iter().filter_map(scalar).collect()
+        }
+        other => scalar(other).into_iter().collect(),
+    }
+}
+
 /// A text, number or truth value as text; anything else as JSON.
 fn scalar(value: Value) -> Option<String> {
     match value {
@@ -294,6 +318,27 @@ fn scalar(value: Value) -> Option<String> {
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(bit) => Some(bit.to_string()),
         other => Some(other.into_json().to_string()),
+    }
+}
+
+/// One expert trajectory, or a list of several.
+fn experts(field: &str, value: Value) -> Result<Vec<String>, Error> {
+    match value {
+        Value::List(all)
+            if !all.is_empty()
+                && all
+                    .iter()
+                    .all(|one| matches!(one, Value::Text(_) | Value::List(_))) =>
+        {
+            let found = all.into_iter().enumerate();
+            let found = found.map(|(index, one)| expert(&format!("{field}[{index}]"), one));
+            Ok(found
+                .collect::<Result<Vec<_>, _>>()?
+                .into_iter()
+                .flatten()
+                .collect())
+        }
+        one => Ok(expert(field, one)?.into_iter().collect()),
     }
 }
 

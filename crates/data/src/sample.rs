@@ -98,8 +98,12 @@ pub struct Sample {
     pub videos: Vec<Video>,
     /// Ground truth for the verifier.
     pub answer: Option<String>,
-    /// Expert trajectory (assistant text).
+    /// Other answers that are as right as `answer` (a list of texts in the answer's column).
+    pub alternatives: Vec<String>,
+    /// Expert trajectory (assistant text); the first of several.
     pub expert: Option<String>,
+    /// Further expert trajectories of the same row, for methods that put several into a group.
+    pub more_experts: Vec<String>,
     /// Everything else: question type, `data_source`, …
     pub meta: serde_json::Map<String, serde_json::Value>,
 }
@@ -113,7 +117,9 @@ impl Sample {
             images: Vec::new(),
             videos: Vec::new(),
             answer: None,
+            alternatives: Vec::new(),
             expert: None,
+            more_experts: Vec::new(),
             meta: serde_json::Map::new(),
         }
     }

@@ -75,6 +75,28 @@ fn trl_rows() {
     assert_eq!((s.expert.as_deref(), s.id.as_str()), (Some("A dot."), "5"));
 }
 
+// C8: filter tgrl's n_expert above 1 has what it needs.
+#[test]
+fn several_experts_of_a_row_are_a_list() {
+    let row = |expert: &str| format!(r#"{{"prompt": "What?", "answer": "1", "expert": {expert}}}"#);
+    let texts = |s: Sample| -> Vec<String> { s.expert.into_iter().chain(s.more_experts).collect() };
+    assert_eq!(texts(one(&row(r#""One.""#))), ["One."]);
+    assert_eq!(
+        texts(one(&row(r#"["One.", "1", "It is 1."]"#))),
+        ["One.", "1", "It is 1."]
+    );
+    let turns = r#"[{"role": "assistant", "content": "One."}]"#;
+    assert_eq!(texts(one(&row(turns))), ["One."]);
+    assert_eq!(
+        texts(one(&row(&format!("[{turns}, \"1\"]")))),
+        ["One.", "1"]
+    );
+    let folder = Folder::new();
+    let sample = one(&row(r#"["One.", "1"]"#));
+    let jsonl = write_jsonl([Ok(sample)].into_iter(), &folder.path("out")).unwrap();
+    assert_eq!(texts(open(&jsonl).unwrap().get(0).unwrap()), ["One.", "1"]);
+}
+
 #[test]
 fn easy_r1_and_ms_swift_rows() {
     let s = one(
@@ -124,6 +146,29 @@ fn columns_can_be_named() {
     let data = FileDataset::open(&[path], &columns, None).unwrap();
     assert_eq!(data.get(0).unwrap().answer.as_deref(), Some("[1,2]"));
     assert_eq!(data.get(1).unwrap().answer, None);
+}
+
+/// E6
+#[test]
+fn a_list_of_texts_is_several_right_answers_and_a_list_of_numbers_is_one() {
+    for (column, answer, alternatives) in [
+        (r#"["4", "four"]"#, "4", &["four"][..]),
+        (r#"["4", 4, true]"#, "4", &["4", "true"]),
+        (r#"["4"]"#, "4", &[]),
+        ("[4, 8]", "[4,8]", &[]),
+        ("[[1, 2, 3, 4], [5, 6, 7, 8]]", "[[1,2,3,4],[5,6,7,8]]", &[]),
+        ("4", "4", &[]),
+        (r#""[4, 8]""#, "[4, 8]", &[]),
+    ] {
+        for row in [
+            format!(r#"{{"prompt": "How many?", "answer": {column}}}"#),
+            format!(r#"{{"prompt": "How many?", "reward_model": {{"ground_truth": {column}}}}}"#),
+        ] {
+            let sample = one(&row);
+            assert_eq!(sample.answer.as_deref(), Some(answer), "{row}");
+            assert_eq!(sample.alternatives, alternatives, "{row}");
+        }
+    }
 }
 
 #[test]

@@ -299,7 +299,9 @@ impl Dataset for DigitSum {
             images: vec![image],
             videos: Vec::new(),
             answer: Some(question.answer(&digits).to_string()),
+            alternatives: Vec::new(),
             expert: Some(question.expert(&seen)),
+            more_experts: Vec::new(),
             meta,
         })
     }

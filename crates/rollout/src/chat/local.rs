@@ -137,7 +137,9 @@ fn sample(request: &ChatRequest) -> Sample {
         images: request.images.clone(),
         videos: request.videos.clone(),
         answer: None,
+        alternatives: Vec::new(),
         expert: None,
+        more_experts: Vec::new(),
         meta: Map::new(),
     }
 }
