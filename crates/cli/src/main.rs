@@ -27,6 +27,7 @@ mod open;
 mod output;
 mod progress;
 mod quickstart;
+mod sampling;
 mod score;
 mod table;
 mod train;

@@ -7,6 +7,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod added_tokens;
 mod assemble;
 mod attention;
 mod batch;
@@ -20,12 +21,15 @@ mod decode;
 mod embed;
 mod error;
 mod gates;
+mod generation;
 mod gradients;
 mod layers;
 mod lora;
 mod lora_file;
+mod lora_select;
 mod model;
 mod param;
+mod peft_config;
 mod positions;
 mod processor;
 mod processor_files;
@@ -54,8 +58,10 @@ pub use config::{
 pub use decode::{BLOCK_SIZE, Decoder, Past, Prefix, Sequence};
 pub use embed::PlacedImage;
 pub use error::Error;
+pub use generation::GenerationConfig;
 pub use gradients::ParamGrads;
 pub use lora::{LoraConfig, TargetModules};
+pub use lora_select::{Layers, Patterns};
 pub use model::Model;
 pub use param::{Param, ParamTensor};
 pub use processor::{Processor, Training};

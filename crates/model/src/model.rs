@@ -58,6 +58,8 @@ pub struct Model {
     /// By the index of the adapted weight.
     pub(crate) adapters: Vec<Option<Adapter>>,
     pub(crate) lora: Option<LoraConfig>,
+    /// What parameters that are trained whole beside the adapters were before, by their index.
+    pub(crate) originals: Vec<(usize, Param)>,
     pub(crate) dropout: Option<Dropout>,
     precision: Precision,
     decoder_dtype: WeightDtype,
@@ -170,6 +172,7 @@ impl Model {
             linears: specs.linears,
             adapters: Vec::new(),
             lora: None,
+            originals: Vec::new(),
             dropout: None,
             precision: Precision::F32,
             decoder_dtype: WeightDtype::F32,

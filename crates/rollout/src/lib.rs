@@ -13,6 +13,7 @@ mod engine;
 mod extrapolate;
 mod images;
 mod memory;
+mod penalties;
 mod prefix_cache;
 mod said;
 mod sampler;

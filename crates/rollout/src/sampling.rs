@@ -20,6 +20,14 @@ pub struct SamplingParams {
     pub top_p: f32,
     /// Only the k likeliest tokens (0: off).
     pub top_k: usize,
+    /// Only tokens with at least this share of the likeliest one's probability (0: off).
+    pub min_p: f32,
+    /// Above 1, tokens of the prompt and of the response become less likely, below 1 likelier (1: off).
+    pub repetition_penalty: f32,
+    /// Taken off the logits of tokens that the response has said (0: off).
+    pub presence_penalty: f32,
+    /// Taken off the logits of tokens for each time that the response has said them (0: off).
+    pub frequency_penalty: f32,
     /// Longest response in tokens, the end token included.
     pub max_tokens: usize,
     /// Responses per prompt.
@@ -49,6 +57,10 @@ impl Default for SamplingParams {
             temperature: 1.0,
             top_p: 1.0,
             top_k: 0,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
             max_tokens: 512,
             n: 1,
             seed: 0,
@@ -71,6 +83,18 @@ impl SamplingParams {
         }
     }
 
+    /// Whether tokens that were said before are less or more likely.
+    pub(crate) fn penalises(&self) -> bool {
+        self.repetition_penalty != 1.0
+            || self.presence_penalty != 0.0
+            || self.frequency_penalty != 0.0
+    }
+
+    /// Whether all tokens can be drawn.
+    fn draws_any(&self) -> bool {
+        self.top_k == 0 && self.top_p >= 1.0 && self.min_p <= 0.0
+    }
+
     pub(crate) fn check(&self) -> Result<(), Error> {
         let problem = |field, found: String, expected| {
             Err(Error::Params {
@@ -88,6 +112,26 @@ impl SamplingParams {
         }
         if !(self.top_p > 0.0 && self.top_p <= 1.0) {
             return problem("top_p", self.top_p.to_string(), "above 0 and at most 1");
+        }
+        if !(0.0..=1.0).contains(&self.min_p) {
+            return problem("min_p", self.min_p.to_string(), "0 (off) to 1");
+        }
+        let repetition = self.repetition_penalty;
+        if !(repetition > 0.0 && repetition.is_finite()) {
+            let expected = "a number above 0 (1: off)";
+            return problem("repetition_penalty", repetition.to_string(), expected);
+        }
+        for (field, value) in [
+            ("presence_penalty", self.presence_penalty),
+            ("frequency_penalty", self.frequency_penalty),
+        ] {
+            if !(-2.0..=2.0).contains(&value) {
+                return problem(field, value.to_string(), "-2 to 2 (0: off)");
+            }
+        }
+        if self.penalises() && self.extrapolate.is_some() {
+            let expected = "no penalty where a second model is decoded in step";
+            return problem("extrapolate", "given".into(), expected);
         }
         for (field, value) in [
             ("n", self.n),
@@ -113,8 +157,8 @@ impl SamplingParams {
 pub struct Draw {
     /// The token id.
     pub token: u32,
-    /// Its log-probability under `softmax(logits / temperature)`, before top-k and top-p and with
-    /// banned tokens included: the distribution that the trainer's loss is about. At temperature
+    /// Its log-probability under `softmax(logits / temperature)`, before penalties, min-p, top-k and top-p and with
+    /// banned tokens included (vLLM's `raw_logprobs`, with the temperature): the distribution that the trainer's loss is about. At temperature
     /// 0 the temperature of this distribution is 1. Where a second model was mixed in, it is that
     /// of the mixture.
     pub log_prob: f32,
@@ -158,13 +202,34 @@ pub fn draw_from(
     let softmax = Softmax::new(logits, masses, temperature);
     let token = if params.temperature <= 0.0 {
         argmax(logits, banned)
-    } else if params.top_k == 0 && params.top_p >= 1.0 {
+    } else if params.draws_any() {
         softmax.draw(banned, u)
     } else {
         draw_truncated(logits, params, banned, u)
     };
-    let log_z = f64::from(softmax.max) / f64::from(temperature) + softmax.total.ln();
-    let log_prob = (f64::from(logits[token as usize]) / f64::from(temperature) - log_z) as f32;
+    let log_prob = softmax.log_prob(token);
+    Draw { token, log_prob }
+}
+
+/// As [`draw_from`], from a row that penalties have changed; the log-probability is that of the row before.
+pub(crate) fn draw_penalised(
+    logits: &[f32],
+    masses: Option<&[Mass]>,
+    penalised: &[f32],
+    params: &SamplingParams,
+    banned: &[u32],
+    u: f64,
+) -> Draw {
+    let token = draw(penalised, params, banned, u).token;
+    let own;
+    let masses = match masses {
+        Some(masses) => masses,
+        None => {
+            own = Mass::of(logits, params.scale());
+            &own
+        }
+    };
+    let log_prob = Softmax::new(logits, masses, params.scale()).log_prob(token);
     Draw { token, log_prob }
 }
 
@@ -215,6 +280,12 @@ impl<'a> Softmax<'a> {
         (f64::from(logit - self.max) / f64::from(self.temperature)).exp()
     }
 
+    fn log_prob(&self, token: u32) -> f32 {
+        let temperature = f64::from(self.temperature);
+        let log_z = f64::from(self.max) / temperature + self.total.ln();
+        (f64::from(self.logits[token as usize]) / temperature - log_z) as f32
+    }
+
     fn token(&self, id: u32) -> f64 {
         self.exp(self.logits[id as usize])
     }
@@ -247,7 +318,7 @@ impl<'a> Softmax<'a> {
     }
 }
 
-/// Inverse transform sampling over the top-k and nucleus tokens, likeliest first.
+/// Inverse transform sampling over the tokens that min-p, top-k and top-p leave, likeliest first.
 fn draw_truncated(logits: &[f32], params: &SamplingParams, banned: &[u32], u: f64) -> u32 {
     let mut order: Vec<u32> = (0..logits.len() as u32)
         .filter(|id| !banned.contains(id))
@@ -266,10 +337,17 @@ fn draw_truncated(logits: &[f32], params: &SamplingParams, banned: &[u32], u: f6
         return argmax(logits, banned);
     };
     let max = logits[first as usize];
-    let mass: Vec<f64> = order
+    let mut mass: Vec<f64> = order
         .iter()
         .map(|&id| f64::from(((logits[id as usize] - max) / params.temperature).exp()))
         .collect();
+    if params.min_p > 0.0 {
+        // The likeliest token's mass is 1; it always stays.
+        mass.truncate(
+            mass.partition_point(|mass| *mass >= f64::from(params.min_p))
+                .max(1),
+        );
+    }
     let total: f64 = mass.iter().sum();
     let mut kept = 0.0;
     let mut count = 0;
@@ -371,6 +449,86 @@ mod tests {
             &[],
         );
         assert!((two[2] - 0.5).abs() < 0.02 && (two[4] - 0.5).abs() < 0.02);
+    }
+
+    /// D8
+    #[test]
+    fn min_p_keeps_what_has_its_share_of_the_likeliest() {
+        // Against the likeliest two (logit 2): logit 1 has e^-1 = 0.368, 0 has 0.135, -1 has 0.0498.
+        for (min_p, kept) in [
+            (0.04, vec![0, 1, 2, 3, 4]),
+            (0.06, vec![0, 1, 2, 4]),
+            (0.2, vec![1, 2, 4]),
+            (0.5, vec![2, 4]),
+            (1.0, vec![2, 4]),
+        ] {
+            let params = SamplingParams {
+                min_p,
+                ..Default::default()
+            };
+            let shares = shares(&params, &[]);
+            let z: f64 = kept.iter().map(|&id| f64::from(LOGITS[id]).exp()).sum();
+            for (id, share) in shares.iter().enumerate() {
+                let p = match kept.contains(&id) {
+                    true => f64::from(LOGITS[id]).exp() / z,
+                    false => 0.0,
+                };
+                assert!((share - p).abs() < 0.015, "{min_p}, {id}: {share} for {p}");
+            }
+        }
+    }
+
+    /// D8
+    #[test]
+    fn impossible_options_are_refused_by_name() {
+        let default = SamplingParams::default;
+        for (params, field) in [
+            (
+                SamplingParams {
+                    min_p: 1.5,
+                    ..default()
+                },
+                "min_p",
+            ),
+            (
+                SamplingParams {
+                    min_p: f32::NAN,
+                    ..default()
+                },
+                "min_p",
+            ),
+            (
+                SamplingParams {
+                    repetition_penalty: 0.0,
+                    ..default()
+                },
+                "repetition_penalty",
+            ),
+            (
+                SamplingParams {
+                    repetition_penalty: f32::INFINITY,
+                    ..default()
+                },
+                "repetition_penalty",
+            ),
+            (
+                SamplingParams {
+                    presence_penalty: 3.0,
+                    ..default()
+                },
+                "presence_penalty",
+            ),
+            (
+                SamplingParams {
+                    frequency_penalty: -2.5,
+                    ..default()
+                },
+                "frequency_penalty",
+            ),
+        ] {
+            let error = params.check().unwrap_err().to_string();
+            assert!(error.contains(field), "{error}");
+        }
     }
 
     #[test]
