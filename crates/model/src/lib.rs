@@ -43,6 +43,7 @@ mod text;
 mod text_stream;
 mod tiny;
 mod tiny_processor;
+mod tokenizer_file;
 mod vision;
 mod vision_plan;
 mod vision_tape;

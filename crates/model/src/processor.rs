@@ -53,14 +53,7 @@ impl Processor {
     /// As [`Processor::load`].
     pub fn load_with(model: &Path, dir: &Path) -> Result<Self, Error> {
         let path = dir.join("tokenizer.json");
-        let mut tokenizer = Tokenizer::from_file(&path).map_err(|e| {
-            let help =
-                "slow tokenizers are converted with transformers' AutoTokenizer.save_pretrained";
-            bad(
-                path.display(),
-                format!("not a readable tokenizer: {e}\n  help: {help}"),
-            )
-        })?;
+        let mut tokenizer = crate::tokenizer_file::read(&path)?;
         // Some files carry the settings of the run that wrote them; prompts are never cut or filled.
         tokenizer.with_padding(None);
         tokenizer
@@ -75,14 +68,15 @@ impl Processor {
             .or(config["vocab_size"].as_u64());
         crate::added_tokens::add(&mut tokenizer, dir, &tokenizer_config, rows)?;
         let token = |field: &str| special(&tokenizer_config, field).unwrap_or_default();
-        let template = match template_source(dir, &tokenizer_config)? {
-            None => None,
-            Some(source) => Some(ChatTemplate::new(
-                &source,
-                &token("bos_token"),
-                &token("eos_token"),
-            )?),
-        };
+        let template =
+            match template_source(dir, &tokenizer_config, config["vision_config"].is_null())? {
+                None => None,
+                Some(source) => Some(ChatTemplate::new(
+                    &source,
+                    &token("bos_token"),
+                    &token("eos_token"),
+                )?),
+            };
         let mut eos_ids = ids(&generation["eos_token_id"]);
         if eos_ids.is_empty() {
             eos_ids = ids(&config["eos_token_id"]);
@@ -191,6 +185,11 @@ impl Processor {
         };
         for side in [&mut vision.images, &mut vision.videos] {
             side.min_pixels = min_pixels.unwrap_or(side.min_pixels);
+            let most = ImageProcessor::MOST_MIN_PIXELS;
+            if side.min_pixels > most {
+                let message = format!("found {}, expected at most {most}", side.min_pixels);
+                return Err(bad("min_pixels", message));
+            }
             side.max_pixels = max_pixels.unwrap_or(side.max_pixels);
             if side.min_pixels > side.max_pixels {
                 let message = format!(

@@ -53,7 +53,10 @@ impl Located {
 /// [`Error::Model`] naming what was looked for, and what to do.
 pub fn locate(name: &Path) -> Result<Located, Error> {
     let folder = folder(name, CONFIG)?;
-    if folder.join(CONFIG).exists() {
+    let has = |file: &str| folder.join(file).exists();
+    let weights = has("model.safetensors") || has("model.safetensors.index.json");
+    // Some trainers copy config.json beside an adapter.
+    if has(CONFIG) && (weights || !has(ADAPTER)) {
         return Ok(Located {
             base: folder,
             adapter: None,
