@@ -374,6 +374,8 @@ impl Model {
         }
         // What was trained whole stays.
         self.originals.clear();
+        // And no folder holds these weights: another adapter must not name it as its base.
+        self.source = None;
         self.remove_lora();
         self.set_trainable(|_| true);
         Ok(())

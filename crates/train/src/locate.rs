@@ -175,7 +175,9 @@ fn base_of(file: &Path) -> Result<String, Error> {
         let json: Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
         let base = json["base_model_name_or_path"].as_str().map(str::to_owned);
         base.filter(|base| !base.is_empty()).ok_or_else(|| {
-            "base_model_name_or_path is missing\n  help: give the base as --model and this folder as --adapter".to_owned()
+            "base_model_name_or_path is missing: the base has no folder of its own (a built-in model, or one with another \
+             adapter merged)\n  help: write the base to a folder (percept merge), and give it as --model and this folder as --adapter"
+                .to_owned()
         })
     };
     read().map_err(|message| no(file, message))

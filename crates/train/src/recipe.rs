@@ -111,7 +111,7 @@ pub enum MetricNames {
 #[serde(deny_unknown_fields)]
 pub struct ModelSource {
     /// Hugging Face folder (config.json, safetensors, tokenizer.json, preprocessor_config.json), a run folder (its
-    /// newest checkpoint), or an id of the Hugging Face Hub in the local cache: `org/name`, `org/name@revision`.
+    /// newest checkpoint at that time; name the checkpoint itself where that run goes on), or an id of the Hugging Face Hub in the local cache: `org/name`, `org/name@revision`.
     /// Exactly one of `path` and `tiny` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
