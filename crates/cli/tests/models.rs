@@ -79,10 +79,18 @@ impl World {
         let cache = self.at().join(name);
         let repo = cache.join("models--org--tiny");
         copy(&self.checkpoint, &repo.join("snapshots/0a1b2c"));
-        write(&repo.join("refs/main"), "0a1b2c\n".into());
-        write(&repo.join("refs/v1"), "0a1b2c".into());
+        write(&repo.join("refs/main"), "0a1b2c\n");
+        write(&repo.join("refs/v1"), "0a1b2c");
         cache
     }
+}
+
+/// One supervised step of a run of this name, from a model that the recipe names.
+fn recipe_of(run: &str, model: &str) -> String {
+    let (before, rest) = TINY.split_once("[model.tiny]").unwrap();
+    let (_, data) = rest.split_once("[data.digit_sum]").unwrap();
+    let before = before.replace("\"run\"", &format!("\"{run}\""));
+    format!("{before}[model]\n{model}[data.digit_sum]{data}{SFT}")
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -148,21 +156,11 @@ fn a_model_is_a_folder_a_run_or_an_id_in_the_local_cache() {
     );
     fs::remove_dir_all(world.at().join("org")).unwrap();
     // Recipes name models in the same way.
-    let tiny = TINY.find("[model.tiny]").unwrap()..TINY.find("[data.digit_sum]").unwrap();
-    let mut recipe = TINY.to_owned() + SFT;
-    recipe.replace_range(tiny, "[model]\npath = \"org/tiny\"\n");
+    let recipe = recipe_of("more", "path = \"org/tiny\"\n");
     write(&world.at().join("more.toml"), recipe);
-    let more = [
-        "train",
-        "more.toml",
-        "--set",
-        "trainer.experiment_name=\"more\"",
-    ];
-    world.percept(&more, &[("HF_HUB_CACHE", &cache)]).ok();
-    let lines = fs::read_to_string(world.at().join("d/data.jsonl"));
-    if let Ok(lines) = lines {
-        write(&world.at().join("rows.jsonl"), lines);
-    }
+    world
+        .percept(&["train", "more.toml"], &[("HF_HUB_CACHE", &*cache)])
+        .ok();
     let eval = [
         "eval",
         "--model",
@@ -212,12 +210,8 @@ fn what_is_no_model_is_refused_with_what_to_do() {
 #[test]
 fn a_run_of_adapters_is_its_base_with_them() {
     let world = world();
-    let tiny = TINY.find("[model.tiny]").unwrap()..TINY.find("[data.digit_sum]").unwrap();
-    let mut recipe = TINY.replace("\"run\"", "\"lora\"") + SFT + "optim = { lr = 0.1 }\n";
-    recipe.replace_range(
-        tiny,
-        "[model]\npath = \"runs/run\"\nlora = { r = 2, target_modules = '.*(q_proj|up_proj)' }\n",
-    );
+    let model = "path = \"runs/run\"\nlora = { r = 2, target_modules = '.*(q_proj|up_proj)' }\n";
+    let recipe = recipe_of("lora", model) + "optim = { lr = 0.1 }\n";
     write(&world.at().join("lora.toml"), recipe);
     world
         .percept(&["train", "lora.toml", "--set", "sft.steps=3"], &[])

@@ -172,7 +172,7 @@ fn broken_headers_of_safetensors_are_refused() {
         ),
         (
             "beyond the file",
-            one("F32", json!([1 << 40]), json!(0), json!(1u64 << 42)),
+            one("F32", json!([1u64 << 40]), json!(0), json!(1u64 << 42)),
         ),
         (
             "a shape that wraps",
