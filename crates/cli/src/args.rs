@@ -567,11 +567,11 @@ replacement.parquet (accuracy by rule and share of tokens replaced).
 
 Examples:
   percept analyze direction --base runs/quickstart/checkpoints/step-001400 \\
-      --tuned runs/quickstart/checkpoints/step-001500 --digit-sum 500
+      --tuned runs/quickstart --digit-sum 500
   percept analyze direction --base BASE --tuned TUNED --data test.jsonl --reward math --top-p 0.7"
 )]
 pub struct AnalyzeDirection {
-    /// The model before training (Hugging Face folder).
+    /// The model before training: Hugging Face folder, run folder, or id in the local Hugging Face cache.
     #[arg(long)]
     pub base: PathBuf,
     /// The model after it.
@@ -654,10 +654,10 @@ pub struct View {
 /// `percept merge`
 #[derive(Debug, Args)]
 pub struct Merge {
-    /// Base model folder.
+    /// Base model: a folder, a run folder, or an id in the local Hugging Face cache.
     #[arg(long)]
     pub model: PathBuf,
-    /// Adapter folder (PEFT format).
+    /// Adapter (PEFT format): a folder, a run folder, or an id.
     #[arg(long)]
     pub adapter: PathBuf,
     /// Folder to write.
