@@ -26,6 +26,7 @@ mod gradients;
 mod layers;
 mod lora;
 mod lora_file;
+mod lora_modules;
 mod lora_select;
 mod model;
 mod param;

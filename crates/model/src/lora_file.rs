@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::checkpoint::hub_name;
 use crate::layers::Linear;
-use crate::lora::{NAMINGS, memory_name};
+use crate::lora_modules::{NAMINGS, memory_name};
 use crate::lora_select::Rules;
 use crate::save::{sync_dir, write_file, write_json};
 use crate::{
