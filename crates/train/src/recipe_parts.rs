@@ -299,6 +299,13 @@ impl Default for RolloutConfig {
 }
 
 impl RolloutConfig {
+    /// Whether a penalty changes what is sampled.
+    pub(crate) fn penalises(&self) -> bool {
+        self.repetition_penalty != 1.0
+            || self.presence_penalty != 0.0
+            || self.frequency_penalty != 0.0
+    }
+
     /// How sequences are decoded; what is sampled does not depend on it.
     pub(crate) fn engine(&self) -> SamplingParams {
         SamplingParams {
