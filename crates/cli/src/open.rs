@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::Failure;
 use crate::args::{ExtrapolateArgs, ModelArgs};
 use crate::output::note;
+use crate::reward_arg::RewardArg;
 
 /// The model, its adapter merged, and its processor.
 pub fn model(args: &ModelArgs) -> Result<(Model, Processor), Failure> {
@@ -134,10 +135,12 @@ pub fn questions(
 
 /// The verifier of `--reward`.
 pub fn rewards(name: &str) -> Result<RewardSet, Failure> {
-    let functions = serde_json::json!({"functions": [{"name": name}]});
-    let rewards: RewardConfig = serde_json::from_value(functions)
+    let arg: RewardArg = name
+        .parse()
         .map_err(|e| Failure::new(format!("--reward {name}: {e}")))?;
-    Ok(RewardSet::build(&rewards)?)
+    Ok(RewardSet::build(&RewardConfig {
+        functions: vec![arg.function().clone()],
+    })?)
 }
 
 /// Rows of a file in any format that training reads.

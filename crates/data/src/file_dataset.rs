@@ -69,7 +69,7 @@ impl FileDataset {
     }
 }
 
-fn open(path: &Path, index: usize, cache: &Arc<Cache>) -> Result<Box<dyn Rows>, Error> {
+pub(crate) fn open(path: &Path, index: usize, cache: &Arc<Cache>) -> Result<Box<dyn Rows>, Error> {
     if path.is_dir() {
         return Err(Error::file("data file is a folder").help("name the files inside it"));
     }
