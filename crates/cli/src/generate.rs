@@ -81,6 +81,7 @@ fn single(args: &Generate) -> Result<Sample, Failure> {
         images: args.image.iter().map(Media::from_path).collect(),
         videos: Vec::new(),
         answer: None,
+        alternatives: Vec::new(),
         expert: None,
         meta: serde_json::Map::new(),
     })

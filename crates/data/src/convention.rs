@@ -61,7 +61,8 @@ impl Convention<'_> {
         }
         media.place(&name, &mut messages)?;
         let (images, videos) = (media.images, media.videos);
-        let answer = self.answer(&mut row)?;
+        let mut answers = right_answers(self.answer(&mut row)?).into_iter();
+        let (answer, alternatives) = (answers.next(), answers.collect());
         let expert = match take(&mut row, &map.expert, &["expert", "completion", "response"])? {
             Some((name, value)) => expert(&name, value)?,
             None => None,
@@ -85,6 +86,7 @@ impl Convention<'_> {
             images,
             videos,
             answer,
+            alternatives,
             expert,
             meta,
         })
@@ -221,10 +223,10 @@ impl Convention<'_> {
         }
     }
 
-    fn answer(&self, row: &mut Row) -> Result<Option<String>, Error> {
+    fn answer(&self, row: &mut Row) -> Result<Value, Error> {
         let known = ["answer", "solution", "ground_truth"];
         if let Some((_, value)) = take(row, &self.columns.answer, &known)? {
-            return Ok(scalar(value));
+            return Ok(value);
         }
         // verl keeps it inside a struct, which stays in `meta` as well.
         let inside = row
@@ -239,7 +241,7 @@ impl Convention<'_> {
                     .find(|(name, _)| name == "ground_truth")
                     .map(|(_, v)| v.clone())
             });
-        Ok(inside.and_then(scalar))
+        Ok(inside.unwrap_or(Value::Null))
     }
 }
 
@@ -283,6 +285,25 @@ fn text_or_null(field: &str, value: Value) -> Result<Option<String>, Error> {
             .field(field)
             .found(other.describe())
             .expected("text")),
+    }
+}
+
+/// The right answers in a column, the first one first: several where it holds a list of texts, any of which is
+/// right (`["4", "four"]`, also with numbers among them). Anything else is one answer: a list of numbers is
+/// coordinates or a list to be named whole, and stays the text `[4,8]`.
+pub(crate) fn right_answers(value: Value) -> Vec<String> {
+    let scalars = |items: &[Value]| {
+        items
+            .iter()
+            .all(|item| matches!(item, Value::Text(_) | Value::Number(_) | Value::Bool(_)))
+    };
+    match value {
+        Value::List(items)
+            if scalars(&items) && items.iter().any(|item| matches!(item, Value::Text(_))) =>
+        {
+            items.into_iter().filter_map(scalar).collect()
+        }
+        other => scalar(other).into_iter().collect(),
     }
 }
 

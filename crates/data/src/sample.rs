@@ -98,6 +98,8 @@ pub struct Sample {
     pub videos: Vec<Video>,
     /// Ground truth for the verifier.
     pub answer: Option<String>,
+    /// Other answers that are as right as `answer` (a list of texts in the answer's column).
+    pub alternatives: Vec<String>,
     /// Expert trajectory (assistant text).
     pub expert: Option<String>,
     /// Everything else: question type, `data_source`, …
@@ -113,6 +115,7 @@ impl Sample {
             images: Vec::new(),
             videos: Vec::new(),
             answer: None,
+            alternatives: Vec::new(),
             expert: None,
             meta: serde_json::Map::new(),
         }

@@ -299,6 +299,7 @@ impl Dataset for DigitSum {
             images: vec![image],
             videos: Vec::new(),
             answer: Some(question.answer(&digits).to_string()),
+            alternatives: Vec::new(),
             expert: Some(question.expert(&seen)),
             meta,
         })

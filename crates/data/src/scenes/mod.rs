@@ -228,6 +228,7 @@ impl Dataset for Scenes {
             images: vec![Media::from_bytes(png(&image))],
             videos: Vec::new(),
             answer: Some(if yes { "yes" } else { "no" }.to_owned()),
+            alternatives: Vec::new(),
             expert: Some(if yes { "Yes" } else { "No" }.to_owned()),
             meta,
         })

@@ -137,6 +137,7 @@ fn sample(request: &ChatRequest) -> Sample {
         images: request.images.clone(),
         videos: request.videos.clone(),
         answer: None,
+        alternatives: Vec::new(),
         expert: None,
         meta: Map::new(),
     }
