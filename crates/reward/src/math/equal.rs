@@ -22,7 +22,12 @@ impl Compare<'_> {
     /// Whether the answer is the ground truth.
     pub(super) fn answers(&mut self, gold: &Parsed, answer: &Parsed) -> Same {
         self.budget.spend(gold.text.len() + answer.text.len())?;
-        if (gold.value.has_text() || answer.value.has_text()) && text::same(&gold.text, &answer.text) {
+        if gold.value == answer.value {
+            return Ok(true);
+        }
+        if (gold.value.has_text() || answer.value.has_text())
+            && text::same(&gold.text, &answer.text)
+        {
             return Ok(true);
         }
         if self.values(&gold.value, &answer.value)? {
@@ -126,7 +131,15 @@ impl Compare<'_> {
     fn ratios_and_ranges(&mut self, a: &Value, b: &Value) -> Same {
         match (a, b) {
             (Value::Ratio(a), Value::Ratio(b)) => self.proportions(a, b),
-            (Value::Ratio(gold), Value::Form(Form::Time { hour, minute, second: 0, afternoon: None })) => {
+            (
+                Value::Ratio(gold),
+                Value::Form(Form::Time {
+                    hour,
+                    minute,
+                    second: 0,
+                    afternoon: None,
+                }),
+            ) => {
                 let answer = [number(*hour), number(*minute)];
                 self.proportions(gold, &answer)
             }
@@ -153,7 +166,8 @@ impl Compare<'_> {
                 };
                 self.ordered(&digits(a), &digits(b))
             }
-            (Value::To(a, b), Value::Dashed(ends, _)) | (Value::Dashed(ends, _), Value::To(a, b)) => {
+            (Value::To(a, b), Value::Dashed(ends, _))
+            | (Value::Dashed(ends, _), Value::To(a, b)) => {
                 let ends: Vec<Value> = ends
                     .iter()
                     .map(|number| Value::Scalar(Expr::Number(number.clone()), None))
@@ -202,7 +216,10 @@ impl Compare<'_> {
     /// `abc` is the product where the other side is one with its signs written.
     fn letters(&mut self, text: &str, expr: &Expr) -> Same {
         let product = matches!(expr, Expr::Product(_)) && !expr.is_constant();
-        if !product || !(2..=4).contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_lowercase()) {
+        if !product
+            || !(2..=4).contains(&text.len())
+            || !text.bytes().all(|b| b.is_ascii_lowercase())
+        {
             return Ok(false);
         }
         let letters = text.chars().map(|c| Expr::Name(c.to_string())).collect();
@@ -316,7 +333,9 @@ fn by_name(record: &[(String, Value)]) -> Vec<Value> {
 
 /// `[[1, 2], [3, 4]]` is a matrix.
 fn is_rows(items: &[Value]) -> bool {
-    items.iter().all(|item| matches!(item, Value::Sequence('[', _, ']')))
+    items
+        .iter()
+        .all(|item| matches!(item, Value::Sequence('[', _, ']')))
 }
 
 fn as_rows(items: &[Value]) -> Vec<Vec<Value>> {

@@ -62,12 +62,22 @@ fn time(pieces: &[&str]) -> Option<Form> {
 
 fn month(name: &str) -> Option<u32> {
     const MONTHS: [&str; 12] = [
-        "january", "february", "march", "april", "may", "june", "july", "august", "september",
-        "october", "november", "december",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
     ];
-    let at = MONTHS
-        .iter()
-        .position(|full| *full == name || (name.len() >= 3 && full.starts_with(name) && name.len() <= 4))?;
+    let at = MONTHS.iter().position(|full| {
+        *full == name || (name.len() >= 3 && full.starts_with(name) && name.len() <= 4)
+    })?;
     u32::try_from(at + 1).ok()
 }
 
@@ -86,7 +96,11 @@ fn date(pieces: &[&str]) -> Option<Form> {
                 Some((Some(year), number(m, 1..=2)?, number(d, 1..=2)?))
             } else {
                 // 7/4/1776: which of the two is the month is not said; they are kept in order.
-                Some((Some(number(d, 4..=4)?), number(y, 1..=2)?, number(m, 1..=2)?))
+                Some((
+                    Some(number(d, 4..=4)?),
+                    number(y, 1..=2)?,
+                    number(m, 1..=2)?,
+                ))
             }
         }
         [m, "月", d, "日" | "号"] => Some((None, number(m, 1..=2)?, number(d, 1..=2)?)),
@@ -101,7 +115,11 @@ fn date(pieces: &[&str]) -> Option<Form> {
         }
     };
     let (year, month, day) = found?;
-    ((1..=31).contains(&month) && (1..=31).contains(&day)).then_some(Form::Date { year, month, day })
+    ((1..=31).contains(&month) && (1..=31).contains(&day)).then_some(Form::Date {
+        year,
+        month,
+        day,
+    })
 }
 
 /// The year, none, or what is no date.

@@ -10,12 +10,19 @@ use super::words;
 pub(super) fn label(source: &str, tokens: &[Spaced]) -> Option<String> {
     let [first, .., last] = tokens else {
         return match tokens {
-            [Spaced { token: Token::Word(word), upright, .. }] => {
-                (*upright || !words::is_product(word)).then(|| spelled(source, tokens))
-            }
-            [Spaced { token: Token::Name(name), .. }] if name.starts_with("\\over") => {
-                Some(spelled(source, tokens))
-            }
+            [
+                Spaced {
+                    token: Token::Word(word),
+                    upright,
+                    ..
+                },
+            ] => (*upright || !words::is_product(word)).then(|| spelled(source, tokens)),
+            [
+                Spaced {
+                    token: Token::Name(name),
+                    ..
+                },
+            ] if name.starts_with("\\over") => Some(spelled(source, tokens)),
             _ => None,
         };
     };
@@ -43,14 +50,22 @@ pub(super) fn label(source: &str, tokens: &[Spaced]) -> Option<String> {
         return None;
     }
     if call.is_empty() {
-        let word = name.iter().any(|t| t.word().is_some_and(|word| t.upright || !words::is_product(word)));
+        let word = name.iter().any(|t| {
+            t.word()
+                .is_some_and(|word| t.upright || !words::is_product(word))
+        });
         return word.then(|| spelled(source, tokens));
     }
     let words_only = name.len() > 1 && name.iter().all(|t| t.word().is_some());
     let one = matches!(name[0].token, Token::Name(_) | Token::Word(_)) && !words_only;
     let simple = call[1..call.len() - 1].iter().all(|t| {
-        matches!(t.token, Token::Name(_) | Token::Word(_) | Token::Number(_) | Token::Relation(_) | Token::Cup)
-            || t.is(',') || t.is('|') || t.is('-') || t.is('\'')
+        matches!(
+            t.token,
+            Token::Name(_) | Token::Word(_) | Token::Number(_) | Token::Relation(_) | Token::Cup
+        ) || t.is(',')
+            || t.is('|')
+            || t.is('-')
+            || t.is('\'')
     });
     (one && simple && last.is(')')).then(|| spelled(source, tokens))
 }
@@ -90,23 +105,39 @@ fn is_derivative(tokens: &[Spaced]) -> bool {
         .filter(|t| !(t.is('{') || t.is('}') || t.is('/')) && t.token != Token::Frac)
         .collect();
     let differential = |t: &Spaced| {
-        t.word().is_some_and(|word| word.len() == 2 && word.starts_with('d'))
+        t.word()
+            .is_some_and(|word| word.len() == 2 && word.starts_with('d'))
     };
     let fraction = tokens[0].token == Token::Frac || tokens.iter().any(|t| t.is('/'));
     if fraction {
         return matches!(words[..], [a, b] if differential(a) && differential(b));
     }
-    matches!(tokens[0].token, Token::Name(_)) && tokens[1].is('\'')
-        && tokens[2..].iter().all(|t| matches!(t.token, Token::Name(_)) || t.is('(') || t.is(')'))
+    matches!(tokens[0].token, Token::Name(_))
+        && tokens[1].is('\'')
+        && tokens[2..]
+            .iter()
+            .all(|t| matches!(t.token, Token::Name(_)) || t.is('(') || t.is(')'))
 }
 
 fn spelled(source: &str, tokens: &[Spaced]) -> String {
     let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else {
         return String::new();
     };
-    let text = source.get(first.from..last.to).map(text::normal).unwrap_or_default();
+    let text = source
+        .get(first.from..last.to)
+        .map(text::normal)
+        .unwrap_or_default();
     let mut text = text.as_str();
-    for word in ["the ", "measure of ", "m ", "line segment ", "segment ", "line ", "length of ", "length "] {
+    for word in [
+        "the ",
+        "measure of ",
+        "m ",
+        "line segment ",
+        "segment ",
+        "line ",
+        "length of ",
+        "length ",
+    ] {
         text = text.strip_prefix(word).unwrap_or(text);
     }
     text.split(' ').collect()

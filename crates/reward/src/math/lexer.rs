@@ -145,7 +145,10 @@ impl<'a> Lexer<'a> {
         let begins = self.out.last().is_none_or(|before| {
             matches!(
                 before.token,
-                Token::Relation(_) | Token::And | Token::In | Token::Punct(',' | ';' | '(' | '{' | '⟨')
+                Token::Relation(_)
+                    | Token::And
+                    | Token::In
+                    | Token::Punct(',' | ';' | '(' | '{' | '⟨')
             )
         });
         let mark = if self.rest().starts_with("/-") {
@@ -195,8 +198,10 @@ impl<'a> Lexer<'a> {
     /// `4.5 x 10^3`, `2 x 3`: a sign between two numbers.
     fn is_times(&self) -> bool {
         let after = self.rest().trim_start_matches(' ');
-        matches!(self.out.last().map(|spaced| &spaced.token), Some(Token::Number(_)))
-            && after.starts_with(|c: char| c.is_ascii_digit())
+        matches!(
+            self.out.last().map(|spaced| &spaced.token),
+            Some(Token::Number(_))
+        ) && after.starts_with(|c: char| c.is_ascii_digit())
             && (after.starts_with("10^") || (self.space && self.rest().starts_with(' ')))
     }
 
@@ -347,10 +352,18 @@ impl<'a> Lexer<'a> {
                 let end = name
                     .find(|c: char| !c.is_ascii_alphabetic())
                     .unwrap_or(name.len());
-                let end = if inner.starts_with('\\') { end } else { end.min(1) };
+                let end = if inner.starts_with('\\') {
+                    end
+                } else {
+                    end.min(1)
+                };
                 let used = rest.len() - name.len() + end;
                 let open = rest[..used].matches('{').count();
-                let closing = rest[used..].bytes().take(open).take_while(|&b| b == b'}').count();
+                let closing = rest[used..]
+                    .bytes()
+                    .take(open)
+                    .take_while(|&b| b == b'}')
+                    .count();
                 if end == 0 || closing < open {
                     self.at = here;
                     return self.push(Token::Symbol(format!("\\{name}")));

@@ -50,11 +50,7 @@ pub(super) fn list(
 }
 
 /// `between 5 and 7` is the range, as text says it: `5 to 7`.
-fn between(
-    reader: &mut Reader<'_, '_>,
-    tokens: &[Spaced],
-    depth: usize,
-) -> Result<Value, Stop> {
+fn between(reader: &mut Reader<'_, '_>, tokens: &[Spaced], depth: usize) -> Result<Value, Stop> {
     let (parts, _) = split(tokens, |token| *token == Token::And, reader.budget)?;
     let [a, b] = parts[..] else {
         return invalid("between more than two");
@@ -72,9 +68,7 @@ fn joined(items: Vec<Value>) -> Value {
         .iter()
         .map(|item| match item {
             Value::Relation(sides, signs) => match relation::reduce(sides, signs) {
-                Reduced::Assignment(name, values) => {
-                    Some((name, values.last().copied().cloned()?))
-                }
+                Reduced::Assignment(name, values) => Some((name, values.last().copied().cloned()?)),
                 _ => None,
             },
             _ => None,

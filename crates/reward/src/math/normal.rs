@@ -199,9 +199,28 @@ fn composed(before: &str, mark: char) -> Option<char> {
 
 /// Commands that may stand before or after an answer and say nothing.
 const AROUND: &[&str] = &[
-    "\\[", "\\]", "\\(", "\\)", "\\\\", "\\;", "\\:", "\\quad", "\\qquad", "\\checkmark",
-    "\\therefore", "\\implies", "\\Rightarrow", "\\Longrightarrow", "\\to ", "\\displaystyle",
-    "\\square", "\\blacksquare", "\\large", "\\Large", "\\huge", "\\hspace*{0pt}",
+    "\\[",
+    "\\]",
+    "\\(",
+    "\\)",
+    "\\\\",
+    "\\;",
+    "\\:",
+    "\\quad",
+    "\\qquad",
+    "\\checkmark",
+    "\\therefore",
+    "\\implies",
+    "\\Rightarrow",
+    "\\Longrightarrow",
+    "\\to ",
+    "\\displaystyle",
+    "\\square",
+    "\\blacksquare",
+    "\\large",
+    "\\Large",
+    "\\huge",
+    "\\hspace*{0pt}",
 ];
 
 /// Without the quotes, asterisks, dollars, full stops and spacing around an answer.
@@ -215,7 +234,10 @@ fn unwrapped(text: &str) -> &str {
                 text = inner.trim();
             }
         }
-        if let Some(inner) = text.strip_prefix('\u{201c}').and_then(|t| t.strip_suffix('\u{201d}')) {
+        if let Some(inner) = text
+            .strip_prefix('\u{201c}')
+            .and_then(|t| t.strip_suffix('\u{201d}'))
+        {
             text = inner.trim();
         }
         text = text.trim_start_matches(['&', '\u{200b}']).trim_start();
@@ -253,7 +275,10 @@ fn without_stops(text: &str) -> &str {
             ',' | ';' | ':' | '!' if inner.ends_with('\\') => {
                 text = inner.trim_end_matches('\\').trim_end();
             }
-            '.' if inner.ends_with('.') || inner.ends_with("\\left") || inner.ends_with("\\right") => {
+            '.' if inner.ends_with('.')
+                || inner.ends_with("\\left")
+                || inner.ends_with("\\right") =>
+            {
                 return text;
             }
             '.' | ',' | ';' | '。' | '，' | '；' | '．' => text = inner,

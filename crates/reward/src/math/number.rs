@@ -60,7 +60,8 @@ impl<'a> Lexer<'a> {
             .iter()
             .any(|command| after.starts_with(command));
         // `0.(3)`, but not `2.(3)` after a full stop.
-        let bracketed = after.starts_with('(') && after[1..].starts_with(|c: char| c.is_ascii_digit());
+        let bracketed =
+            after.starts_with('(') && after[1..].starts_with(|c: char| c.is_ascii_digit());
         (repeats || bracketed || after.starts_with(|c: char| c.is_ascii_digit()))
             .then_some(mark.len())
     }

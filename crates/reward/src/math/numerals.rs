@@ -3,20 +3,57 @@
 use super::expr::{Decimal, Expr};
 
 const ONES: [&str; 20] = [
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
-    "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
 ];
 const TENS: [&str; 8] = [
     "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
 ];
 const ORDINALS: [&str; 20] = [
-    "zeroth", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth",
-    "tenth", "eleventh", "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth",
-    "seventeenth", "eighteenth", "nineteenth",
+    "zeroth",
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+    "twelfth",
+    "thirteenth",
+    "fourteenth",
+    "fifteenth",
+    "sixteenth",
+    "seventeenth",
+    "eighteenth",
+    "nineteenth",
 ];
 
 fn find(table: &[&str], word: &str) -> Option<u64> {
-    let at = table.iter().position(|known| known.eq_ignore_ascii_case(word))?;
+    let at = table
+        .iter()
+        .position(|known| known.eq_ignore_ascii_case(word))?;
     u64::try_from(at).ok()
 }
 
@@ -65,8 +102,9 @@ pub(super) fn english(words: &[&str]) -> Option<(Expr, usize)> {
             group = match group {
                 None => Some(value),
                 // `forty two`, `two hundred five`, but not `two three`.
-                Some(before) if (before % 10 == 0 && before % 100 >= 20 && (1..10).contains(&value))
-                    || (before >= 100 && before % 100 == 0) =>
+                Some(before)
+                    if (before % 10 == 0 && before % 100 >= 20 && (1..10).contains(&value))
+                        || (before >= 100 && before % 100 == 0) =>
                 {
                     Some(before + value)
                 }
@@ -173,7 +211,8 @@ fn chinese_integer(text: &str) -> Option<(u64, usize)> {
                 } else if digit.is_none() && factor != 10 {
                     break;
                 } else {
-                    section = section.checked_add(digit.take().unwrap_or(1).checked_mul(factor)?)?;
+                    section =
+                        section.checked_add(digit.take().unwrap_or(1).checked_mul(factor)?)?;
                 }
             } else {
                 let below = section.checked_add(digit.take().unwrap_or(0))?;
@@ -189,6 +228,8 @@ fn chinese_integer(text: &str) -> Option<(u64, usize)> {
     if used == 0 {
         return None;
     }
-    let value = total.checked_add(section)?.checked_add(digit.unwrap_or(0))?;
+    let value = total
+        .checked_add(section)?
+        .checked_add(digit.unwrap_or(0))?;
     Some((value, used))
 }

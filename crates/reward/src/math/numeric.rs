@@ -158,6 +158,36 @@ const FAR: [Point; 4] = [
     point(19, -160.0, 120.0),
 ];
 
+/// Whether every part of `expr` is real at `point`: it lies in the domain of its roots and logarithms.
+pub(super) fn in_domain(
+    expr: &Expr,
+    point: Point,
+    budget: &mut Budget,
+) -> Result<bool, OutOfSteps> {
+    budget.spend(1)?;
+    let parts: Vec<&Expr> = match expr {
+        Expr::Root(_, e) | Expr::Call(Function::Ln | Function::Log, _, e) => vec![e],
+        Expr::Power(base, _) => vec![base],
+        Expr::Sum(all) | Expr::Product(all) => all.iter().collect(),
+        Expr::Negative(e) | Expr::Call(_, _, e) | Expr::Factorial(e) => vec![e],
+        Expr::Quotient(a, b) => vec![a, b],
+        _ => return Ok(true),
+    };
+    for part in parts {
+        if !in_domain(part, point, budget)? {
+            return Ok(false);
+        }
+    }
+    let partial = matches!(
+        expr,
+        Expr::Root(..) | Expr::Power(..) | Expr::Call(Function::Ln | Function::Log, ..)
+    );
+    if !partial {
+        return Ok(true);
+    }
+    Ok(value(expr, point, budget)?.is_some_and(|z| z.im.abs() <= 1e-9 * z.norm()))
+}
+
 /// Most constants around which functions made of pieces are evaluated.
 const MAX_CENTRES: usize = 4;
 

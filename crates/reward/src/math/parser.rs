@@ -263,9 +263,7 @@ impl Parser<'_, '_> {
         let rest = &self.tokens[self.at.min(self.tokens.len())..];
         let mark = |spaced: Option<&Spaced>| spaced.is_some_and(|t| t.is('%') || t.is('°'));
         match rest {
-            [_, a, n, b, c, d, e, ..]
-                if a.is('{') && b.is('}') && c.is('{') && e.is('}') =>
-            {
+            [_, a, n, b, c, d, e, ..] if a.is('{') && b.is('}') && c.is('{') && e.is('}') => {
                 n.is_number() && d.is_number() && mark(rest.get(7))
             }
             [_, n, after, ..] if n.is_number() => mark(Some(after)),

@@ -1,7 +1,7 @@
 //! Numbers and expressions, with and without units.
 
 use super::equal::{Compare, Same};
-use super::expr::Expr;
+use super::expr::{Expr, Function};
 use super::unit::{self, Unit};
 use super::units::Dimension;
 use super::value::Value;
@@ -74,7 +74,11 @@ impl Compare<'_> {
         }
         if unit.is_small_money() {
             // A number alone is a number of dollars, unless the question asks for cents.
-            let one = if gold { (unit.size, 1.0) } else { (1.0, unit.size) };
+            let one = if gold {
+                (unit.size, 1.0)
+            } else {
+                (1.0, unit.size)
+            };
             return Ok((gold && self.plain(a, b)?) || self.scaled(a, one.0, b, one.1)?);
         }
         self.plain(a, b)
@@ -189,8 +193,11 @@ impl Compare<'_> {
         };
         let imaginary = |e: &Expr| e.any(&mut |e| matches!(e, Expr::Name(name) if name == "i"));
         let complex = constant || imaginary(a) || imaginary(b);
+        let absolute_value = |e: &Expr| e.any(&mut |e| matches!(e, Expr::Call(Function::Abs, ..)));
+        let strict = complex || absolute_value(a) || absolute_value(b);
         let (mut agreed, mut outside, mut outside_differ) = (0, 0, false);
         for &point in &points {
+            let (of_a, of_b) = (a, b);
             let a = numeric::value(a, point, self.budget)?;
             let b = numeric::value(b, point, self.budget)?;
             let Some((a, b)) = a.zip(b) else { continue };
@@ -205,7 +212,15 @@ impl Compare<'_> {
             };
             let real = |z: numeric::Complex| z.im.abs() <= REAL * z.norm();
             match (complex || real(a), complex || real(b)) {
-                (true, true) if !close => return Ok(false),
+                (true, true) if !close => {
+                    // `\sqrt{a}\sqrt{b}` at two negative numbers says nothing about `\sqrt{ab}`.
+                    let inside = strict
+                        || (numeric::in_domain(of_a, point, self.budget)?
+                            && numeric::in_domain(of_b, point, self.budget)?);
+                    if inside {
+                        return Ok(false);
+                    }
+                }
                 (true, true) => agreed += 1,
                 (false, false) => {
                     outside += 1;

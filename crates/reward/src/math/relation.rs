@@ -139,9 +139,7 @@ pub(super) fn same(
     }
     match (reduce(a, of_a), reduce(b, of_b)) {
         (Reduced::Assignment(name_a, values_a), Reduced::Assignment(name_b, values_b)) => {
-            let constant = |values: &[&Value]| {
-                matches!(values.last(), Some(Value::Scalar(expr, _)) if expr.is_constant())
-            };
+            let constant = |values: &[&Value]| matches!(values.last(), Some(Value::Scalar(expr, _)) if expr.is_constant());
             let named = name_a == name_b || (same_name(&name_a, &name_b) && !constant(&values_a));
             if named && holds(compare, &values_a, of_a)? && holds(compare, &values_b, of_b)? {
                 for a in &values_a {

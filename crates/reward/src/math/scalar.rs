@@ -108,13 +108,27 @@ impl Reader<'_, '_> {
             self.budget.spend(tokens.len() - at)?;
             let (number, rest) = tokens.split_at(at);
             let italic = matches!(rest[0].token, Token::Name(_)) && !rest[0].upright;
-            if italic && number.iter().any(|t| matches!(t.token, Token::Name(_) | Token::Word(_))) {
+            if italic
+                && number
+                    .iter()
+                    .any(|t| matches!(t.token, Token::Name(_) | Token::Word(_)))
+            {
                 continue;
             }
-            let Some(tail) = unit::tail(rest) else { continue };
+            let Some(tail) = unit::tail(rest) else {
+                continue;
+            };
             let Some(number) = resolved(number) else {
                 return Ok(None);
             };
+            // Numbers count things, letters do not: `x axis` is no x.
+            let counts = tail
+                .unit
+                .as_ref()
+                .is_some_and(|unit| !unit.words.is_empty());
+            if counts && number.iter().any(|t| matches!(t.token, Token::Name(_))) {
+                return Ok(None);
+            }
             let expr = parser::expression(&number, self.budget)?;
             let expr = match tail.factor {
                 Some(factor) => Expr::Product(vec![expr, Expr::Number(integer(factor))]),
@@ -142,7 +156,9 @@ impl Reader<'_, '_> {
         let mut starts = vec![0];
         for at in 1..tokens.len() {
             let before = &tokens[at - 1];
-            let ends = before.word().is_some_and(|word| units::unit(word).is_some())
+            let ends = before
+                .word()
+                .is_some_and(|word| units::unit(word).is_some())
                 || before.is('\'')
                 || before.is('°')
                 || matches!(&before.token, Token::Name(name) if at > 1 && units::unit(name).is_some() && tokens[at - 2].is_number());
@@ -183,9 +199,17 @@ impl Reader<'_, '_> {
                 ([_, mark], _) if mark.is('\'') || is_word(mark, "minute") => 60,
                 ([_, mark], _) if mark.is('"') || is_word(mark, "second") => 3600,
                 ([_, a, b], _) if a.is('\'') && b.is('\'') => 3600,
-                ([_, caret, open, a, close], _) if caret.is('^') && open.is('{') && a.is('\'') && close.is('}') => 60,
+                ([_, caret, open, a, close], _)
+                    if caret.is('^') && open.is('{') && a.is('\'') && close.is('}') =>
+                {
+                    60
+                }
                 ([_, caret, open, a, b, close], _)
-                    if caret.is('^') && open.is('{') && a.is('\'') && b.is('\'') && close.is('}') =>
+                    if caret.is('^')
+                        && open.is('{')
+                        && a.is('\'')
+                        && b.is('\'')
+                        && close.is('}') =>
                 {
                     3600
                 }
@@ -213,14 +237,20 @@ fn is_operand_word(tokens: &[Spaced], head: usize) -> bool {
         && !tokens[1].is_number()
         || head == 1
             && !tokens[0].upright
-            && tokens[0].word().is_some_and(|run| run.len() <= 3 && run.bytes().all(|b| b.is_ascii_uppercase()))
-            && tokens[1..].iter().any(|t| "+-*/^".chars().any(|sign| t.is(sign)))
+            && tokens[0]
+                .word()
+                .is_some_and(|run| run.len() <= 3 && run.bytes().all(|b| b.is_ascii_uppercase()))
+            && tokens[1..]
+                .iter()
+                .any(|t| "+-*/^".chars().any(|sign| t.is(sign)))
 }
 
 fn is_word(spaced: &Spaced, name: &str) -> bool {
-    spaced
-        .word()
-        .is_some_and(|word| word.strip_suffix('s').unwrap_or(word).eq_ignore_ascii_case(name))
+    spaced.word().is_some_and(|word| {
+        word.strip_suffix('s')
+            .unwrap_or(word)
+            .eq_ignore_ascii_case(name)
+    })
 }
 
 fn money_letter(name: &str) -> Option<&'static str> {
@@ -303,7 +333,8 @@ pub(super) fn compound(items: &[Value]) -> Option<Value> {
             terms.push(expr.clone());
             continue;
         };
-        let known = !unit.dimensions.is_empty() && !unit.is(Dimension::Any) && unit.words.is_empty();
+        let known =
+            !unit.dimensions.is_empty() && !unit.is(Dimension::Any) && unit.words.is_empty();
         if !known || unit.dimensions != first.dimensions || unit.size >= above * (1.0 - 1e-9) {
             return None;
         }

@@ -89,7 +89,9 @@ impl Reader<'_, '_> {
                 return invalid("a difference of sets");
             };
             match numeric::value(expr, numeric::POINTS[0], self.budget)? {
-                Some(value) if value.im == 0.0 && expr.is_constant() => known.push((value.re, point)),
+                Some(value) if value.im == 0.0 && expr.is_constant() => {
+                    known.push((value.re, point))
+                }
                 _ => return invalid("a difference of sets"),
             }
         }
@@ -108,6 +110,11 @@ pub(super) fn around(points: Vec<Value>) -> Value {
         parts.push(Value::Interval('(', Box::new(low), Box::new(high), ')'));
         low = point;
     }
-    parts.push(Value::Interval('(', Box::new(low), Box::new(infinity()), ')'));
+    parts.push(Value::Interval(
+        '(',
+        Box::new(low),
+        Box::new(infinity()),
+        ')',
+    ));
     Value::Union(parts)
 }

@@ -49,7 +49,11 @@ pub(super) fn normal(text: &str) -> String {
             if one && !dotted && !initial {
                 put(&mut out, run, apostrophe);
             } else {
-                put(&mut out, &run.to_lowercase(), (initial && one) || apostrophe);
+                put(
+                    &mut out,
+                    &run.to_lowercase(),
+                    (initial && one) || apostrophe,
+                );
             }
             initial = dotted;
             if dotted {
@@ -77,7 +81,9 @@ pub(super) fn normal(text: &str) -> String {
             '\'' if out.ends_with(char::is_alphabetic) && rest.starts_with(char::is_alphabetic) => {
                 out.push('’');
             }
-            ',' if !rest.trim_start().starts_with(|c: char| c.is_ascii_digit() || c == '.' || c == '\\') => {}
+            ',' if !rest
+                .trim_start()
+                .starts_with(|c: char| c.is_ascii_digit() || c == '.' || c == '\\') => {}
             '{' | '}' | '$' | '"' | '\'' | '_' | '~' | '`' | ';' | '!' | '?' => {}
             c if c.is_whitespace() => {}
             c => put(&mut out, c.encode_utf8(&mut [0; 4]), false),
@@ -138,10 +144,38 @@ pub(super) fn same(gold: &str, answer: &str) -> bool {
 /// Without articles and introductions before it, and `one` after it.
 fn bare(text: &str) -> &str {
     const BEFORE: &[&str] = &[
-        "the ", "a ", "an ", "it is ", "its ", "it ’ s ", "they are ", "is ", "are ", "on ", "in ", "at ", "so ",
-        "this is ", "that is ", "there is ", "there are ", "the answer is ", "answer is ",
-        "final answer ", "answer : ", "answer ", "therefore ", "thus ", "hence ", "because ", "line segment ", "segment ", "line of symmetry : ",
-        "it's ", "= ", ": ",
+        "the ",
+        "a ",
+        "an ",
+        "it is ",
+        "its ",
+        "it ’ s ",
+        "they are ",
+        "is ",
+        "are ",
+        "on ",
+        "in ",
+        "at ",
+        "so ",
+        "this is ",
+        "that is ",
+        "there is ",
+        "there are ",
+        "the answer is ",
+        "answer is ",
+        "final answer ",
+        "answer : ",
+        "answer ",
+        "therefore ",
+        "thus ",
+        "hence ",
+        "because ",
+        "line segment ",
+        "segment ",
+        "line of symmetry : ",
+        "it's ",
+        "= ",
+        ": ",
     ];
     let mut text = text;
     loop {
@@ -165,15 +199,18 @@ fn bare(text: &str) -> &str {
 
 /// Chinese is written without blanks, formulas with and without.
 fn glued(gold: &str, answer: &str) -> bool {
-    let plain = |text: &str| !text.split(' ').any(|word| word.len() > 3 && word.is_ascii());
+    let plain = |text: &str| {
+        !text
+            .split(' ')
+            .any(|word| word.len() > 3 && word.is_ascii())
+    };
     let chinese = |text: &str| text.contains(words::is_chinese);
     let listed = |text: &str| text.chars().any(|c| ('①'..='⑳').contains(&c));
     if !(chinese(gold) || listed(gold)) || !plain(gold) {
         return false;
     }
-    let squeezed = |text: &str| -> String {
-        text.chars().filter(|c| !matches!(c, ' ' | ',')).collect()
-    };
+    let squeezed =
+        |text: &str| -> String { text.chars().filter(|c| !matches!(c, ' ' | ',')).collect() };
     squeezed(gold) == squeezed(answer)
 }
 
@@ -186,17 +223,44 @@ fn yes_or_no(gold: &str, answer: &str) -> bool {
     };
     let mut words = answer.split(' ');
     words.next() == Some(gold)
-        && words.next().is_some_and(|second| matches!(second, "it" | "they" | "there" | "he" | "she" | "because" | "this" | "that" | "the" | "you" | "we" | "i" | "I" | "not"))
+        && words.next().is_some_and(|second| {
+            matches!(
+                second,
+                "it" | "they"
+                    | "there"
+                    | "he"
+                    | "she"
+                    | "because"
+                    | "this"
+                    | "that"
+                    | "the"
+                    | "you"
+                    | "we"
+                    | "i"
+                    | "I"
+                    | "not"
+            )
+        })
         && !(gold == "yes" && answer.contains(" not "))
-        && !answer.split(' ').skip(1).any(|word| word == opposite || matches!(word, "but" | "or" | "maybe"))
+        && !answer
+            .split(' ')
+            .skip(1)
+            .any(|word| word == opposite || matches!(word, "but" | "or" | "maybe"))
 }
 
 /// `isosceles` is `isosceles triangle`: the kind of thing may be left out of the answer where the
 /// gold has it, or the other way round, if one word remains that tells it from others.
 fn kind_left_out(gold: &str, answer: &str) -> bool {
     const KINDS: &[&str] = &[
-        " triangle", " quadrilateral", " function", " sequence", " number", " color", " colour",
-        " series", " polygon",
+        " triangle",
+        " quadrilateral",
+        " function",
+        " sequence",
+        " number",
+        " color",
+        " colour",
+        " series",
+        " polygon",
     ];
     let without = |text: &str| -> Option<String> {
         KINDS

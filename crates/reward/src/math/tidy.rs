@@ -74,7 +74,10 @@ impl Tidy<'_> {
         head.reverse();
         let before = self.out.len().checked_sub(head.len() + 1);
         let open = before.is_none_or(|at| match &self.out[at].token {
-            Token::Punct(c) => matches!(c, ',' | ';' | ':' | '(' | '[' | '{' | '⟨' | '+' | '-' | '*' | '/' | '±'),
+            Token::Punct(c) => matches!(
+                c,
+                ',' | ';' | ':' | '(' | '[' | '{' | '⟨' | '+' | '-' | '*' | '/' | '±'
+            ),
             Token::And | Token::Relation(_) | Token::In | Token::Currency(_) | Token::Sqrt => true,
             _ => false,
         });
@@ -97,19 +100,33 @@ impl Tidy<'_> {
             .is_some_and(|next| match &next.token {
                 Token::Word(word) => numerals::english(&[word]).is_some(),
                 Token::Punct(c) => matches!(c, '(' | '{' | '-' | '[' | '|'),
-                Token::Number(_) | Token::Repeating(..) | Token::Name(_) | Token::Pi | Token::Frac
-                | Token::Sqrt | Token::Currency(_) | Token::Infinity | Token::Function(_) => true,
+                Token::Number(_)
+                | Token::Repeating(..)
+                | Token::Name(_)
+                | Token::Pi
+                | Token::Frac
+                | Token::Sqrt
+                | Token::Currency(_)
+                | Token::Infinity
+                | Token::Function(_) => true,
                 _ => false,
             })
     }
 
     /// How many tokens were rewritten; none: it is an ordinary word.
     fn word(&mut self, here: &Spaced, word: &str) -> usize {
-        let joined = self.out.last().is_some_and(Spaced::is_number) && (!here.space || here.upright);
+        let joined =
+            self.out.last().is_some_and(Spaced::is_number) && (!here.space || here.upright);
         if joined && matches!(word, "st" | "nd" | "rd" | "th") {
             return 1;
         }
-        if matches!(word, "minus" | "negative") && self.operand(1) && (self.begins() || (word == "minus" && self.ended())) {
+        if word == "per" && self.is_word(1, &["cent"]) && self.ended() {
+            return self.put(here, 2, [Token::Punct('%')]);
+        }
+        if matches!(word, "minus" | "negative")
+            && self.operand(1)
+            && (self.begins() || (word == "minus" && self.ended()))
+        {
             return self.put(here, 1, [Token::Punct('-')]);
         }
         if self.ended() {
@@ -118,7 +135,12 @@ impl Tidy<'_> {
                 "times" => Some(('*', 1)),
                 "divided" if self.is_word(1, &["by"]) => Some(('/', 2)),
                 "multiplied" if self.is_word(1, &["by"]) => Some(('*', 2)),
-                "out" if self.tokens.get(self.at + 1).is_some_and(|next| next.word() == Some("of")) => {
+                "out"
+                    if self
+                        .tokens
+                        .get(self.at + 1)
+                        .is_some_and(|next| next.word() == Some("of")) =>
+                {
                     Some(('/', 2))
                 }
                 _ => None,
@@ -136,37 +158,58 @@ impl Tidy<'_> {
                 return self.put(here, 1, [Token::Punct('^'), two]);
             }
         }
-        if matches!(word, "square" | "cube") && self.is_word(1, &["root"]) && self.is_word(2, &["of"]) && self.begins() {
+        if matches!(word, "square" | "cube")
+            && self.is_word(1, &["root"])
+            && self.is_word(2, &["of"])
+            && self.begins()
+        {
             let index = ["[", "3", "]"];
             return match word {
                 "square" => self.put(here, 3, [Token::Sqrt]),
-                _ => self.put(here, 3, [
-                    Token::Sqrt,
-                    Token::Punct('['),
-                    Token::Number(Decimal::integer(index[1])),
-                    Token::Punct(']'),
-                ]),
+                _ => self.put(
+                    here,
+                    3,
+                    [
+                        Token::Sqrt,
+                        Token::Punct('['),
+                        Token::Number(Decimal::integer(index[1])),
+                        Token::Punct(']'),
+                    ],
+                ),
             };
         }
         self.numeral(here)
     }
 
     fn put<const N: usize>(&mut self, here: &Spaced, used: usize, tokens: [Token; N]) -> usize {
-        self.out.extend(tokens.into_iter().map(|token| here.with(token)));
+        self.out
+            .extend(tokens.into_iter().map(|token| here.with(token)));
         used
     }
 
     /// `forty-two`, `two thirds`: words with hyphens between them.
     fn numeral(&mut self, here: &Spaced) -> usize {
+        if self
+            .word_at(0)
+            .and_then(|word| numerals::english(&[word]))
+            .is_none()
+        {
+            return 0;
+        }
         let mut words = Vec::new();
         let mut ends = Vec::new();
         let mut offset = 0;
         while words.len() < 12 {
-            let Some(word) = self.word_at(offset) else { break };
+            let Some(word) = self.word_at(offset) else {
+                break;
+            };
             words.push(word.to_owned());
             offset += 1;
             ends.push(offset);
-            if self.tokens.get(self.at + offset).is_some_and(|next| next.is('-'))
+            if self
+                .tokens
+                .get(self.at + offset)
+                .is_some_and(|next| next.is('-'))
                 && self.word_at(offset + 1).is_some()
             {
                 offset += 1;
@@ -201,7 +244,10 @@ impl Tidy<'_> {
 
     /// `12^{th}`, `60^o`, `60^{\circ}`.
     fn raised(&mut self, here: &Spaced) -> usize {
-        let braced = self.tokens.get(self.at + 1).is_some_and(|next| next.is('{'));
+        let braced = self
+            .tokens
+            .get(self.at + 1)
+            .is_some_and(|next| next.is('{'));
         let at = self.at + 1 + usize::from(braced);
         let closed = !braced || self.tokens.get(at + 1).is_some_and(|next| next.is('}'));
         let number = self.out.last().is_some_and(Spaced::is_number);
@@ -210,7 +256,11 @@ impl Tidy<'_> {
         }
         let used = if braced { 4 } else { 2 };
         match self.tokens.get(at).map(|next| &next.token) {
-            Some(Token::Word(word)) if number && matches!(word.as_str(), "st" | "nd" | "rd" | "th") => used,
+            Some(Token::Word(word))
+                if number && matches!(word.as_str(), "st" | "nd" | "rd" | "th") =>
+            {
+                used
+            }
             Some(Token::Name(name)) if number && name == "o" => {
                 self.put(here, used, [Token::Punct('°')])
             }
@@ -233,11 +283,20 @@ impl Tidy<'_> {
         let scale = match self.tokens.get(self.at + 1).map(|next| &next.token) {
             Some(Token::Name(name)) if name == "C" => "°C",
             Some(Token::Name(name)) if name == "F" => "°F",
-            Some(Token::Word(word)) if word.eq_ignore_ascii_case("celsius") || word.eq_ignore_ascii_case("centigrade") => "°C",
+            Some(Token::Word(word))
+                if word.eq_ignore_ascii_case("celsius")
+                    || word.eq_ignore_ascii_case("centigrade") =>
+            {
+                "°C"
+            }
             Some(Token::Word(word)) if word.eq_ignore_ascii_case("fahrenheit") => "°F",
             _ => return 0,
         };
-        if !self.out.last().is_some_and(|last| last.is_number() || matches!(last.token, Token::Punct('}' | ')'))) {
+        if !self
+            .out
+            .last()
+            .is_some_and(|last| last.is_number() || matches!(last.token, Token::Punct('}' | ')')))
+        {
             return 0;
         }
         let mut unit = here.with(Token::Word(scale.into()));
@@ -254,7 +313,10 @@ impl Tidy<'_> {
                 Token::Punct(',' | ';' | ':' | '(') | Token::And | Token::Relation(_)
             )
         });
-        let text = if first && self.at + 1 < self.tokens.len() && phrases::CHINESE_INTRODUCTIONS.contains(&word) {
+        let text = if first
+            && self.at + 1 < self.tokens.len()
+            && phrases::CHINESE_INTRODUCTIONS.contains(&word)
+        {
             ""
         } else if first {
             phrases::without_introduction(word)
@@ -276,7 +338,11 @@ impl Tidy<'_> {
         let mut text = text;
         if first && let Some((expr, used)) = numerals::chinese(text) {
             let rest = &text[used..];
-            if rest.is_empty() || units::unit(rest).is_some() || units::is_counter(rest) || matches!(rest, "度" | "号") {
+            if rest.is_empty()
+                || units::unit(rest).is_some()
+                || units::is_counter(rest)
+                || matches!(rest, "度" | "号")
+            {
                 self.expression(here, &expr);
                 text = rest;
             }

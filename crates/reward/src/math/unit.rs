@@ -47,7 +47,11 @@ impl Unit {
     fn times(&mut self, (dimensions, size): &Size, exponent: i32) {
         self.size *= f64::powi(*size, exponent);
         for &(dimension, power) in dimensions {
-            match self.dimensions.iter_mut().find(|(other, _)| *other == dimension) {
+            match self
+                .dimensions
+                .iter_mut()
+                .find(|(other, _)| *other == dimension)
+            {
                 Some((_, total)) => *total += power * exponent,
                 None => self.dimensions.push((dimension, power * exponent)),
             }
@@ -84,7 +88,10 @@ impl Unit {
     /// Cents and pence: a number alone is not taken for them.
     pub(super) fn is_small_money(&self) -> bool {
         self.size < 1.0
-            && matches!(self.dimensions[..], [(Dimension::Dollar | Dimension::Pound | Dimension::Euro, 1)])
+            && matches!(
+                self.dimensions[..],
+                [(Dimension::Dollar | Dimension::Pound | Dimension::Euro, 1)]
+            )
     }
 
     pub(super) fn is_temperature(&self) -> bool {
@@ -95,7 +102,9 @@ impl Unit {
 /// `apples` and `apple`, `boxes of apples` and `boxes`.
 fn same_words(a: &str, b: &str) -> bool {
     fn single(text: &str) -> Vec<&str> {
-        text.split(' ').map(|word| word.strip_suffix('s').unwrap_or(word)).collect()
+        text.split(' ')
+            .map(|word| word.strip_suffix('s').unwrap_or(word))
+            .collect()
     }
     let of = |text: &str| text.find(" of ").map_or(text.len(), |at| at);
     single(a) == single(b)
@@ -136,7 +145,11 @@ pub(super) fn tail(tokens: &[Spaced]) -> Option<Tail> {
     }
     let mut at = 0;
     let mut factor = None;
-    while let Some(next) = tokens.get(at).and_then(Spaced::word).and_then(numerals::magnitude) {
+    while let Some(next) = tokens
+        .get(at)
+        .and_then(Spaced::word)
+        .and_then(numerals::magnitude)
+    {
         factor = Some(factor.unwrap_or(1u64).checked_mul(next)?);
         at += 1;
     }
@@ -155,9 +168,8 @@ pub(super) fn tail(tokens: &[Spaced]) -> Option<Tail> {
         return Some(Tail { factor, unit: None });
     }
     // `years old`, `apples in total`
-    let closing = (1..named.len()).find(|&at| {
-        named.len() == tokens.len() && phrases::closes(&named[at..])
-    });
+    let closing =
+        (1..named.len()).find(|&at| named.len() == tokens.len() && phrases::closes(&named[at..]));
     let unit = read(&tokens[..closing.unwrap_or(tokens.len())])?;
     Some(Tail {
         factor,
@@ -229,10 +241,16 @@ pub(super) fn read(tokens: &[Spaced]) -> Option<Unit> {
         let exponent = exponent * sign * std::mem::replace(&mut prefix, 1);
         match units::unit(name) {
             Some((dimensions, size)) => {
-                let size = if std::mem::take(&mut micro) { size * 1e-6 } else { size };
+                let size = if std::mem::take(&mut micro) {
+                    size * 1e-6
+                } else {
+                    size
+                };
                 unit.times(&(dimensions, size), exponent);
             }
-            None if phrases::telling(name) || matches!(spaced.token, Token::Name(_)) => return None,
+            None if phrases::telling(name) || matches!(spaced.token, Token::Name(_)) => {
+                return None;
+            }
             None if units::is_counter(name) => {}
             None => {
                 if !unit.words.is_empty() {
@@ -330,7 +348,9 @@ fn letters(expr: &Expr) -> Option<Unit> {
         Expr::Name(name) => unit.times(&units::unit(name)?, 1),
         Expr::Power(base, exponent) => {
             let base = letters(base)?;
-            let exponent = i32::try_from(exponent.whole()?).ok().filter(|e| e.abs() <= 9)?;
+            let exponent = i32::try_from(exponent.whole()?)
+                .ok()
+                .filter(|e| e.abs() <= 9)?;
             unit.times(&(base.dimensions, base.size), exponent);
         }
         Expr::Quotient(above, below) => {

@@ -41,12 +41,36 @@ const JOULE: &[(Dimension, i32)] = &[(D::Length, 2), (D::Mass, 1), (D::Time, -2)
 const WATT: &[(Dimension, i32)] = &[(D::Length, 2), (D::Mass, 1), (D::Time, -3)];
 const NEWTON: &[(Dimension, i32)] = &[(D::Length, 1), (D::Mass, 1), (D::Time, -2)];
 const PASCAL: &[(Dimension, i32)] = &[(D::Length, -1), (D::Mass, 1), (D::Time, -2)];
-const VOLT: &[(Dimension, i32)] =
-    &[(D::Length, 2), (D::Mass, 1), (D::Time, -3), (D::Current, -1)];
-const OHM: &[(Dimension, i32)] = &[(D::Length, 2), (D::Mass, 1), (D::Time, -3), (D::Current, -2)];
-const FARAD: &[(Dimension, i32)] = &[(D::Length, -2), (D::Mass, -1), (D::Time, 4), (D::Current, 2)];
-const HENRY: &[(Dimension, i32)] = &[(D::Length, 2), (D::Mass, 1), (D::Time, -2), (D::Current, -2)];
-const WEBER: &[(Dimension, i32)] = &[(D::Length, 2), (D::Mass, 1), (D::Time, -2), (D::Current, -1)];
+const VOLT: &[(Dimension, i32)] = &[
+    (D::Length, 2),
+    (D::Mass, 1),
+    (D::Time, -3),
+    (D::Current, -1),
+];
+const OHM: &[(Dimension, i32)] = &[
+    (D::Length, 2),
+    (D::Mass, 1),
+    (D::Time, -3),
+    (D::Current, -2),
+];
+const FARAD: &[(Dimension, i32)] = &[
+    (D::Length, -2),
+    (D::Mass, -1),
+    (D::Time, 4),
+    (D::Current, 2),
+];
+const HENRY: &[(Dimension, i32)] = &[
+    (D::Length, 2),
+    (D::Mass, 1),
+    (D::Time, -2),
+    (D::Current, -2),
+];
+const WEBER: &[(Dimension, i32)] = &[
+    (D::Length, 2),
+    (D::Mass, 1),
+    (D::Time, -2),
+    (D::Current, -1),
+];
 const TESLA: &[(Dimension, i32)] = &[(D::Mass, 1), (D::Time, -2), (D::Current, -1)];
 const COULOMB: &[(Dimension, i32)] = &[(D::Time, 1), (D::Current, 1)];
 const HERTZ: &[(Dimension, i32)] = &[(D::Time, -1)];
@@ -213,9 +237,29 @@ fn long(word: &str) -> Option<Size> {
             let base = single.strip_prefix(prefix)?;
             let takes_prefix = matches!(
                 base,
-                "meter" | "metre" | "gram" | "gramme" | "liter" | "litre" | "second" | "joule"
-                    | "watt" | "volt" | "amp" | "ampere" | "newton" | "pascal" | "hertz" | "farad"
-                    | "ohm" | "coulomb" | "tesla" | "henry" | "mole" | "calorie" | "byte"
+                "meter"
+                    | "metre"
+                    | "gram"
+                    | "gramme"
+                    | "liter"
+                    | "litre"
+                    | "second"
+                    | "joule"
+                    | "watt"
+                    | "volt"
+                    | "amp"
+                    | "ampere"
+                    | "newton"
+                    | "pascal"
+                    | "hertz"
+                    | "farad"
+                    | "ohm"
+                    | "coulomb"
+                    | "tesla"
+                    | "henry"
+                    | "mole"
+                    | "calorie"
+                    | "byte"
                     | "electronvolt"
             );
             let (dimensions, size) = takes_prefix.then(|| named(base))??;
@@ -352,6 +396,9 @@ pub(super) fn is_counter(word: &str) -> bool {
     let mut chars = word.chars();
     match (chars.next(), chars.next()) {
         (Some(c), None) => COUNTERS.contains(c),
-        _ => matches!(word, "个人" | "种方法" | "种情况" | "个数" | "个单位" | "人次"),
+        _ => matches!(
+            word,
+            "个人" | "种方法" | "种情况" | "个数" | "个单位" | "人次"
+        ),
     }
 }

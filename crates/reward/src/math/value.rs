@@ -107,8 +107,12 @@ fn decimal_comma(source: &str) -> Option<Expr> {
         Some(rest) => (true, rest),
         None => (false, source),
     };
-    let (whole, fraction) = digits.split_once(',').or_else(|| digits.split_once("{,}"))?;
-    let plain = |text: &str| !text.is_empty() && text.len() <= 30 && text.bytes().all(|b| b.is_ascii_digit());
+    let (whole, fraction) = digits
+        .split_once(',')
+        .or_else(|| digits.split_once("{,}"))?;
+    let plain = |text: &str| {
+        !text.is_empty() && text.len() <= 30 && text.bytes().all(|b| b.is_ascii_digit())
+    };
     if !plain(whole) || !plain(fraction) || fraction.len() == 3 {
         return None;
     }
@@ -129,8 +133,12 @@ impl Value {
     pub(super) fn has_text(&self) -> bool {
         match self {
             Self::Text(_) => true,
-            Self::Bare(all) | Self::Set(all) | Self::Union(all) | Self::Sequence(_, all, _)
-            | Self::Relation(all, _) | Self::Ratio(all) => all.iter().any(Self::has_text),
+            Self::Bare(all)
+            | Self::Set(all)
+            | Self::Union(all)
+            | Self::Sequence(_, all, _)
+            | Self::Relation(all, _)
+            | Self::Ratio(all) => all.iter().any(Self::has_text),
             Self::Record(all) => all.iter().any(|(_, value)| value.has_text()),
             Self::Matrix(rows) => rows.iter().flatten().any(Self::has_text),
             Self::To(a, b) | Self::Interval(_, a, b, _) => a.has_text() || b.has_text(),
@@ -165,7 +173,13 @@ impl Reader<'_, '_> {
             return Ok(Value::Bare(vec![upper, lower]));
         }
         match tokens {
-            [Spaced { token: Token::Relation(Order::Equal | Order::Approximate), .. }, rest @ ..] if !rest.is_empty() => {
+            [
+                Spaced {
+                    token: Token::Relation(Order::Equal | Order::Approximate),
+                    ..
+                },
+                rest @ ..,
+            ] if !rest.is_empty() => {
                 return self.item(rest, depth + 1);
             }
             [colon, rest @ ..] if colon.is(':') && !rest.is_empty() => {
@@ -182,7 +196,11 @@ impl Reader<'_, '_> {
         {
             return self.item(set, depth + 1);
         }
-        let (sides, signs) = split(tokens, |token| matches!(token, Token::Relation(_)), self.budget)?;
+        let (sides, signs) = split(
+            tokens,
+            |token| matches!(token, Token::Relation(_)),
+            self.budget,
+        )?;
         if sides.len() > 1 {
             let sides = sides
                 .into_iter()
@@ -258,7 +276,9 @@ impl Reader<'_, '_> {
     /// `5-7`, `5 to 7`, `from 5 to 7`, `between 5 and 7` (whose `and` was read as a comma).
     fn range(&mut self, tokens: &[Spaced], depth: usize) -> Result<Option<Value>, Stop> {
         let tokens = match tokens {
-            [first, rest @ ..] if first.word().is_some_and(|w| w.eq_ignore_ascii_case("from")) => rest,
+            [first, rest @ ..] if first.word().is_some_and(|w| w.eq_ignore_ascii_case("from")) => {
+                rest
+            }
             all => all,
         };
         if let Some(at) = tokens.iter().position(|t| t.word() == Some("to"))
@@ -328,7 +348,12 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn bracketed(&mut self, tokens: &[Spaced], inner: &[Spaced], depth: usize) -> Result<Value, Stop> {
+    fn bracketed(
+        &mut self,
+        tokens: &[Spaced],
+        inner: &[Spaced],
+        depth: usize,
+    ) -> Result<Value, Stop> {
         let (open, close) = match (&tokens[0].token, &tokens[tokens.len() - 1].token) {
             (Token::BeginMatrix, Token::EndMatrix) => return self.matrix(inner, depth),
             (Token::Punct(open), Token::Punct(close)) => (*open, *close),
@@ -340,14 +365,22 @@ impl Reader<'_, '_> {
             ('{', '}') if parts.len() == 1 => list::list(self, inner, depth + 1),
             ('(' | '[', ')' | ']') if parts.len() == 1 => {
                 let wraps = inner.iter().any(|t| {
-                    matches!(t.token, Token::Word(_) | Token::BeginMatrix | Token::Relation(_) | Token::Currency(_))
+                    matches!(
+                        t.token,
+                        Token::Word(_)
+                            | Token::BeginMatrix
+                            | Token::Relation(_)
+                            | Token::Currency(_)
+                    )
                 });
                 if wraps || inside(inner).is_some_and(|_| inner[0].is('[') || inner[0].is('(')) {
                     return match self.item(inner, depth + 1)? {
                         // `[[1, 2]]` is a matrix of one row.
-                        Value::Sequence('[', items, ']') if open == '[' => {
-                            Ok(Value::Sequence('[', vec![Value::Sequence('[', items, ']')], ']'))
-                        }
+                        Value::Sequence('[', items, ']') if open == '[' => Ok(Value::Sequence(
+                            '[',
+                            vec![Value::Sequence('[', items, ']')],
+                            ']',
+                        )),
                         other => Ok(other),
                     };
                 }
