@@ -83,6 +83,7 @@ fn single(args: &Generate) -> Result<Sample, Failure> {
         answer: None,
         alternatives: Vec::new(),
         expert: None,
+        more_experts: Vec::new(),
         meta: serde_json::Map::new(),
     })
 }

@@ -63,10 +63,12 @@ impl Convention<'_> {
         let (images, videos) = (media.images, media.videos);
         let mut answers = right_answers(self.answer(&mut row)?).into_iter();
         let (answer, alternatives) = (answers.next(), answers.collect());
-        let expert = match take(&mut row, &map.expert, &["expert", "completion", "response"])? {
-            Some((name, value)) => expert(&name, value)?,
-            None => None,
+        let experts = match take(&mut row, &map.expert, &["expert", "completion", "response"])? {
+            Some((name, value)) => experts(&name, value)?,
+            None => Vec::new(),
         };
+        let mut experts = experts.into_iter();
+        let expert = experts.next();
         let id = match take(&mut row, &map.id, &["id"])? {
             Some((_, value)) => scalar(value),
             None => None,
@@ -88,6 +90,7 @@ impl Convention<'_> {
             answer,
             alternatives,
             expert,
+            more_experts: experts.collect(),
             meta,
         })
     }
@@ -315,6 +318,27 @@ fn scalar(value: Value) -> Option<String> {
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(bit) => Some(bit.to_string()),
         other => Some(other.into_json().to_string()),
+    }
+}
+
+/// One expert trajectory, or a list of several.
+fn experts(field: &str, value: Value) -> Result<Vec<String>, Error> {
+    match value {
+        Value::List(all)
+            if !all.is_empty()
+                && all
+                    .iter()
+                    .all(|one| matches!(one, Value::Text(_) | Value::List(_))) =>
+        {
+            let found = all.into_iter().enumerate();
+            let found = found.map(|(index, one)| expert(&format!("{field}[{index}]"), one));
+            Ok(found
+                .collect::<Result<Vec<_>, _>>()?
+                .into_iter()
+                .flatten()
+                .collect())
+        }
+        one => Ok(expert(field, one)?.into_iter().collect()),
     }
 }
 

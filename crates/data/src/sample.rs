@@ -100,8 +100,10 @@ pub struct Sample {
     pub answer: Option<String>,
     /// Other answers that are as right as `answer` (a list of texts in the answer's column).
     pub alternatives: Vec<String>,
-    /// Expert trajectory (assistant text).
+    /// Expert trajectory (assistant text); the first of several.
     pub expert: Option<String>,
+    /// Further expert trajectories of the same row, for methods that put several into a group.
+    pub more_experts: Vec<String>,
     /// Everything else: question type, `data_source`, …
     pub meta: serde_json::Map<String, serde_json::Value>,
 }
@@ -117,6 +119,7 @@ impl Sample {
             answer: None,
             alternatives: Vec::new(),
             expert: None,
+            more_experts: Vec::new(),
             meta: serde_json::Map::new(),
         }
     }

@@ -301,6 +301,7 @@ impl Dataset for DigitSum {
             answer: Some(question.answer(&digits).to_string()),
             alternatives: Vec::new(),
             expert: Some(question.expert(&seen)),
+            more_experts: Vec::new(),
             meta,
         })
     }

@@ -230,6 +230,7 @@ impl Dataset for Scenes {
             answer: Some(if yes { "yes" } else { "no" }.to_owned()),
             alternatives: Vec::new(),
             expert: Some(if yes { "Yes" } else { "No" }.to_owned()),
+            more_experts: Vec::new(),
             meta,
         })
     }

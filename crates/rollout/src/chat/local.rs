@@ -139,6 +139,7 @@ fn sample(request: &ChatRequest) -> Sample {
         answer: None,
         alternatives: Vec::new(),
         expert: None,
+        more_experts: Vec::new(),
         meta: Map::new(),
     }
 }
