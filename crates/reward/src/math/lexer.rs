@@ -185,7 +185,18 @@ impl<'a> Lexer<'a> {
         if !upright && matches!(run, "x" | "X") && self.is_times() {
             return self.push(Token::Punct('*'));
         }
-        if let Some(token) = words::keyword(run) {
+        let before = self.out.last().map(|spaced| &spaced.token);
+        if run == "U" && matches!(before, Some(Token::Punct(')' | ']'))) {
+            return self.push(Token::Cup);
+        }
+        // `5 sec` is no secant.
+        let second = run == "sec"
+            && matches!(before, Some(Token::Number(_)))
+            && !self
+                .rest()
+                .trim_start()
+                .starts_with(|c: char| c.is_alphanumeric() || "\\(^{".contains(c));
+        if let Some(token) = words::keyword(run).filter(|_| !second) {
             return self.push(token);
         }
         let mut chars = run.chars();

@@ -25,6 +25,9 @@ impl Reader<'_, '_> {
         {
             return self.one_word(only, run, tokens);
         }
+        if is_code(tokens) {
+            return self.words(tokens);
+        }
         let head = tokens.iter().take_while(|t| t.word().is_some()).count();
         let intro: Vec<&str> = tokens[..head].iter().filter_map(Spaced::word).collect();
         if head == tokens.len() {
@@ -129,7 +132,11 @@ impl Reader<'_, '_> {
             if counts && number.iter().any(|t| matches!(t.token, Token::Name(_))) {
                 return Ok(None);
             }
-            let expr = parser::expression(&number, self.budget)?;
+            let expr = match parser::expression(&number, self.budget) {
+                Ok(expr) => expr,
+                Err(Stop::Invalid(_)) => return Ok(None),
+                Err(stop) => return Err(stop),
+            };
             let expr = match tail.factor {
                 Some(factor) => Expr::Product(vec![expr, Expr::Number(integer(factor))]),
                 None => expr,
@@ -245,6 +252,20 @@ fn is_operand_word(tokens: &[Spaced], head: usize) -> bool {
                 .any(|t| "+-*/^".chars().any(|sign| t.is(sign)))
 }
 
+/// `A1`, `H1N1`, `B12`: a capital letter before a number without a blank names something.
+fn is_code(tokens: &[Spaced]) -> bool {
+    let capital = |t: &Spaced| match &t.token {
+        Token::Name(run) | Token::Word(run) => run.bytes().all(|b| b.is_ascii_uppercase()),
+        _ => false,
+    };
+    tokens.first().is_some_and(capital)
+        && tokens.iter().any(Spaced::is_number)
+        && tokens
+            .iter()
+            .enumerate()
+            .all(|(at, t)| (capital(t) || t.is_number()) && (at == 0 || !t.space))
+}
+
 fn is_word(spaced: &Spaced, name: &str) -> bool {
     spaced.word().is_some_and(|word| {
         word.strip_suffix('s')
@@ -302,7 +323,10 @@ fn resolved(tokens: &[Spaced]) -> Option<Vec<Spaced>> {
             continue;
         };
         let letters = run.len() <= 3 && run.bytes().all(|b| b.is_ascii_alphabetic());
-        let product = !spaced.upright && letters && (evidence || words::is_product(run));
+        // `2ab`, `AB + CD`; but not `2 of 3`, `3 for 5`.
+        let attached = !spaced.space || run.bytes().all(|b| b.is_ascii_uppercase());
+        let product =
+            !spaced.upright && letters && ((evidence && attached) || words::is_product(run));
         if !product {
             return None;
         }

@@ -241,7 +241,7 @@ fn yes_or_no(gold: &str, answer: &str) -> bool {
                     | "not"
             )
         })
-        && !(gold == "yes" && answer.contains(" not "))
+        && !(gold == "yes" && (answer.contains(" not ") || answer.contains("n’t")))
         && !answer
             .split(' ')
             .skip(1)

@@ -219,7 +219,10 @@ impl Tidy<'_> {
         let Some((expr, used)) = numerals::english(&words) else {
             return 0;
         };
-        if !self.begins() {
+        // `One Way`, `Five Guys` are names.
+        let capital = |word: &str| word.starts_with(|c: char| c.is_ascii_uppercase());
+        let title = capital(words[0]) && words.get(used).is_some_and(|next| capital(next));
+        if title || !self.begins() {
             return 0;
         }
         self.expression(here, &expr);

@@ -133,6 +133,11 @@ pub(super) fn begins(tokens: &[Spaced], at: usize) -> bool {
             apart && after_operand && (units::unit(name).is_some() || name == "mu")
         }
         Token::Punct('\'' | '"') => before.is_number(),
+        // `5/hr`
+        Token::Punct('/') => tokens.get(at + 1).is_some_and(|next| {
+            next.word().is_some_and(|word| units::unit(word).is_some())
+                || (next.upright && matches!(next.token, Token::Name(_)))
+        }),
         Token::Frac => before.is_number() && tokens.get(at + 2).is_some_and(|next| next.upright),
         _ => false,
     }

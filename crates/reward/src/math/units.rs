@@ -295,6 +295,7 @@ fn named(single: &str) -> Option<Size> {
         "gallon" => made(METRE3, GALLON),
         "quart" => made(METRE3, GALLON / 4.0),
         "pint" => made(METRE3, GALLON / 8.0),
+        "cup" => made(METRE3, GALLON / 16.0),
         "tablespoon" => made(METRE3, GALLON / 256.0),
         "teaspoon" => made(METRE3, GALLON / 768.0),
         "acre" => made(METRE2, 4_046.8564224),

@@ -144,7 +144,6 @@ pub(super) fn keyword(run: &str) -> Option<Token> {
         "and" | "or" | "或" | "和" => Token::And,
         "percent" | "percents" | "pct" => Token::Punct('%'),
         "degrees" | "degree" | "deg" | "Degrees" | "度" => Token::Punct('°'),
-        "cup" | "U" => Token::Cup,
         "USD" | "US" => Token::Currency("$"),
         "GBP" => Token::Currency("£"),
         "EUR" => Token::Currency("€"),
