@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::Failure;
 use crate::args::{Drafting, ExtrapolateArgs, ModelArgs, SamplingArgs};
+use crate::reward_arg::RewardArg;
 
 /// The model, its adapter merged, and its processor.
 pub fn model(args: &ModelArgs) -> Result<(Model, Processor), Failure> {
@@ -115,10 +116,12 @@ pub fn questions(
 
 /// The verifier of `--reward`.
 pub fn rewards(name: &str) -> Result<RewardSet, Failure> {
-    let functions = serde_json::json!({"functions": [{"name": name}]});
-    let rewards: RewardConfig = serde_json::from_value(functions)
+    let arg: RewardArg = name
+        .parse()
         .map_err(|e| Failure::new(format!("--reward {name}: {e}")))?;
-    Ok(RewardSet::build(&rewards)?)
+    Ok(RewardSet::build(&RewardConfig {
+        functions: vec![arg.function().clone()],
+    })?)
 }
 
 /// Rows of a file in any format that training reads.
@@ -191,7 +194,14 @@ impl JsonLines {
 impl Write for JsonLines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         match self {
-            Self::Stdout(out) => out.write(bytes),
+            Self::Stdout(out) => match std::str::from_utf8(bytes) {
+                // Lines of JSON: escapes of what a terminal would obey mean the same.
+                Ok(text) => {
+                    let shown = crate::output::visible(text);
+                    out.write_all(shown.as_bytes()).map(|()| bytes.len())
+                }
+                Err(_) => out.write(bytes),
+            },
             Self::File(file) => file.write(bytes),
         }
     }
