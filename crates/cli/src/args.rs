@@ -37,7 +37,7 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// Say nothing but errors and results.
+    /// Say nothing but errors, warnings and results.
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// Machine-readable output: one JSON object per line on standard output.
@@ -118,6 +118,9 @@ pub struct Quickstart {
     /// Change a field of the built-in recipe.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// End the run at its first warning, with a checkpoint and exit code 1 (sets trainer.strict).
+    #[arg(long)]
+    pub strict: bool,
     /// Go on where a stopped run stopped.
     #[arg(long)]
     pub resume: bool,
@@ -141,6 +144,9 @@ pub struct Train {
     /// Change a field of the recipe.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// End the run at its first warning, with a checkpoint and exit code 1 (sets trainer.strict).
+    #[arg(long)]
+    pub strict: bool,
     /// Go on where a stopped run stopped.
     #[arg(long)]
     pub resume: bool,
@@ -537,6 +543,9 @@ pub struct Compare {
     /// Change a field of the recipe.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// End at the first warning of a run, with a checkpoint and exit code 1 (sets trainer.strict).
+    #[arg(long)]
+    pub strict: bool,
 }
 
 /// `percept analyze …`

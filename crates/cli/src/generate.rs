@@ -84,6 +84,7 @@ fn single(args: &Generate) -> Result<Sample, Failure> {
         expert: None,
         more_experts: Vec::new(),
         meta: serde_json::Map::new(),
+        conversational: false,
     })
 }
 

@@ -76,6 +76,8 @@ pub struct TrainerConfig {
     pub rollout_freq: usize,
     /// Metric names in `metrics.jsonl`: verl's or TRL's.
     pub metric_names: MetricNames,
+    /// End the run at its first warning, with a checkpoint (`percept train --strict`).
+    pub strict: bool,
 }
 
 impl Default for TrainerConfig {
@@ -92,6 +94,7 @@ impl Default for TrainerConfig {
             max_tokens: 0,
             rollout_freq: 1,
             metric_names: MetricNames::Verl,
+            strict: false,
         }
     }
 }
@@ -161,7 +164,7 @@ pub struct DataConfig {
     #[serde(default)]
     pub columns: percept_data::ColumnMap,
     /// Prompts longer than this many tokens are refused by `percept data check` and dropped
-    /// (counted as `data/overlong`) in training.
+    /// (counted in `data/skipped_rows`, and said) in training.
     #[serde(default = "default_prompt_length")]
     pub max_prompt_length: usize,
     /// Overrides the checkpoint's largest image size, in pixels.
