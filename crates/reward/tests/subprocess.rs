@@ -522,7 +522,7 @@ fn none_leaves_a_response_to_the_other_functions() {
 #[test]
 fn what_a_function_says_is_passed_on_once_with_file_and_line() {
     let (_dir, path) = script(
-        "import sys\ndef reward(completions, **kwargs):\n    print('call with', len(completions[0]), file=sys.stderr)\n    return helper(completions)\ndef helper(completions):\n    return [{}[c] for c in completions]\n",
+        "import sys\ndef reward(completions, **kwargs):\n    print('call with', len(completions[0]), file=sys.stderr)\n    return helper(completions)\ndef helper(completions):\n    return {}[completions[0]]\n",
     );
     let set = python(&path, "function = 'reward', completion_format = 'text'").unwrap();
     let verdicts = judge(&set, &["a", "a", "a"]);

@@ -113,7 +113,8 @@ pub enum MetricNames {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSource {
-    /// Hugging Face folder (config.json, safetensors, tokenizer.json, preprocessor_config.json).
+    /// Hugging Face folder (config.json, safetensors, tokenizer.json, preprocessor_config.json), a run folder (its
+    /// newest checkpoint at that time; name the checkpoint itself where that run goes on), or an id of the Hugging Face Hub in the local cache: `org/name`, `org/name@revision`.
     /// Exactly one of `path` and `tiny` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
