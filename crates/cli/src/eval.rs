@@ -8,7 +8,7 @@ use percept_train::StoredEvaluation;
 use crate::args::{Eval, EvalRows, Global};
 use crate::output::say;
 use crate::progress::Counter;
-use crate::{Done, Failure, open, table};
+use crate::{Done, Failure, open, sampling, table};
 
 pub fn run(args: &Eval, global: &Global) -> Result<Done, Failure> {
     if let Some(benchmark) = &args.benchmark {
@@ -30,7 +30,7 @@ fn verifiable(args: &EvalRows, global: &Global) -> Result<Done, Failure> {
     let base = open::base(&args.extrapolate, model, &opened)?;
     let sampler = open::sampler(&opened, base.as_ref())?;
     let data = questions.data.as_ref();
-    let sampling = open::sampling(&args.sampling, &args.extrapolate);
+    let sampling = sampling::sampling(&args.sampling, &args.extrapolate, &opened.1);
     let quiet = global.quiet || global.json;
     let mut counter = Counter::new("", quiet);
     let clock = std::time::Instant::now();

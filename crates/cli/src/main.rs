@@ -30,6 +30,7 @@ mod progress;
 mod questions;
 mod quickstart;
 mod reward_arg;
+mod sampling;
 mod score;
 mod table;
 mod train;

@@ -153,6 +153,7 @@ impl Progress {
             }
             Event::Saved { .. } => {}
             Event::Notice(text) => self.say(&format!("note: {text}")),
+            Event::Warning { message, .. } => self.say(&format!("warning: {message}")),
         }
     }
 }
@@ -160,7 +161,12 @@ impl Progress {
 impl Observer for Progress {
     fn event(&mut self, event: Event<'_>) {
         match self.mode {
-            Mode::Quiet => {}
+            // What is wrong is said also to those who want to hear nothing else.
+            Mode::Quiet => {
+                if let Event::Warning { message, .. } = &event {
+                    note!("warning: {message}");
+                }
+            }
             Mode::Human => self.human(&event),
             Mode::Json => {
                 let mut out = std::io::stdout().lock();
@@ -237,6 +243,9 @@ fn json(event: &Event<'_>) -> serde_json::Value {
             serde_json::json!({"event": "evaluated", "name": name, "accuracy": accuracy})
         }
         Event::Saved { path } => serde_json::json!({"event": "saved", "path": path}),
+        Event::Warning { kind, message } => {
+            serde_json::json!({"event": "warning", "kind": kind, "message": message})
+        }
         Event::Notice(text) => serde_json::json!({"event": "notice", "text": text}),
     }
 }

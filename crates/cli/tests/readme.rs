@@ -208,7 +208,6 @@ fn recipe(scratch: &Scratch<'_>, block: &Block, before: &mut String) {
 }
 
 #[test]
-#[ignore = "until --model takes a run folder"]
 fn every_block_of_the_readme_does_what_it_says() {
     let folder = tempfile::tempdir().unwrap();
     let server = Mock::start(|seen, _| {

@@ -54,6 +54,7 @@ impl Convention<'_> {
                 .help("name the column in data.columns.prompt"));
         };
         let mut media = MediaList::new(images, videos, self);
+        let conversational = matches!(value, Value::List(_));
         let mut messages = media.messages(&name, value)?;
         let system = match take(&mut row, &None, &["system"])? {
             Some((name, value)) => text_or_null(&name, value)?,
@@ -95,6 +96,7 @@ impl Convention<'_> {
             expert,
             more_experts: experts.collect(),
             meta,
+            conversational,
         })
     }
 

@@ -340,6 +340,7 @@ fn summary() -> Summary {
             ("device".into(), "cpu, 2 threads".into()),
             ("percept".into(), "0.1.0".into()),
         ]),
+        ..Summary::default()
     }
 }
 

@@ -77,6 +77,8 @@ pub struct TrainerConfig {
     pub rollout_freq: usize,
     /// Metric names in `metrics.jsonl`: verl's or TRL's.
     pub metric_names: MetricNames,
+    /// End the run at its first warning, with a checkpoint (`percept train --strict`).
+    pub strict: bool,
 }
 
 impl Default for TrainerConfig {
@@ -93,6 +95,7 @@ impl Default for TrainerConfig {
             max_tokens: 0,
             rollout_freq: 1,
             metric_names: MetricNames::Verl,
+            strict: false,
         }
     }
 }
@@ -111,8 +114,10 @@ pub enum MetricNames {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSource {
-    /// Hugging Face folder (config.json, safetensors, tokenizer.json, preprocessor_config.json),
-    /// relative to the recipe file. Exactly one of `path` and `tiny` is given.
+    /// Hugging Face folder (config.json, safetensors, tokenizer.json, preprocessor_config.json), relative
+    /// to the recipe file; a run folder (its newest checkpoint at that time; name the checkpoint itself
+    /// where that run goes on); or an id of the Hugging Face Hub in the local cache: `org/name`,
+    /// `org/name@revision`. Exactly one of `path` and `tiny` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
     /// Build a small Qwen2.5-VL-architecture model with random weights and a tokenizer for the
@@ -160,8 +165,8 @@ pub struct DataConfig {
     /// Which column holds what, when the names are none of the known conventions.
     #[serde(default)]
     pub columns: percept_data::ColumnMap,
-    /// Prompts longer than this many tokens are reported by `percept data check` and skipped in
-    /// training.
+    /// Prompts longer than this many tokens are reported by `percept data check` and skipped (counted
+    /// in `data/skipped_rows`, and said) in training.
     #[serde(default = "default_prompt_length")]
     pub max_prompt_length: usize,
     /// Overrides the checkpoint's largest image size, in pixels.

@@ -122,7 +122,8 @@ pub struct HalbenchBuild {
     /// Model name as the server knows it.
     #[arg(long, value_name = "NAME", requires = "endpoint")]
     pub api_model: Option<String>,
-    /// Local model that chooses the replacement and describes it: a Hugging Face folder.
+    /// Local model that chooses the replacement and describes it (folder, run, or id in the Hugging Face
+    /// cache).
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
     /// Device of --model and --detect-model.
@@ -158,7 +159,8 @@ pub struct HalbenchBuild {
     /// Name of that model as the server knows it.
     #[arg(long, value_name = "NAME", requires = "detect_endpoint")]
     pub detect_api_model: Option<String>,
-    /// Check edits with a local vision-language model on --device: a Hugging Face folder.
+    /// Check edits with a local vision-language model on --device (folder, run, or id in the Hugging Face
+    /// cache).
     #[arg(long, value_name = "DIR")]
     pub detect_model: Option<PathBuf>,
     /// How servers are asked.
