@@ -1,6 +1,16 @@
 //! The table itself.
 
-use super::Foreign;
+/// A key of another framework.
+pub(crate) struct Foreign {
+    /// Whose it is: `verl`, `EasyR1`, `TRL` (and transformers' trainer), `ms-swift`.
+    pub of: &'static str,
+    /// As it is written there; dotted where it is a path.
+    pub key: &'static str,
+    /// The key here; empty where nothing is to be set.
+    pub here: &'static str,
+    /// What else is to be known.
+    pub note: &'static str,
+}
 
 const fn of(
     of: &'static str,
