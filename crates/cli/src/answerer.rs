@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::args::{MemoryArgs, ModelArgs, dtype};
 use crate::attention_arg::AttentionArg;
-use crate::calls::CallArgs;
+use crate::calls::{AllowImages, CallArgs};
 use crate::output::note;
 use crate::{Failure, open};
 
@@ -26,7 +26,7 @@ const HOPELESS: usize = 10;
 /// Who answers: a local model or a server.
 #[derive(Debug, Clone, Args)]
 pub struct AnswererArgs {
-    /// Hugging Face folder of a local model.
+    /// Local model: a Hugging Face folder, a run folder, or an id in the local Hugging Face cache.
     #[arg(long, conflicts_with = "endpoint")]
     pub model: Option<PathBuf>,
     /// LoRA adapter folder (PEFT format) on top of it.
@@ -62,6 +62,9 @@ pub struct AnswererArgs {
     /// A system message before every question.
     #[arg(long)]
     pub system: Option<String>,
+    /// From where pictures may be sent.
+    #[command(flatten)]
+    pub allow: AllowImages,
     /// How a server is asked.
     #[command(flatten)]
     pub calls: CallArgs,
@@ -103,6 +106,12 @@ pub struct Answers {
 }
 
 impl AnswererArgs {
+    /// The picture of this name in a folder; it is sent from there, and from the folders that are allowed besides.
+    pub fn picture(&self, folder: &Path, path: PathBuf) -> Media {
+        let folders = std::iter::once(folder.to_owned()).chain(self.allow.allow_images.clone());
+        Media::from_path(path).within(&folders.collect())
+    }
+
     /// Whether anybody is named.
     pub fn named(&self) -> bool {
         self.model.is_some() || self.endpoint.is_some()
@@ -135,6 +144,7 @@ impl AnswererArgs {
             };
             let identity = open::weights(&args)?;
             let (model, processor) = open::model(&args)?;
+            crate::sampling::say_unused_of(&processor, self.temperature, self.top_p);
             let sampler = Sampler::new(&model, &processor, 0)?;
             let engine = self.memory.apply(SamplingParams {
                 max_num_seqs: self.max_num_seqs,

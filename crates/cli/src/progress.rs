@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use percept_train::{Event, Metrics, Observer, Stage};
 
-use crate::output::note;
+use crate::output::{note, visible};
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +119,7 @@ impl Progress {
             }
             Event::Saved { .. } => {}
             Event::Notice(text) => self.say(&format!("note: {text}")),
+            Event::Warning { message, .. } => self.say(&format!("warning: {message}")),
         }
     }
 }
@@ -126,12 +127,17 @@ impl Progress {
 impl Observer for Progress {
     fn event(&mut self, event: Event<'_>) {
         match self.mode {
-            Mode::Quiet => {}
+            // What is wrong is said also to those who want to hear nothing else.
+            Mode::Quiet => {
+                if let Event::Warning { message, .. } = &event {
+                    note!("warning: {message}");
+                }
+            }
             Mode::Human => self.human(&event),
             Mode::Json => {
                 let mut out = std::io::stdout().lock();
                 // A closed pipe must not stop the training.
-                let _ = writeln!(out, "{}", json(&event));
+                let _ = writeln!(out, "{}", visible(&json(&event).to_string()));
             }
         }
     }
@@ -203,6 +209,9 @@ fn json(event: &Event<'_>) -> serde_json::Value {
             serde_json::json!({"event": "evaluated", "name": name, "accuracy": accuracy})
         }
         Event::Saved { path } => serde_json::json!({"event": "saved", "path": path}),
+        Event::Warning { kind, message } => {
+            serde_json::json!({"event": "warning", "kind": kind, "message": message})
+        }
         Event::Notice(text) => serde_json::json!({"event": "notice", "text": text}),
     }
 }

@@ -22,6 +22,7 @@ mod image_processor;
 mod json;
 mod jsonl;
 mod media;
+mod outgoing;
 mod parquet;
 mod random;
 mod random_file;

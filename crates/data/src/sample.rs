@@ -106,6 +106,8 @@ pub struct Sample {
     pub more_experts: Vec<String>,
     /// Everything else: question type, `data_source`, …
     pub meta: serde_json::Map<String, serde_json::Value>,
+    /// Whether the row's prompt is a list of messages and not a text (TRL's conversational form).
+    pub conversational: bool,
 }
 
 impl Sample {
@@ -121,6 +123,29 @@ impl Sample {
             expert: None,
             more_experts: Vec::new(),
             meta: serde_json::Map::new(),
+            conversational: false,
         }
+    }
+
+    /// The prompt as a reward function of TRL's gets it: `[{"role": …, "content": …}]`, content as text or as a list of
+    /// `{"type": "image"}` and `{"type": "text", "text": …}`; none where the row's prompt is a text.
+    pub fn conversation(&self) -> Option<serde_json::Value> {
+        let spoken = |message: &&Message| message.role == Role::Assistant;
+        let answers = self.messages.iter().rev().take_while(spoken).count();
+        let prompt = &self.messages[..self.messages.len() - answers];
+        let turn = |message: &Message| {
+            let part = |part: &Part| match part {
+                Part::Text(text) => serde_json::json!({"type": "text", "text": text}),
+                Part::Image(_) => serde_json::json!({"type": "image"}),
+                Part::Video(_) => serde_json::json!({"type": "video"}),
+            };
+            let content = match message.content.as_slice() {
+                [Part::Text(text)] => text.as_str().into(),
+                parts => parts.iter().map(part).collect::<serde_json::Value>(),
+            };
+            serde_json::json!({"role": message.role.as_str(), "content": content})
+        };
+        self.conversational
+            .then(|| prompt.iter().map(turn).collect())
     }
 }

@@ -2,7 +2,9 @@
 
 use percept_nn::sparse::AttentionConfig;
 
-use crate::{Error, ModelSource, OptimConfig, Recipe, dynamic_sampling, requirements};
+use crate::{
+    Error, ModelSource, OptimConfig, Recipe, dynamic_sampling, recipe_sizes, requirements,
+};
 
 /// Where a number may lie. NaN and infinity lie nowhere.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +21,8 @@ enum Range {
     Share,
     /// 0 ≤ x ≤ 1.
     UpToOne,
+    /// −2 ≤ x ≤ 2.
+    UpToTwo,
 }
 
 impl Range {
@@ -31,6 +35,7 @@ impl Range {
                 Self::BelowOne => (0.0..1.0).contains(&x),
                 Self::Share => x > 0.0 && x <= 1.0,
                 Self::UpToOne => (0.0..=1.0).contains(&x),
+                Self::UpToTwo => (-2.0..=2.0).contains(&x),
             }
     }
 
@@ -42,6 +47,7 @@ impl Range {
             Self::BelowOne => "0 or more, less than 1",
             Self::Share => "more than 0, at most 1",
             Self::UpToOne => "0 to 1",
+            Self::UpToTwo => "-2 to 2",
         }
     }
 }
@@ -50,7 +56,7 @@ type Limit = (String, f64, Range);
 
 /// Every number of the recipe that has a range and is used.
 fn limits(recipe: &Recipe) -> Vec<Limit> {
-    use Range::{AtLeastOne, NotNegative, Positive, Share};
+    use Range::{AtLeastOne, NotNegative, Positive, Share, UpToOne, UpToTwo};
     let mut all: Vec<Limit> = Vec::new();
     let mut add = |table: &str, fields: &[(&str, f64, Range)]| {
         all.extend(
@@ -130,6 +136,22 @@ fn limits(recipe: &Recipe) -> Vec<Limit> {
             // Greedy responses are all the same: no group has an advantage.
             ("temperature", f64::from(rollout.temperature), Positive),
             ("top_p", f64::from(rollout.top_p), Share),
+            ("min_p", f64::from(rollout.min_p), UpToOne),
+            (
+                "repetition_penalty",
+                f64::from(rollout.repetition_penalty),
+                Positive,
+            ),
+            (
+                "presence_penalty",
+                f64::from(rollout.presence_penalty),
+                UpToTwo,
+            ),
+            (
+                "frequency_penalty",
+                f64::from(rollout.frequency_penalty),
+                UpToTwo,
+            ),
             ("max_num_seqs", count(rollout.max_num_seqs), AtLeastOne),
         ],
     );
@@ -223,6 +245,7 @@ pub(crate) fn check(recipe: &Recipe, name: &str) -> Result<(), Error> {
             return problem(&format!("{field} is {found}; expected {expected}"));
         }
     }
+    recipe_sizes::check(recipe).or_else(|message| problem(&message))?;
     run_name(&recipe.trainer.experiment_name).or_else(|message| problem(&message))?;
     let Some(rl) = &recipe.rl else { return Ok(()) };
     if rl.mini_batch_size() > rl.train_batch_size {

@@ -1,8 +1,10 @@
 //! A local program that edits pictures.
 
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use percept_base::Family;
 
 use image::{ImageFormat, RgbImage};
 use serde_json::{Value, json};
@@ -50,6 +52,31 @@ impl CommandTool {
         Ok(Self { words, deadline })
     }
 
+    /// Refuses `{name}` inside the script of a shell: what it stands for comes from a file of annotations, and the shell
+    /// would read it as commands. As a word of its own behind the script it is a value, whatever it holds.
+    fn not_in_a_script(&self, name: &str) -> Result<(), Error> {
+        const SHELLS: [&str; 8] = ["sh", "bash", "dash", "zsh", "ksh", "ash", "fish", "busybox"];
+        let field = format!("{{{name}}}");
+        let is_shell = |word: &String| {
+            let program = Path::new(word).file_name().unwrap_or_default();
+            SHELLS.iter().any(|shell| program == *shell)
+        };
+        let is_script = |at: usize| {
+            let option = &self.words[at - 1];
+            let letters = option.strip_prefix('-').filter(|o| !o.starts_with('-'));
+            letters.is_some_and(|letters| letters.ends_with('c'))
+                && self.words[..at - 1].iter().any(is_shell)
+        };
+        let mut words = (1..self.words.len()).filter(|&at| self.words[at].contains(&field));
+        match words.find(|&at| is_script(at) || self.words[at - 1] == "eval") {
+            None => Ok(()),
+            Some(at) => Err(Error::Template {
+                found: format!("{field} inside a script of a shell: `{}`", self.words[at]),
+                expected: "the name as a word of its own behind the script, which reads it as \"$1\": sh -c '… \"$1\"' sh {class}",
+            }),
+        }
+    }
+
     /// The command as it was given, for records.
     pub fn words(&self) -> &[String] {
         &self.words
@@ -58,12 +85,7 @@ impl CommandTool {
     /// Runs the program in `folder` with these names replaced; it is killed, with what it started,
     /// when the deadline is over. Gives what it wrote to standard output.
     pub(crate) fn run(&self, folder: &Path, names: &[(&str, &str)]) -> Result<String, Error> {
-        let word = |word: &String| {
-            let replace = |text: String, (name, value): &(&str, &str)| {
-                text.replace(&format!("{{{name}}}"), value)
-            };
-            names.iter().fold(word.clone(), replace)
-        };
+        let word = |word: &String| filled(word, names);
         let (program, arguments) = (&self.words[0], self.words[1..].iter().map(word));
         // Files, not pipes: a program can write as much as it likes, and nobody waits for readers.
         let (out, err) = (folder.join("stdout"), folder.join("stderr"));
@@ -74,17 +96,17 @@ impl CommandTool {
             .stdin(Stdio::null())
             .stdout(create(&out)?)
             .stderr(create(&err)?);
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let failed = |what: String| Error::Command {
             program: program.clone(),
             what,
             stderr: tail(&err),
         };
-        let child = command
-            .spawn()
-            .map_err(|e| failed(format!("cannot be started: {e}")))?;
-        match wait(child, self.deadline) {
+        let mut family =
+            Family::spawn(&mut command).map_err(|e| failed(format!("cannot be started: {e}")))?;
+        let status = family.wait(self.deadline);
+        // What it started and did not wait for ends with it.
+        drop(family);
+        match status {
             Some(status) if status.success() => std::fs::read_to_string(&out).map_err(file(&out)),
             Some(status) => Err(failed(format!("ended with {status}"))),
             None => Err(failed(format!(
@@ -93,6 +115,30 @@ impl CommandTool {
             ))),
         }
     }
+}
+
+/// A word with its `{name}`s replaced, in one pass: what a value holds stays as it is, `{output}` in a class too.
+fn filled(word: &str, names: &[(&str, &str)]) -> String {
+    let (mut text, mut rest) = (String::new(), word);
+    while let Some(open) = rest.find('{') {
+        let (before, behind) = rest.split_at(open);
+        text.push_str(before);
+        let named = names.iter().find_map(|(name, value)| {
+            let after = behind[1..].strip_prefix(name)?.strip_prefix('}')?;
+            Some((value, after))
+        });
+        match named {
+            Some((value, after)) => {
+                text.push_str(value);
+                rest = after;
+            }
+            None => {
+                text.push('{');
+                rest = &behind[1..];
+            }
+        }
+    }
+    text + rest
 }
 
 fn words(command: &str) -> Result<Vec<String>, Error> {
@@ -117,28 +163,6 @@ fn words(command: &str) -> Result<Vec<String>, Error> {
             expected: "quotes in pairs",
         }),
     }
-}
-
-/// Waits for the end, and kills the whole group when it takes too long.
-fn wait(mut child: Child, deadline: Duration) -> Option<ExitStatus> {
-    let end = Instant::now() + deadline;
-    let mut pause = Duration::from_millis(2);
-    let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break Some(status),
-            Ok(None) if Instant::now() < end => std::thread::sleep(pause),
-            _ => break None,
-        }
-        pause = (pause * 2).min(Duration::from_millis(100));
-    };
-    #[cfg(unix)]
-    {
-        use rustix::process::{Pid, Signal, kill_process_group};
-        let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
-    }
-    let _ = child.kill();
-    let _ = child.wait();
-    status
 }
 
 fn tail(path: &Path) -> String {
@@ -183,7 +207,7 @@ pub(crate) fn save(image: &RgbImage, path: &Path) -> Result<(), Error> {
 /// | `{mask}` | grey PNG of its size, 255 where it may change, else 0 |
 /// | `{transparent}` | the picture as PNG, transparent where it may change |
 /// | `{prompt}` | a text file: what the picture shows after the edit |
-/// | `{class}` | the class of the new object |
+/// | `{class}` | the class of the new object, never inside the script of a shell (`sh -c`) |
 /// | `{seed}` | a number |
 /// | `{output}` | where to write the edited picture, PNG, of any size |
 #[derive(Debug, Clone)]
@@ -195,9 +219,11 @@ impl CommandEditor {
     /// An editor by this command, with a deadline for each picture.
     ///
     /// # Errors
-    /// A command without `{image}`, `{mask}` or `{output}`, and those of [`CommandTool::new`].
+    /// A command without `{image}`, `{mask}` or `{output}`, one that has `{class}` inside the script of a shell, and those
+    /// of [`CommandTool::new`].
     pub fn new(command: &str, deadline: Duration) -> Result<Self, Error> {
         let tool = CommandTool::new(command, &["image", "mask", "output"], deadline)?;
+        tool.not_in_a_script("class")?;
         Ok(Self { tool })
     }
 }
@@ -259,6 +285,8 @@ impl Editor for CommandEditor {
 
 #[cfg(all(test, unix))]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
     use image::Rgb;
     use percept_data::coco::Mask;
@@ -306,6 +334,42 @@ mod tests {
         let silent = edit_by("true {image} {mask} {output}", 20.0).unwrap_err();
         assert!(silent.to_string().contains("was to write"), "{silent}");
         assert!(edit_by("/no/such {image} {mask} {output}", 1.0).is_err());
+    }
+
+    /// A class is what a file of annotations says. In a script it would be a program.
+    #[test]
+    fn a_class_is_never_part_of_a_script() {
+        for script in [
+            "sh -c 'cp {image} {output} # {class} {mask}'",
+            "/bin/bash -ec \"edit '{class}' {image} {mask} {output}\"",
+            "env X=1 dash -c 'echo \"{class}\"; true {image} {mask} {output}'",
+            "busybox sh -c 'x {class}' {image} {mask} {output}",
+        ] {
+            let refused = edit_by(script, 20.0).unwrap_err().to_string();
+            assert!(refused.contains("inside a script of a shell"), "{refused}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let proof = folder.path().join("proof");
+        let class = format!(
+            "$(touch {0}); touch {0} {{seed}} {{output}}",
+            proof.display()
+        );
+        let command = r#"sh -c 'test "$1" = "$(cat "$4")" && cp "$2" "$3"' sh {class} {image} {output} {prompt} {mask}"#;
+        let editor = CommandEditor::new(command, Duration::from_secs(20)).unwrap();
+        let image = RgbImage::from_pixel(6, 5, Rgb([1, 2, 3]));
+        let mask = Mask::from_fn(6, 5, |x, _| x > 2);
+        let edit = Edit {
+            image: &image,
+            mask: &mask,
+            object: &mask,
+            avoid: &mask,
+            class: &class,
+            prompt: &class,
+            cutout: None,
+            seed: 24,
+        };
+        editor.edit(&edit).unwrap();
+        assert!(!proof.exists());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::calls::CallArgs;
+use crate::calls::{AllowImages, CallArgs};
 
 /// `percept data expert`
 #[derive(Debug, Args)]
@@ -46,7 +46,7 @@ pub struct DataExpert {
     /// The model in the server's word.
     #[arg(long, value_name = "NAME", requires = "endpoint")]
     pub api_model: Option<String>,
-    /// Hugging Face folder of a local expert.
+    /// A local expert: Hugging Face folder, run folder, or id in the local Hugging Face cache.
     #[arg(long, conflicts_with = "endpoint")]
     pub model: Option<PathBuf>,
     /// LoRA adapter folder (PEFT format) on top of it.
@@ -91,6 +91,9 @@ pub struct DataExpert {
     /// Seed; sent to servers only where it is given.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// From where images may be sent.
+    #[command(flatten)]
+    pub allow: AllowImages,
     /// How a server is asked.
     #[command(flatten)]
     pub calls: CallArgs,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use percept_eval::halbench::{AbsentRule, ImageFormat, Step};
 
-use crate::calls::CallArgs;
+use crate::calls::{AllowImages, CallArgs};
 
 /// `percept halbench …`
 #[derive(Debug, Subcommand)]
@@ -88,6 +88,9 @@ pub struct HalbenchBuild {
     /// Folder of images.
     #[arg(long, value_name = "DIR")]
     pub images: PathBuf,
+    /// Folders that --images links to.
+    #[command(flatten)]
+    pub allow: AllowImages,
     /// COCO instances file of these images, with outlines.
     #[arg(long, value_name = "FILE.json")]
     pub annotations: PathBuf,
@@ -118,7 +121,7 @@ pub struct HalbenchBuild {
     /// The model in the server's word.
     #[arg(long, value_name = "NAME", requires = "endpoint")]
     pub api_model: Option<String>,
-    /// Who chooses and describes: a Hugging Face folder.
+    /// Who chooses and describes: a local model (folder, run, or id in the Hugging Face cache).
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
     /// Device of --model and --detect-model.
@@ -154,7 +157,7 @@ pub struct HalbenchBuild {
     /// That model in the server's word.
     #[arg(long, value_name = "NAME", requires = "detect_endpoint")]
     pub detect_api_model: Option<String>,
-    /// Re-detect by a Hugging Face folder on --device.
+    /// Re-detect by a local model (folder, run, or id in the Hugging Face cache) on --device.
     #[arg(long, value_name = "DIR")]
     pub detect_model: Option<PathBuf>,
     /// How servers are asked.

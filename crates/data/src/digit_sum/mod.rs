@@ -303,6 +303,7 @@ impl Dataset for DigitSum {
             expert: Some(question.expert(&seen)),
             more_experts: Vec::new(),
             meta,
+            conversational: false,
         })
     }
 }

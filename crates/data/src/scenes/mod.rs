@@ -232,6 +232,7 @@ impl Dataset for Scenes {
             expert: Some(if yes { "Yes" } else { "No" }.to_owned()),
             more_experts: Vec::new(),
             meta,
+            conversational: false,
         })
     }
 }

@@ -141,6 +141,7 @@ fn sample(request: &ChatRequest) -> Sample {
         expert: None,
         more_experts: Vec::new(),
         meta: Map::new(),
+        conversational: false,
     }
 }
 
