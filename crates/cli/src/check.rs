@@ -24,10 +24,11 @@ pub fn run(args: &DataCheck, global: &Global) -> Result<Done, Failure> {
         }),
         Err(error) => Err(error.to_string()),
     };
+    let own = crate::grade::Own::new(&rewards);
     let judged = recipe.rl.is_some();
-    let answer = |sample: &Sample| match sample.answer.as_deref() {
+    let answer = |sample: &Sample| match &sample.answer {
         _ if !judged => Ok(()),
-        Some(answer) => rewards.check_ground_truth(answer),
+        Some(_) => own.check(sample),
         None => Err("no ground truth\n  help: name its column in data.columns.answer".to_owned()),
     };
     let mut sets: Vec<(&str, &dyn Dataset)> = Vec::new();
@@ -60,6 +61,11 @@ pub fn run(args: &DataCheck, global: &Global) -> Result<Done, Failure> {
         } else {
             print_report(name, set.name(), &report, args.most)?;
         }
+    }
+    if global.json {
+        say!("{}", own.json());
+    } else if let Some(experts) = own.text(args.most) {
+        say!("{experts}");
     }
     memory(&recipe, &model, global)?;
     Ok(if clean { Done::Well } else { Done::Problems })

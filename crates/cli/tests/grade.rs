@@ -242,3 +242,42 @@ fn standard_input_and_output_are_a_pipe() {
     assert!(aside.contains("stdin:2: not JSON"), "{aside}");
     assert!(aside.contains("right      1"), "{aside}");
 }
+
+/// B15: what the verifier could never reward is named before training, and experts are graded.
+#[test]
+fn data_check_grades_the_rows_own_answers_and_experts() {
+    let sentence = "The man in the red coat is standing next to the old wooden door because he waits for his friend";
+    let row = |id: &str, answer: Value, expert: &str| json!({"id": id, "prompt": id, "answer": answer, "expert": expert});
+    let folder = folder(&[
+        row("good", json!("4"), "so \\boxed{4}"),
+        row("several", json!(["4", "four"]), "so \\boxed{four}"),
+        row("broken", json!("\\frac{1}{"), "so \\boxed{1}"),
+        row("sentence", json!(sentence), "so \\boxed{door}"),
+        row("wrong", json!("4"), "so \\boxed{5}"),
+    ]);
+    let before = TINY.split("[data.digit_sum]").next().unwrap();
+    let after = "[rollout]\nmax_completion_length = 4\nnum_generations = 2\n";
+    let data = "[data]\ntrain_files = ['rows.jsonl']\n";
+    write(
+        &folder.path().join("recipe.toml"),
+        format!("{before}{data}{after}{RL}"),
+    );
+    let outcome = run_in(folder.path(), &["data", "check", "recipe.toml"]);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    let text = &outcome.stdout;
+    assert!(text.contains("answer: broken: "), "{text}");
+    assert!(
+        text.contains("answer: sentence: the right answer is a sentence of"),
+        "{text}"
+    );
+    let named = text.lines().filter(|line| line.starts_with("answer: "));
+    assert_eq!(named.count(), 2, "{text}");
+    assert!(
+        text.contains("experts: 2 right, 2 wrong, 1 ungraded"),
+        "{text}"
+    );
+    assert!(
+        text.contains("expert wrong: wrong: `5` is not `4`"),
+        "{text}"
+    );
+}

@@ -309,7 +309,18 @@ pub(crate) fn right_answers(value: Value) -> Vec<String> {
             .iter()
             .all(|item| matches!(item, Value::Text(_) | Value::Number(_) | Value::Bool(_)))
     };
+    // `["A", "C"]`: the letters of a multiple-choice question, all of which must be named.
+    let letters = |items: &[Value]| {
+        items.len() > 1
+            && items.iter().all(|item| {
+                matches!(item, Value::Text(text) if matches!(text.as_bytes(), [b'A'..=b'Z']))
+            })
+    };
     match value {
+        Value::List(items) if letters(&items) => {
+            let all = items.into_iter().filter_map(scalar);
+            vec![all.collect::<Vec<_>>().join(", ")]
+        }
         Value::List(items)
             if scalars(&items) && items.iter().any(|item| matches!(item, Value::Text(_))) =>
         {

@@ -1,15 +1,21 @@
-//! `choice`: the letter of a multiple-choice question.
+//! `choice`: the letter, or letters, of a multiple-choice question.
+
+mod letters;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Answer, Error, Kind, Verdict, Verifier, extract};
+use crate::{Answer, Error, Extracted, Kind, Verdict, Verifier, extract};
+pub use letters::Letters;
+use letters::{Named, named, plain};
 
 /// The chosen letter, from `(B)`, `B.`, `\boxed{B}`, `<answer>B</answer>`, "The answer is B", "Option
 /// B", or from the text of the option where the row has its options.
 ///
-/// The ground truth is a letter or an option's text. A response that names no letter is wrong.
+/// The ground truth is a letter, several letters that must all be chosen and no other (`AC`, `A, C`, `A and
+/// C`), or an option's text. A response that names no letter, or hedges ("B or C", "B is wrong"), is
+/// wrong.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Choice {
@@ -31,10 +37,10 @@ impl Choice {
             return Verdict::no_ground_truth();
         };
         let options = options(answer.meta.get(&self.options));
-        let Some(right) = letter(truth, &options) else {
+        let Some(right) = letters(truth, &options) else {
             return Verdict::Ungraded(no_letter(truth));
         };
-        Verdict::right(chosen(answer.completion, &options) == Some(right))
+        Verdict::right(chosen_letters(answer.completion, &options) == Some(right))
     }
 }
 
@@ -58,7 +64,7 @@ fn options(column: Option<&Value>) -> Vec<String> {
     options
         .iter()
         .enumerate()
-        .map(|(at, text)| match marked(text) {
+        .map(|(at, text)| match letters::option(text) {
             Some((letter, rest)) if letter as usize == 'A' as usize + at => normal(rest),
             _ => normal(text),
         })
@@ -75,114 +81,112 @@ fn normal(text: &str) -> String {
         .join(" ")
 }
 
-/// The letter that a response chooses.
+/// The one letter that a response chooses.
 pub fn chosen(completion: &str, options: &[String]) -> Option<char> {
-    let tail = extract::after_thinking(completion);
-    let marked = extract::boxed(tail)
-        .or_else(|| extract::boxed(completion))
-        .or_else(|| extract::tagged(tail, "<answer>", "</answer>"));
-    if let Some(text) = marked {
-        return letter(text, options);
-    }
+    chosen_letters(completion, options)?.single()
+}
+
+/// The letters that a response chooses.
+pub fn chosen_letters(completion: &str, options: &[String]) -> Option<Letters> {
+    let tail = extract::answer_part(completion);
+    // What names no letter hides none that is stated beside it; a hedge is the answer and is none.
+    let mut readings = Readings {
+        options,
+        found: None,
+    };
+    let marked = extract::marked(tail);
+    let said = extract::json(tail);
+    let tail = extract::settled(tail);
     let whole = tail.trim();
-    ["answer", "option", "choice"]
-        .into_iter()
-        .find_map(|word| letter(extract::stated_as(tail, word)?, options))
-        .or_else(|| {
-            let short = whole.len() <= 200 && !whole.contains('\n');
-            short.then(|| letter(whole, options))?
-        })
-        .or_else(|| alone(whole.lines().last()?).filter(|&found| known(found, options)))
+    let _ = readings.read(marked.as_deref())
+        || readings.read(said.as_deref())
+        || readings.read(extract::stated(tail))
+        || readings.read(extract::stated_as(tail, "option"))
+        || readings.read(extract::stated_as(tail, "choice"))
+        || readings.read(letters::picked(tail))
+        || readings.read((whole.len() <= 200 && !whole.contains('\n')).then_some(whole))
+        || readings.lines(whole);
+    readings.found
+}
+
+/// Readings of a response, one after the other, until one names letters or hedges.
+struct Readings<'a> {
+    options: &'a [String],
+    found: Option<Letters>,
+}
+
+impl Readings<'_> {
+    /// Whether the question is settled.
+    fn read(&mut self, text: Option<&str>) -> bool {
+        let Some(text) = text else { return false };
+        match reading(text, self.options) {
+            Named::Letters(letters) => {
+                self.found = Some(letters);
+                true
+            }
+            Named::Hedge => true,
+            Named::Nothing => false,
+        }
+    }
+
+    /// A last line that is a letter, or a first line that is one, with its option or without, before an
+    /// explanation.
+    fn lines(&mut self, whole: &str) -> bool {
+        let mut lines = whole.lines().map(str::trim).filter(|line| !line.is_empty());
+        let (first, last) = (lines.next(), lines.next_back());
+        let alone = |line: Option<&str>| match line.map(|line| named(&plain(line))) {
+            Some(Named::Letters(letters)) if line.is_some_and(letters::is_bare) => Some(letters),
+            _ => None,
+        };
+        let known = |letters: &Letters| letters.known(self.options);
+        let ends = alone(last).filter(known);
+        let opens = alone(first).filter(known).or_else(|| {
+            let (letter, _) = letters::option(first?)?;
+            let others = whole.lines().skip(1).filter_map(letters::option);
+            // Lines of other letters are the list of options, told once more.
+            let listed = others.into_iter().any(|(other, _)| other != letter);
+            (!listed).then(|| Letters::one(letter)).filter(known)
+        });
+        self.found = match (opens, ends) {
+            (Some(a), Some(b)) => (a == b).then_some(a),
+            (a, b) => b.or(a),
+        };
+        true
+    }
+}
+
+/// What an answer's text names: letters, or the only option with that text.
+fn reading(text: &str, options: &[String]) -> Named {
+    let text = plain(text);
+    let found = named(&text);
+    if let Named::Letters(letters) = &found
+        && letters.known(options)
+    {
+        return found;
+    }
+    let wanted = normal(&text);
+    let mut same = ('A'..='Z')
+        .zip(options)
+        .filter(|(_, option)| **option == wanted);
+    match (same.next(), same.next()) {
+        (Some((letter, _)), None) => Named::Letters(Letters::one(letter)),
+        _ if matches!(found, Named::Hedge) => Named::Hedge,
+        _ => Named::Nothing,
+    }
+}
+
+/// The letters that an answer's text is, or the only option with that text.
+pub fn letters(text: &str, options: &[String]) -> Option<Letters> {
+    let text = extract::marked(text).unwrap_or(text.into());
+    match reading(&text, options) {
+        Named::Letters(letters) => Some(letters),
+        Named::Hedge | Named::Nothing => None,
+    }
 }
 
 /// The letter that an answer's text is, or the only option with that text.
 pub fn letter(text: &str, options: &[String]) -> Option<char> {
-    let text = unwrapped(text);
-    let found = alone(text).or_else(|| marked(text).map(|(letter, _)| letter));
-    if let Some(letter) = found.filter(|&found| known(found, options)) {
-        return Some(letter);
-    }
-    let wanted = normal(text);
-    let mut same = (b'A'..=b'Z')
-        .zip(options)
-        .filter(|(_, option)| **option == wanted);
-    match (same.next(), same.next()) {
-        (Some((letter, _)), None) => Some(char::from(letter)),
-        _ => None,
-    }
-}
-
-/// Whether there is such an option, as far as the options are known.
-fn known(letter: char, options: &[String]) -> bool {
-    options.is_empty() || (letter as usize - 'A' as usize) < options.len()
-}
-
-/// Without `$`, `**`, `\text{…}` and "option" around it.
-fn unwrapped(text: &str) -> &str {
-    let mut text = text.trim();
-    loop {
-        let mut shorter =
-            text.trim_matches(['$', '*', ' ', '"', '\'', '`', '\u{201c}', '\u{201d}']);
-        for open in [
-            "\\text{",
-            "\\textbf{",
-            "\\mathrm{",
-            "\\mathbf{",
-            "\\boxed{",
-            "{",
-        ] {
-            if let Some(inner) = shorter.strip_prefix(open) {
-                shorter = inner.strip_suffix('}').unwrap_or(inner);
-                break;
-            }
-        }
-        for word in ["option", "choice", "answer"] {
-            if shorter
-                .get(..word.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(word))
-                && shorter[word.len()..].starts_with([' ', ':', '('])
-            {
-                shorter = shorter[word.len()..].trim_start_matches([' ', ':']);
-            }
-        }
-        if shorter.len() == text.len() {
-            return text;
-        }
-        text = shorter;
-    }
-}
-
-/// `B`, `b`, `(B)`, `[B]`, `B.`, and nothing else.
-fn alone(text: &str) -> Option<char> {
-    let text = text.trim().trim_start_matches(['(', '[', '*', '$']);
-    let text = text.trim_end_matches([')', ']', '.', ':', ',', '*', '$', '}', '!']);
-    let mut chars = text.chars();
-    match (chars.next(), chars.next()) {
-        (Some(c), None) if c.is_ascii_alphabetic() => Some(c.to_ascii_uppercase()),
-        _ => None,
-    }
-}
-
-/// `(B) text`, `B. text`, `B: text`, `B because`: the letter and what follows. A bare `A` or `I`
-/// before a word is an English word.
-fn marked(text: &str) -> Option<(char, &str)> {
-    let text = text.trim();
-    let bracketed = text.starts_with(['(', '[']);
-    let inner = text.trim_start_matches(['(', '[']);
-    let mut chars = inner.chars();
-    let letter = chars.next().filter(char::is_ascii_uppercase)?;
-    let rest = chars.as_str();
-    let mark = rest.chars().next()?;
-    let ends = match mark {
-        ')' | ']' => true,
-        '.' | ':' | ',' | '*' | '}' => {
-            !rest[1..].starts_with(|c: char| c.is_alphanumeric()) || mark == ':'
-        }
-        '\n' => true,
-        ' ' => !bracketed && !matches!(letter, 'A' | 'I'),
-        _ => false,
-    };
-    ends.then(|| (letter, rest[mark.len_utf8()..].trim()))
+    letters(text, options)?.single()
 }
 
 impl Verifier for Choice {
@@ -192,6 +196,14 @@ impl Verifier for Choice {
 
     fn verify(&self, batch: &[Answer<'_>]) -> Vec<Verdict> {
         batch.iter().map(|answer| self.judge(answer)).collect()
+    }
+
+    fn extracted(&self, answer: &Answer<'_>) -> Extracted {
+        let options = options(answer.meta.get(&self.options));
+        match chosen_letters(answer.completion, &options) {
+            Some(letters) => Extracted::Text(letters.to_string()),
+            None => Extracted::Nothing("the response chooses no letter".into()),
+        }
     }
 
     fn check_ground_truth(&self, ground_truth: &str) -> Result<(), String> {
@@ -294,5 +306,138 @@ mod tests {
         assert_eq!(score(meta.clone(), "\\boxed{D}", "B"), Some(0.0));
         assert_eq!(score(meta, "\\boxed{B}", "a green bus"), None);
         assert_eq!(score(json!({}), "\\boxed{B}", "17"), None);
+    }
+
+    /// A10
+    #[test]
+    fn a_hedge_and_a_negation_choose_nothing() {
+        for text in [
+            "B or C",
+            "\\boxed{B or C}",
+            "B/C",
+            "Option B is wrong",
+            "B is not right",
+            "(B) is wrong",
+            "(B) isn't right",
+            "The answer is not B",
+            "The answer is B or C.",
+            "The answer is either B or C",
+            "Not B",
+            "\\boxed{\\text{not }B}",
+            "B isn't it",
+            "It could be B",
+            "B, or maybe C",
+            "<answer>B",
+            "<think>The answer is B",
+            "\\boxed{B",
+            "maybe B",
+            "None of A, B, C",
+        ] {
+            assert_eq!(chosen_letters(text, &[]), None, "{text}");
+        }
+        for (text, letters) in [
+            ("B, C", "BC"),
+            ("\\boxed{AC}", "AC"),
+            ("(A) and (C)", "AC"),
+            ("A; D", "AD"),
+            ("Both A and C", "AC"),
+            ("The answer is A and C.", "AC"),
+            ("\\boxed{A, C}", "AC"),
+            ("\\boxed{A} and \\boxed{C}", "AC"),
+            ("A、C", "AC"),
+            ("故选AC", "AC"),
+            ("[\"A\", \"C\"]", "AC"),
+            ("Options A and C", "AC"),
+        ] {
+            let all: Letters = letters.chars().collect();
+            assert_eq!(chosen_letters(text, &[]), Some(all), "{text}");
+            assert_eq!(chosen(text, &[]), None, "{text}");
+        }
+    }
+
+    /// B12
+    #[test]
+    fn more_ways_to_say_a_letter() {
+        for text in [
+            "b) dog",
+            "(b) dog",
+            "(B) is the one on the left",
+            "B\n\nThe picture shows a dog.",
+            "B. dog\n\nExplanation: it barks.",
+            "**B**\nBecause A is a cat.",
+            "{\"answer\": \"B\"}",
+            "```json\n{\"answer\": \"B\"}\n```",
+            "\\boxed{\\textrm{B}}",
+            "\\boxed{\\mathsf{B}}",
+            "\\boxed{\\textbf{(B)}\\ 12}",
+            "\\boxed{\\bf{B}}",
+            "\\boxed{B\\ (12\\text{ cm})}",
+            "\\boxed{12}\nThe answer is B.",
+            "So $\\boxed{12}$, which is option B. The answer is (B).",
+            "故选B",
+            "故选：B．",
+            "答案是B。",
+            "选项B",
+            "答案：B",
+            "Ｂ",
+            "（B）",
+            "B．12",
+            "I choose B.",
+            "I would pick (B).",
+            "B is correct.",
+            "Option B is the correct answer.",
+            "Answer: B because A is red.",
+            "B, not C",
+            "B.",
+            "It is B.",
+            "It's (B).",
+            "The correct option: B",
+            "Final answer: **B. dog**",
+            "The answer is option B.",
+            "The answer is: $\\text{B}$",
+            "the answer is b",
+        ] {
+            assert_eq!(chosen(text, &[]), Some('B'), "{text}");
+        }
+        for text in ["A. cat\nB. dog\nHard to say.", "A\nNo, wait.\nB"] {
+            assert_eq!(chosen(text, &[]), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_in_brackets_is_a_letter_and_a_bare_one_a_word() {
+        for text in [
+            "(A) cat",
+            "a) cat",
+            "A. cat",
+            "A: cat",
+            "[A] cat",
+            "A because",
+            "A",
+        ] {
+            assert_eq!(chosen(text, &[]), Some('A'), "{text}");
+        }
+        assert_eq!(chosen("A cat", &[]), None);
+    }
+
+    /// B13
+    #[test]
+    fn all_right_letters_and_no_other_must_be_chosen() {
+        for (truth, completion, expected) in [
+            ("AC", "A, C", 1.0),
+            ("A, C", "\\boxed{CA}", 1.0),
+            ("A and C", "AC.", 1.0),
+            ("[\"A\", \"C\"]", "\\boxed{AC}", 1.0),
+            ("AC", "A", 0.0),
+            ("AC", "ABC", 0.0),
+            ("AC", "A or C", 0.0),
+            ("A", "A, C", 0.0),
+        ] {
+            assert_eq!(
+                score(json!({}), completion, truth),
+                Some(expected),
+                "{truth} {completion}"
+            );
+        }
     }
 }

@@ -1,9 +1,16 @@
 //! `iou`: overlap of named boxes with the true ones (grounding).
 
+mod coordinates;
+mod read;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Answer, Error, Kind, Verdict, Verifier, extract};
+use crate::{Answer, Error, Extracted, Kind, Verdict, Verifier, extract};
+pub use coordinates::Coordinates;
+use coordinates::Size;
+use read::Shape;
+pub use read::boxes;
 
 /// How four numbers make a box.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -18,19 +25,49 @@ pub enum BoxFormat {
 
 /// Intersection over union of the boxes in the answer and in the ground truth.
 ///
-/// Boxes are read from JSON (`[x1, y1, x2, y2]`, `{"bbox_2d": […]}`), from
-/// `<box>(x1,y1),(x2,y2)</box>`, or from four plain numbers. With several boxes, pairs are formed
-/// from the largest overlap down, and their sum is divided by the larger number of boxes: a box too
-/// many costs as much as one too few. Both sides must be in one coordinate system.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Boxes are read from JSON (`[x1, y1, x2, y2]`, `{"bbox_2d": […]}`, named corners or sides in any order:
+/// `{"y1": 2, "x1": 1, …}`, `{"x": 1, "y": 2, "width": 3, "height": 4}`), from `<box>(x1,y1),(x2,y2)</box>`, from the
+/// corners of a quadrilateral, or from four plain numbers. With several boxes, pairs are formed from the largest
+/// overlap down, and their sum is divided by the larger number of boxes: a box too many costs as much as one too
+/// few. Both sides are in one coordinate system unless `coordinates` says otherwise: Qwen2-VL and Qwen3-VL answer in
+/// `thousandths`, Qwen2.5-VL in `resized_pixels`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Iou {
     /// Score 1 from this overlap on and 0 below it (0.5 is the usual accuracy). Default: the overlap
     /// itself is the score, because a graded reward tells better from worse where all miss.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
-    /// How four numbers make a box.
+    /// How four numbers without names make a box.
     pub format: BoxFormat,
+    /// In which coordinates the answer is. Default: in those of the ground truth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coordinates: Option<Coordinates>,
+    /// In which coordinates the ground truth is, where `coordinates` is given. The size of the image stands in
+    /// the row's columns `width` and `height` (or `image_width` and `image_height`, or `image_size` as [width,
+    /// height]); without it the row is ungraded where it is needed.
+    pub truth_coordinates: Coordinates,
+    /// For `resized_pixels`: both sides of the resized image are multiples of this (28 in Qwen2-VL and Qwen2.5-VL,
+    /// 32 in Qwen3-VL). Columns `resized_width` and `resized_height`, where a row has them, come first.
+    pub resize_factor: u32,
+    /// For `resized_pixels`: fewest pixels of the resized image.
+    pub min_pixels: u64,
+    /// For `resized_pixels`: most pixels of the resized image.
+    pub max_pixels: u64,
+}
+
+impl Default for Iou {
+    fn default() -> Self {
+        Self {
+            threshold: None,
+            format: BoxFormat::default(),
+            coordinates: None,
+            truth_coordinates: Coordinates::default(),
+            resize_factor: 28,
+            min_pixels: 56 * 56,
+            max_pixels: 12_845_056,
+        }
+    }
 }
 
 /// A box: left, top, right, bottom.
@@ -39,111 +76,20 @@ pub type Rectangle = [f64; 4];
 /// Most boxes that are compared; matching is quadratic.
 const MAX_BOXES: usize = 256;
 
-/// All boxes in a text, as groups of four numbers in its brackets, or of two pairs in a row. One
-/// pass.
-///
-/// ```
-/// use percept_reward::boxes;
-/// assert_eq!(boxes(r#"[{"bbox_2d": [1, 2, 3.5, 4], "label": "cat 2"}]"#), [[1.0, 2.0, 3.5, 4.0]]);
-/// assert_eq!(boxes("<box>(1,2),(3,4)</box>"), [[1.0, 2.0, 3.0, 4.0]]);
-/// assert_eq!(boxes("x1=1 y1=2 x2=3 y2=4"), [[1.0, 2.0, 3.0, 4.0]]);
-/// ```
-pub fn boxes(text: &str) -> Vec<Rectangle> {
-    let bytes = text.as_bytes();
-    let mut found = Vec::new();
-    // Numbers since the last bracket; five of them are no box.
-    let mut group: Vec<f64> = Vec::new();
-    let mut pair: Option<[f64; 2]> = None;
-    let mut loose: Vec<f64> = Vec::new();
-    let mut quoted = false;
-    let mut at = 0;
-    while at < bytes.len() {
-        let byte = bytes[at];
-        if byte.is_ascii_alphabetic() || byte == b'_' {
-            // A name with digits in it: bbox_2d, x1.
-            while at < bytes.len() && (bytes[at].is_ascii_alphanumeric() || bytes[at] == b'_') {
-                at += 1;
-            }
-            continue;
-        }
-        let starts = byte == b'-' || byte.is_ascii_digit();
-        if !quoted
-            && starts
-            && let Some((value, length)) = number(&text[at..])
-        {
-            if group.len() < 5 {
-                group.push(value);
-            }
-            if loose.len() < 5 {
-                loose.push(value);
-            }
-            at += length;
-            continue;
-        }
-        match byte {
-            b'"' => quoted = !quoted,
-            b'[' | b'(' | b'{' => group.clear(),
-            b']' | b')' | b'}' | b'<' => {
-                match (group[..].try_into(), group[..].try_into()) {
-                    (Ok(four), _) => {
-                        let four: Rectangle = four;
-                        found.push(four);
-                        pair = None;
-                    }
-                    (_, Ok(two)) => {
-                        let [x, y]: [f64; 2] = two;
-                        match pair.take() {
-                            Some([left, top]) => found.push([left, top, x, y]),
-                            None => pair = Some([x, y]),
-                        }
-                    }
-                    _ => {}
-                }
-                group.clear();
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    if found.is_empty()
-        && let Ok(four) = loose[..].try_into()
-    {
-        found.push(four);
-    }
-    found
-}
-
-/// The number that `text` starts with and its length in bytes.
-fn number(text: &str) -> Option<(f64, usize)> {
-    let bytes = text.as_bytes();
-    let sign = usize::from(bytes.first() == Some(&b'-'));
-    let mut end = sign;
-    let mut point = false;
-    while let Some(&byte) = bytes.get(end) {
-        let digit_follows = bytes.get(end + 1).is_some_and(u8::is_ascii_digit);
-        match byte {
-            b'0'..=b'9' => {}
-            b'.' if !point && digit_follows => point = true,
-            _ => break,
-        }
-        end += 1;
-    }
-    let value: f64 = text.get(..end)?.parse().ok()?;
-    value.is_finite().then_some((value, end))
-}
-
 impl Iou {
-    fn rectangle(&self, [a, b, c, d]: Rectangle) -> Option<Rectangle> {
-        let all = match self.format {
-            BoxFormat::Xyxy => [a, b, c, d],
-            BoxFormat::Xywh => [a, b, a + c, b + d],
+    /// The sides of a box that has an area.
+    fn rectangle(&self, (numbers, shape): (Rectangle, Shape)) -> Option<Rectangle> {
+        let [a, b, c, d] = numbers;
+        let sides = match (shape, self.format) {
+            (Shape::Corners, _) | (Shape::Unnamed, BoxFormat::Xyxy) => numbers,
+            (Shape::Unnamed, BoxFormat::Xywh) => [a, b, a + c, b + d],
         };
-        (all[2] > all[0] && all[3] > all[1]).then_some(all)
+        (sides[2] > sides[0] && sides[3] > sides[1]).then_some(sides)
     }
 
     fn truth(&self, text: &str) -> Result<Vec<Rectangle>, String> {
         let shown: String = text.chars().take(80).collect();
-        let read = boxes(text);
+        let read = read::read(text);
         if read.is_empty() || read.len() > MAX_BOXES {
             return Err(format!(
                 "the ground truth `{shown}` has {} boxes (expected 1 to {MAX_BOXES}, as [x1, y1, x2, y2])",
@@ -151,7 +97,7 @@ impl Iou {
             ));
         }
         read.into_iter()
-            .map(|rectangle| self.rectangle(rectangle))
+            .map(|found| self.rectangle(found))
             .collect::<Option<_>>()
             .ok_or_else(|| format!("the ground truth `{shown}` has a box without area"))
     }
@@ -160,29 +106,48 @@ impl Iou {
         let Some(truth) = answer.ground_truth else {
             return Verdict::no_ground_truth();
         };
-        let truth = match self.truth(truth) {
-            Ok(truth) => truth,
-            Err(reason) => return Verdict::Ungraded(reason),
-        };
-        let tail = extract::after_thinking(answer.completion);
-        let text = extract::boxed(tail)
-            .or_else(|| extract::tagged(tail, "<answer>", "</answer>"))
-            .unwrap_or(tail);
-        let named = boxes(text);
-        if named.len() > MAX_BOXES {
-            return Verdict::Ungraded(format!("step budget: more than {MAX_BOXES} boxes"));
-        }
-        let count = named.len().max(truth.len());
-        let named: Vec<Rectangle> = named
-            .into_iter()
-            .filter_map(|rectangle| self.rectangle(rectangle))
-            .collect();
-        let overlap = matched(&named, &truth) / count as f64;
-        match self.threshold {
-            Some(threshold) => Verdict::right(overlap >= threshold),
-            None => Verdict::Score(overlap),
+        match self.overlap(answer, truth) {
+            Err(reason) => Verdict::Ungraded(reason),
+            Ok(overlap) => match self.threshold {
+                Some(threshold) => Verdict::right(overlap >= threshold),
+                None => Verdict::Score(overlap),
+            },
         }
     }
+
+    fn overlap(&self, answer: &Answer<'_>, truth: &str) -> Result<f64, String> {
+        let mut truth = self.truth(truth)?;
+        let named = read::read(said(answer.completion));
+        if named.len() > MAX_BOXES {
+            return Err(format!("step budget: more than {MAX_BOXES} boxes"));
+        }
+        let count = named.len().max(truth.len());
+        let mut named: Vec<Rectangle> = named
+            .into_iter()
+            .filter_map(|found| self.rectangle(found))
+            .collect();
+        if let Some(coordinates) = self.coordinates {
+            let size = Size::of(answer.meta);
+            let fractions = |of: Coordinates, boxes: &mut Vec<Rectangle>| -> Result<(), String> {
+                let [x, y] = of.extent(size, self)?;
+                for sides in boxes {
+                    *sides = [sides[0] / x, sides[1] / y, sides[2] / x, sides[3] / y];
+                }
+                Ok(())
+            };
+            fractions(self.truth_coordinates, &mut truth)?;
+            fractions(coordinates, &mut named)?;
+        }
+        Ok(matched(&named, &truth) / count as f64)
+    }
+}
+
+/// The part of a response in which its boxes stand.
+fn said(completion: &str) -> &str {
+    let tail = extract::settled(extract::answer_part(completion));
+    extract::boxed(tail)
+        .or_else(|| extract::tagged(tail, "<answer>", "</answer>"))
+        .unwrap_or(tail)
 }
 
 /// Sum of overlaps over pairs, formed from the largest overlap down.
@@ -227,6 +192,15 @@ impl Verifier for Iou {
         batch.iter().map(|answer| self.judge(answer)).collect()
     }
 
+    fn extracted(&self, answer: &Answer<'_>) -> Extracted {
+        let found = read::read(said(answer.completion)).into_iter();
+        let sides: Vec<Rectangle> = found.filter_map(|found| self.rectangle(found)).collect();
+        if sides.is_empty() {
+            return Extracted::Nothing("the response names no box".into());
+        }
+        Extracted::Text(format!("{sides:?}"))
+    }
+
     fn check_ground_truth(&self, ground_truth: &str) -> Result<(), String> {
         self.truth(ground_truth).map(|_| ())
     }
@@ -241,6 +215,16 @@ impl Kind for Iou {
                 "threshold",
                 threshold,
                 "more than 0, at most 1",
+            ));
+        }
+        if self.resize_factor == 0 || self.min_pixels == 0 || self.min_pixels > self.max_pixels {
+            return Err(Error::option(
+                "resize_factor, min_pixels, max_pixels",
+                format!(
+                    "{}, {}, {}",
+                    self.resize_factor, self.min_pixels, self.max_pixels
+                ),
+                "above 0, min_pixels at most max_pixels",
             ));
         }
         Ok(Box::new(self.clone()))
@@ -278,9 +262,27 @@ mod tests {
             "```json\n[{\"bbox_2d\": [1.0, 2.0, 3.0, 4.0]}]\n```",
             "x1: 1, y1: 2, x2: 3, y2: 4",
             "{\"x1\": 1, \"y1\": 2, \"x2\": 3, \"y2\": 4}",
+            // B16
+            "{\"y1\": 2, \"x1\": 1, \"y2\": 4, \"x2\": 3}",
+            "y2=4, x2=3, y1=2, x1=1",
+            "{\"xmin\": 1, \"xmax\": 3, \"ymin\": 2, \"ymax\": 4}",
+            "{\"left\": 1, \"top\": 2, \"right\": 3, \"bottom\": 4}",
+            "{\"x\": 1, \"y\": 2, \"w\": 2, \"h\": 2}",
+            "{\"height\": 2, \"width\": 2, \"y\": 2, \"x\": 1, \"score\": 0.5}",
+            "{\"cx\": 2, \"cy\": 3, \"w\": 2, \"h\": 2}",
+            "{\"bbox\": {\"x1\": 1, \"y1\": 2, \"x2\": 3, \"y2\": 4}, \"id\": 7}",
+            "{\"label\": \"a \\\"big\\\" cat\", \"bbox_2d\": [1, 2, 3, 4]}",
+            "{\\\"bbox_2d\\\": [1, 2, 3, 4], \\\"label\\\": \\\"cat [5, 6, 7, 8]\\\"}",
+            "a 5\" screen: [1, 2, 3, 4]",
+            "[[1, 2], [3, 2], [3, 4], [1, 4]]",
+            "[1, 2, 3, 2, 3, 4, 1, 4]",
+            "<quad>(1,2),(3,2),(3,4),(1,4)</quad>",
+            "[1e0, 2.0E+0, 30e-1, +4]",
+            "{\"x1\": \"1\", \"y1\": \"2\", \"x2\": \"3\", \"y2\": \"4\"}",
         ] {
             assert_eq!(boxes(text), [[1.0, 2.0, 3.0, 4.0]], "{text}");
         }
+        assert_eq!(boxes("[.1, .2, 1e-05, 3.]"), [[0.1, 0.2, 1e-5, 3.0]]);
         assert_eq!(boxes("[1,2,3,4], [5,6,7,8]").len(), 2);
         for text in [
             "",
@@ -289,6 +291,8 @@ mod tests {
             "1 2 3",
             "(1,2)",
             "\"1 2 3 4\"",
+            "[1, 2, 3, 4", // cut off: it may go on
+            "{\"score\": 1, \"id\": 2}",
         ] {
             assert!(boxes(text).is_empty(), "{text}");
         }
@@ -329,5 +333,57 @@ mod tests {
     fn thousands_of_boxes_are_not_matched() {
         let many = "[0,0,1,1]".repeat(100_000);
         assert_eq!(score(&Iou::default(), &many, "[0,0,1,1]"), None);
+    }
+
+    /// B16
+    #[test]
+    fn each_side_is_read_in_its_own_coordinates() {
+        let judged = |options: &Iou, completion: &str, meta: serde_json::Value| {
+            let meta = meta.as_object().unwrap().clone();
+            let answer = Answer {
+                completion,
+                ground_truth: Some("[100, 50, 300, 150]"),
+                alternatives: &[],
+                prompt: "",
+                finished: true,
+                n_tokens: 0,
+                meta: &meta,
+            };
+            options.verify(&[answer]).remove(0)
+        };
+        // An image of 1000 x 500 is resized to 1008 x 504, both multiples of 28.
+        let size = serde_json::json!({"width": 1000, "height": 500});
+        for (coordinates, completion) in [
+            (Coordinates::Pixels, "[100, 50, 300, 150]"),
+            (Coordinates::Fractions, "[0.1, 0.1, 0.3, 0.3]"),
+            (Coordinates::Thousandths, "[100, 100, 300, 300]"),
+            (Coordinates::ResizedPixels, "[100.8, 50.4, 302.4, 151.2]"),
+        ] {
+            let options = Iou {
+                coordinates: Some(coordinates),
+                ..Iou::default()
+            };
+            let score = judged(&options, completion, size.clone()).score().unwrap();
+            assert!((score - 1.0).abs() < 1e-9, "{coordinates:?} {score}");
+            let Verdict::Ungraded(reason) = judged(&options, completion, serde_json::json!({}))
+            else {
+                panic!("{coordinates:?} without a size")
+            };
+            assert!(reason.contains("width"), "{reason}");
+        }
+        // Two shares of the image need no size.
+        let shares = Iou {
+            coordinates: Some(Coordinates::Thousandths),
+            truth_coordinates: Coordinates::Thousandths,
+            ..Iou::default()
+        };
+        let verdict = judged(&shares, "[100, 50, 300, 150]", serde_json::json!({}));
+        assert_eq!(verdict, Verdict::RIGHT);
+        let sized = serde_json::json!({"image_size": [1000, 500], "resized_width": 500, "resized_height": 250});
+        let options = Iou {
+            coordinates: Some(Coordinates::ResizedPixels),
+            ..Iou::default()
+        };
+        assert_eq!(judged(&options, "[50, 25, 150, 75]", sized), Verdict::RIGHT);
     }
 }

@@ -59,7 +59,7 @@ pub use error::Error;
 pub use exact::Exact;
 pub use extract::Extraction;
 pub use format::Format;
-pub use iou::{BoxFormat, Iou, Rectangle, boxes, iou};
+pub use iou::{BoxFormat, Coordinates, Iou, Rectangle, boxes, iou};
 pub use length::{Length, LengthShape, LengthUnit};
 pub use math::Math;
 pub use process::{CompletionFormat, ExternalCommand, PythonFunction};

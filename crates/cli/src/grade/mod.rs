@@ -1,6 +1,7 @@
 //! `percept grade`: what reward functions say about given completions.
 
 mod args;
+mod own;
 mod row;
 mod tally;
 
@@ -16,6 +17,7 @@ use crate::output::{note, say};
 use crate::{Done, Failure, open};
 
 pub use args::Grade;
+pub use own::Own;
 use row::{Columns, Given};
 use tally::Tally;
 
