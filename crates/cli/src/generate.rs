@@ -62,28 +62,14 @@ fn single(args: &Generate) -> Result<Sample, Failure> {
     let mut messages = Vec::new();
     if let Some(system) = &args.system {
         let content = vec![Part::Text(system.clone())];
-        messages.push(Message {
-            role: Role::System,
-            content,
-            train: None,
-        });
+        messages.push(Message::new(Role::System, content));
     }
     let mut content: Vec<Part> = (0..args.image.len()).map(Part::Image).collect();
     content.extend(args.prompt.iter().cloned().map(Part::Text));
-    messages.push(Message {
-        role: Role::User,
-        content,
-        train: None,
-    });
-    Ok(Sample {
-        id: "command line".into(),
-        messages,
-        images: args.image.iter().map(Media::from_path).collect(),
-        videos: Vec::new(),
-        answer: None,
-        expert: None,
-        meta: serde_json::Map::new(),
-    })
+    messages.push(Message::new(Role::User, content));
+    let mut sample = Sample::new("command line", messages);
+    sample.images = args.image.iter().map(Media::from_path).collect();
+    Ok(sample)
 }
 
 fn record(sample: &Sample, rollout: &Rollout) -> serde_json::Value {

@@ -107,6 +107,7 @@ impl Dataset for FileDataset {
             columns: &self.columns,
             file: &source.path,
             row: number,
+            padded: source.rows.padded(),
             folder: self.image_dir.as_deref().unwrap_or(beside),
         };
         convention.sample(row)

@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod ablation;
+mod big_integers;
 mod chat;
 mod check;
 mod clip;
@@ -22,14 +23,21 @@ mod image_processor;
 mod json;
 mod jsonl;
 mod media;
+mod objects;
+mod padding;
 mod parquet;
+mod placement;
+mod python_literal;
 mod random;
 mod random_file;
 mod resize;
+mod roles;
 mod row;
 mod sample;
 pub mod scenes;
 mod template_functions;
+mod tool_calls;
+mod unread;
 
 pub use ablation::ImageAblation;
 pub use chat::ChatTemplate;
@@ -37,8 +45,10 @@ pub use check::{CheckReport, Problem, ProblemKind, RowTokens, check_rows};
 pub use columns::ColumnMap;
 pub use dataset::Dataset;
 pub use error::{Error, Report};
-pub use export::write_jsonl;
+pub use export::{template_columns, text_part, turn, write_jsonl};
 pub use file_dataset::FileDataset;
 pub use image_processor::{ImageProcessor, Patches};
 pub use media::{DEFAULT_FPS, MAX_ENCODED_BYTES, MAX_PIXELS, Media, MediaHash, Video};
-pub use sample::{Message, Part, Role, Sample};
+pub use objects::{BboxType, BoxFormat, Objects, Scale};
+pub use sample::{Message, Part, Role, Sample, TemplateFields};
+pub use unread::Unread;

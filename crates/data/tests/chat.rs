@@ -27,11 +27,7 @@ fn message(turn: &Value) -> Message {
             })
             .collect(),
     };
-    Message {
-        role,
-        content,
-        train: None,
-    }
+    Message::new(role, content)
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use percept_data::{Message, Sample};
 use percept_model::Prompt;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Calls, ChatError, ChatFinish, ChatModel, ChatReply, ChatRequest, Prices, Usage, lock};
 use crate::{FinishReason, Rollout, Sampler, SamplingParams};
@@ -132,13 +132,9 @@ fn failures(error: crate::Error, group: &[ChatRequest]) -> Vec<Result<ChatReply,
 fn sample(request: &ChatRequest) -> Sample {
     let messages: Vec<Message> = request.turns().to_vec();
     Sample {
-        id: request.id.clone(),
-        messages,
         images: request.images.clone(),
         videos: request.videos.clone(),
-        answer: None,
-        expert: None,
-        meta: Map::new(),
+        ..Sample::new(request.id.clone(), messages)
     }
 }
 
