@@ -86,7 +86,8 @@ impl Convention<'_> {
             Some((name, value)) => Objects::read(&name, value)?,
             None => None,
         };
-        let answer = self.answer(&mut row)?;
+        let mut answers = right_answers(self.answer(&mut row)?).into_iter();
+        let (answer, alternatives) = (answers.next(), answers.collect());
         let (expert, trajectory) =
             match take(&mut row, &map.expert, &["expert", "completion", "response"])? {
                 Some((name, value)) => expert(&mut media, &name, value)?,
@@ -109,6 +110,7 @@ impl Convention<'_> {
             images: media.images,
             videos: media.videos,
             answer,
+            alternatives,
             expert,
             trajectory,
             template,
@@ -284,10 +286,10 @@ impl Convention<'_> {
         }
     }
 
-    fn answer(&self, row: &mut Row) -> Result<Option<String>, Error> {
+    fn answer(&self, row: &mut Row) -> Result<Value, Error> {
         let known = ["answer", "solution", "ground_truth"];
         if let Some((_, value)) = take(row, &self.columns.answer, &known)? {
-            return Ok(scalar(value));
+            return Ok(value);
         }
         // verl keeps it inside a struct, which stays in `meta` as well.
         let inside = row
@@ -298,7 +300,7 @@ impl Convention<'_> {
                 Value::Text(text) => python_literal::parse(text)?.get("ground_truth").cloned(),
                 value => value.get("ground_truth").cloned(),
             });
-        Ok(inside.and_then(scalar))
+        Ok(inside.unwrap_or(Value::Null))
     }
 }
 
@@ -342,6 +344,25 @@ fn text_or_null(field: &str, value: Value) -> Result<Option<String>, Error> {
             .field(field)
             .found(other.describe())
             .expected("text")),
+    }
+}
+
+/// The right answers in a column, the first one first: several where it holds a list of texts, any of which is
+/// right (`["4", "four"]`, also with numbers among them). Anything else is one answer: a list of numbers is
+/// coordinates or a list to be named whole, and stays the text `[4,8]`.
+pub(crate) fn right_answers(value: Value) -> Vec<String> {
+    let scalars = |items: &[Value]| {
+        items
+            .iter()
+            .all(|item| matches!(item, Value::Text(_) | Value::Number(_) | Value::Bool(_)))
+    };
+    match value {
+        Value::List(items)
+            if scalars(&items) && items.iter().any(|item| matches!(item, Value::Text(_))) =>
+        {
+            items.into_iter().filter_map(scalar).collect()
+        }
+        other => scalar(other).into_iter().collect(),
     }
 }
 

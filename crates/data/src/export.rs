@@ -96,10 +96,11 @@ fn record(sample: &Sample, dir: &Path, row: usize) -> Result<Value, Error> {
     if !videos.is_empty() {
         record.insert("videos".into(), videos.into());
     }
-    for (name, value) in [("answer", &sample.answer), ("expert", &sample.expert)] {
-        if let Some(value) = value {
-            record.insert(name.into(), value.as_str().into());
-        }
+    if let Some(answer) = &sample.answer {
+        record.insert("answer".into(), right_answers(answer, &sample.alternatives));
+    }
+    if let Some(expert) = &sample.expert {
+        record.insert("expert".into(), expert.as_str().into());
     }
     if !sample.trajectory.is_empty() {
         let turns = sample.trajectory.iter();
@@ -120,6 +121,16 @@ fn record(sample: &Sample, dir: &Path, row: usize) -> Result<Value, Error> {
         }
     }
     Ok(record.into())
+}
+
+/// One text, or a list where there are alternatives.
+fn right_answers(answer: &str, alternatives: &[String]) -> Value {
+    if alternatives.is_empty() {
+        return answer.into();
+    }
+    std::iter::once(answer)
+        .chain(alternatives.iter().map(String::as_str))
+        .collect()
 }
 
 fn messages(sample: &Sample) -> Value {

@@ -109,6 +109,8 @@ pub struct Sample {
     pub videos: Vec<Video>,
     /// Ground truth for the verifier.
     pub answer: Option<String>,
+    /// Other answers that are as right as `answer` (a list of texts in the answer's column).
+    pub alternatives: Vec<String>,
     /// Expert trajectory (assistant text).
     pub expert: Option<String>,
     /// An expert trajectory that is more than one text: tool calls, their results, the answer. Supervised
@@ -143,6 +145,7 @@ impl Sample {
             images: Vec::new(),
             videos: Vec::new(),
             answer: None,
+            alternatives: Vec::new(),
             expert: None,
             trajectory: Vec::new(),
             template: TemplateFields::default(),

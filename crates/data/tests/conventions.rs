@@ -126,6 +126,29 @@ fn columns_can_be_named() {
     assert_eq!(data.get(1).unwrap().answer, None);
 }
 
+/// E6
+#[test]
+fn a_list_of_texts_is_several_right_answers_and_a_list_of_numbers_is_one() {
+    for (column, answer, alternatives) in [
+        (r#"["4", "four"]"#, "4", &["four"][..]),
+        (r#"["4", 4, true]"#, "4", &["4", "true"]),
+        (r#"["4"]"#, "4", &[]),
+        ("[4, 8]", "[4,8]", &[]),
+        ("[[1, 2, 3, 4], [5, 6, 7, 8]]", "[[1,2,3,4],[5,6,7,8]]", &[]),
+        ("4", "4", &[]),
+        (r#""[4, 8]""#, "[4, 8]", &[]),
+    ] {
+        for row in [
+            format!(r#"{{"prompt": "How many?", "answer": {column}}}"#),
+            format!(r#"{{"prompt": "How many?", "reward_model": {{"ground_truth": {column}}}}}"#),
+        ] {
+            let sample = one(&row);
+            assert_eq!(sample.answer.as_deref(), Some(answer), "{row}");
+            assert_eq!(sample.alternatives, alternatives, "{row}");
+        }
+    }
+}
+
 #[test]
 fn each_mistake_is_named_with_its_place() {
     let turn =

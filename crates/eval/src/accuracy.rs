@@ -162,6 +162,7 @@ pub(crate) fn judge(
         .map(|rollout| Answer {
             completion: &rollout.text,
             ground_truth: samples[rollout.prompt].answer.as_deref(),
+            alternatives: &samples[rollout.prompt].alternatives,
             prompt: &prompts[rollout.prompt].text,
             finished: rollout.finish_reason == FinishReason::Stop,
             n_tokens: rollout.tokens.len(),

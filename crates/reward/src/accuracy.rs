@@ -80,6 +80,7 @@ mod tests {
             let answer = Answer {
                 completion,
                 ground_truth: Some(truth),
+                alternatives: &[],
                 prompt: "",
                 finished: true,
                 n_tokens: 0,

@@ -1,5 +1,45 @@
 //! Where in a response the answer stands. Every function is one pass over the text.
 
+use std::borrow::Cow;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where the answer stands in a response.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Extraction {
+    /// The last `\boxed{…}`, else `<answer>…</answer>`, else after `####` or "answer is", else the
+    /// response itself if it is one short line (after `</think>`).
+    #[default]
+    Auto,
+    /// The last `\boxed{…}` only: what training prompts usually ask for.
+    Boxed,
+    /// As `auto`, else the last number in the text. Right for models that were never told a format;
+    /// a trained model learns to end on numbers.
+    LastNumber,
+}
+
+/// Longest response, in bytes, that may be an answer without any mark.
+const MAX_BARE_ANSWER: usize = 200;
+
+/// The final answer of a response; none where it states none.
+pub fn final_answer(completion: &str, extraction: Extraction) -> Option<Cow<'_, str>> {
+    let tail = after_thinking(completion);
+    let boxed = boxed(tail).or_else(|| boxed(completion));
+    if extraction == Extraction::Boxed || boxed.is_some() {
+        return boxed.map(Cow::Borrowed);
+    }
+    let whole = tail.trim();
+    let short = whole.len() <= MAX_BARE_ANSWER && !whole.contains('\n');
+    let numbers = extraction == Extraction::LastNumber;
+    tagged(tail, "<answer>", "</answer>")
+        .or_else(|| stated(tail))
+        .or_else(|| (short && !whole.is_empty() && !numbers).then_some(whole))
+        .or_else(|| numbers.then(|| last_number(tail))?)
+        .map(Cow::Borrowed)
+}
+
 /// Content of the last balanced `\boxed{…}` (or `\fbox{…}`, or `\boxed 5`).
 ///
 /// ```

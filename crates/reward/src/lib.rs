@@ -18,6 +18,7 @@
 //! let answer = Answer {
 //!     completion: r"<think>7 + 10 = 17</think> It is \boxed{\frac{34}{2}}.",
 //!     ground_truth: Some("17"),
+//!     alternatives: &[],
 //!     prompt: "What is the sum of the digits?",
 //!     finished: true,
 //!     n_tokens: 21,
@@ -55,11 +56,12 @@ pub use choice::Choice;
 pub use config::{FunctionConfig, RewardConfig};
 pub use error::Error;
 pub use exact::Exact;
+pub use extract::Extraction;
 pub use format::Format;
 pub use iou::{BoxFormat, Iou, Rectangle, boxes, iou};
 pub use length::{Length, LengthShape, LengthUnit};
-pub use math::{Extraction, Math};
+pub use math::Math;
 pub use process::{CompletionFormat, ExternalCommand, PythonFunction};
 pub use registry::{FunctionKind, Kind};
 pub use set::RewardSet;
-pub use verdict::{Answer, Reward, Verdict, Verifier};
+pub use verdict::{Answer, Extracted, Reward, Verdict, Verifier};

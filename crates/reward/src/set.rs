@@ -63,7 +63,7 @@ impl RewardSet {
             answers.len()
         ];
         for function in &self.functions {
-            let mut verdicts = function.verifier.verify(answers).into_iter();
+            let mut verdicts = verify(function.verifier.as_ref(), answers).into_iter();
             for reward in &mut rewards {
                 let verdict = verdicts.next().map_or_else(
                     || Verdict::Ungraded("the verifier gave no verdict".into()),
@@ -117,6 +117,50 @@ impl RewardSet {
                     .check_ground_truth(ground_truth)
                     .map_err(|reason| format!("{}: {reason}", function.label))
             })
+    }
+}
+
+/// One verdict per answer, whatever its number of right answers.
+fn verify(verifier: &dyn Verifier, answers: &[Answer<'_>]) -> Vec<Verdict> {
+    let one_each = answers.iter().all(|answer| answer.alternatives.is_empty());
+    if one_each || verifier.reads_alternatives() {
+        return verifier.verify(answers);
+    }
+    let mut expanded = Vec::with_capacity(answers.len());
+    for answer in answers {
+        let truths = answer.ground_truth.into_iter();
+        let truths = truths.chain(answer.alternatives.iter().map(String::as_str));
+        let alone = |ground_truth| Answer {
+            ground_truth,
+            alternatives: &[],
+            ..*answer
+        };
+        expanded.push(alone(answer.ground_truth));
+        expanded.extend(truths.skip(1).map(|truth| alone(Some(truth))));
+    }
+    let mut verdicts = verifier.verify(&expanded).into_iter();
+    let of_answer = |answer: &Answer<'_>| {
+        let first = verdicts.next();
+        let others = verdicts.by_ref().take(answer.alternatives.len());
+        first.into_iter().chain(others).reduce(better)
+    };
+    answers.iter().map_while(of_answer).collect()
+}
+
+/// The better of two verdicts. One that could not be given may have been right: it outweighs a score that is
+/// less than full.
+fn better(a: Verdict, b: Verdict) -> Verdict {
+    match (a.score(), b.score()) {
+        (Some(x), Some(y)) => {
+            if y > x {
+                b
+            } else {
+                a
+            }
+        }
+        (Some(x), None) if x < 1.0 => b,
+        (None, Some(y)) if y >= 1.0 => b,
+        _ => a,
     }
 }
 
@@ -174,6 +218,7 @@ mod tests {
         let answer = Answer {
             completion,
             ground_truth,
+            alternatives: &[],
             prompt: "",
             finished: true,
             n_tokens: 1,
@@ -225,6 +270,41 @@ mod tests {
             let wrong = toml.replace("requires = 'accuracy'", &format!("requires = {other}"));
             assert!(matches!(self::set(&wrong), Err(Error::Requires { .. })));
         }
+    }
+
+    /// E6
+    #[test]
+    fn any_of_several_right_answers_is_right() {
+        let set = set("functions = [{ name = 'accuracy' }, { name = 'format' }]").unwrap();
+        let judge = |completion: &str, truths: &[&str]| {
+            let alternatives: Vec<String> = truths.iter().skip(1).map(|t| t.to_string()).collect();
+            let answer = Answer {
+                completion,
+                ground_truth: truths.first().copied(),
+                alternatives: &alternatives,
+                prompt: "",
+                finished: true,
+                n_tokens: 1,
+                meta: &Map::new(),
+            };
+            // A neighbour with one right answer keeps its own verdict.
+            let plain = Answer {
+                ground_truth: Some("7"),
+                alternatives: &[],
+                ..answer
+            };
+            let both = set.judge(&[answer, plain]);
+            assert_eq!(both[1], set.judge(&[plain])[0]);
+            assert_eq!(both[0].parts.len(), 2);
+            both[0].parts[0].1.score()
+        };
+        assert_eq!(judge("\\boxed{4}", &["4", "1/2"]), Some(1.0));
+        assert_eq!(judge("\\boxed{0.5}", &["4", "1/2"]), Some(1.0));
+        assert_eq!(judge("\\boxed{5}", &["4", "1/2"]), Some(0.0));
+        assert_eq!(judge("\\boxed{4}", &["\\frac{1}{", "4"]), Some(1.0));
+        // What cannot be read may have been the answer.
+        assert_eq!(judge("\\boxed{5}", &["4", "\\frac{1}{"]), None);
+        assert_eq!(judge("\\boxed{5}", &[]), None);
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub struct Answer<'a> {
     pub completion: &'a str,
     /// The right answer, as the data set has it.
     pub ground_truth: Option<&'a str>,
+    /// Other answers that are as right as `ground_truth`: the response need be only one of them.
+    pub alternatives: &'a [String],
     /// The prompt's text as the model saw it.
     pub prompt: &'a str,
     /// Whether the model ended the response itself (not cut at the length limit).
@@ -60,6 +62,27 @@ impl Verdict {
     }
 }
 
+/// What a verifier takes for the answer in a response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Extracted {
+    /// It judges the response as a whole.
+    Whole,
+    /// This part of the response.
+    Text(String),
+    /// Nothing, and why: the response gives no final answer.
+    Nothing(String),
+}
+
+impl Extracted {
+    /// What an extraction found.
+    pub(crate) fn of(found: Option<impl Into<String>>) -> Self {
+        found.map_or_else(
+            || Self::Nothing("the response states no final answer".into()),
+            |text| Self::Text(text.into()),
+        )
+    }
+}
+
 /// Judges responses.
 pub trait Verifier: Send + Sync {
     /// Name of its kind, as in the recipe.
@@ -68,6 +91,17 @@ pub trait Verifier: Send + Sync {
     /// One verdict per answer, in their order. Never panics and never blocks without a deadline,
     /// whatever the text.
     fn verify(&self, batch: &[Answer<'_>]) -> Vec<Verdict>;
+
+    /// Whether [`Verifier::verify`] reads [`Answer::alternatives`] itself. Where it does not, it is asked once
+    /// for each right answer, and the best verdict counts.
+    fn reads_alternatives(&self) -> bool {
+        false
+    }
+
+    /// What it takes for the answer in the response; shown to people, not judged.
+    fn extracted(&self, _answer: &Answer<'_>) -> Extracted {
+        Extracted::Whole
+    }
 
     /// Whether `ground_truth` is one that this verifier can compare with; data are checked with it
     /// before training.

@@ -98,6 +98,7 @@ proptest! {
         let answer = Answer {
             completion: &completion,
             ground_truth: Some(&truth),
+            alternatives: &[],
             prompt: "",
             finished: false,
             n_tokens: 0,
@@ -226,6 +227,7 @@ fn pathological_answers_end_quickly() {
             let answer = Answer {
                 completion: &completion,
                 ground_truth: Some(truth),
+                alternatives: &[],
                 prompt: "",
                 finished: true,
                 n_tokens: 0,

@@ -41,6 +41,7 @@ fn judge_with(set: &RewardSet, completions: &[&str], meta: &Map<String, Value>) 
         .map(|completion| Answer {
             completion,
             ground_truth: Some("17"),
+            alternatives: &[],
             prompt: "What is the sum?",
             finished: true,
             n_tokens: 3,

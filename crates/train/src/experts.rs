@@ -85,6 +85,7 @@ fn candidates(run: &Run<'_>, groups: &[Group]) -> Result<Vec<Trajectory>, Error>
         .map(|(index, text, tokens)| Answer {
             completion: text,
             ground_truth: groups[*index].sample.answer.as_deref(),
+            alternatives: &groups[*index].sample.alternatives,
             prompt: &groups[*index].prompt.text,
             finished: true,
             n_tokens: tokens.len(),

@@ -184,6 +184,7 @@ fn sample_groups(
             Answer {
                 completion: &r.text,
                 ground_truth: sample.answer.as_deref(),
+                alternatives: &sample.alternatives,
                 prompt: &prompt.text,
                 finished: r.finish_reason == FinishReason::Stop,
                 n_tokens: r.tokens.len(),

@@ -308,6 +308,7 @@ fn judge(job: &Job<'_>, answers: &[(&Sample, &str, bool, u64)]) -> Vec<Verdict> 
         .map(|(&(sample, text, finished, tokens), prompt)| Answer {
             completion: text,
             ground_truth: sample.answer.as_deref(),
+            alternatives: &sample.alternatives,
             prompt,
             finished,
             n_tokens: tokens as usize,

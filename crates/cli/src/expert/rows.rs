@@ -90,10 +90,16 @@ fn record(
     if !videos.is_empty() {
         record.insert("videos".into(), videos.into());
     }
-    for (name, value) in [("answer", sample.answer.as_deref()), ("expert", expert)] {
-        if let Some(value) = value {
-            record.insert(name.into(), value.into());
-        }
+    if let Some(answer) = &sample.answer {
+        let all = std::iter::once(answer).chain(&sample.alternatives);
+        let value: Value = match sample.alternatives.is_empty() {
+            true => answer.as_str().into(),
+            false => all.map(String::as_str).collect(),
+        };
+        record.insert("answer".into(), value);
+    }
+    if let Some(expert) = expert {
+        record.insert("expert".into(), expert.into());
     }
     record.extend(template_columns(sample));
     for (name, value) in &sample.meta {

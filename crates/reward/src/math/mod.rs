@@ -21,28 +21,15 @@ mod unit;
 mod value;
 mod words;
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Answer, Error, Kind, Verdict, Verifier, extract};
+use crate::{Answer, Error, Extracted, Extraction, Kind, Verdict, Verifier, extract};
 use budget::{Budget, OutOfSteps, Stop};
 use equal::Compare;
 use value::Parsed;
-
-/// Where the answer stands in a response.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Extraction {
-    /// The last `\boxed{…}`, else `<answer>…</answer>`, else after `####` or "answer is", else the
-    /// response itself if it is one short line (after `</think>`).
-    #[default]
-    Auto,
-    /// The last `\boxed{…}` only: what training prompts usually ask for.
-    Boxed,
-    /// As `auto`, else the last number in the text. Right for models that were never told a format;
-    /// a trained model learns to end on numbers.
-    LastNumber,
-}
 
 /// Mathematical equivalence of the final answer and the ground truth.
 ///
@@ -83,7 +70,7 @@ impl Math {
         let Some(text) = self.extract(completion) else {
             return Verdict::WRONG;
         };
-        self.against(&truth, text)
+        self.against(&truth, &text)
     }
 
     /// Whether two answers, without any text around them, are the same.
@@ -137,34 +124,10 @@ impl Math {
         })
     }
 
-    fn extract<'a>(&self, completion: &'a str) -> Option<&'a str> {
-        let tail = extract::after_thinking(completion);
-        if let Some(found) = extract::boxed(tail).or_else(|| extract::boxed(completion)) {
-            return Some(found);
-        }
-        if self.extraction == Extraction::Boxed {
-            return None;
-        }
-        extract::tagged(tail, "<answer>", "</answer>")
-            .or_else(|| extract::stated(tail))
-            .or_else(|| {
-                let whole = tail.trim();
-                let short = whole.len() <= MAX_BARE_ANSWER && !whole.contains('\n');
-                (short && !whole.is_empty()).then_some(whole)
-            })
-            .filter(|found| {
-                self.extraction != Extraction::LastNumber
-                    || value::parse(found, &mut Budget::new(self.max_steps)).is_ok()
-            })
-            .or_else(|| match self.extraction {
-                Extraction::LastNumber => extract::last_number(tail),
-                _ => None,
-            })
+    fn extract<'a>(&self, completion: &'a str) -> Option<Cow<'a, str>> {
+        extract::final_answer(completion, self.extraction)
     }
 }
-
-/// Longest response, in bytes, that may be an answer without any mark.
-const MAX_BARE_ANSWER: usize = 200;
 
 impl Verifier for Math {
     fn name(&self) -> &str {
@@ -179,6 +142,10 @@ impl Verifier for Math {
                 None => Verdict::no_ground_truth(),
             })
             .collect()
+    }
+
+    fn extracted(&self, answer: &Answer<'_>) -> Extracted {
+        Extracted::of(self.extract(answer.completion))
     }
 
     fn check_ground_truth(&self, ground_truth: &str) -> Result<(), String> {

@@ -179,11 +179,17 @@ fn rubbish(line: &str) -> Failure {
 }
 
 fn request(id: u64, answer: &Answer<'_>, more: bool) -> String {
+    let ground_truth: Value = match answer.ground_truth {
+        Some(truth) if !answer.alternatives.is_empty() => std::iter::once(truth)
+            .chain(answer.alternatives.iter().map(String::as_str))
+            .collect(),
+        other => other.into(),
+    };
     let request = json!({
         "id": id,
         "prompt": answer.prompt,
         "completion": answer.completion,
-        "ground_truth": answer.ground_truth,
+        "ground_truth": ground_truth,
         "finished": answer.finished,
         "n_tokens": answer.n_tokens,
         "meta": answer.meta,
