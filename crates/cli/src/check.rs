@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use percept_data::digit_sum::{DigitSum, DigitSumConfig, Split};
 use percept_data::scenes::{Scenes, ScenesConfig};
-use percept_data::{CheckReport, Dataset, ProblemKind, RowTokens, Sample, check_rows, write_jsonl};
+use percept_data::{
+    CheckReport, Checks, Dataset, ProblemKind, RowTokens, Sample, check_rows, write_jsonl,
+};
+use percept_model::Processor;
 use percept_train::{Recipe, estimate_memory, open_data, open_model, open_rewards};
 
 use crate::args::{DataCheck, DataExport, Global, Task};
@@ -30,18 +33,32 @@ pub fn run(args: &DataCheck, global: &Global) -> Result<Done, Failure> {
         Some(answer) => rewards.check_ground_truth(answer),
         None => Err("no ground truth\n  help: name its column in data.columns.answer".to_owned()),
     };
-    let mut sets: Vec<(&str, &dyn Dataset)> = Vec::new();
-    if recipe.sft.is_some() && (recipe.rl.is_none() || recipe.data.digit_sum.is_some()) {
-        sets.push(("sft", data.sft.as_ref()));
+    let target = |sample: &Sample| supervised(&recipe, &processor, sample);
+    let used = |column: &str| percept_train::reads_column(&recipe, column);
+    let unread = |sample: &Sample| processor.unread(sample);
+    let checks = Checks {
+        max_prompt_length: recipe.data.max_prompt_length,
+        tokens: &tokens,
+        answer: &answer,
+        used: &used,
+        unread: &unread,
+        ..Checks::default()
+    };
+    // Files are the rows of both stages and are read once; the built-in task has rows of its own for each.
+    let apart = recipe.rl.is_none() || recipe.data.digit_sum.is_some();
+    let mut sets: Vec<(&str, &dyn Dataset, bool)> = Vec::new();
+    if recipe.sft.is_some() && apart {
+        sets.push(("sft", data.sft.as_ref(), true));
     }
     if recipe.rl.is_some() {
-        sets.push(("rl", data.rl.as_ref()));
+        let both = recipe.sft.is_some() && !apart;
+        sets.push(("rl", data.rl.as_ref(), both));
     }
     if let Some(val) = &data.val {
-        sets.push(("val", val.as_ref()));
+        sets.push(("val", val.as_ref(), false));
     }
     let mut clean = true;
-    for (name, set) in sets {
+    for (name, set, supervised) in sets {
         let quiet = global.quiet || global.json;
         let mut last = 0;
         let mut progress = |done: usize, total: usize| {
@@ -52,8 +69,14 @@ pub fn run(args: &DataCheck, global: &Global) -> Result<Done, Failure> {
                 note!("{name}: {done} of {total} rows");
             }
         };
-        let limit = recipe.data.max_prompt_length;
-        let report = check_rows(set, limit, &tokens, &answer, &mut progress);
+        let checks = match supervised {
+            true => Checks {
+                target: &target,
+                ..checks
+            },
+            false => checks,
+        };
+        let report = check_rows(set, &checks, &mut progress);
         clean &= !report.problems.iter().any(|p| p.kind.is_error());
         if global.json {
             say!("{}", json(name, &report));
@@ -63,6 +86,21 @@ pub fn run(args: &DataCheck, global: &Global) -> Result<Done, Failure> {
     }
     memory(&recipe, &model, global)?;
     Ok(if clean { Done::Well } else { Done::Problems })
+}
+
+/// Whether `[sft]` would train on the row.
+fn supervised(recipe: &Recipe, processor: &Processor, sample: &Sample) -> Result<(), String> {
+    let training = processor.sft(sample).map_err(|error| error.to_string())?;
+    let limit = recipe
+        .sft
+        .as_ref()
+        .map_or(usize::MAX, |sft| sft.ppo_max_token_len);
+    match training.prompt.tokens.len() {
+        tokens if tokens > limit => Err(format!(
+            "{tokens} tokens with the answer, limit {limit}\n  help: raise sft.ppo_max_token_len"
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn print_report(
@@ -90,6 +128,9 @@ fn print_report(
         ]);
     }
     crate::output::result(format_args!("{}", table::format(&rows)))?;
+    for line in report.unread.lines() {
+        say!("not used: {line}");
+    }
     let mut shown: BTreeMap<ProblemKind, usize> = BTreeMap::new();
     for problem in &report.problems {
         let so_far = shown.entry(problem.kind).or_default();
@@ -137,12 +178,18 @@ fn json(name: &str, report: &CheckReport) -> serde_json::Value {
         .iter()
         .map(|p| serde_json::json!({"id": p.id, "kind": p.kind.name(), "message": p.message}))
         .collect();
+    let not_used: Vec<serde_json::Value> = report
+        .unread
+        .iter()
+        .map(|(what, rows, first)| serde_json::json!({"what": what, "rows": rows, "first": first}))
+        .collect();
     serde_json::json!({
         "set": name,
         "rows": report.rows,
         "prompt_tokens": report.prompt_tokens,
         "image_tokens": report.image_tokens,
         "problems": problems,
+        "not_used": not_used,
     })
 }
 

@@ -104,7 +104,8 @@ fn record(sample: &Sample, dir: &Path, row: usize) -> Result<Value, Error> {
     }
     if !sample.trajectory.is_empty() {
         let turns = sample.trajectory.iter();
-        let turns = turns.map(|message| turn(message, vec![text_part(&message.plain_text())]));
+        let turns =
+            turns.map(|message| turn_json(message, vec![text_part_json(&message.plain_text())]));
         record.insert("expert".into(), turns.collect());
     }
     record.extend(template_columns(sample));
@@ -136,17 +137,17 @@ fn right_answers(answer: &str, alternatives: &[String]) -> Value {
 fn messages(sample: &Sample) -> Value {
     let turns = sample.messages.iter().map(|message| {
         let parts = message.content.iter().map(|part| match part {
-            Part::Text(text) => text_part(text),
+            Part::Text(text) => text_part_json(text),
             Part::Image(_) => json!({"type": "image"}),
             Part::Video(_) => json!({"type": "video"}),
         });
-        turn(message, parts.collect())
+        turn_json(message, parts.collect())
     });
     turns.collect()
 }
 
 /// A turn with its content parts and everything else that it says.
-pub fn turn(message: &Message, content: Vec<Value>) -> Value {
+pub fn turn_json(message: &Message, content: Vec<Value>) -> Value {
     let mut turn = json!({"role": message.role.as_str(), "content": content});
     if let Some(train) = message.train {
         turn["train"] = train.into();
@@ -158,7 +159,7 @@ pub fn turn(message: &Message, content: Vec<Value>) -> Value {
 }
 
 /// A text as a content part, marked where it has a tag that is to stay text.
-pub fn text_part(text: &str) -> Value {
+pub fn text_part_json(text: &str) -> Value {
     let mut part = json!({"type": "text", "text": text});
     if text.contains("<image") || text.contains("<video>") {
         part["tags"] = false.into();

@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod ablation;
+mod base64_text;
 mod big_integers;
 mod chat;
 mod check;
@@ -41,11 +42,11 @@ mod unread;
 
 pub use ablation::ImageAblation;
 pub use chat::ChatTemplate;
-pub use check::{CheckReport, Problem, ProblemKind, RowTokens, check_rows};
+pub use check::{CheckReport, Checks, Problem, ProblemKind, RowTokens, check_rows};
 pub use columns::ColumnMap;
 pub use dataset::Dataset;
 pub use error::{Error, Report};
-pub use export::{template_columns, text_part, turn, write_jsonl};
+pub use export::{template_columns, text_part_json, turn_json, write_jsonl};
 pub use file_dataset::FileDataset;
 pub use image_processor::{ImageProcessor, Patches};
 pub use media::{DEFAULT_FPS, MAX_ENCODED_BYTES, MAX_PIXELS, Media, MediaHash, Video};

@@ -8,8 +8,6 @@ use std::io::{BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use image::RgbImage;
 use sha2::{Digest, Sha256};
 
@@ -91,11 +89,7 @@ impl Media {
             },
             None => text,
         };
-        let payload = payload.trim_ascii();
-        let decoded = STANDARD
-            .decode(payload)
-            .or_else(|_| STANDARD_NO_PAD.decode(payload));
-        match decoded {
+        match crate::base64_text::decode(payload) {
             Ok(bytes) => Ok(Self::from_bytes(bytes)),
             Err(e) => Err(Error::media("text is not base64").found(e)),
         }

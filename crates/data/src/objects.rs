@@ -4,6 +4,8 @@
 //! `replace_ref`, `replace_bbox`): a coordinate is `round(x / width · target)`, half to even. What the target
 //! is, is the model's: 1000 for Qwen2-VL, the picture after resizing for Qwen2.5-VL.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value as Json};
 
 use crate::row::Value;
@@ -41,14 +43,17 @@ pub enum BboxType {
 }
 
 /// How a name and a box are written for a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum BoxFormat {
     /// `<|object_ref_start|>name<|object_ref_end|>`, `<|box_start|>(x1,y1),(x2,y2)<|box_end|>`: ms-swift's
     /// default for the Qwen2-VL family.
+    #[serde(rename = "legacy")]
     Tokens,
     /// `name`, `[x1, y1, x2, y2]` (`QWENVL_BBOX_FORMAT=new`).
+    #[serde(rename = "new")]
     Json,
     /// `name`, `[(x1,y1),(x2,y2)]`: every other model.
+    #[serde(rename = "plain")]
     Plain,
 }
 

@@ -48,5 +48,5 @@ pub use recipe_file::{load, parse};
 pub use run::{Outcome, Start, run};
 pub use schedule::learning_rate;
 pub use score::score;
-pub use source::{Data, open_data, open_model, open_rewards};
+pub use source::{Data, open_data, open_model, open_rewards, reads_column};
 pub use state::{State, StoredEvaluation};

@@ -159,6 +159,14 @@ pub struct DataConfig {
     /// Which column holds what, when the names are none of the known conventions.
     #[serde(default)]
     pub columns: percept_data::ColumnMap,
+    /// Named values that the chat template gets with every conversation: `{ enable_thinking = false }`
+    /// (verl's `apply_chat_template_kwargs`). A row's own column `chat_template_kwargs` comes before them.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub chat_template_kwargs: serde_json::Map<String, serde_json::Value>,
+    /// How `<ref-object>` and `<bbox>` of ms-swift rows are written: `legacy` (tokens), `new` (plain name,
+    /// `[x1, y1, x2, y2]`) or `plain`. Default: as ms-swift does for the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bbox_format: Option<percept_data::BoxFormat>,
     /// Prompts longer than this many tokens are refused by `percept data check` and dropped
     /// (counted as `data/overlong`) in training.
     #[serde(default = "default_prompt_length")]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use percept_data::{Dataset, Media, Part, Sample, template_columns, text_part, turn};
+use percept_data::{Dataset, Media, Part, Sample, template_columns, text_part_json, turn_json};
 use percept_report::AtomicFile;
 use serde_json::{Map, Value, json};
 
@@ -64,7 +64,7 @@ fn record(
         let mut content = Vec::new();
         for part in &message.content {
             content.push(match part {
-                Part::Text(text) => text_part(text),
+                Part::Text(text) => text_part_json(text),
                 Part::Image(at) => {
                     if let Some(image) = sample.images.get(*at) {
                         pictures.push(images.place(image)?);
@@ -81,7 +81,7 @@ fn record(
                 }
             });
         }
-        turns.push(turn(message, content));
+        turns.push(turn_json(message, content));
     }
     let mut record = Map::new();
     record.insert("id".into(), id.into());
