@@ -174,7 +174,7 @@ def durian(batch, a_o=0.6, a_p=0.2, a_r=0.2, reasoning_buckets=12, perceptual_lo
     return spread(batch, per_row)
 
 
-def tgrl_advantage(batch, stats="on_policy", norm_adv_by_std=True, eps=1e-6):
+def tgrl_advantage(batch, stats="all", norm_adv_by_std=True, eps=1e-6):
     """A_i = (R_i - mean)/(std + eps), of the mixed group or of its on-policy rows only (std := 1 if 0)."""
     per_row = {}
     for rows in batch.groups(batch.graded()):
@@ -222,13 +222,23 @@ def top(scores, candidates, share):
     return set(sorted(candidates, key=lambda token: -scores[token])[:count])
 
 
-def tor(batch, alpha_r=0.3, alpha_p=0.3, gamma_r=1.0, gamma_p=0.5, unselected=0.0, seed=0, **_):
+def with_advantage(batch, advantage):
+    """Trained tokens of the groups of which some trained token has an advantage."""
+    mask, chosen = batch.credit_mask(), np.zeros(batch.tokens, dtype=bool)
+    for rows in batch.groups(batch.graded()):
+        tokens = [t for row in rows for t in batch.trained(row)]
+        if any(mask[t] and abs(advantage[t]) > 1e-12 for t in tokens):
+            chosen[tokens] = True
+    return chosen & mask
+
+
+def tor(batch, counts, alpha_r=0.3, alpha_p=0.3, gamma_r=1.0, gamma_p=0.5, unselected=0.0, seed=0, **_):
     """w = gamma_r on T_r (overlap included), gamma_p on T_p \\ T_r, `unselected` elsewhere.
 
     CONVENTION: tokens of rows without an image have no perception score, so they are no candidates
-    for T_p; ⌈alpha N⌉ counts candidates.
+    for T_p; ⌈alpha N⌉ counts candidates. Groups without an advantage take no part, and weigh 1.
     """
-    trained = np.flatnonzero(batch.credit_mask())
+    trained = np.flatnonzero(counts)
     score = perception_score(batch)
     seeing = [t for t in trained if not math.isnan(score[t])]
     reasoning = top(batch.nucleus_entropy.astype(np.float64), list(trained), alpha_r)
@@ -355,13 +365,15 @@ def credit(config, batch):
     """Advantage (weights of the rollout stage included), weight, mask."""
     name, options = part(config.get("advantage", "grpo"))
     advantage, mask = ADVANTAGES[name](batch, **options), batch.credit_mask()
+    counts = with_advantage(batch, advantage)
     weight = np.ones(batch.tokens)
     for entry in config.get("token_weight", []):
         name, options = part(entry)
         if name != "fipo":
-            weight = weight * WEIGHTS[name](batch, **options)
+            more = (counts,) if name == "tor" else ()
+            weight = weight * WEIGHTS[name](batch, *more, **options)
     if config.get("renormalize_weight"):
-        weight = mean_one(weight, mask)
+        weight = mean_one(weight, counts)
     return {"advantage": np.where(mask, advantage * weight, 0.0), "weight": np.where(mask, weight, 1.0), "mask": mask}
 
 
@@ -417,7 +429,9 @@ def policy_loss(config, batch, given):
             else:
                 token = sapo_token if name == "sapo" else ppo_token
                 value, d = token(a, lp - float(batch.old_log_prob[t]), **options)
-            if config.get("loss_agg_mode", "token-mean") == "token-mean":
+            # SAPO's authors, verl and TRL take the mean of each response first.
+            own = "seq-mean-token-mean" if name == "sapo" else "token-mean"
+            if config.get("loss_agg_mode", own) == "token-mean":
                 share = 1.0 / sum(map(len, tokens))
             else:
                 share = 1.0 / (len(members) * alive)
@@ -552,6 +566,7 @@ FIPO_CONFIGS = [
 LOSS_CONFIGS = [
     {"policy_loss": "ppo"},
     {"policy_loss": "sapo"},
+    {"policy_loss": "sapo", "loss_agg_mode": "token-mean"},
     {"policy_loss": {"name": "sapo", "tau_pos": 2.0, "tau_neg": 0.7}, "loss_agg_mode": "seq-mean-token-mean"},
     {"policy_loss": {"name": "ppo", "clip_ratio_high": 0.28, "clip_ratio_c": 10.0}, "expert": {"shaping": "luffy", "c": 0.1}},
     {"policy_loss": "ppo", "expert": {"shaping": "log_prob"}},
@@ -677,7 +692,7 @@ def check_tor_counts(wheel, rng, worst):
     batch.nucleus_entropy = f32(np.where(rng.random(batch.tokens) < 0.8, 0.0, batch.nucleus_entropy))
     batch.log_prob_no_image = f32(np.where(rng.random(batch.tokens) < 0.6, batch.old_log_prob, batch.log_prob_no_image))
     given, flat = wheel_batch(batch, False)
-    trained = np.flatnonzero(batch.credit_mask())
+    trained = np.flatnonzero(with_advantage(batch, grpo(batch)))
     for key, score in (("r", batch.nucleus_entropy), ("p", perception_score(batch))):
         options = {"alpha_r": 0.0, "alpha_p": 0.0, "gamma_r": 1.0, "gamma_p": 1.0, f"alpha_{key}": 0.3}
         weight = flat(wheel.credit({"token_weight": [{"name": "tor", "seed": int(rng.integers(99)), **options}]}, given)["weight"])
@@ -685,7 +700,7 @@ def check_tor_counts(wheel, rng, worst):
         others = [t for t in trained if weight[t] == 0.0]
         assert len(chosen) == math.ceil(0.3 * len(trained) - 1e-9), (len(chosen), len(trained))
         assert len(chosen) + len(others) == len(trained)
-        assert min(score[chosen]) >= max((score[t] for t in others), default=0.0)
+        assert min(score[chosen], default=math.inf) >= max((score[t] for t in others), default=0.0)
     worst.count += 1
 
 

@@ -37,3 +37,61 @@ def credit(table, batch, hints):
         told = "; ".join(f"{key}: {hints.get(key, 'not available here')}" for key in missing)
         raise ValueError(f"{' + '.join(names(table))} needs signals that this trainer did not supply. {told}")
     return percept_rl.credit(table, batch)
+
+
+VERLS_DEFAULTS = {"loss_agg_mode": "token-mean", "clip_ratio_c": 3.0}
+"""What verl's options say when nobody has set them: then a method's own come first."""
+
+LOSS_KEYS = {"policy_loss", "loss_agg_mode", "loss_scale_factor"}
+"""What of the [algorithm.loss] table a policy loss of verl can follow."""
+
+
+def first(*values):
+    """The first that is not None."""
+    return next(value for value in values if value is not None)
+
+
+def loss_table(name, table, loss_agg_mode, config, width):
+    """The table of `percept_rl.policy_loss` for verl's ``loss_mode=percept_<name>``.
+
+    `table` is what `configure` says, and has the last word; `config` and `loss_agg_mode` are verl's actor
+    options. Where both say nothing (verl's options have their defaults) the method's authors decide:
+    GSPO and SAPO average each response first, FIPO has a dual clip of 10.
+    """
+    own = dict(table.get("loss", {}))
+    unread = sorted(set(own) - LOSS_KEYS)
+    if unread:
+        raise ValueError(
+            f"PERCEPT_RL: loss.{unread[0]} is not read by loss_mode=percept_{name}: KL, entropy and importance "
+            "weights are verl's (actor.use_kl_loss, actor.entropy_coeff, ...)"
+        )
+    kind = "ppo" if name == "fipo" else name
+    options = {"name": kind}
+    if kind in ("ppo", "gspo", "cispo"):
+        options["clip_ratio_low"] = first(config.clip_ratio_low, config.clip_ratio)
+        options["clip_ratio_high"] = first(config.clip_ratio_high, config.clip_ratio)
+    weights = [part(w) for w in table.get("token_weight", ()) if part(w)["name"] == "fipo"]
+    fipo = weights[0] if weights else {"name": "fipo"}
+    if kind == "ppo":
+        clip = config.get("clip_ratio_c", VERLS_DEFAULTS["clip_ratio_c"])
+        # The dual clip of the loss and the participation threshold are one number in FIPO's code, 10.
+        if name != "fipo" or (clip != VERLS_DEFAULTS["clip_ratio_c"] and "clip_ratio_c" not in fipo):
+            options["clip_ratio_c"] = clip
+    if kind == "sapo":
+        options["tau_pos"], options["tau_neg"] = config.get("tau_pos", 1.0), config.get("tau_neg", 1.05)
+    configured = part(own.get("policy_loss", kind))
+    if configured["name"] != kind:
+        raise ValueError(f"loss_mode=percept_{name} is {kind}, but the configured policy_loss is {configured['name']}")
+    loss = {"policy_loss": {**options, **configured}}
+    mode = own.get("loss_agg_mode")
+    if mode is None and loss_agg_mode != VERLS_DEFAULTS["loss_agg_mode"]:
+        mode = loss_agg_mode
+    if mode is not None:
+        loss["loss_agg_mode"] = mode
+    # Read by seq-mean-token-sum-norm alone.
+    given = config.global_batch_info.get("loss_scale_factor")
+    loss["loss_scale_factor"] = float(own.get("loss_scale_factor") or given or width)
+    found = {"loss": loss}
+    if "advantage" in table:
+        found["advantage"] = table["advantage"]
+    return {**found, "token_weight": [fipo]} if name == "fipo" else found

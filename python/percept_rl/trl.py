@@ -65,6 +65,11 @@ class GRPOTrainer(_GRPOTrainer):
         config = kwargs.get("args", args[2] if len(args) > 2 else None)
         self._refuse(config)
         super().__init__(*args, **kwargs)
+        if "fipo" in names(self.algorithm) and self.args.delta is not None:
+            # One number in FIPO's code: TRL's dual clip is the loss's.
+            clip = {"policy_loss": {"name": "ppo", "clip_ratio_c": float(self.args.delta)}}
+            self.algorithm["loss"] = clip
+            percept_rl.needs(self.algorithm)  # refuses another clip_ratio_c of FIPO's own
         self._warn()
 
     def _refuse(self, config):
@@ -95,7 +100,7 @@ class GRPOTrainer(_GRPOTrainer):
             )
         if "fipo" in chosen and args.delta is None:
             warnings.warn(
-                "FIPO is published with a dual clip: set delta to its clip_ratio_c (10)", stacklevel=3
+                "FIPO is published with a dual clip: set delta=10.0, which is then its clip_ratio_c too", stacklevel=3
             )
         if "tgrl" in chosen:
             warnings.warn("TGRL without expert trajectories is its base method: TRL's groups have none", stacklevel=3)

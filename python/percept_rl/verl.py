@@ -26,7 +26,7 @@ from contextvars import ContextVar
 import torch
 
 import percept_rl
-from percept_rl._recipe import ROLLOUT_NAMES, credit, full_entropy, names, part
+from percept_rl._recipe import ROLLOUT_NAMES, credit, first, full_entropy, loss_table, names, part
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,13 @@ HINTS = {
     "per image), and train with trainer.v1.trainer_mode=percept_sync",
 }
 
+DR_GRPO = (
+    "adv_estimator=%s: Dr.GRPO's loss goes with it, and verl's loss does not know the estimator. Set "
+    "actor_rollout_ref.actor.loss_agg_mode=seq-mean-token-sum-norm, or name dr_grpo as the advantage in PERCEPT_RL "
+    "and use a percept_ loss"
+)
+
+_told = set()
 _signals = ContextVar("percept_signals", default={})
 _configured = None
 last_stats = {}
@@ -120,6 +127,9 @@ def _recipe(name, default):
 def _estimator(name, default):
     def estimator(token_level_rewards, response_mask, index=None, config=None, **given):
         table = _recipe(name, default)
+        if part(table.get("advantage", "grpo"))["name"] == "dr_grpo" and name not in _told:
+            _told.add(name)
+            logger.warning(DR_GRPO, name)
         if index is None:
             raise ValueError(f"adv_estimator={name} needs groups, and the batch has no 'uid'")
         width = response_mask.shape[1]
@@ -175,41 +185,10 @@ class _WithGradient(torch.autograd.Function):
         return outer * gradient, None, None
 
 
-def _loss_table(name, loss_agg_mode, config, width):
-    """verl's actor options in percept's spelling; `configure` has the last word on the method's own."""
-    table = _table()
-    own = dict(table.get("loss", {}))
-    kind = "ppo" if name == "fipo" else name
-    options = {"name": kind}
-    if kind in ("ppo", "gspo", "cispo"):
-        options["clip_ratio_low"] = _first(config.clip_ratio_low, config.clip_ratio)
-        options["clip_ratio_high"] = _first(config.clip_ratio_high, config.clip_ratio)
-    if kind == "ppo":
-        options["clip_ratio_c"] = config.get("clip_ratio_c", 3.0)
-    if kind == "sapo":
-        options["tau_pos"], options["tau_neg"] = config.get("tau_pos", 1.0), config.get("tau_neg", 1.05)
-    configured = part(own.get("policy_loss", kind))
-    if configured["name"] != kind:
-        raise ValueError(f"loss_mode=percept_{name} is {kind}, but the configured policy_loss is {configured['name']}")
-    loss = {"policy_loss": {**options, **configured}, "loss_agg_mode": loss_agg_mode}
-    if loss_agg_mode == "seq-mean-token-sum-norm":
-        loss["loss_scale_factor"] = float(config.global_batch_info.get("loss_scale_factor") or width)
-    if name != "fipo":
-        return {"loss": loss}
-    weights = [part(w) for w in table.get("token_weight", ()) if part(w)["name"] == "fipo"]
-    # The dual clip of the loss and the participation threshold are one number in FIPO's code.
-    fipo = {"name": "fipo", "clip_ratio_c": options["clip_ratio_c"], **(weights[0] if weights else {})}
-    return {"loss": loss, "token_weight": [fipo]}
-
-
-def _first(*values):
-    return next(value for value in values if value is not None)
-
-
 def _policy_loss(name):
     def policy_loss(old_log_prob, log_prob, advantages, response_mask, loss_agg_mode="token-mean", config=None,
                     rollout_is_weights=None):
-        table = _loss_table(name, loss_agg_mode, config, response_mask.shape[1])
+        table = loss_table(name, _table(), loss_agg_mode, config, response_mask.shape[1])
         if rollout_is_weights is not None:
             # Every loss here is proportional to |advantage|, so a non-negative weight may sit on it.
             advantages = advantages * rollout_is_weights
@@ -224,7 +203,7 @@ def _policy_loss(name):
         alive = response_mask.sum(dim=-1) > 0
         total = None
         if tokens is not None or rows is not None:
-            total = (int(_first(tokens, response_mask.sum())), int(_first(rows, alive.sum())))
+            total = (int(first(tokens, response_mask.sum())), int(first(rows, alive.sum())))
         loss, gradient, stats = percept_rl.policy_loss(table, batch, total=total)
         gradient = torch.from_numpy(gradient).to(log_prob) * info.get("dp_size", 1)
         return _WithGradient.apply(log_prob, gradient, loss * info.get("dp_size", 1)), stats

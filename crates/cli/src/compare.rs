@@ -123,6 +123,8 @@ fn warm_start(
     }
     let mut warm = recipe.clone();
     warm.rl = None;
+    // What only [rl] reads would be said to do nothing.
+    warm.algorithm = percept_train::AlgorithmConfig::default();
     warm.trainer.seed = seed;
     warm.trainer.output_dir = args.output.join(format!("seed-{seed}"));
     warm.trainer.experiment_name = "warm".into();

@@ -200,7 +200,7 @@ mod tests {
             "",
         );
         let back = percept_train::parse(&out, "printed", &[]).unwrap();
-        assert_eq!(back, recipe);
+        assert_eq!(back, recipe.settled().unwrap());
         let lines: Vec<&str> = out.lines().collect();
         for pair in lines.windows(2) {
             let field = pair[1].contains(" = ") && !pair[1].starts_with('#');

@@ -153,6 +153,13 @@ fn killed_runs_with_a_reference_end_with_the_same_bytes() {
     check("reference", kl, &[0.7, 0.1, 0.4]);
 }
 
+// C1: the reference of adapters is kept in the run.
+#[test]
+fn killed_runs_with_adapters_and_a_reference_end_with_the_same_bytes() {
+    let kl = "[model.lora]\nr = 4\n[algorithm.loss]\nuse_kl_loss = true\nkl_coef = 0.1\n";
+    check("adapters and reference", kl, &[0.7, 0.1, 0.4]);
+}
+
 #[test]
 fn killed_runs_with_dropout_end_with_the_same_bytes() {
     let lora = "[model.lora]\nr = 4\nlora_dropout = 0.3\n";

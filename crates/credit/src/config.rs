@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::weight::{Stage, TokenWeightConfig, Weighed};
+use crate::weight::{self, Stage, TokenWeightConfig, Weighed};
 use crate::{AdvantageConfig, Credit, Error, Signals};
 
 /// From signals to credit: an advantage estimator and any number of token weights, multiplied.
@@ -15,7 +15,7 @@ pub struct CreditConfig {
     /// Token weights, multiplied. Default none.
     pub token_weight: Vec<TokenWeightConfig>,
     /// Whether the product of the weights known before the update is scaled to a mean of 1 over the
-    /// trained tokens. Default false: none of the published methods does.
+    /// trained tokens of groups that have an advantage. Default false: none of the published methods does.
     pub renormalize_weight: bool,
 }
 
@@ -97,7 +97,8 @@ impl CreditConfig {
             }
         }
         if weighed && self.renormalize_weight {
-            renormalize(&mut credit);
+            let counts = weight::with_advantage(signals, &credit)?;
+            renormalize(&mut credit, &counts);
         }
         if weighed {
             for (value, weight) in credit.advantage.iter_mut().zip(&credit.weight) {
@@ -157,15 +158,15 @@ fn multiply(credit: &mut Credit, found: &Weighed) {
     }
 }
 
-fn renormalize(credit: &mut Credit) {
-    let trained = || credit.weight.iter().zip(&credit.mask).filter(|(_, m)| **m);
+fn renormalize(credit: &mut Credit, counts: &[bool]) {
+    let trained = || credit.weight.iter().zip(counts).filter(|(_, m)| **m);
     let (count, sum) = trained().fold((0usize, 0.0), |(n, s), (w, _)| (n + 1, s + f64::from(*w)));
     if sum <= 0.0 {
         return;
     }
     let scale = count as f64 / sum;
-    for (weight, trained) in credit.weight.iter_mut().zip(&credit.mask) {
-        if *trained {
+    for (weight, counts) in credit.weight.iter_mut().zip(counts) {
+        if *counts {
             *weight = (f64::from(*weight) * scale) as f32;
         }
     }

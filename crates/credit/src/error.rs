@@ -39,6 +39,20 @@ pub enum Error {
         /// Its name.
         name: &'static str,
     },
+    /// One number that two parts of the recipe say differently.
+    #[error(
+        "`{first}` is {first_value} and `{second}` is {second_value}, but they are one number in the method's code: leave one of them out"
+    )]
+    Differ {
+        /// Name of one option.
+        first: &'static str,
+        /// Its value.
+        first_value: f64,
+        /// Name of the other option.
+        second: &'static str,
+        /// Its value.
+        second_value: f64,
+    },
     /// A reward that is not a number.
     #[error(
         "rewards[{row}] is {value}: a reward must be finite; pass None for a response that could not be graded"

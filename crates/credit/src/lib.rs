@@ -60,6 +60,9 @@
 //!
 //! # Where a new method goes
 //!
+//! Whatever it changes: an aggregation or a dual clip that its authors trained it with is said in the
+//! same file ([`LossDefaults`]), and [`LossConfig::settle`] puts it where the recipe says nothing.
+//!
 //! * It changes how a group's rewards become advantages: a file in `advantage/` that implements
 //!   [`advantage::Estimator`], and one line in that module's registry.
 //! * It weighs tokens, by numbers known before the update or by the current policy: a file in `weight/`
@@ -70,11 +73,13 @@
 //!   `..Signals::default()` do not change.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod combine;
 mod config;
 mod error;
 mod offsets;
 mod overlong;
 mod registry;
+mod settle;
 mod signals;
 
 pub mod advantage;
@@ -83,14 +88,16 @@ pub mod loss;
 pub mod weight;
 
 pub use advantage::AdvantageConfig;
+pub use combine::combine_stats;
 pub use config::{CreditConfig, Needs};
 pub use error::Error;
 pub use filter::{DapoFilter, ExpertCandidate, FilterConfig, TgrlFilter, informative_groups};
 pub use loss::{
-    KlLossType, LossAggMode, LossConfig, Mismatch, Normaliser, PolicyLoss, PolicyLossConfig,
-    SftLoss, policy_loss, sft_loss,
+    ExpertLoss, KlLossType, LossAggMode, LossConfig, Mismatch, Normaliser, PolicyLoss,
+    PolicyLossConfig, SftLoss, Shaping, policy_loss, sft_loss,
 };
 pub use offsets::Offsets;
 pub use overlong::OverlongConfig;
+pub use settle::LossDefaults;
 pub use signals::{Credit, Signals, Stats, add_stats};
-pub use weight::{TokenSets, TokenWeightConfig, Tor};
+pub use weight::{TgrlForm, TokenSets, TokenWeightConfig, Tor};

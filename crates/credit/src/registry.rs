@@ -42,6 +42,14 @@ macro_rules! methods {
                     $(Self::$variant(method) => method,)+
                 }
             }
+
+            /// The method, to be changed.
+            #[allow(dead_code)]
+            pub(crate) fn method_mut(&mut self) -> &mut dyn $method {
+                match self {
+                    $(Self::$variant(method) => method,)+
+                }
+            }
         }
 
         impl serde::Serialize for $config {

@@ -47,7 +47,7 @@ fn dapo_is_written_with_the_names_of_verl() {
     let expected = loss::Ppo {
         clip_ratio_low: 0.2,
         clip_ratio_high: 0.28,
-        clip_ratio_c: 10.0,
+        clip_ratio_c: Some(10.0),
     };
     assert_eq!(recipe.loss.policy_loss, PolicyLossConfig::Ppo(expected));
 }

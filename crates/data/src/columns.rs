@@ -21,7 +21,8 @@ pub struct ColumnMap {
     /// `reward_model.ground_truth`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
-    /// The expert trajectory. Convention: `expert`, `completion`, `response`.
+    /// The expert trajectory, or a list of several (see filter `tgrl`). Convention: `expert`, `completion`,
+    /// `response`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expert: Option<String>,
     /// A stable name of the row. Convention: `id`, else file and row number.

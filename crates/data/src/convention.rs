@@ -88,11 +88,13 @@ impl Convention<'_> {
         };
         let mut answers = right_answers(self.answer(&mut row)?).into_iter();
         let (answer, alternatives) = (answers.next(), answers.collect());
-        let (expert, trajectory) =
+        let (experts, trajectory) =
             match take(&mut row, &map.expert, &["expert", "completion", "response"])? {
-                Some((name, value)) => expert(&mut media, &name, value)?,
-                None => (None, Vec::new()),
+                Some((name, value)) => experts(&mut media, &name, value)?,
+                None => (Vec::new(), Vec::new()),
             };
+        let mut experts = experts.into_iter();
+        let expert = experts.next();
         let id = match take(&mut row, &map.id, &["id"])? {
             Some((_, value)) => scalar(value),
             None => None,
@@ -116,6 +118,7 @@ impl Convention<'_> {
             template,
             objects,
             unread: media.unread,
+            more_experts: experts.collect(),
             meta,
             ..Sample::new(id, messages)
         };
@@ -445,6 +448,28 @@ fn template_fields(row: &mut Row, padded: bool) -> Result<TemplateFields, Error>
         }
     }
     Ok(out)
+}
+
+/// One expert trajectory, or a list of several; the turns of one that is more than a text.
+fn experts(
+    media: &mut MediaList<'_>,
+    field: &str,
+    value: Value,
+) -> Result<(Vec<String>, Vec<Message>), Error> {
+    let is_one = |one: &Value| matches!(one, Value::Text(_) | Value::List(_));
+    match value {
+        Value::List(all) if !all.is_empty() && all.iter().all(is_one) => {
+            let mut texts = Vec::new();
+            for (index, one) in all.into_iter().enumerate() {
+                texts.extend(expert(media, &format!("{field}[{index}]"), one)?.0);
+            }
+            Ok((texts, Vec::new()))
+        }
+        one => {
+            let (text, turns) = expert(media, field, one)?;
+            Ok((text.into_iter().collect(), turns))
+        }
+    }
 }
 
 /// A text, or a conversation whose last turn is the assistant's: its text, and all turns where they are

@@ -102,6 +102,10 @@ fn record(sample: &Sample, dir: &Path, row: usize) -> Result<Value, Error> {
     if let Some(expert) = &sample.expert {
         record.insert("expert".into(), expert.as_str().into());
     }
+    if let (Some(first), false) = (&sample.expert, sample.more_experts.is_empty()) {
+        let all: Vec<&String> = std::iter::once(first).chain(&sample.more_experts).collect();
+        record.insert("expert".into(), json!(all));
+    }
     if !sample.trajectory.is_empty() {
         let turns = sample.trajectory.iter();
         let turns =

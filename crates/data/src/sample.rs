@@ -111,8 +111,10 @@ pub struct Sample {
     pub answer: Option<String>,
     /// Other answers that are as right as `answer` (a list of texts in the answer's column).
     pub alternatives: Vec<String>,
-    /// Expert trajectory (assistant text).
+    /// Expert trajectory (assistant text); the first of several.
     pub expert: Option<String>,
+    /// Further expert trajectories of the same row, for methods that put several into a group.
+    pub more_experts: Vec<String>,
     /// An expert trajectory that is more than one text: tool calls, their results, the answer. Supervised
     /// training learns its assistant turns; `expert` is then the text of the last one.
     pub trajectory: Vec<Message>,
@@ -147,6 +149,7 @@ impl Sample {
             answer: None,
             alternatives: Vec::new(),
             expert: None,
+            more_experts: Vec::new(),
             trajectory: Vec::new(),
             template: TemplateFields::default(),
             objects: None,

@@ -75,6 +75,28 @@ fn trl_rows() {
     assert_eq!((s.expert.as_deref(), s.id.as_str()), (Some("A dot."), "5"));
 }
 
+// C8: filter tgrl's n_expert above 1 has what it needs.
+#[test]
+fn several_experts_of_a_row_are_a_list() {
+    let row = |expert: &str| format!(r#"{{"prompt": "What?", "answer": "1", "expert": {expert}}}"#);
+    let texts = |s: Sample| -> Vec<String> { s.expert.into_iter().chain(s.more_experts).collect() };
+    assert_eq!(texts(one(&row(r#""One.""#))), ["One."]);
+    assert_eq!(
+        texts(one(&row(r#"["One.", "1", "It is 1."]"#))),
+        ["One.", "1", "It is 1."]
+    );
+    let turns = r#"[{"role": "assistant", "content": "One."}]"#;
+    assert_eq!(texts(one(&row(turns))), ["One."]);
+    assert_eq!(
+        texts(one(&row(&format!("[{turns}, \"1\"]")))),
+        ["One.", "1"]
+    );
+    let folder = Folder::new();
+    let sample = one(&row(r#"["One.", "1"]"#));
+    let jsonl = write_jsonl([Ok(sample)].into_iter(), &folder.path("out")).unwrap();
+    assert_eq!(texts(open(&jsonl).unwrap().get(0).unwrap()), ["One.", "1"]);
+}
+
 #[test]
 fn easy_r1_and_ms_swift_rows() {
     let s = one(

@@ -60,8 +60,9 @@ impl Default for AdamW {
 const CHUNK: usize = 16_384;
 
 impl AdamW {
-    /// The updated `values` of a parameter, flat; `step` counts from 1. On the CPU in place, where
-    /// nothing else holds the arrays.
+    /// The updated `values` of a parameter, flat; `step` counts the gradients of this parameter, from 1
+    /// (torch's `state["step"]`): one that is reached late begins with a step of its own. On the CPU in
+    /// place, where nothing else holds the arrays.
     ///
     /// # Panics
     /// When the lengths differ.

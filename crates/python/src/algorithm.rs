@@ -26,7 +26,7 @@ pub(crate) struct Algorithm {
 impl Algorithm {
     pub fn read(config: &Bound<'_, PyAny>) -> PyResult<Self> {
         let mut reader = pythonize::Depythonizer::from_object(config);
-        let algorithm: Self = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let mut algorithm: Self = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
             let path = error.path().to_string();
             let dot = if path == "." { "" } else { "." };
             let path = if path == "." { String::new() } else { path };
@@ -36,6 +36,8 @@ impl Algorithm {
             |error: percept_credit::Error| PyValueError::new_err(format!("config: {error}"));
         algorithm.credit().check().map_err(refused)?;
         algorithm.loss.check().map_err(refused)?;
+        let (advantage, weights) = (&algorithm.advantage, &mut algorithm.token_weight);
+        algorithm.loss.settle(advantage, weights).map_err(refused)?;
         Ok(algorithm)
     }
 

@@ -145,7 +145,7 @@ function drawDetail() {
   byId("tip").hidden = true;
   if (!item) { detail.replaceChildren(el("div", { class: "empty" }, "Nothing to show.")); return; }
   const label = Object.fromEntries(VERDICTS)[item.verdict];
-  const meta = [["step", item.step], ["sample", `#${item.sample}`], ["type", item.question_type], ["tokens", item.tokens.length || item.token_text.length], ["finish", item.finish_reason], ["weights", `v${item.weight_version}`]];
+  const meta = [["step", item.step], ["sample", `#${item.sample}`], ["by", item.is_expert ? "an expert" : null], ["type", item.question_type], ["tokens", item.tokens.length || item.token_text.length], ["finish", item.finish_reason], ["weights", `v${item.weight_version}`]];
   const group = browser.items.map((other, i) => [other, i]).filter(([other]) => groupKey(other) === groupKey(item));
   const siblings = group.length > 1 && el("div", { class: "siblings", title: "the samples of this prompt" }, ...group.map(([other, i]) =>
     el("button", { type: "button", "aria-pressed": String(i === browser.chosen), on: { click: () => choose(i) } }, el("span", { class: "verdict " + other.verdict }), String(other.sample))));

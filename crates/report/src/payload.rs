@@ -141,6 +141,7 @@ fn item(record: &RolloutRecord, images: &mut Images) -> Value {
         "weight_version": record.weight_version,
         "prompt_id": record.prompt_id,
         "sample": record.sample,
+        "is_expert": record.is_expert,
         "question_type": record.question_type,
         "answer": record.answer,
         "prompt": record.prompt,

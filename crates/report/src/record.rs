@@ -25,6 +25,8 @@ pub struct RolloutRecord {
     pub prompt_id: String,
     /// Index within the group of one prompt.
     pub sample: u32,
+    /// Whether it is an expert's trajectory that entered the group, and no sample of the policy.
+    pub is_expert: bool,
     /// Kind of question, where the data set names it.
     pub question_type: Option<String>,
     /// Ground truth.

@@ -6,6 +6,7 @@
 //! | `step`, `weight_version` | int64 |
 //! | `prompt_id`, `prompt`, `completion`, `finish_reason` | string |
 //! | `sample` | int32, index within the group of one prompt |
+//! | `is_expert` | boolean: an expert's trajectory that entered the group, not sampled by the policy |
 //! | `question_type`, `answer` | string or null |
 //! | `reward`, `advantage` | double or null (ungraded) |
 //! | `reward_parts` | list of {name, value or null, reason or null} |
@@ -25,7 +26,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, FloatType, Int32Type, Int64Type};
+use parquet::data_type::{
+    BoolType, ByteArray, ByteArrayType, DoubleType, FloatType, Int32Type, Int64Type,
+};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -45,6 +48,7 @@ message rollouts {
   required int64 weight_version;
   required binary prompt_id (UTF8);
   required int32 sample;
+  required boolean is_expert;
   optional binary question_type (UTF8);
   optional binary answer (UTF8);
   required binary prompt (UTF8);
@@ -146,6 +150,7 @@ fn write_group<W: std::io::Write + Send>(
     group.required::<Int64Type>(each(rows, |r| r.weight_version as i64))?;
     group.required::<ByteArrayType>(each(rows, |r| text(&r.prompt_id)))?;
     group.required::<Int32Type>(each(rows, |r| r.sample as i32))?;
+    group.required::<BoolType>(each(rows, |r| r.is_expert))?;
     group.optional::<ByteArrayType>(each(rows, |r| r.question_type.as_deref().map(text)))?;
     group.optional::<ByteArrayType>(each(rows, |r| r.answer.as_deref().map(text)))?;
     group.required::<ByteArrayType>(each(rows, |r| text(&r.prompt)))?;
@@ -263,6 +268,11 @@ fn read_group(
     set(&mut rows, group.scalar::<Int32Type>("sample")?, |row, v| {
         row.sample = v as u32
     });
+    set(
+        &mut rows,
+        group.scalar::<BoolType>("is_expert")?,
+        |row, v| row.is_expert = v,
+    );
     set(
         &mut rows,
         group.scalar::<DoubleType>("reward")?,

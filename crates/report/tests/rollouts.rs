@@ -36,6 +36,7 @@ prop_compose! {
         advantage in any::<Option<i32>>(),
         reward_parts in prop::collection::vec(part(), 0..4),
         tokens in prop::collection::vec(any::<u32>(), 0..6),
+        is_expert in any::<bool>(),
         measured in any::<[bool; 8]>(),
         images in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..3),
     ) -> RolloutRecord {
@@ -43,7 +44,7 @@ prop_compose! {
         let [prompt_id, prompt, completion, finish_reason] = strings;
         let [question_type, answer] = optional;
         RolloutRecord {
-            step, weight_version: step / 2, prompt_id, sample, question_type, answer, prompt,
+            step, weight_version: step / 2, prompt_id, sample, is_expert, question_type, answer, prompt,
             completion, finish_reason, reward_parts,
             reward: reward.map(f64::from),
             advantage: advantage.map(f64::from),

@@ -1,17 +1,18 @@
 //! Expert trajectories inside groups (TGRL's step C): who may enter, and where.
 //!
-//! A row's `expert` column is a candidate. It enters its group in the place of the last sampled
-//! response, so that the group keeps its size and a batch without experts is the batch of the
+//! What stands in a row's `expert` column, a text or a list of several, are candidates. One that enters
+//! takes the place of the last sampled response, so that the group keeps its size and a batch without experts is the batch of the
 //! base method. Grounding and likelihood are measured with the policy that sampled the group.
 
 use std::time::Instant;
 
-use percept_credit::{ExpertCandidate, FilterConfig, TgrlFilter};
+use percept_credit::{ExpertCandidate, TgrlFilter};
+use percept_data::Sample;
 use percept_model::Prompt;
 use percept_reward::{Answer, Reward};
 use percept_rollout::{FinishReason, Rollout};
 
-use crate::group::{Collected, Group};
+use crate::group::{Collected, Group, first_score};
 use crate::pack::PackItem;
 use crate::run::Run;
 use crate::signals::{ablated, forward};
@@ -31,11 +32,9 @@ pub(crate) fn enter(
     groups: &mut [Group],
     found: &mut Collected,
 ) -> Result<(), Error> {
-    let filter = run.recipe.algorithm.filter.iter().find_map(|f| match f {
-        FilterConfig::TgrlFilter(filter) => Some(filter.clone()),
-        FilterConfig::DapoFilter(_) => None,
-    });
-    let Some(filter) = filter else { return Ok(()) };
+    let Some(filter) = run.recipe.algorithm.tgrl() else {
+        return Ok(());
+    };
     let clock = Instant::now();
     let candidates = candidates(run, groups)?;
     let items: Vec<PackItem<'_>> = candidates
@@ -50,7 +49,7 @@ pub(crate) fn enter(
     })?;
     let (blind, more) = unseen(run, groups, &candidates)?;
     found.expert_tokens += tokens + more;
-    let chosen = choose(&filter, groups, &candidates, &seen, &blind);
+    let chosen = choose(filter, groups, &candidates, &seen, &blind);
     found.experts += chosen.len();
     found.expert_candidates += candidates.len();
     let mut at = 0;
@@ -66,18 +65,26 @@ pub(crate) fn enter(
     Ok(())
 }
 
+/// The expert trajectories of a row.
+pub(crate) fn experts_of(sample: &Sample) -> impl Iterator<Item = &String> {
+    sample.expert.iter().chain(&sample.more_experts)
+}
+
 /// Experts of the groups' rows that are readable and not too long, judged like any response.
 fn candidates(run: &Run<'_>, groups: &[Group]) -> Result<Vec<Trajectory>, Error> {
     let longest = run.recipe.rollout.max_completion_length;
     let mut texts = Vec::new();
     for (index, group) in groups.iter().enumerate() {
-        let Some(text) = &group.sample.expert else {
-            continue;
-        };
-        let training = run.processor.sft(&group.sample)?;
-        let tokens = training.prompt.tokens[group.prompt.tokens.len()..].to_vec();
-        if !tokens.is_empty() && tokens.len() <= longest {
-            texts.push((index, text.clone(), tokens));
+        for text in experts_of(&group.sample) {
+            let sample = Sample {
+                expert: Some(text.clone()),
+                ..group.sample.clone()
+            };
+            let training = run.processor.sft(&sample)?;
+            let tokens = training.prompt.tokens[group.prompt.tokens.len()..].to_vec();
+            if !tokens.is_empty() && tokens.len() <= longest {
+                texts.push((index, text.clone(), tokens));
+            }
         }
     }
     let answers: Vec<Answer<'_>> = texts
@@ -152,7 +159,7 @@ fn choose(
             .map(|(a, b)| f64::from((a - b).abs()));
         pool.push(ExpertCandidate {
             prompt: candidate.group,
-            right: crate::group::first_score(&candidate.reward).is_some_and(|score| score >= 1.0),
+            right: right(filter, &candidate.reward),
             grounding: difference.sum::<f64>() / count,
             nll: -with.iter().map(|&x| f64::from(x)).sum::<f64>() / count,
             tokens: candidate.tokens.len(),
@@ -160,6 +167,12 @@ fn choose(
     }
     let accuracy: Vec<f64> = groups.iter().map(Group::accuracy).collect();
     filter.select(&pool, &accuracy).concat()
+}
+
+/// Whether the first reward function calls it right, and all others could grade it.
+fn right(filter: &TgrlFilter, reward: &Reward) -> bool {
+    let score = reward.total.and(first_score(reward));
+    score.is_some_and(|score| score >= filter.min_score)
 }
 
 fn replace(run: &Run<'_>, groups: &mut [Group], expert: Trajectory, log_probs: Vec<f32>) {
@@ -184,4 +197,35 @@ fn replace(run: &Run<'_>, groups: &mut [Group], expert: Trajectory, log_probs: V
     group.rewards.push(expert.reward);
     group.scores.push(score);
     group.experts += 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use percept_reward::Verdict;
+
+    fn graded(score: f64) -> Reward {
+        Reward {
+            total: Some(score),
+            parts: vec![("iou".to_owned(), Verdict::Score(score))],
+        }
+    }
+
+    // C9: an expert's boxes overlap the true ones, but never exactly.
+    #[test]
+    fn a_graded_score_does_not_keep_experts_out() {
+        let filter = TgrlFilter::default();
+        assert!(right(&filter, &graded(0.83)) && right(&filter, &graded(1.0)));
+        assert!(!right(&filter, &graded(0.2)));
+        let strict = TgrlFilter {
+            min_score: 1.0,
+            ..filter
+        };
+        assert!(!right(&strict, &graded(0.83)));
+        let ungraded = Reward {
+            total: None,
+            ..graded(1.0)
+        };
+        assert!(!right(&strict, &ungraded));
+    }
 }

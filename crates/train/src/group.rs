@@ -8,10 +8,11 @@ use percept_model::Prompt;
 use percept_reward::{Answer, Reward, Verdict};
 use percept_rollout::{FinishReason, Progress, Rollout, Sampler, SamplingParams};
 
+use crate::dynamic_sampling::informative;
 use crate::order::{RowOrder, Stream};
 use crate::pack::PackItem;
-use crate::rl::informative;
 use crate::run::Run;
+use crate::sampled::Responses;
 use crate::{Error, RlConfig, experts};
 
 /// One prompt, its G rollouts, their rewards.
@@ -42,6 +43,8 @@ pub struct Collected {
     pub sampled_groups: usize,
     /// Mean accuracy etc. are reported over all that was sampled, not over what survived.
     pub all_scores: Vec<Option<f64>>,
+    /// Rewards and lengths of all that was sampled, before experts entered.
+    pub sampled: Responses,
     /// Rows that gave no prompt (too long, unreadable).
     pub skipped_rows: usize,
     /// Seconds of sampling.
@@ -85,10 +88,15 @@ pub(crate) fn collect(run: &mut Run<'_>, config: &RlConfig) -> Result<Collected,
         found
             .all_scores
             .extend(groups.iter().flat_map(|g| g.scores.iter().copied()));
+        groups.iter().for_each(|group| found.sampled.add(group));
         found.gen_batches += 1;
         experts::enter(run, &mut groups, &mut found)?;
         for group in groups {
-            if dapo.is_none() || informative(&group)? {
+            let stays = match &dapo {
+                None => true,
+                Some(dapo) => informative(dapo, &group)?,
+            };
+            if stays {
                 found.groups.push(group);
             }
         }
@@ -275,22 +283,5 @@ impl Group {
         let mut graded = self.scores.iter().flatten();
         let first = graded.next();
         graded.all(|score| Some(score) == first)
-    }
-
-    /// Scores of one reward function that could be graded, of the policy's own responses.
-    pub fn graded(&self, function: &str) -> impl Iterator<Item = f64> + '_ {
-        let function = function.to_owned();
-        let own = &self.rewards[..self.sampled().len()];
-        own.iter().flat_map(move |reward| {
-            reward
-                .parts
-                .iter()
-                .filter(|(name, _)| *name == function)
-                .filter_map(|(_, verdict)| match verdict {
-                    Verdict::Score(score) => Some(*score),
-                    Verdict::Ungraded(_) => None,
-                })
-                .collect::<Vec<f64>>()
-        })
     }
 }

@@ -76,7 +76,8 @@ pub struct Learner {
     /// The same for the reference, where the loss needs its distributions.
     reference_vision: SharedVision,
     moments: Vec<Moments>,
-    updates: usize,
+    /// Gradients that each parameter had, as torch counts them: AdamW's bias correction.
+    steps: Vec<usize>,
     finite: bool,
     checked: bool,
     saw_images: bool,
@@ -87,13 +88,13 @@ impl Learner {
     pub fn new(model: Model, recipe: &Recipe) -> Self {
         Self {
             moments: fresh_moments(&model),
+            steps: vec![0; model.parameters().len()],
             grads: ParamGrads::new(model.parameters().len()),
             gradient_checkpointing: recipe.model.gradient_checkpointing,
             vision: SharedVision::default(),
             reference_vision: SharedVision::default(),
             reference: None,
             needs_ref_kl: recipe.algorithm.loss.needs_ref_kl(),
-            updates: 0,
             finite: true,
             checked: false,
             saw_images: false,
@@ -127,8 +128,7 @@ impl Learner {
         token_values(&self.model, packed, vision, temperature, top_p)
     }
 
-    /// Log-probabilities under the frozen reference: the base of the adapters, or the weights at
-    /// the start of the stage.
+    /// Log-probabilities under the frozen reference: the weights at the start of the stage.
     ///
     /// # Errors
     /// As [`Learner::log_probs`].
@@ -249,7 +249,6 @@ impl Learner {
         if !finite || !grad_norm.is_finite() {
             return Ok(Update::NotFinite);
         }
-        self.updates += 1;
         let scale = match config.clip_grad {
             limit if limit > 0.0 && grad_norm > limit => limit / (grad_norm + 1e-6),
             _ => 1.0,
@@ -266,9 +265,9 @@ impl Learner {
                 weight_decay: if matrix { config.weight_decay } else { 0.0 },
                 grad_scale: scale,
             };
-            let moments = &mut self.moments[index];
-            let updates = self.updates;
-            param.replace(|values| step.step(values, grad, moments, updates));
+            let (moments, count) = (&mut self.moments[index], &mut self.steps[index]);
+            *count += 1;
+            param.replace(|values| step.step(values, grad, moments, *count));
         }
         Ok(Update::Done { grad_norm })
     }
@@ -309,28 +308,33 @@ impl Learner {
     }
 
     /// Starts the reinforcement-learning stage: fresh moments, and a frozen copy of the weights
-    /// when the loss has a Kullback-Leibler term.
+    /// (with LoRA of the adapters, on the shared base) when the loss has a Kullback-Leibler term.
     ///
     /// # Errors
     /// [`Error::Model`] or [`Error::Report`] when the copy cannot be written to the run folder.
     pub fn begin_rl(&mut self, dir: &RunDir, recipe: &Recipe) -> Result<(), Error> {
         self.moments = fresh_moments(&self.model);
-        self.updates = 0;
+        self.steps.fill(0);
         if !recipe.algorithm.loss.needs_reference() {
             return Ok(());
         }
-        if self.model.lora().is_none() {
-            // A resume needs it; LoRA's reference is its base, which stays where it is.
-            let target = dir.path().join(REFERENCE);
-            let temporary = percept_report::temporary_path(&target);
-            std::fs::create_dir_all(&temporary).map_err(|e| Error::write(&temporary, e))?;
-            self.model.save(&temporary, SaveDtype::F32)?;
-            percept_report::replace_dir(&temporary, &target)?;
-        }
+        // A resume needs it.
+        let target = dir.path().join(REFERENCE);
+        let temporary = percept_report::temporary_path(&target);
+        std::fs::create_dir_all(&temporary).map_err(|e| Error::write(&temporary, e))?;
+        self.save_weights(&temporary)?;
+        percept_report::replace_dir(&temporary, &target)?;
         self.load_reference(dir, recipe)
     }
 
-    /// Opens the reference of a stage that has begun.
+    /// Whether the run in a folder began its reinforcement learning with a version whose reference
+    /// was the base of the adapters: it kept no copy.
+    pub fn lacks_reference(&self, dir: &RunDir, recipe: &Recipe) -> bool {
+        let wanted = recipe.algorithm.loss.needs_reference() && self.model.lora().is_some();
+        wanted && !dir.path().join(REFERENCE).exists()
+    }
+
+    /// Opens the reference of a stage that has begun: the weights at its start, after `[sft]`.
     ///
     /// # Errors
     /// [`Error::Model`] when the run folder's copy is unreadable.
@@ -338,9 +342,19 @@ impl Learner {
         if !recipe.algorithm.loss.needs_reference() {
             return Ok(());
         }
+        let folder = dir.path().join(REFERENCE);
         let mut reference = match self.model.lora() {
-            Some(_) => self.model.without_lora(),
-            None => Model::load(&dir.path().join(REFERENCE), self.model.device())?,
+            None => Model::load(&folder, self.model.device())?,
+            Some(_) => {
+                let mut base = self.model.without_lora();
+                if folder.exists() {
+                    base.load_lora(&folder)?;
+                }
+                base.parameters_mut()
+                    .iter_mut()
+                    .for_each(|param| param.set_trainable(false));
+                base
+            }
         };
         reference.set_precision(self.model.precision());
         self.reference = Some(reference);
@@ -364,16 +378,17 @@ impl Learner {
     /// # Errors
     /// [`Error::Write`] when the disk refuses.
     pub fn save_moments(&self, path: &Path) -> Result<(), Error> {
-        moments::save(path, self.model.parameters(), &self.moments)
+        moments::save(path, self.model.parameters(), &self.moments, &self.steps)
     }
 
-    /// Reads the optimiser's moments; `updates` is how many made them.
+    /// Reads the optimiser's moments. `updates` is the step of every parameter that has moments, where
+    /// the file was written by a version that counted no steps of each.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] when they do not belong to this model.
     pub fn load_moments(&mut self, path: &Path, updates: usize) -> Result<(), Error> {
-        self.moments = moments::load(path, self.model.parameters(), self.model.device())?;
-        self.updates = updates;
+        let device = self.model.device();
+        (self.moments, self.steps) = moments::load(path, self.model.parameters(), device, updates)?;
         Ok(())
     }
 }

@@ -8,6 +8,7 @@
 
 mod balance;
 mod checkpoint;
+mod dynamic_sampling;
 mod error;
 mod experts;
 mod group;
@@ -22,12 +23,14 @@ mod pack;
 mod recipe;
 mod recipe_check;
 mod recipe_file;
+mod recipe_idle;
 mod recipe_parts;
 mod records;
 mod requirements;
 mod rl;
 mod rl_metrics;
 mod run;
+mod sampled;
 mod schedule;
 mod score;
 mod sft;
@@ -35,6 +38,7 @@ mod signals;
 mod source;
 mod state;
 mod summary;
+mod update_metrics;
 mod visual_entropy;
 
 pub use error::Error;

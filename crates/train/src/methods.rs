@@ -7,7 +7,8 @@ use crate::{AlgorithmConfig, Error, Recipe};
 
 /// The recipe with the parts of a method in place of its own: one name, or several joined by `+`
 /// (`dapo+tor+fipo`). Loss, clipping, Kullback-Leibler and entropy terms stay the recipe's unless a
-/// part is about them.
+/// part is about them; aggregation and dual clip are those of the method's authors unless the recipe
+/// sets them ([`percept_credit::LossDefaults`]).
 ///
 /// | name | changes |
 /// |---|---|

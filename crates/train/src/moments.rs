@@ -1,5 +1,5 @@
-//! The optimiser's moments as safetensors: `exp_avg.<name>` and `exp_avg_sq.<name>`, the names of
-//! PyTorch's AdamW state.
+//! The optimiser's moments as safetensors: `exp_avg.<name>`, `exp_avg_sq.<name>` and `step.<name>`, the
+//! names of PyTorch's AdamW state.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,7 +15,13 @@ use crate::Error;
 /// One tensor to write, read from its device when its turn comes.
 struct Saved<'a> {
     shape: &'a [usize],
-    values: &'a Tensor<1>,
+    values: Values<'a>,
+}
+
+enum Values<'a> {
+    Tensor(&'a Tensor<1>),
+    /// A number of steps; torch keeps it as a scalar tensor in f32 too.
+    Steps(usize),
 }
 
 impl View for Saved<'_> {
@@ -28,7 +34,10 @@ impl View for Saved<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        let values = percept_nn::to_vec(self.values);
+        let values = match self.values {
+            Values::Tensor(values) => percept_nn::to_vec(values),
+            Values::Steps(steps) => vec![steps as f32],
+        };
         Cow::Owned(bytemuck::cast_slice(&values).to_vec())
     }
 
@@ -37,24 +46,32 @@ impl View for Saved<'_> {
     }
 }
 
-/// Writes the moments of the trainable parameters, synced.
+/// Writes the moments of the trainable parameters and how many gradients made them, synced.
 ///
 /// # Errors
 /// [`Error::Report`] when the disk refuses.
-pub fn save(path: &Path, params: &[Param], moments: &[Moments]) -> Result<(), Error> {
-    let all = params.iter().zip(moments);
-    let views = all
-        .filter(|(param, _)| param.trainable())
-        .flat_map(|(param, moments)| {
-            let both = [("exp_avg", &moments.first), ("exp_avg_sq", &moments.second)];
-            both.map(|(prefix, values)| {
-                let shape = param.shape();
-                (
-                    format!("{prefix}.{}", param.name()),
-                    Saved { shape, values },
-                )
-            })
-        });
+pub fn save(
+    path: &Path,
+    params: &[Param],
+    moments: &[Moments],
+    steps: &[usize],
+) -> Result<(), Error> {
+    let all = params.iter().zip(moments.iter().zip(steps));
+    let views =
+        all.filter(|(param, _)| param.trainable())
+            .flat_map(|(param, (moments, &steps))| {
+                let all = [
+                    ("exp_avg", param.shape(), Values::Tensor(&moments.first)),
+                    ("exp_avg_sq", param.shape(), Values::Tensor(&moments.second)),
+                    ("step", &[], Values::Steps(steps)),
+                ];
+                all.map(|(prefix, shape, values)| {
+                    (
+                        format!("{prefix}.{}", param.name()),
+                        Saved { shape, values },
+                    )
+                })
+            });
     let bytes = safetensors::serialize(views, None).map_err(|e| Error::Checkpoint {
         path: path.to_owned(),
         message: e.to_string(),
@@ -62,11 +79,18 @@ pub fn save(path: &Path, params: &[Param], moments: &[Moments]) -> Result<(), Er
     Ok(percept_report::write_atomic(path, &bytes)?)
 }
 
-/// Reads the moments of the trainable parameters onto their device.
+/// Reads the moments of the trainable parameters onto their device, and their steps. A file without
+/// steps is of a version that counted updates of the whole model: `updates` stands for them, and 0 for
+/// a parameter whose moments are all 0, which had no gradient yet.
 ///
 /// # Errors
 /// [`Error::Checkpoint`] when the file is damaged or belongs to another model.
-pub fn load(path: &Path, params: &[Param], device: &Device) -> Result<Vec<Moments>, Error> {
+pub fn load(
+    path: &Path,
+    params: &[Param],
+    device: &Device,
+    updates: usize,
+) -> Result<(Vec<Moments>, Vec<usize>), Error> {
     let bad = |message: String| Error::Checkpoint {
         path: path.to_owned(),
         message,
@@ -104,16 +128,35 @@ pub fn load(path: &Path, params: &[Param], device: &Device) -> Result<Vec<Moment
             }
         }
     };
-    params
-        .iter()
-        .map(|param| {
-            if !param.trainable() {
-                return Ok(Moments::zeros(0, device));
-            }
-            Ok(Moments {
-                first: read("exp_avg", param)?,
-                second: read("exp_avg_sq", param)?,
-            })
-        })
-        .collect()
+    let steps = |param: &Param, second: &Tensor<1>| -> Result<usize, Error> {
+        let name = format!("step.{}", param.name());
+        let Some(view) = found.get(&name) else {
+            let untouched = percept_nn::to_vec(second).iter().all(|&x| x == 0.0);
+            return Ok(if untouched { 0 } else { updates });
+        };
+        let value: Vec<f32> = match view.dtype() {
+            Dtype::F32 => bytemuck::pod_collect_to_vec(view.data()),
+            _ => Vec::new(),
+        };
+        match value[..] {
+            [steps] if steps >= 0.0 && steps.fract() == 0.0 => Ok(steps as usize),
+            _ => Err(bad(format!(
+                "{name} is {:?} {:?} {value:?}, expected one whole number in F32",
+                view.dtype(),
+                view.shape()
+            ))),
+        }
+    };
+    let all = params.iter().map(|param| {
+        if !param.trainable() {
+            return Ok((Moments::zeros(0, device), 0));
+        }
+        let moments = Moments {
+            first: read("exp_avg", param)?,
+            second: read("exp_avg_sq", param)?,
+        };
+        let steps = steps(param, &moments.second)?;
+        Ok((moments, steps))
+    });
+    Ok(all.collect::<Result<Vec<_>, Error>>()?.into_iter().unzip())
 }

@@ -19,6 +19,7 @@ const TRL: &[(&str, &str)] = &[
     ("response_length/min", "completions/min_length"),
     ("response_length/max", "completions/max_length"),
     ("response_length/clip_ratio", "completions/clipped_ratio"),
+    ("reward/frac_zero_std", "frac_reward_zero_std"),
     ("timing_s/step", "step_time"),
     ("train/loss", "loss"),
     ("train/grad_norm", "grad_norm"),

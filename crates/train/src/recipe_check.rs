@@ -2,7 +2,7 @@
 
 use percept_nn::sparse::AttentionConfig;
 
-use crate::{Error, ModelSource, OptimConfig, Recipe, requirements};
+use crate::{Error, ModelSource, OptimConfig, Recipe, dynamic_sampling, requirements};
 
 /// Where a number may lie. NaN and infinity lie nowhere.
 #[derive(Debug, Clone, Copy)]
@@ -109,7 +109,7 @@ fn limits(recipe: &Recipe) -> Vec<Limit> {
                 ("train_batch_size", count(rl.train_batch_size), AtLeastOne),
                 (
                     "ppo_mini_batch_size",
-                    count(rl.ppo_mini_batch_size),
+                    count(rl.mini_batch_size()),
                     AtLeastOne,
                 ),
                 ("ppo_epochs", count(rl.ppo_epochs), AtLeastOne),
@@ -225,15 +225,26 @@ pub(crate) fn check(recipe: &Recipe, name: &str) -> Result<(), Error> {
     }
     run_name(&recipe.trainer.experiment_name).or_else(|message| problem(&message))?;
     let Some(rl) = &recipe.rl else { return Ok(()) };
-    if rl.ppo_mini_batch_size > rl.train_batch_size {
-        return problem("rl.ppo_mini_batch_size is larger than rl.train_batch_size; lower it");
+    if rl.mini_batch_size() > rl.train_batch_size {
+        return problem(&format!(
+            "rl.ppo_mini_batch_size is {}, larger than rl.train_batch_size ({}): lower it, or leave it out",
+            rl.mini_batch_size(),
+            rl.train_batch_size
+        ));
     }
     if recipe.rollout.num_generations < 2 {
         return problem(
             "rollout.num_generations is below 2: a group of one response has no advantage to learn from",
         );
     }
-    let algorithm = &recipe.algorithm;
+    let settled = recipe.settled().map_err(|error| match error {
+        Error::Recipe { message, .. } => Error::Recipe {
+            at: name.to_owned(),
+            message,
+        },
+        other => other,
+    })?;
+    let algorithm = &settled.algorithm;
     let overlong = algorithm.overlong.as_ref();
     let longest = recipe.rollout.max_completion_length;
     let options = algorithm
@@ -250,7 +261,10 @@ pub(crate) fn check(recipe: &Recipe, name: &str) -> Result<(), Error> {
     if let Err(error) = options {
         return problem(&format!("algorithm: {error}"));
     }
-    if let Err(message) = requirements::combination(recipe) {
+    let metric = algorithm
+        .dapo()
+        .map_or(Ok(()), |dapo| dynamic_sampling::check(dapo, &recipe.reward));
+    if let Err(message) = metric.and_then(|()| requirements::combination(recipe)) {
         return problem(&format!("algorithm: {message}"));
     }
     if recipe.reward.functions.is_empty() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use percept_credit::LossAggMode;
 
 use crate::recipe_check::check;
-use crate::{Error, Recipe};
+use crate::{Error, Recipe, recipe_idle};
 
 /// Reads the recipe at `path` and applies `overrides` (each `a.b=value`; the value is TOML, and a
 /// bare word is taken as a string).
@@ -41,8 +41,12 @@ pub fn parse(text: &str, name: &str, overrides: &[String]) -> Result<Recipe, Err
             }
         },
     };
-    let recipe = resolve(recipe);
     check(&recipe, name)?;
+    let table = table(text, name, overrides)?;
+    recipe_idle::refused(&table, &recipe).map_err(|message| Error::Recipe {
+        at: name.to_owned(),
+        message,
+    })?;
     Ok(recipe)
 }
 
@@ -51,11 +55,16 @@ fn merged(
     name: &str,
     overrides: &[String],
 ) -> Result<Result<Recipe, toml::de::Error>, Error> {
+    Ok(Recipe::try_from_table(table(text, name, overrides)?))
+}
+
+/// What the text and the overrides say.
+fn table(text: &str, name: &str, overrides: &[String]) -> Result<toml::Table, Error> {
     let mut table: toml::Table = toml::from_str(text).map_err(|e| located(text, name, &e))?;
     for entry in overrides {
         set(&mut table, entry)?;
     }
-    Ok(Recipe::try_from_table(table))
+    Ok(table)
 }
 
 fn set(table: &mut toml::Table, entry: &str) -> Result<(), Error> {
@@ -103,27 +112,43 @@ fn located(text: &str, name: &str, error: &toml::de::Error) -> Error {
     }
 }
 
-/// Fills in what one field takes from another.
-fn resolve(mut recipe: Recipe) -> Recipe {
-    let loss = &mut recipe.algorithm.loss;
-    if loss.loss_agg_mode == LossAggMode::SeqMeanTokenSumNorm && loss.loss_scale_factor.is_none() {
-        // Dr.GRPO divides by the longest possible response.
-        loss.loss_scale_factor = Some(recipe.rollout.max_completion_length as f64);
-    }
-    recipe
-}
-
 impl Recipe {
     fn try_from_table(table: toml::Table) -> Result<Self, toml::de::Error> {
         toml::Value::Table(table).try_into()
     }
 
-    /// The recipe as TOML with every field written out.
+    /// The recipe with what one field takes from another filled in: the mini-batch, and what the chosen
+    /// methods' authors set in the loss.
+    ///
+    /// # Errors
+    /// [`Error::Recipe`] when two parts say one number differently.
+    pub fn settled(&self) -> Result<Self, Error> {
+        let mut recipe = self.clone();
+        if let Some(rl) = &mut recipe.rl {
+            rl.ppo_mini_batch_size = Some(rl.mini_batch_size());
+        }
+        let algorithm = &mut recipe.algorithm;
+        let settled = algorithm
+            .loss
+            .settle(&algorithm.advantage, &mut algorithm.token_weight);
+        settled.map_err(|e| Error::Recipe {
+            at: "recipe".into(),
+            message: format!("algorithm: {e}"),
+        })?;
+        let loss = &mut algorithm.loss;
+        if loss.agg_mode() == LossAggMode::SeqMeanTokenSumNorm && loss.loss_scale_factor.is_none() {
+            // Dr.GRPO divides by the longest possible response.
+            loss.loss_scale_factor = Some(recipe.rollout.max_completion_length as f64);
+        }
+        Ok(recipe)
+    }
+
+    /// The recipe as TOML with every field written out, [settled](Self::settled).
     ///
     /// # Errors
     /// [`Error::Recipe`] when a value has no TOML form (a number over 2⁶³).
     pub fn to_toml(&self) -> Result<String, Error> {
-        toml::to_string_pretty(self).map_err(|e| Error::Recipe {
+        toml::to_string_pretty(&self.settled()?).map_err(|e| Error::Recipe {
             at: "recipe".into(),
             message: e.to_string(),
         })

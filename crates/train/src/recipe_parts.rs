@@ -119,8 +119,9 @@ pub struct RlConfig {
     pub steps: usize,
     /// Prompts per rollout batch.
     pub train_batch_size: usize,
-    /// Prompts per optimiser step.
-    pub ppo_mini_batch_size: usize,
+    /// Prompts per optimiser step. Default: `train_batch_size`, at most 64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ppo_mini_batch_size: Option<usize>,
     /// Passes over one rollout batch.
     pub ppo_epochs: usize,
     /// Token budget of one forward pass, also of those without a gradient; larger mini-batches
@@ -138,12 +139,23 @@ impl Default for RlConfig {
         Self {
             steps: 100,
             train_batch_size: 64,
-            ppo_mini_batch_size: 64,
+            ppo_mini_batch_size: None,
             ppo_epochs: 1,
             ppo_max_token_len: 16_384,
             old_log_prob: OldLogProb::Rollout,
             optim: OptimConfig::default(),
         }
+    }
+}
+
+/// Prompts per optimiser step at most, where the recipe does not say.
+const MINI_BATCH: usize = 64;
+
+impl RlConfig {
+    /// Prompts per optimiser step.
+    pub fn mini_batch_size(&self) -> usize {
+        self.ppo_mini_batch_size
+            .unwrap_or(self.train_batch_size.min(MINI_BATCH))
     }
 }
 
@@ -172,8 +184,8 @@ pub struct AlgorithmConfig {
     /// Scale the product of the token weights to a mean of 1 over the trained tokens. None of the
     /// published methods does.
     pub renormalize_weight: bool,
-    /// Which groups are trained on: `dapo` (dynamic sampling: groups whose rewards are all equal
-    /// are replaced by new prompts), `tgrl` (expert trajectories enter groups).
+    /// Which groups are trained on: `dapo` (dynamic sampling: groups whose `metric`, accuracy
+    /// unless said otherwise, is equal in all responses are replaced by new prompts), `tgrl` (expert trajectories enter groups).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub filter: Vec<credit::FilterConfig>,
     /// Policy loss, its clipping, Kullback-Leibler penalty and entropy bonus.
@@ -211,11 +223,17 @@ impl AlgorithmConfig {
         })
     }
 
+    /// TGRL's filter, if chosen.
+    pub fn tgrl(&self) -> Option<&credit::TgrlFilter> {
+        self.filter.iter().find_map(|filter| match filter {
+            credit::FilterConfig::TgrlFilter(tgrl) => Some(tgrl),
+            credit::FilterConfig::DapoFilter(_) => None,
+        })
+    }
+
     /// Whether expert trajectories enter groups.
     pub fn uses_experts(&self) -> bool {
-        let tgrl =
-            |filter: &credit::FilterConfig| matches!(filter, credit::FilterConfig::TgrlFilter(_));
-        self.filter.iter().any(tgrl)
+        self.tgrl().is_some()
     }
 }
 

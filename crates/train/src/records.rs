@@ -19,7 +19,14 @@ pub(crate) fn write(
     let step = run.state.global_step as u64 + 1;
     let mut records = Vec::with_capacity(batch.offsets.rows());
     let tor = run.recipe.algorithm.tor();
-    let sets = tor.map(|tor| tor.sets(&batch.signals())).transpose()?;
+    let sets = match tor {
+        None => None,
+        Some(tor) => {
+            let signals = batch.signals();
+            let plain = run.recipe.algorithm.advantage.credit(&signals)?;
+            Some(tor.sets(&signals, &plain)?)
+        }
+    };
     let weighted = !run.recipe.algorithm.token_weight.is_empty();
     let mut row = 0;
     for group in groups {
@@ -29,7 +36,7 @@ pub(crate) fn write(
             .iter()
             .map(|image| image.encoded())
             .collect::<Result<Vec<_>, _>>()?;
-        for index in 0..group.rollouts.len() {
+        for (index, is_expert) in group.is_expert().enumerate() {
             let range = batch.offsets.row(row);
             row += 1;
             let rollout = &group.rollouts[index];
@@ -41,6 +48,7 @@ pub(crate) fn write(
                 weight_version: rollout.weight_version,
                 prompt_id: group.sample.id.clone(),
                 sample: rollout.sample as u32,
+                is_expert,
                 question_type: Some(percept_eval::question_type(&group.sample)),
                 answer: group.sample.answer.clone(),
                 prompt: group.prompt.text.clone(),

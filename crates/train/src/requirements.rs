@@ -1,6 +1,7 @@
 //! What the algorithm asks of the data: looked at before the first rollout, so that a method that
 //! could do nothing is refused instead of costing a run.
 
+use crate::experts::experts_of;
 use crate::run::Run;
 use crate::{Error, OldLogProb, Recipe};
 
@@ -17,14 +18,16 @@ pub(crate) fn check(run: &Run<'_>) -> Result<(), Error> {
         return Ok(());
     }
     let rows = run.data.rl.len().min(ROWS);
-    let (mut with_image, mut with_expert) = (0, 0);
+    let (mut with_image, mut with_expert, mut most_experts) = (0, 0, 0);
     for row in 0..rows {
         // A row that cannot be read is skipped and counted when its turn comes.
         let Ok(sample) = run.data.rl.get(row) else {
             continue;
         };
         with_image += usize::from(!sample.images.is_empty() || !sample.videos.is_empty());
-        with_expert += usize::from(sample.expert.is_some());
+        let experts = experts_of(&sample).count();
+        with_expert += usize::from(experts > 0);
+        most_experts = most_experts.max(experts);
     }
     let refused = |what: &str, help: &str| Error::Recipe {
         at: "algorithm".to_owned(),
@@ -43,6 +46,13 @@ pub(crate) fn check(run: &Run<'_>) -> Result<(), Error> {
             "make them with `percept data expert`, or name their column in data.columns.expert",
         ));
     }
+    let asked = algorithm.tgrl().map_or(0, |filter| filter.n_expert);
+    if asked > 1 && most_experts == 1 {
+        return Err(refused(
+            &format!("more than one expert trajectory, and filter tgrl's n_expert is {asked}"),
+            "give several as a list in the column `expert`, or set n_expert = 1",
+        ));
+    }
     Ok(())
 }
 
@@ -51,7 +61,7 @@ pub(crate) fn combination(recipe: &Recipe) -> Result<(), String> {
     let Some(rl) = &recipe.rl else { return Ok(()) };
     let algorithm = &recipe.algorithm;
     let uses = |name: &str| algorithm.token_weight.iter().any(|w| w.name() == name);
-    let updates = rl.train_batch_size.div_ceil(rl.ppo_mini_batch_size.max(1)) * rl.ppo_epochs;
+    let updates = rl.train_batch_size.div_ceil(rl.mini_batch_size().max(1)) * rl.ppo_epochs;
     if uses("fipo") && updates < 2 {
         return Err(
             "token_weight \"fipo\" does nothing with one update per rollout batch: it weighs tokens by \
@@ -75,6 +85,15 @@ pub(crate) fn combination(recipe: &Recipe) -> Result<(), String> {
              \"recompute\", or leave the cap out"
                 .to_owned(),
         );
+    }
+    if let Some(filter) = algorithm.tgrl()
+        && filter.n_expert >= recipe.rollout.num_generations
+    {
+        return Err(format!(
+            "filter \"tgrl\": n_expert is {}, and a group has {} responses: none would be the policy's own\n  \
+             help: lower n_expert below rollout.num_generations",
+            filter.n_expert, recipe.rollout.num_generations
+        ));
     }
     if algorithm.uses_experts() && recipe.algorithm.advantage.name() == "reinforce_plus_plus" {
         return Err(

@@ -3,18 +3,17 @@
 
 use std::time::Instant;
 
-use percept_credit::{
-    Credit, Mismatch, Normaliser, Signals, Stats, add_stats, informative_groups, policy_loss,
-};
+use percept_credit::{Credit, Mismatch, Normaliser, Signals, policy_loss};
 
 use crate::group::{Collected, Group, collect};
 use crate::learner::{Objective, Update};
-use crate::observer::Metrics;
+use crate::observer::{Event, Metrics};
 use crate::order::Stream;
 use crate::pack::{PackItem, Packed, micro_batches, pack};
 use crate::run::Run;
 use crate::schedule::learning_rate;
 use crate::signals::Batch;
+use crate::update_metrics::{Pass, UpdateMetrics};
 use crate::{AlgorithmConfig, Error, OldLogProb, RlConfig, TokenValues, records, rl_metrics};
 
 /// One rollout batch and its updates.
@@ -36,6 +35,7 @@ pub(crate) fn step(run: &mut Run<'_>, config: &RlConfig) -> Result<Metrics, Erro
         step: clock.elapsed().as_secs_f64(),
         update_actor: update_seconds,
     };
+    note_nothing_learned(run, &found, &credit);
     store(run, &found, &batch, &credit)?;
     Ok(rl_metrics::collect(
         run, &found, &batch, &credit, &updates, &times,
@@ -45,8 +45,8 @@ pub(crate) fn step(run: &mut Run<'_>, config: &RlConfig) -> Result<Metrics, Erro
 /// What the updates of one rollout batch did.
 #[derive(Debug, Default)]
 pub(crate) struct Updates {
-    /// Summed metrics of all mini-batches.
-    pub stats: Stats,
+    /// Metrics of all mini-batches.
+    pub metrics: UpdateMetrics,
     /// Mini-batches.
     pub count: usize,
     /// Updates that were skipped because they were not finite.
@@ -84,7 +84,7 @@ fn update(
         let mut order: Vec<usize> = (0..groups.len()).collect();
         let mut stream = Stream::new(run.recipe.trainer.seed, "mini-batches", index);
         stream.shuffle(&mut order);
-        for chosen in order.chunks(config.ppo_mini_batch_size) {
+        for chosen in order.chunks(config.mini_batch_size()) {
             mini_batch(run, config, groups, chosen, batch, credit, &mut updates)?;
         }
     }
@@ -105,13 +105,17 @@ fn mini_batch(
     let total = Normaliser::of(&offsets, &batch.offsets.gather(&all, &credit.mask));
     let needed = rows_with_gradient(run, batch, credit, &all);
     updates.count += 1;
+    let own = all.iter().filter(|&&row| !batch.is_expert[row]);
+    let own = own.flat_map(|&row| batch.offsets.row(row));
+    let own = own.filter(|&token| credit.mask[token]).count();
+    updates.metrics.mini_batch(&total, own);
     if needed.is_empty() {
         return Ok(());
     }
     let items = items_of(groups, batch, &needed);
     // Before the first update of a step, the trainer's weights are the sampler's.
     let first_update = groups[chosen[0]].rollouts[0].weight_version == run.state.weight_version;
-    let mut found = Stats::new();
+    let mode = run.recipe.algorithm.loss.agg_mode();
     let parts = micro_batches(&items, config.ppo_max_token_len);
     let passes = parts.iter().map(|part| pack(&part.items));
     let passes = passes.collect::<Result<Vec<Packed>, Error>>()?;
@@ -122,26 +126,22 @@ fn mini_batch(
         let rows: Vec<usize> = part.rows.iter().map(|&row| needed[row]).collect();
         updates.tokens += packed.batch.tokens.len();
         let algorithm = &run.recipe.algorithm;
-        let mut stats = Stats::new();
+        let mut pass = Pass::default();
         let mut values = TokenValues::default();
         updates.vision_tokens +=
             run.learner
                 .forward_backward(packed, temperature, dropout, &mut |now| {
-                    let (objective, metrics) =
+                    let (objective, found) =
                         objective(algorithm, batch, credit, &rows, &total, now)?;
-                    stats = metrics;
+                    pass = found;
                     values.clone_from(now);
                     Ok(objective)
                 })?;
-        add_stats(&mut found, &stats);
+        updates.metrics.pass(mode, &total, pass);
         if first_update {
             batch.remember(&rows, &values);
         }
     }
-    let computed = needed.iter().flat_map(|&row| batch.offsets.row(row));
-    let computed = computed.filter(|&token| credit.mask[token]).count();
-    over_computed(&mut found, total.tokens as f64 / computed as f64);
-    add_stats(&mut updates.stats, &found);
     if first_update && config.old_log_prob == OldLogProb::Rollout && updates.mismatch.is_none() {
         updates.mismatch = Some(batch.mismatch(&needed)?);
     }
@@ -152,22 +152,6 @@ fn mini_batch(
         Update::NotFinite => updates.skipped += 1,
     }
     Ok(())
-}
-
-/// Means that are only known where there was a forward pass become means over those tokens. A
-/// token without advantage is never clipped and adds nothing to a loss: those stay as they are.
-fn over_computed(stats: &mut Stats, scale: f64) {
-    let known_there = [
-        "actor/entropy",
-        "actor/ppo_kl",
-        "actor/tis_weight",
-        "actor/tis_capfrac",
-    ];
-    for (name, value) in stats {
-        if known_there.contains(name) || name.starts_with("credit/") {
-            *value *= scale;
-        }
-    }
 }
 
 /// Rows that the loss has a gradient for. Rows without one still count in the averages (the
@@ -207,7 +191,8 @@ fn items_of<'a>(groups: &'a [Group], batch: &Batch, rows: &[usize]) -> Vec<PackI
     items
 }
 
-/// Loss of a micro-batch and its gradient with respect to log-probabilities and entropies.
+/// Loss of a micro-batch, its gradient with respect to log-probabilities and entropies, and what is
+/// reported of it.
 fn objective(
     algorithm: &AlgorithmConfig,
     batch: &Batch,
@@ -215,7 +200,7 @@ fn objective(
     rows: &[usize],
     total: &Normaliser,
     now: &crate::TokenValues,
-) -> Result<(Objective, Stats), Error> {
+) -> Result<(Objective, Pass), Error> {
     let offsets = batch.offsets.select(rows);
     let credit = credit.select(&batch.offsets, rows);
     let old = batch.offsets.gather(rows, &batch.old_log_prob);
@@ -237,19 +222,29 @@ fn objective(
         is_expert: Some(&is_expert),
         ..Signals::default()
     };
+    let before = credit.mask.clone();
     // Weights that depend on the current policy.
     let reweighted = algorithm.credit().reweight(&signals, &credit)?;
     let credit = reweighted.as_ref().unwrap_or(&credit);
     let loss = policy_loss(&algorithm.loss, &signals, credit, total)?;
-    let mut metrics = loss.metrics;
-    if reweighted.is_some() {
-        let trained = credit.mask.iter().filter(|&&trained| trained).count();
-        let share = trained as f64 / total.tokens as f64;
-        let own = credit
-            .stats
-            .iter()
-            .map(|(&name, value)| (name, value * share));
-        add_stats(&mut metrics, &own.collect());
+    let mut pass = Pass {
+        metrics: loss.metrics,
+        weights: reweighted.as_ref().map(|credit| {
+            let weighed = Normaliser::of(&offsets, &before);
+            (weighed, credit.stats.clone())
+        }),
+        ..Pass::default()
+    };
+    for (row, range) in offsets.iter().enumerate() {
+        let expert = is_expert[row];
+        for token in range.filter(|&token| credit.mask[token]) {
+            pass.computed.all += 1;
+            pass.computed.own += usize::from(!expert);
+            let away = 1.0 - f64::from(now.log_prob[token]).exp();
+            let gradient = f64::from(loss.d_log_prob[token]).abs() * away;
+            pass.gradient[0] += gradient;
+            pass.gradient[1] += if expert { gradient } else { 0.0 };
+        }
     }
     let objective = Objective {
         loss: loss.loss,
@@ -257,7 +252,36 @@ fn objective(
         d_entropy: algorithm.loss.needs_entropy().then_some(loss.d_entropy),
         d_kl: algorithm.loss.needs_ref_kl().then_some(loss.d_kl),
     };
-    Ok((objective, metrics))
+    Ok((objective, pass))
+}
+
+/// Says that a step had no group to learn from; of many in a row the first, second, fourth, eighth, ….
+fn note_nothing_learned(run: &mut Run<'_>, found: &Collected, credit: &Credit) {
+    if credit.advantage.iter().any(|&advantage| advantage != 0.0) {
+        run.steps_without_advantage = 0;
+        return;
+    }
+    run.steps_without_advantage += 1;
+    let (row, groups) = (run.steps_without_advantage, found.sampled_groups);
+    if !row.is_power_of_two() {
+        return;
+    }
+    let kept = match run.recipe.algorithm.dapo() {
+        None => String::new(),
+        Some(dapo) => format!(
+            " (filter dapo, metric {:?}, {} generation batches)",
+            dapo.metric, found.gen_batches
+        ),
+    };
+    let again = match row {
+        1 => String::new(),
+        row => format!("; {row} such steps in a row"),
+    };
+    let step = run.state.rl_step + 1;
+    run.observer.event(Event::Notice(format!(
+        "rl step {step} learned nothing from rewards: none of {groups} sampled groups has two responses \
+         that differ{kept}{again}"
+    )));
 }
 
 fn store(
@@ -271,10 +295,4 @@ fn store(
         return Ok(());
     }
     records::write(run, &found.groups, batch, credit)
-}
-
-/// True for groups whose graded rewards differ (DAPO's dynamic sampling).
-pub(crate) fn informative(group: &Group) -> Result<bool, Error> {
-    let totals: Vec<Option<f64>> = group.rewards.iter().map(|r| r.total).collect();
-    Ok(!informative_groups(&totals, &vec![0; totals.len()])?.is_empty())
 }

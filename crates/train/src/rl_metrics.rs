@@ -1,12 +1,12 @@
 //! What one step of reinforcement learning reports, under verl's names.
 
-use percept_credit::Credit;
-use percept_rollout::FinishReason;
+use percept_credit::{Credit, LossAggMode};
 
-use crate::group::{Collected, Group};
+use crate::group::Collected;
 use crate::observer::Metrics;
 use crate::rl::Updates;
 use crate::run::Run;
+use crate::sampled::Responses;
 use crate::signals::Batch;
 
 /// Seconds of the parts of a step.
@@ -26,8 +26,11 @@ pub(crate) fn collect(
 ) -> Metrics {
     let mut out = Metrics::new();
     rewards(run, found, &mut out);
-    lengths(&found.groups, &mut out);
-    actor(updates, &mut out);
+    lengths(&found.sampled, "", &mut out);
+    if !run.recipe.algorithm.filter.is_empty() {
+        survivors(found, &mut out);
+    }
+    actor(updates, run.recipe.algorithm.loss.agg_mode(), &mut out);
     for (name, value) in &credit.stats {
         if name.starts_with("advantage/") {
             put(
@@ -135,7 +138,7 @@ fn put(out: &mut Metrics, name: &str, value: f64) {
     out.push((name.to_owned(), value));
 }
 
-/// Rewards over everything that was sampled, also what dynamic sampling dropped afterwards.
+/// Rewards of everything that was sampled, also what dynamic sampling dropped afterwards.
 fn rewards(run: &Run<'_>, found: &Collected, out: &mut Metrics) {
     let graded: Vec<f64> = found.all_scores.iter().flatten().copied().collect();
     spread(out, "critic/rewards", &graded);
@@ -150,43 +153,49 @@ fn rewards(run: &Run<'_>, found: &Collected, out: &mut Metrics) {
         (found.all_scores.len() - graded.len()) as f64 / all,
     );
     for name in run.rewards.names() {
-        let scores: Vec<f64> = found.groups.iter().flat_map(|g| g.graded(name)).collect();
-        put(out, &format!("reward/{name}/mean"), self::mean(&scores));
+        let scores = found.sampled.parts.get(name).map_or(&[][..], Vec::as_slice);
+        put(out, &format!("reward/{name}/mean"), self::mean(scores));
     }
-    let flat = found.groups.iter().filter(|g| g.flat()).count();
-    put(
-        out,
-        "reward/frac_zero_std",
-        flat as f64 / found.groups.len().max(1) as f64,
-    );
+    put(out, "reward/frac_zero_std", frac_zero_std(&found.sampled));
     put(out, "train/num_gen_batches", found.gen_batches as f64);
     put(out, "train/sampled_groups", found.sampled_groups as f64);
     put(out, "train/trained_groups", found.groups.len() as f64);
 }
 
-fn lengths(groups: &[Group], out: &mut Metrics) {
-    let rollouts = || groups.iter().flat_map(Group::sampled);
-    let lengths: Vec<f64> = rollouts().map(|r| r.tokens.len() as f64).collect();
-    spread(out, "response_length", &lengths);
-    let clipped = rollouts()
-        .filter(|r| r.finish_reason == FinishReason::Length)
-        .count();
-    put(
-        out,
-        "response_length/clip_ratio",
-        clipped as f64 / lengths.len().max(1) as f64,
-    );
-    let prompts: Vec<f64> = groups
-        .iter()
-        .map(|g| g.prompt.tokens.len() as f64)
-        .collect();
-    spread(out, "prompt_length", &prompts);
+/// Share of groups whose rewards are all equal.
+fn frac_zero_std(responses: &Responses) -> f64 {
+    responses.flat as f64 / responses.groups.max(1) as f64
 }
 
-fn actor(updates: &Updates, out: &mut Metrics) {
-    let count = updates.count.max(1) as f64;
-    for (name, value) in &updates.stats {
-        put(out, name, value / count);
+fn lengths(responses: &Responses, prefix: &str, out: &mut Metrics) {
+    let lengths = &responses.lengths;
+    spread(out, &format!("{prefix}response_length"), lengths);
+    put(
+        out,
+        &format!("{prefix}response_length/clip_ratio"),
+        responses.cut as f64 / lengths.len().max(1) as f64,
+    );
+    spread(
+        out,
+        &format!("{prefix}prompt_length"),
+        &responses.prompt_lengths,
+    );
+}
+
+/// The same of what the filters left, the policy's own responses: `train/…`.
+fn survivors(found: &Collected, out: &mut Metrics) {
+    let trained = Responses::of(&found.groups);
+    spread(out, "train/rewards", &trained.rewards);
+    for (name, scores) in &trained.parts {
+        put(out, &format!("train/reward/{name}/mean"), mean(scores));
+    }
+    put(out, "train/reward/frac_zero_std", frac_zero_std(&trained));
+    lengths(&trained, "train/", out);
+}
+
+fn actor(updates: &Updates, mode: LossAggMode, out: &mut Metrics) {
+    for (name, value) in updates.metrics.means(mode) {
+        put(out, name, value);
     }
     put(out, "actor/grad_norm", mean(&updates.grad_norms));
     put(out, "actor/lr", updates.lr);

@@ -17,7 +17,9 @@ use crate::order::Stream;
 use crate::schedule::chosen_blocks;
 use crate::source::{Data, open_data, open_model, open_rewards, unread};
 use crate::state::{State, StoredEvaluation};
-use crate::{Error, Learner, Recipe, checkpoint, names, requirements, rl, sft, summary};
+use crate::{
+    Error, Learner, Recipe, checkpoint, names, recipe_idle, requirements, rl, sft, summary,
+};
 
 /// Mean difference of the probabilities of sampler and trainer above which training is off-policy
 /// without knowing it (verl's and this project's reading of `rollout_probs_diff_mean`).
@@ -65,6 +67,8 @@ pub(crate) struct Run<'a> {
     stop: &'a AtomicBool,
     /// Whether the gap between sampler and trainer was spoken of.
     mismatch_noted: bool,
+    /// Steps in a row that had no advantage to learn from.
+    pub steps_without_advantage: usize,
     metrics: MetricsWriter,
     tensorboard: TensorBoardWriter,
     clock: Instant,
@@ -81,6 +85,7 @@ pub fn run(
     observer: &mut dyn Observer,
     stop: &AtomicBool,
 ) -> Result<Outcome, Error> {
+    let recipe = &recipe.settled()?;
     let path = recipe
         .trainer
         .output_dir
@@ -158,6 +163,13 @@ impl<'a> Run<'a> {
             )));
         }
         if state.rl_step > 0 {
+            if learner.lacks_reference(&dir, recipe) {
+                observer.event(Event::Notice(
+                    "this run began when the reference of use_kl_loss with LoRA was the model before \
+                     [sft], and goes on with that one; a new run takes the model at the start of [rl]"
+                        .into(),
+                ));
+            }
             learner.load_reference(&dir, recipe)?;
         }
         // All that can be wrong was looked at: from here on the folder changes.
@@ -165,6 +177,9 @@ impl<'a> Run<'a> {
             let note =
                 "the recipe differs from the one this run began with; going on with the new one";
             observer.event(Event::Notice(note.into()));
+        }
+        for note in recipe_idle::notes(recipe) {
+            observer.event(Event::Notice(note));
         }
         percept_report::write_atomic(&dir.recipe(), text.as_bytes())?;
         let step = state.global_step as u64;
@@ -183,6 +198,7 @@ impl<'a> Run<'a> {
             observer,
             stop,
             mismatch_noted: false,
+            steps_without_advantage: 0,
         })
     }
 

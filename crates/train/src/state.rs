@@ -25,7 +25,8 @@ pub struct State {
     pub sft_position: u64,
     /// Next row position of the `[rl]` row order; moves faster than steps under dynamic sampling.
     pub rl_position: u64,
-    /// Optimiser updates of the current stage (AdamW's bias correction counts them).
+    /// Optimiser updates of the current stage. (AdamW's bias correction counts the gradients of each
+    /// parameter; they are with the moments.)
     pub updates: usize,
     /// Changes with every update; stamped on rollouts.
     pub weight_version: u64,

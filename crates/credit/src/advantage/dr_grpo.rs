@@ -3,14 +3,15 @@
 //!
 //! `A_i = R_i − mean_g`, the same for every token of response `i`.
 //! Source: arXiv 2503.20783; verl `norm_adv_by_std_in_grpo = false`, TRL
-//! `scale_rewards = "none"`. The paper's loss goes with it: `loss_agg_mode = "seq-mean-token-sum-norm"`
-//! with `loss_scale_factor = max_completion_length`, and no KL term.
+//! `scale_rewards = "none"`. The paper's loss comes with it, unless the recipe sets
+//! `loss_agg_mode`: `seq-mean-token-sum-norm`, divided by the longest possible response
+//! (`loss_scale_factor`, by default `max_completion_length`). The paper has no KL term.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Advantage, Estimate, Estimator, Graded, graded::Moments};
-use crate::{Error, Stats};
+use crate::{Error, LossAggMode, LossDefaults, Stats};
 
 /// Dr.GRPO has no options.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +21,13 @@ pub struct DrGrpo {}
 impl Estimator for DrGrpo {
     fn check(&self) -> Result<(), Error> {
         Ok(())
+    }
+
+    fn loss_defaults(&self) -> LossDefaults {
+        LossDefaults {
+            loss_agg_mode: Some(LossAggMode::SeqMeanTokenSumNorm),
+            ..LossDefaults::default()
+        }
     }
 
     fn estimate(&self, batch: &Graded<'_>) -> Result<Estimate, Error> {

@@ -25,7 +25,7 @@ pub use tgrl::{GroupStats, Tgrl};
 
 use rayon::prelude::*;
 
-use crate::{Credit, Error, Needs, Signals, Stats, registry::methods};
+use crate::{Credit, Error, LossDefaults, Needs, Signals, Stats, registry::methods};
 
 methods! {
     /// Advantage estimator and its options: `{ name = "grpo", … }`.
@@ -76,6 +76,11 @@ pub trait Estimator {
 
     /// Adds the signals that it reads besides rewards.
     fn needs(&self, _needs: &mut Needs) {}
+
+    /// What its authors set in the loss.
+    fn loss_defaults(&self) -> LossDefaults {
+        LossDefaults::default()
+    }
 
     /// One advantage per row or token.
     fn estimate(&self, batch: &Graded<'_>) -> Result<Estimate, Error>;

@@ -1,9 +1,9 @@
 //! Dynamic sampling: a group whose rewards are all equal has zero advantage and teaches nothing.
 //!
-//! A group stays when the standard deviation of its graded rewards is positive, that is, when two of
-//! them differ. Ungraded rows are not looked at. Filter on the verifier's reward, before
-//! [`crate::OverlongConfig`] shapes it (verl filters on a metric of its own for the same reason);
-//! otherwise two wrong answers of different length would count as informative.
+//! A group stays when the standard deviation of `metric` over its graded responses is positive, that is,
+//! when two of them differ. Ungraded rows are not looked at. The metric is accuracy unless the recipe
+//! says otherwise: with a sum that holds a length or a format reward, two wrong answers of different length
+//! would count as informative, and all-right groups would be trained to be short.
 //! Source: DAPO, arXiv 2503.14476 (dynamic sampling). verl (`algorithm.filter_groups`) also keeps groups of a
 //! single row; here they are dropped, because without a second row there is no baseline.
 
@@ -19,6 +19,11 @@ use crate::{Error, error::require, signals::same_length};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DapoFilter {
+    /// What must differ within a group, by verl's names (`filter_groups.metric`): `acc`, the score of the
+    /// first reward function, which is what an evaluation reports as accuracy; `score`, the weighted sum of
+    /// all functions; `seq_reward` or `seq_final_reward`, that sum with the overlong penalty; or the name
+    /// of a reward function. Default `acc`, as DAPO's scripts.
+    pub metric: String,
     /// Generation batches per step at most; then the step goes on with what it has. Default 10, as
     /// verl.
     pub max_num_gen_batches: usize,
@@ -27,6 +32,7 @@ pub struct DapoFilter {
 impl Default for DapoFilter {
     fn default() -> Self {
         Self {
+            metric: "acc".to_owned(),
             max_num_gen_batches: 10,
         }
     }

@@ -3,7 +3,8 @@
 //!
 //! A candidate enters the group of its prompt if
 //!
-//! 1. the verifier calls it right;
+//! 1. the first reward function calls it right: its score is at least `min_score` (a graded score such as
+//!    the overlap of boxes is hardly ever 1);
 //! 2. it is grounded: its mean perception score `G = mean_t |log π(e_t | image) − log π(e_t | no image)|`
 //!    is at least the `g_min_quantile` of the pool (an answer that needs no image teaches no looking);
 //! 3. it is reachable: its mean negative log-likelihood under the student is at most the
@@ -27,6 +28,10 @@ use crate::{Error, error::require};
 pub struct TgrlFilter {
     /// Experts in a group at most. Default 1 \[INFERRED\].
     pub n_expert: usize,
+    /// Score of the first reward function from which a candidate counts as right. Default 0.5
+    /// \[INFERRED\]: right is 1 and wrong 0 where a function says just that, and an overlap of boxes of
+    /// 0.5 is what counts as found.
+    pub min_score: f64,
     /// Quantile of grounding below which a candidate is left out. Default 0.25 \[INFERRED\].
     pub g_min_quantile: f64,
     /// Quantile of negative log-likelihood above which it is left out. Default 0.95 \[INFERRED\].
@@ -40,6 +45,7 @@ impl Default for TgrlFilter {
     fn default() -> Self {
         Self {
             n_expert: 1,
+            min_score: 0.5,
             g_min_quantile: 0.25,
             nll_max_quantile: 0.95,
             p_gate: 0.5,
@@ -118,6 +124,13 @@ impl Filter for TgrlFilter {
             "filter.n_expert",
             experts,
             "it must be at least 1",
+        )?;
+        let score = self.min_score;
+        require(
+            score.is_finite(),
+            "filter.min_score",
+            score,
+            "it must be a finite number",
         )?;
         for (field, value) in [
             ("filter.g_min_quantile", self.g_min_quantile),

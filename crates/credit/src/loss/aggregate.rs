@@ -23,7 +23,7 @@ use crate::{Error, Offsets, error::require};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LossAggMode {
-    /// Mean over all tokens. Default, as verl: every token counts the same.
+    /// Mean over all tokens: every token counts the same. verl's default.
     #[default]
     TokenMean,
     /// Sum over the tokens of a sequence, mean over sequences.
@@ -97,7 +97,7 @@ impl LossAggMode {
             scale.is_finite() && scale > 0.0,
             "loss_scale_factor",
             scale,
-            "loss_agg_mode seq-mean-token-sum-norm needs a positive number; Dr.GRPO uses max_completion_length",
+            "loss_agg_mode seq-mean-token-sum-norm (which advantage dr_grpo brings) needs a positive number, the longest possible response: max_completion_length; or set another loss_agg_mode",
         )?;
         Ok(scale)
     }

@@ -12,8 +12,11 @@ use crate::{Error, error::require};
 pub struct LossConfig {
     /// Policy loss and its clip. Default `{ name = "ppo" }` with clip 0.2/0.2 and dual clip 3.0.
     pub policy_loss: PolicyLossConfig,
-    /// How per-token losses are averaged. Default `token-mean`.
-    pub loss_agg_mode: LossAggMode,
+    /// How per-token losses are averaged. Default: that of the method's authors, `seq-mean-token-mean`
+    /// for `gspo` and `sapo`, `seq-mean-token-sum-norm` for `dr_grpo`; `token-mean` for all others, as
+    /// verl.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss_agg_mode: Option<LossAggMode>,
     /// Divisor of `seq-mean-token-sum-norm`, in tokens; other modes do not read it. Default none; the
     /// trainer should fill in `max_completion_length` (Dr.GRPO).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,7 +43,7 @@ impl Default for LossConfig {
     fn default() -> Self {
         Self {
             policy_loss: PolicyLossConfig::default(),
-            loss_agg_mode: LossAggMode::default(),
+            loss_agg_mode: None,
             loss_scale_factor: None,
             use_kl_loss: false,
             kl_coef: 0.001,
@@ -57,7 +60,7 @@ impl LossConfig {
     pub fn check(&self) -> Result<(), Error> {
         self.policy_loss.check()?;
         self.expert.check()?;
-        self.loss_agg_mode.scale(self.loss_scale_factor)?;
+        self.agg_mode().scale(self.loss_scale_factor)?;
         let kl_coef = self.kl_coef;
         require(
             kl_coef.is_finite() && kl_coef >= 0.0,
@@ -79,6 +82,13 @@ impl LossConfig {
             cap,
             "it must exceed 0; 2.0 is usual",
         )
+    }
+
+    /// The aggregation in force: that of the recipe, else that of the policy loss's authors.
+    /// [`LossConfig::settle`] also asks the other parts of the algorithm.
+    pub fn agg_mode(&self) -> LossAggMode {
+        let own = self.policy_loss.method().loss_defaults().loss_agg_mode;
+        self.loss_agg_mode.or(own).unwrap_or_default()
     }
 
     /// Whether the loss compares the policy with a reference.

@@ -4,17 +4,17 @@
 //! `ℓ_t = max(−s A_t, −clip(s, 1 − low, 1 + high) A_t)`. In the token form (GSPO-token) that verl and
 //! we use, `s_{i,t} = sg[s_i] · π_θ / sg[π_θ]`, so `∂ℓ_t/∂log π_θ(t) = −s A_t` where the first branch
 //! decides, else 0. For one advantage per response and `loss_agg_mode = "seq-mean-token-mean"` (the
-//! paper's) this is exactly the gradient of the sequence form.
+//! paper's, and the default with this loss) this is exactly the gradient of the sequence form.
 //! Source: arXiv 2507.18071; verl `compute_policy_loss_gspo`; TRL
 //! `importance_sampling_level = "sequence"` with `loss_type = "grpo"`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Row, Surrogate, TokenLoss, surrogate::check_clip};
-use crate::Error;
+use super::{LossAggMode, Row, Surrogate, TokenLoss, surrogate::check_clip};
+use crate::{Error, LossDefaults};
 
-/// Options of GSPO. Use it with `loss_agg_mode = "seq-mean-token-mean"`.
+/// Options of GSPO. Unless the recipe sets `loss_agg_mode`, it is `seq-mean-token-mean`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Gspo {
@@ -41,6 +41,13 @@ const MAX_LOG_RATIO: f64 = 10.0;
 impl Surrogate for Gspo {
     fn check(&self) -> Result<(), Error> {
         check_clip(self.clip_ratio_low, self.clip_ratio_high)
+    }
+
+    fn loss_defaults(&self) -> LossDefaults {
+        LossDefaults {
+            loss_agg_mode: Some(LossAggMode::SeqMeanTokenMean),
+            ..LossDefaults::default()
+        }
     }
 
     fn row(&self, row: &Row<'_>, out: &mut [TokenLoss]) {

@@ -38,7 +38,7 @@ pub fn policy_loss(
     total: &Normaliser,
 ) -> Result<PolicyLoss, Error> {
     let terms = Terms::new(config, signals, credit)?;
-    let scale = config.loss_agg_mode.scale(config.loss_scale_factor)?;
+    let scale = config.agg_mode().scale(config.loss_scale_factor)?;
     let tokens = signals.offsets.tokens();
     let mut out = PolicyLoss {
         d_log_prob: vec![0.0; tokens],
@@ -89,6 +89,7 @@ struct Block<'a> {
 impl Block<'_> {
     fn run(mut self, terms: &Terms<'_>, total: &Normaliser, scale: f64) -> Sums {
         let (config, signals) = (terms.config, terms.signals);
+        let mode = config.agg_mode();
         let mut sums = Sums::default();
         let mut losses = Vec::new();
         for index in self.rows {
@@ -104,7 +105,7 @@ impl Block<'_> {
             if !expert {
                 config.policy_loss.method().row(&row, &mut losses);
             }
-            let coefficient = config.loss_agg_mode.coefficient(trained, total, scale);
+            let coefficient = mode.coefficient(trained, total, scale);
             for local in row.trained() {
                 let token = range.start + local;
                 let found = match expert {

@@ -26,8 +26,10 @@ pub struct Ppo {
     /// raises it to 0.28 so that unlikely tokens can still grow.
     pub clip_ratio_high: f64,
     /// Dual clip: a token with negative advantage costs at most `clip_ratio_c · |A|`. Default 3.0, as
-    /// verl; DAPO's scripts use 10; `inf` switches it off (TRL's default).
-    pub clip_ratio_c: f64,
+    /// verl, and 10 with token weight `fipo`, as its code; DAPO's scripts use 10; `inf` switches it off
+    /// (TRL's default).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_ratio_c: Option<f64>,
 }
 
 impl Default for Ppo {
@@ -35,7 +37,7 @@ impl Default for Ppo {
         Self {
             clip_ratio_low: 0.2,
             clip_ratio_high: 0.2,
-            clip_ratio_c: 3.0,
+            clip_ratio_c: None,
         }
     }
 }
@@ -44,9 +46,9 @@ impl Surrogate for Ppo {
     fn check(&self) -> Result<(), Error> {
         check_clip(self.clip_ratio_low, self.clip_ratio_high)?;
         require(
-            self.clip_ratio_c > 1.0,
+            self.dual_clip() > 1.0,
             "policy_loss.clip_ratio_c",
-            self.clip_ratio_c,
+            self.dual_clip(),
             "it must exceed 1 (inf switches the dual clip off)",
         )
     }
@@ -58,7 +60,15 @@ impl Surrogate for Ppo {
     }
 }
 
+/// verl's dual clip.
+const DUAL_CLIP: f64 = 3.0;
+
 impl Ppo {
+    /// The dual clip in force.
+    pub fn dual_clip(&self) -> f64 {
+        self.clip_ratio_c.unwrap_or(DUAL_CLIP)
+    }
+
     fn token(&self, log_ratio: f64, advantage: f64) -> TokenLoss {
         let (ratio, slope) = ratio(log_ratio);
         let plain = -advantage * ratio;
@@ -69,7 +79,7 @@ impl Ppo {
         } else {
             (plain, -advantage * slope)
         };
-        let ceiling = -advantage * self.clip_ratio_c;
+        let ceiling = -advantage * self.dual_clip();
         if advantage < 0.0 && loss > ceiling {
             return TokenLoss {
                 loss: ceiling,
@@ -111,7 +121,7 @@ mod tests {
             (6.0, 0.0, true)
         );
         let off = Ppo {
-            clip_ratio_c: f64::INFINITY,
+            clip_ratio_c: Some(f64::INFINITY),
             ..Ppo::default()
         };
         assert!((off.token(5.0f64.ln(), -2.0).loss - 10.0).abs() < 1e-12);
@@ -120,7 +130,7 @@ mod tests {
     #[test]
     fn a_log_ratio_beyond_the_bound_has_no_gradient() {
         let off = Ppo {
-            clip_ratio_c: f64::INFINITY,
+            clip_ratio_c: Some(f64::INFINITY),
             ..Ppo::default()
         };
         let (inside, outside) = (off.token(19.9, -1.0), off.token(25.0, -1.0));
@@ -131,7 +141,7 @@ mod tests {
     #[test]
     fn a_token_without_advantage_has_no_gradient() {
         let off = Ppo {
-            clip_ratio_c: f64::INFINITY,
+            clip_ratio_c: Some(f64::INFINITY),
             ..Ppo::default()
         };
         let token = off.token(0.7, 0.0);

@@ -2,16 +2,17 @@
 //!
 //! `ℓ = −A · (4/τ) · σ(τ (r − 1))`, `τ = tau_pos` where `A > 0`, else `tau_neg`, with
 //! `r = exp(clamp(log π_θ − log π_old, ±20))`; `∂ℓ/∂log π_θ = −A · 4 σ (1 − σ) · r`, which is `−A` at
-//! `r = 1`. Source: arXiv 2511.20347; verl `compute_policy_loss_sapo` (made for
-//! `loss_agg_mode = "seq-mean-token-mean"`); TRL `loss_type = "sapo"`.
+//! `r = 1`. Source: arXiv 2511.20347; verl `compute_policy_loss_sapo` and TRL
+//! `loss_type = "sapo"`, which both aggregate by `seq-mean-token-mean`, as the paper does: so does this
+//! loss, unless the recipe sets `loss_agg_mode`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Row, Surrogate, TokenLoss, surrogate::ratio};
-use crate::{Error, error::require};
+use super::{LossAggMode, Row, Surrogate, TokenLoss, surrogate::ratio};
+use crate::{Error, LossDefaults, error::require};
 
-/// Options of SAPO. Use it with `loss_agg_mode = "seq-mean-token-mean"`.
+/// Options of SAPO. Unless the recipe sets `loss_agg_mode`, it is `seq-mean-token-mean`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sapo {
@@ -40,6 +41,13 @@ impl Surrogate for Sapo {
             require(ok, field, value, "it must exceed 0")?;
         }
         Ok(())
+    }
+
+    fn loss_defaults(&self) -> LossDefaults {
+        LossDefaults {
+            loss_agg_mode: Some(LossAggMode::SeqMeanTokenMean),
+            ..LossDefaults::default()
+        }
     }
 
     fn row(&self, row: &Row<'_>, out: &mut [TokenLoss]) {

@@ -1,7 +1,7 @@
 //! The part of the loss that differs between PPO, GSPO and CISPO, and the registry of those.
 
 use crate::{
-    Error,
+    Error, LossDefaults,
     error::require,
     loss::{Cispo, Gspo, Ppo, Sapo},
     registry::methods,
@@ -71,6 +71,11 @@ pub struct TokenLoss {
 pub trait Surrogate: Sync {
     /// Refuses options outside their range.
     fn check(&self) -> Result<(), Error>;
+
+    /// What its authors set in the loss.
+    fn loss_defaults(&self) -> LossDefaults {
+        LossDefaults::default()
+    }
 
     /// Writes `out[token]` for every trained token of `row`; other entries are ignored.
     fn row(&self, row: &Row<'_>, out: &mut [TokenLoss]);

@@ -31,7 +31,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Stage, TokenWeight, Weighed, keys, spread};
-use crate::{Credit, Error, Needs, Signals, error::require};
+use crate::{Credit, Error, LossDefaults, Needs, Normaliser, Signals, error::require};
 
 /// Options of FIPO. Defaults are those of the 32B script, with the safety threshold of the code's
 /// fall-back.
@@ -50,9 +50,11 @@ pub struct Fipo {
     /// Ratio above which a token of negative advantage is not strengthened. Default 4, as the code's
     /// fall-back and ms-swift; the 32B script says 10, the 7B runs 3.
     pub safety_thresh: f64,
-    /// Ratio above which a token takes no part, and the dual clip of `sequence_drop`. Default 10; set
-    /// `loss.policy_loss.clip_ratio_c` to the same.
-    pub clip_ratio_c: f64,
+    /// Ratio above which a token takes no part, and the dual clip of `sequence_drop`. It is one number
+    /// with `loss.policy_loss.clip_ratio_c`, in the official code as here: set it there, or here, and
+    /// both have it. Default 10, as the official code's scripts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_ratio_c: Option<f64>,
     /// Whether a response with more than one token on the dual clip leaves the loss. Default true, as
     /// the code.
     pub sequence_drop: bool,
@@ -79,7 +81,7 @@ impl Default for Fipo {
             clip_high_only: true,
             unclipped: false,
             safety_thresh: 4.0,
-            clip_ratio_c: 10.0,
+            clip_ratio_c: None,
             sequence_drop: true,
             participation: Participation::Code,
         }
@@ -101,7 +103,6 @@ struct Row<'a> {
 /// What happened in one response.
 #[derive(Clone, Copy, Default)]
 struct Tally {
-    trained: usize,
     upper: usize,
     lower: usize,
     safe: usize,
@@ -109,11 +110,19 @@ struct Tally {
     dropped: bool,
 }
 
+/// The dual clip of the official code's scripts.
+const DUAL_CLIP: f64 = 10.0;
+
 impl Fipo {
+    /// The dual clip in force.
+    pub fn dual_clip(&self) -> f64 {
+        self.clip_ratio_c.unwrap_or(DUAL_CLIP)
+    }
+
     /// Writes the weights of a response; the future is summed from its end.
     fn row(&self, row: &Row<'_>, out: &mut [f32]) -> Tally {
         let gamma = (-1.0 / self.decay_rate).exp2();
-        let (log_c, log_safe) = (self.clip_ratio_c.ln(), self.safety_thresh.ln());
+        let (log_c, log_safe) = (self.dual_clip().ln(), self.safety_thresh.ln());
         let (low, high) = match self.unclipped {
             true => (0.0, UNCLIPPED_MAX),
             false if self.clip_high_only => (1.0, 1.0 + self.clip_ratio),
@@ -126,7 +135,6 @@ impl Fipo {
                 out[token] = 1.0;
                 continue;
             }
-            tally.trained += 1;
             let d = f64::from(row.log_prob[token]) - f64::from(row.old_log_prob[token]);
             let d = d.clamp(-LOG_RATIO_BOUND, LOG_RATIO_BOUND);
             let negative = row.advantage[token] < 0.0;
@@ -151,6 +159,11 @@ impl Fipo {
     }
 }
 
+/// Responses with a trained token.
+fn credited_rows(signals: &Signals<'_>, credit: &Credit) -> usize {
+    Normaliser::of(signals.offsets, &credit.mask).sequences
+}
+
 impl TokenWeight for Fipo {
     fn check(&self) -> Result<(), Error> {
         require(
@@ -167,7 +180,7 @@ impl TokenWeight for Fipo {
         )?;
         for (field, value) in [
             ("fipo.safety_thresh", self.safety_thresh),
-            ("fipo.clip_ratio_c", self.clip_ratio_c),
+            ("fipo.clip_ratio_c", self.dual_clip()),
         ] {
             require(value >= 1.0, field, value, "it must be at least 1")?;
         }
@@ -176,6 +189,28 @@ impl TokenWeight for Fipo {
 
     fn stage(&self) -> Stage {
         Stage::Update
+    }
+
+    fn loss_defaults(&self) -> LossDefaults {
+        LossDefaults {
+            clip_ratio_c: Some(self.dual_clip()),
+            ..LossDefaults::default()
+        }
+    }
+
+    fn share_dual_clip(&mut self, clip_ratio_c: f64) -> Result<(), Error> {
+        match self.clip_ratio_c.filter(|&own| own != clip_ratio_c) {
+            None => self.clip_ratio_c = Some(clip_ratio_c),
+            Some(own) => {
+                return Err(Error::Differ {
+                    first: "loss.policy_loss.clip_ratio_c",
+                    first_value: clip_ratio_c,
+                    second: "token_weight.fipo.clip_ratio_c",
+                    second_value: own,
+                });
+            }
+        }
+        Ok(())
     }
 
     fn needs(&self, _: &mut Needs) {}
@@ -211,7 +246,6 @@ impl TokenWeight for Fipo {
         let mut sum = Tally::default();
         let mut dropped = 0usize;
         for (row, tally) in &tallies {
-            sum.trained += tally.trained;
             sum.upper += tally.upper;
             sum.lower += tally.lower;
             sum.safe += tally.safe;
@@ -223,8 +257,10 @@ impl TokenWeight for Fipo {
             }
         }
         let mut stats = spread(&keys!("fipo"), &weight, &credit.mask);
-        if sum.trained > 0 {
-            let share = |n: usize| n as f64 / sum.trained as f64;
+        // Rows that are experts' count, with weight 1: shares of the parts of a batch have one divisor.
+        let trained = credit.mask.iter().filter(|&&trained| trained).count();
+        if trained > 0 {
+            let share = |n: usize| n as f64 / trained as f64;
             stats.extend([
                 ("credit/fipo/upper_ratio", share(sum.upper)),
                 ("credit/fipo/lower_ratio", share(sum.lower)),
@@ -232,7 +268,7 @@ impl TokenWeight for Fipo {
                 ("credit/fipo/left_out_ratio", share(sum.left_out)),
                 (
                     "credit/fipo/dropped_sequences",
-                    dropped as f64 / tallies.len() as f64,
+                    dropped as f64 / credited_rows(signals, credit) as f64,
                 ),
             ]);
         }

@@ -15,9 +15,11 @@ pub use fipo::{Fipo, Participation};
 pub use tgrl::{TgrlForm, TgrlWeight};
 pub use tor::{TokenSets, Tor};
 
+use std::collections::BTreeSet;
+
 use rayon::prelude::*;
 
-use crate::{Credit, Error, Needs, Signals, Stats, registry::methods};
+use crate::{Credit, Error, LossDefaults, Needs, Signals, Stats, registry::methods};
 
 methods! {
     /// Token weight and its options: `"tor"` or `{ name = "tor", … }`.
@@ -61,8 +63,40 @@ pub trait TokenWeight {
     /// Adds the signals that it reads.
     fn needs(&self, needs: &mut Needs);
 
+    /// What its authors set in the loss.
+    fn loss_defaults(&self) -> LossDefaults {
+        LossDefaults::default()
+    }
+
+    /// Takes over the loss's dual clip, where it reads one.
+    ///
+    /// # Errors
+    /// [`Error::Differ`] when it was given another.
+    fn share_dual_clip(&mut self, _clip_ratio_c: f64) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// One weight per token; `credit` has the mask and the advantage so far.
     fn weigh(&self, signals: &Signals<'_>, credit: &Credit) -> Result<Weighed, Error>;
+}
+
+/// `[tokens]` the trained tokens of groups that have an advantage: what a weight can change. A group
+/// whose rewards are all equal teaches nothing, however it is weighed.
+pub(crate) fn with_advantage(signals: &Signals<'_>, credit: &Credit) -> Result<Vec<bool>, Error> {
+    signals.per_row("group", signals.group.len())?;
+    signals.per_token("credit.advantage", credit.advantage.len())?;
+    signals.per_token("credit.mask", credit.mask.len())?;
+    let rows = || signals.offsets.iter().zip(signals.group);
+    let counts = |token: usize| credit.mask[token] && credit.advantage[token] != 0.0;
+    let groups: BTreeSet<usize> = rows()
+        .filter(|(range, _)| range.clone().any(counts))
+        .map(|(_, &group)| group)
+        .collect();
+    let mut chosen = vec![false; credit.mask.len()];
+    for (range, _) in rows().filter(|(_, group)| groups.contains(group)) {
+        chosen[range.clone()].copy_from_slice(&credit.mask[range]);
+    }
+    Ok(chosen)
 }
 
 /// Tokens per task; fixed, so that sums do not depend on the number of threads.

@@ -1,6 +1,8 @@
 //! ToR: train on the tokens that look and on those that think, and on no others.
 //!
-//! Over all trained tokens of the rollout batch, under the policy that sampled it:
+//! Over all trained tokens of those groups of the rollout batch that have an advantage (the sets would be
+//! spent on nothing in a group whose rewards are all equal; its tokens weigh 1), under the policy that
+//! sampled it:
 //!
 //! * reasoning score: entropy `H_t` of the next-token distribution cut to its top-p nucleus and
 //!   renormalised (that it is renormalised is \[INFERRED\]);
@@ -26,7 +28,7 @@ use std::cmp::Ordering;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{TokenWeight, Weighed, keys, spread};
+use super::{TokenWeight, Weighed, keys, spread, with_advantage};
 use crate::{Credit, Error, Needs, Signals, error::require};
 
 /// Options of ToR.
@@ -73,20 +75,11 @@ pub struct TokenSets {
 }
 
 impl Tor {
-    /// The sets over the trained tokens of graded rows.
-    pub fn sets(&self, signals: &Signals<'_>) -> Result<TokenSets, Error> {
-        signals.check_rows()?;
-        let mut mask = signals.mask.to_vec();
-        for (row, range) in signals.offsets.iter().enumerate() {
-            if signals.rewards[row].is_none() {
-                mask[range].fill(false);
-            }
-        }
-        self.sets_of(signals, &mask)
-    }
-
-    fn sets_of(&self, signals: &Signals<'_>, mask: &[bool]) -> Result<TokenSets, Error> {
-        Ok(self.choose(signals, mask)?.0)
+    /// The sets over the trained tokens of groups with an advantage; `credit` is that of the estimator,
+    /// without token weights.
+    pub fn sets(&self, signals: &Signals<'_>, credit: &Credit) -> Result<TokenSets, Error> {
+        let counts = with_advantage(signals, credit)?;
+        Ok(self.choose(signals, &counts)?.0)
     }
 
     /// The sets, and the lowest score in each (perception, reasoning; none of an empty set).
@@ -210,12 +203,13 @@ impl TokenWeight for Tor {
     }
 
     fn weigh(&self, signals: &Signals<'_>, credit: &Credit) -> Result<Weighed, Error> {
-        let (sets, [perceived, reasoned]) = self.choose(signals, &credit.mask)?;
+        let counts = with_advantage(signals, credit)?;
+        let (sets, [perceived, reasoned]) = self.choose(signals, &counts)?;
         let (mut trained, mut perception, mut reasoning, mut both) =
             (0usize, 0usize, 0usize, 0usize);
         let mut weight = vec![1.0; credit.mask.len()];
         for (token, weight) in weight.iter_mut().enumerate() {
-            if !credit.mask[token] {
+            if !counts[token] {
                 continue;
             }
             let (p, r) = (sets.perception[token], sets.reasoning[token]);
@@ -229,7 +223,7 @@ impl TokenWeight for Tor {
             reasoning += usize::from(r);
             both += usize::from(p && r);
         }
-        let mut stats = spread(&keys!("tor"), &weight, &credit.mask);
+        let mut stats = spread(&keys!("tor"), &weight, &counts);
         if trained > 0 {
             let share = |n: usize| n as f64 / trained as f64;
             stats.extend([
@@ -274,13 +268,45 @@ mod tests {
 
     fn weights(tor: &Tor) -> Vec<f32> {
         let offsets = Offsets::from_lengths([10]);
-        let credit = Credit {
-            advantage: vec![1.0; 10],
-            weight: vec![1.0; 10],
-            mask: vec![true; 10],
+        let found = tor.weigh(&batch(&offsets), &credit(10, 1.0));
+        found.unwrap().weight
+    }
+
+    fn credit(tokens: usize, advantage: f32) -> Credit {
+        Credit {
+            advantage: vec![advantage; tokens],
+            weight: vec![1.0; tokens],
+            mask: vec![true; tokens],
             ..Credit::default()
+        }
+    }
+
+    // C9
+    #[test]
+    fn a_group_without_advantage_takes_no_place_in_the_sets() {
+        let offsets = Offsets::from_lengths([10, 10]);
+        let high: Vec<f32> = (0..20).map(|t| t as f32).collect();
+        let signals = Signals {
+            offsets: &offsets,
+            group: &[4, 7],
+            rewards: &[Some(1.0), Some(1.0)],
+            mask: &[true; 20],
+            old_log_prob: &[-1.0; 20],
+            nucleus_entropy: Some(&high),
+            log_prob_no_image: Some(&high),
+            ..Signals::default()
         };
-        tor.weigh(&batch(&offsets), &credit).unwrap().weight
+        let mut credit = credit(20, 0.5);
+        // The second group, which has the highest scores, has equal rewards.
+        credit.advantage[10..].fill(0.0);
+        let sets = Tor::default().sets(&signals, &credit).unwrap();
+        for set in [&sets.perception, &sets.reasoning] {
+            let chosen: Vec<usize> = (0..20).filter(|&t| set[t]).collect();
+            assert_eq!(chosen, [7, 8, 9]);
+        }
+        let weighed = Tor::default().weigh(&signals, &credit).unwrap();
+        assert_eq!(weighed.weight[10..], [1.0; 10]);
+        assert!((weighed.stats["credit/tor/reasoning_ratio"] - 0.3).abs() < 1e-12);
     }
 
     #[test]
@@ -299,7 +325,7 @@ mod tests {
                 ..Tor::default()
             };
             let offsets = Offsets::from_lengths([10]);
-            let sets = tor.sets(&batch(&offsets)).unwrap();
+            let sets = tor.sets(&batch(&offsets), &credit(10, 1.0)).unwrap();
             let count = |set: &[bool]| set.iter().filter(|x| **x).count();
             assert_eq!((count(&sets.reasoning), count(&sets.perception)), (6, 8));
         }
@@ -320,7 +346,8 @@ mod tests {
             log_prob_no_image: None,
             ..batch(&offsets)
         };
-        let error = Tor::default().sets(&signals).unwrap_err().to_string();
+        let found = Tor::default().sets(&signals, &credit(10, 1.0));
+        let error = found.unwrap_err().to_string();
         assert!(
             error.contains("log_prob_no_image") && error.contains("tor"),
             "{error}"

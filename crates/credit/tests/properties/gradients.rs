@@ -16,7 +16,7 @@ const MODES: [LossAggMode; 4] = [
 
 fn everything(mode: LossAggMode, kl_loss_type: loss::KlLossType) -> LossConfig {
     LossConfig {
-        loss_agg_mode: mode,
+        loss_agg_mode: Some(mode),
         loss_scale_factor: Some(8.0),
         use_kl_loss: true,
         kl_coef: 0.5,
@@ -175,7 +175,7 @@ proptest! {
         let wide = loss::Gspo { clip_ratio_low: 1.0, clip_ratio_high: 1e6 };
         let config = LossConfig {
             policy_loss: PolicyLossConfig::Gspo(wide),
-            loss_agg_mode: LossAggMode::SeqMeanTokenMean,
+            loss_agg_mode: Some(LossAggMode::SeqMeanTokenMean),
             ..LossConfig::default()
         };
         batch.advantage.fill(if positive { 1.5 } else { -0.5 });

@@ -35,7 +35,7 @@ fn losses() -> Vec<LossConfig> {
     let configs = policies.iter().flat_map(|policy| {
         modes.iter().map(|&loss_agg_mode| LossConfig {
             policy_loss: policy.clone(),
-            loss_agg_mode,
+            loss_agg_mode: Some(loss_agg_mode),
             loss_scale_factor: Some(16.0),
             use_kl_loss: true,
             kl_coef: 0.04,

@@ -82,7 +82,15 @@ proptest! {
     fn a_mean_of_one_is_kept_on_request(batch in batches()) {
         let nobody = vec![false; batch.offsets.rows()];
         let found = credit(&config(json!({ "token_weight": ["direction"], "renormalize_weight": true })), &batch, &nobody);
-        let trained: Vec<f64> = found.weight.iter().zip(&found.mask).filter(|(_, m)| **m).map(|(w, _)| f64::from(*w)).collect();
+        // Over the groups that have an advantage: nothing weighs in the others.
+        let plain = credit(&CreditConfig::default(), &batch, &nobody);
+        let rows = || batch.offsets.iter().zip(&batch.group);
+        let taught: std::collections::BTreeSet<usize> = rows()
+            .filter(|(range, _)| plain.advantage[range.clone()].iter().any(|&a| a != 0.0))
+            .map(|(_, &group)| group)
+            .collect();
+        let tokens = rows().filter(|(_, group)| taught.contains(group)).flat_map(|(range, _)| range);
+        let trained: Vec<f64> = tokens.filter(|&t| found.mask[t]).map(|t| f64::from(found.weight[t])).collect();
         if !trained.is_empty() {
             let mean = trained.iter().sum::<f64>() / trained.len() as f64;
             prop_assert!((mean - 1.0).abs() < 1e-6, "{mean}");
@@ -231,7 +239,7 @@ fn expert_rows_are_supervised_learning_weighted_by_the_advantage() {
         is_expert: Some(&experts),
         ..Signals::default()
     };
-    let tgrl = config(json!({ "advantage": "tgrl" }));
+    let tgrl = config(json!({ "advantage": { "name": "tgrl", "stats": "on_policy" } }));
     let plain: LossConfig =
         serde_json::from_value(json!({ "expert": { "shaping": "log_prob" } })).unwrap();
 

@@ -1,0 +1,364 @@
+//! Options of parts that are switched off. One that its neighbour alone decides about is refused when the
+//! recipe is read ([`refused`]); one that another table or a method decides about is said when a run begins
+//! ([`notes`]), because `percept compare` runs one recipe under many methods.
+//!
+//! A recipe that spells out every option (as `percept config` prints it) is not meant: there the switch
+//! stands beside the option, and the option has its default.
+
+use percept_credit::{LossAggMode, Shaping, TgrlForm, TokenWeightConfig};
+use toml::{Table, Value};
+
+use crate::{AlgorithmConfig, EvalConfig, Recipe, RolloutConfig, Schedule};
+
+/// An option, whether its part is on, and where that is decided.
+struct Rule {
+    option: String,
+    on: bool,
+    /// The switch, where it is an option too.
+    switch: String,
+    help: &'static str,
+}
+
+/// Refuses what is set in vain. `table` is what the recipe says, overrides included.
+pub(crate) fn refused(table: &Table, recipe: &Recipe) -> Result<(), String> {
+    let plain = plain_defaults();
+    for rule in rules(recipe) {
+        let Some(value) = at(table, &rule.option) else {
+            continue;
+        };
+        let spelled_out = at(table, &rule.switch).is_some()
+            && at(&plain, &canonical(&rule.option)) == Some(value);
+        if !rule.on && !spelled_out {
+            return Err(format!(
+                "{} does nothing: {} is {}\n  help: {}, or leave {} out",
+                rule.option,
+                rule.switch,
+                at(table, &rule.switch).map_or("not set".to_owned(), Value::to_string),
+                rule.help,
+                rule.option
+            ));
+        }
+    }
+    inside_methods(recipe)
+}
+
+fn rules(recipe: &Recipe) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for name in ["kl_coef", "kl_loss_coef", "kl_loss_type"] {
+        rules.push(Rule {
+            option: format!("algorithm.loss.{name}"),
+            on: recipe.algorithm.loss.use_kl_loss,
+            switch: "algorithm.loss.use_kl_loss".to_owned(),
+            help: "set use_kl_loss = true",
+        });
+    }
+    rules.push(Rule {
+        option: "eval.quick_samples".to_owned(),
+        on: recipe.eval.test_freq > 0,
+        switch: "eval.test_freq".to_owned(),
+        help: "set test_freq",
+    });
+    rules.push(Rule {
+        option: "algorithm.overlong.penalty_factor".to_owned(),
+        on: recipe
+            .algorithm
+            .overlong
+            .as_ref()
+            .is_none_or(|o| o.buffer_len > 0),
+        switch: "algorithm.overlong.buffer_len".to_owned(),
+        help: "set buffer_len",
+    });
+    let stages = [
+        ("sft", recipe.sft.as_ref().map(|sft| &sft.optim)),
+        ("rl", recipe.rl.as_ref().map(|rl| &rl.optim)),
+    ];
+    for (stage, optim) in stages {
+        rules.push(Rule {
+            option: format!("{stage}.optim.min_lr_ratio"),
+            on: optim.is_none_or(|optim| optim.lr_scheduler_type != Schedule::Constant),
+            switch: format!("{stage}.optim.lr_scheduler_type"),
+            help: "choose \"linear\" or \"cosine\"",
+        });
+    }
+    rules
+}
+
+/// Options of a method that another option of the same method switches off.
+fn inside_methods(recipe: &Recipe) -> Result<(), String> {
+    let vain = |option: &str, because: &str| Err(format!("{option} does nothing: {because}"));
+    for weight in &recipe.algorithm.token_weight {
+        match weight {
+            TokenWeightConfig::TgrlWeight(tgrl) => {
+                let plain = percept_credit::weight::TgrlWeight::default();
+                if tgrl.alpha != plain.alpha && tgrl.form != TgrlForm::Direction {
+                    return vain("token_weight tgrl: alpha", "it is of form \"direction\"");
+                }
+                let ranked = |w: &percept_credit::weight::TgrlWeight| {
+                    [w.lambda_p, w.lambda_r, w.kappa, w.w_min, w.w_max]
+                };
+                if ranked(tgrl) != ranked(&plain) && tgrl.form != TgrlForm::Rank {
+                    let option = "token_weight tgrl: lambda_p, lambda_r, kappa, w_min or w_max";
+                    return vain(option, "they are of form \"rank\"");
+                }
+            }
+            TokenWeightConfig::Direction(direction) => {
+                let ppl = percept_credit::weight::DirectionForm::Ppl;
+                if direction.ppl_clamp.is_some() && direction.form != ppl {
+                    return vain("token_weight direction: ppl_clamp", "it is of form \"ppl\"");
+                }
+            }
+            TokenWeightConfig::Fipo(fipo) => {
+                let plain = percept_credit::weight::Fipo::default();
+                if fipo.unclipped && fipo.clip_ratio != plain.clip_ratio {
+                    return vain("token_weight fipo: clip_ratio", "unclipped is true");
+                }
+            }
+            TokenWeightConfig::Tor(_) => {}
+        }
+    }
+    let expert = &recipe.algorithm.loss.expert;
+    if expert.shaping == Shaping::LogProb && expert.c != percept_credit::ExpertLoss::default().c {
+        return vain("algorithm.loss.expert.c", "shaping is \"log_prob\"");
+    }
+    Ok(())
+}
+
+/// What a settled recipe sets in vain because of another table or of the method.
+pub(crate) fn notes(recipe: &Recipe) -> Vec<String> {
+    let algorithm = &recipe.algorithm;
+    let plain = AlgorithmConfig::default();
+    let mut notes = Vec::new();
+    let mut note = |set: bool, option: &str, because: &str| {
+        if set {
+            notes.push(format!("{option} is set and does nothing: {because}"));
+        }
+    };
+    if recipe.rl.is_none() {
+        let (rollout, usual) = (&recipe.rollout, RolloutConfig::default());
+        let sampling = rollout.num_generations != usual.num_generations
+            || rollout.temperature != usual.temperature
+            || rollout.top_p != usual.top_p
+            || rollout.top_k != usual.top_k;
+        let none = "the recipe has no [rl] table";
+        note(
+            chosen(algorithm) != chosen(&settled(plain)),
+            "[algorithm]",
+            none,
+        );
+        note(
+            sampling,
+            "num_generations, temperature, top_p or top_k of [rollout]",
+            none,
+        );
+    } else {
+        let needs = algorithm.credit().needs();
+        note(
+            algorithm.loss.expert != plain.loss.expert && !algorithm.uses_experts(),
+            "algorithm.loss.expert",
+            "no filter \"tgrl\" puts experts into groups",
+        );
+        note(
+            algorithm.image_ablation != plain.image_ablation
+                && !needs.no_image
+                && !algorithm.uses_experts(),
+            "algorithm.image_ablation",
+            "no chosen method takes the image away",
+        );
+        note(
+            algorithm.renormalize_weight
+                && algorithm.token_weight.iter().all(|w| w.name() == "fipo"),
+            "algorithm.renormalize_weight",
+            "there is no token weight that is known before the update",
+        );
+        note(
+            algorithm.loss.loss_scale_factor.is_some()
+                && algorithm.loss.agg_mode() != LossAggMode::SeqMeanTokenSumNorm,
+            "algorithm.loss.loss_scale_factor",
+            "loss_agg_mode is not \"seq-mean-token-sum-norm\"",
+        );
+    }
+    let held_out = recipe.data.digit_sum.is_some() || !recipe.data.val_files.is_empty();
+    note(
+        recipe.eval != EvalConfig::default() && !held_out,
+        "[eval]",
+        "data.val_files is empty, so nothing is evaluated",
+    );
+    let built_in = recipe.data.digit_sum.is_some();
+    let files = recipe.data.image_dir.is_some() || !recipe.data.val_files.is_empty();
+    note(
+        built_in && files,
+        "data.image_dir or data.val_files",
+        "data.digit_sum makes its rows itself",
+    );
+    notes
+}
+
+/// The parts of an algorithm as text, to be compared.
+fn chosen(algorithm: &AlgorithmConfig) -> String {
+    toml::to_string(algorithm).unwrap_or_default()
+}
+
+fn settled(mut algorithm: AlgorithmConfig) -> AlgorithmConfig {
+    let weights = &mut algorithm.token_weight;
+    // The default parts contradict nobody.
+    let _ = algorithm.loss.settle(&algorithm.advantage, weights);
+    algorithm
+}
+
+/// Defaults of the options that rules are about, by path.
+fn plain_defaults() -> Table {
+    let mut all = Table::new();
+    let mut put = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            all.insert(name.to_owned(), value);
+        }
+    };
+    put(
+        "algorithm",
+        Value::try_from(AlgorithmConfig::default()).ok(),
+    );
+    put("eval", Value::try_from(EvalConfig::default()).ok());
+    put("rl", Value::try_from(crate::RlConfig::default()).ok());
+    put("sft", Value::try_from(crate::SftConfig::default()).ok());
+    all
+}
+
+/// The name that a printed recipe has.
+fn canonical(option: &str) -> String {
+    option.replace("kl_loss_coef", "kl_coef")
+}
+
+fn at<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
+    let (parents, last) = path.rsplit_once('.')?;
+    let mut here = table;
+    for key in parents.split('.') {
+        here = here.get(key)?.as_table()?;
+    }
+    here.get(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::parse;
+
+    fn recipe(rest: &str) -> String {
+        format!(
+            "[model]\npath = \"m\"\n[data]\ntrain_files = [\"a.jsonl\"]\n[rl]\nsteps = 1\n{rest}"
+        )
+    }
+
+    // C12
+    #[test]
+    fn an_option_of_a_part_that_is_switched_off_is_refused_with_its_switch() {
+        for (rest, option, switch) in [
+            (
+                "[algorithm.loss]\nkl_coef = 0.04\n",
+                "kl_coef",
+                "use_kl_loss",
+            ),
+            (
+                "[algorithm.loss]\nkl_coef = 0.001\n",
+                "kl_coef",
+                "use_kl_loss",
+            ),
+            (
+                "[algorithm.loss]\nkl_loss_coef = 0.04\n",
+                "kl_loss_coef",
+                "use_kl_loss",
+            ),
+            (
+                "[algorithm.loss]\nuse_kl_loss = false\nkl_coef = 0.04\n",
+                "kl_coef",
+                "false",
+            ),
+            (
+                "[algorithm.loss]\nkl_loss_type = \"full\"\n",
+                "kl_loss_type",
+                "use_kl_loss",
+            ),
+            ("[eval]\nquick_samples = 8\n", "quick_samples", "test_freq"),
+            (
+                "[rl.optim]\nmin_lr_ratio = 0.1\n",
+                "min_lr_ratio",
+                "lr_scheduler_type",
+            ),
+            (
+                "[algorithm.overlong]\npenalty_factor = 2.0\n",
+                "penalty_factor",
+                "buffer_len",
+            ),
+            (
+                "[[algorithm.token_weight]]\nname = \"direction\"\nppl_clamp = [0.8, 1.2]\n",
+                "ppl_clamp",
+                "ppl",
+            ),
+            (
+                "[algorithm.loss.expert]\nshaping = \"log_prob\"\nc = 0.3\n",
+                "expert.c",
+                "log_prob",
+            ),
+        ] {
+            let error = parse(&recipe(rest), "recipe.toml", &[])
+                .unwrap_err()
+                .to_string();
+            for word in [option, switch, "does nothing"] {
+                assert!(error.contains(word), "{rest}: {error}");
+            }
+        }
+        let set = ["algorithm.loss.kl_coef=0.1".to_owned()];
+        assert!(parse(&recipe(""), "recipe.toml", &set).is_err());
+    }
+
+    #[test]
+    fn what_is_on_and_what_is_spelled_out_is_read() {
+        for rest in [
+            "[algorithm.loss]\nuse_kl_loss = true\nkl_coef = 0.04\n",
+            "[algorithm.loss]\nuse_kl_loss = false\nkl_coef = 0.001\n",
+            "[eval]\ntest_freq = 2\nquick_samples = 8\n",
+            "[rl.optim]\nmin_lr_ratio = 0.1\nlr_scheduler_type = \"cosine\"\n",
+        ] {
+            let read = parse(&recipe(rest), "recipe.toml", &[]).unwrap();
+            // What a run keeps of itself is a recipe too.
+            let printed = read.to_toml().unwrap();
+            parse(&printed, "printed", &[]).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_another_table_switches_off_is_said() {
+        let said = |text: &str| {
+            let read = parse(text, "recipe.toml", &[]).unwrap();
+            super::notes(&read.settled().unwrap()).join("\n")
+        };
+        assert_eq!(said(&recipe("")), "");
+        for (rest, word) in [
+            (
+                "[algorithm]\nimage_ablation = \"noise\"\n",
+                "image_ablation",
+            ),
+            (
+                "[algorithm]\nrenormalize_weight = true\n",
+                "renormalize_weight",
+            ),
+            ("[algorithm.loss.expert]\nc = 0.3\n", "loss.expert"),
+            (
+                "[algorithm.loss]\nloss_scale_factor = 9.0\n",
+                "loss_scale_factor",
+            ),
+            ("[eval]\ntest_freq = 3\n", "[eval]"),
+        ] {
+            assert!(
+                said(&recipe(rest)).contains(word),
+                "{rest}: {}",
+                said(&recipe(rest))
+            );
+        }
+        let sft = recipe("[algorithm]\nadvantage = \"rloo\"\n[rollout]\ntemperature = 0.7\n")
+            .replace("[rl]", "[sft]");
+        let said = said(&sft);
+        assert!(
+            said.contains("[algorithm]") && said.contains("temperature"),
+            "{said}"
+        );
+    }
+}
