@@ -73,7 +73,9 @@ def recipes(folder):
     text = f'train_files = ["{folder}/text.jsonl"]'
     sft = "[sft]\nsteps = 2\ntrain_batch_size = 16\n"
     rl = ("[rl]\nsteps = 2\ntrain_batch_size = {b}\nppo_mini_batch_size = {b}\n"
-          "[rollout]\nnum_generations = 4\nmax_completion_length = {c}\n")
+          "[rollout]\nnum_generations = 4\nmax_completion_length = {c}\n"
+          # Random weights answer nothing right: a reward that differs between their responses, so that there are updates.
+          "[[reward.functions]]\nname = \"length\"\nunit = \"characters\"\nfree_length = 1\nmax_length = 400\n")
     lora = "lora = { r = 8, lora_alpha = 16 }"
     tiny = lambda shape: f"tiny = {toml(shape)}"
     yield "tiny, all weights, images, SFT and RL", tiny(TINY), DIGITS, sft + rl.format(b=16, c=48)

@@ -1,6 +1,7 @@
 //! `percept data check` and `percept data export`.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use percept_data::digit_sum::{DigitSum, DigitSumConfig, Split};
 use percept_data::scenes::{Scenes, ScenesConfig};
@@ -8,7 +9,9 @@ use percept_data::{
     CheckReport, Checks, Dataset, ProblemKind, RowTokens, Sample, check_rows, write_jsonl,
 };
 use percept_model::Processor;
-use percept_train::{Recipe, estimate_memory, open_data, open_model, open_rewards};
+use percept_train::{
+    Recipe, RowLengths, available_memory, estimate_memory, open_data, open_model, open_rewards,
+};
 
 use crate::args::{DataCheck, DataExport, Global, Task};
 use crate::output::{note, say};
@@ -33,7 +36,13 @@ pub fn run(args: &DataCheck, global: &Global) -> Result<Done, Failure> {
         Some(answer) => rewards.check_ground_truth(answer),
         None => Err("no ground truth\n  help: name its column in data.columns.answer".to_owned()),
     };
-    let target = |sample: &Sample| supervised(&recipe, &processor, sample);
+    let lengths = Mutex::new(Lengths::default());
+    let target = |sample: &Sample| {
+        let tokens = supervised(&recipe, &processor, sample)?;
+        let mut lengths = lengths.lock().unwrap_or_else(PoisonError::into_inner);
+        lengths.supervised.push(tokens);
+        Ok(())
+    };
     let used = |column: &str| percept_train::reads_column(&recipe, column);
     let unread = |sample: &Sample| processor.unread(sample);
     let checks = Checks {
@@ -77,6 +86,11 @@ pub fn run(args: &DataCheck, global: &Global) -> Result<Done, Failure> {
             false => checks,
         };
         let report = check_rows(set, &checks, &mut progress);
+        if name != "val" {
+            let mut lengths = lengths.lock().unwrap_or_else(PoisonError::into_inner);
+            lengths.prompt.extend(&report.prompt_tokens);
+            lengths.image.extend(&report.image_tokens);
+        }
         clean &= !report.problems.iter().any(|p| p.kind.is_error());
         if global.json {
             say!("{}", json(name, &report));
@@ -84,12 +98,39 @@ pub fn run(args: &DataCheck, global: &Global) -> Result<Done, Failure> {
             print_report(name, set.name(), &report, args.most)?;
         }
     }
-    memory(&recipe, &model, global)?;
+    let rows = lengths
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .rows();
+    memory(&recipe, &model, &rows, global)?;
     Ok(if clean { Done::Well } else { Done::Problems })
 }
 
-/// Whether `[sft]` would train on the row.
-fn supervised(recipe: &Recipe, processor: &Processor, sample: &Sample) -> Result<(), String> {
+/// Lengths of the rows of training, in tokens.
+#[derive(Default)]
+struct Lengths {
+    prompt: Vec<usize>,
+    image: Vec<usize>,
+    supervised: Vec<usize>,
+}
+
+impl Lengths {
+    fn rows(&self) -> RowLengths {
+        let mean = |values: &[usize]| match values.len() {
+            0 => 0.0,
+            count => values.iter().sum::<usize>() as f64 / count as f64,
+        };
+        RowLengths {
+            prompt: mean(&self.prompt),
+            image: mean(&self.image),
+            supervised: mean(&self.supervised),
+            longest: self.supervised.iter().copied().max().unwrap_or(0),
+        }
+    }
+}
+
+/// Tokens of the row in `[sft]`, if it would train on it.
+fn supervised(recipe: &Recipe, processor: &Processor, sample: &Sample) -> Result<usize, String> {
     let training = processor.sft(sample).map_err(|error| error.to_string())?;
     let limit = recipe
         .sft
@@ -99,7 +140,7 @@ fn supervised(recipe: &Recipe, processor: &Processor, sample: &Sample) -> Result
         tokens if tokens > limit => Err(format!(
             "{tokens} tokens with the answer, limit {limit}\n  help: raise sft.ppo_max_token_len"
         )),
-        _ => Ok(()),
+        tokens => Ok(tokens),
     }
 }
 
@@ -193,23 +234,46 @@ fn json(name: &str, report: &CheckReport) -> serde_json::Value {
     })
 }
 
-fn memory(recipe: &Recipe, model: &percept_model::Model, global: &Global) -> Result<(), Failure> {
-    let estimate = estimate_memory(recipe, model);
+fn memory(
+    recipe: &Recipe,
+    model: &percept_model::Model,
+    rows: &RowLengths,
+    global: &Global,
+) -> Result<(), Failure> {
+    let estimate = estimate_memory(recipe, model, rows);
+    let available = available_memory();
     if global.json {
-        let parts: BTreeMap<&str, u64> = estimate.iter().copied().collect();
-        say!("{}", serde_json::json!({"memory_bytes": parts}));
+        let parts: BTreeMap<&str, u64> = estimate.parts.iter().copied().collect();
+        say!(
+            "{}",
+            serde_json::json!({
+                "memory_bytes": parts,
+                "peak_bytes": estimate.peak,
+                "available_bytes": available,
+            })
+        );
         return Ok(());
     }
     let mib = |bytes: u64| format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20));
     let mut rows = vec![vec!["memory estimate".to_owned(), String::new()]];
     rows.extend(
         estimate
+            .parts
             .iter()
             .map(|(name, bytes)| vec![format!("  {name}"), mib(*bytes)]),
     );
-    let total = estimate.iter().map(|(_, bytes)| bytes).sum();
-    rows.push(vec!["  total".to_owned(), mib(total)]);
-    crate::output::result(format_args!("{}", table::format(&rows)))
+    rows.push(vec!["  peak".to_owned(), mib(estimate.peak)]);
+    crate::output::result(format_args!("{}", table::format(&rows)))?;
+    if let Some(available) = available.filter(|&bytes| bytes < estimate.peak) {
+        note!(
+            "warning: this run needs about {}, and {} are free\n  help: lower ppo_max_token_len or the batch \
+             sizes, set model.gradient_checkpointing = true, train adapters (model.lora), or set \
+             rollout.kv_cache_memory_bytes",
+            mib(estimate.peak),
+            mib(available)
+        );
+    }
+    Ok(())
 }
 
 pub fn export(args: &DataExport) -> Result<Done, Failure> {

@@ -43,7 +43,7 @@ mod visual_entropy;
 
 pub use error::Error;
 pub use learner::{Learner, Objective, TokenValues, Update};
-pub use memory::estimate_memory;
+pub use memory::{MemoryEstimate, RowLengths, available_memory, estimate_memory};
 pub use methods::with_method;
 pub use observer::{Event, Metrics, Observer, Silent, Stage};
 pub use pack::{MicroBatch, PackItem, Packed, micro_batches, pack};
