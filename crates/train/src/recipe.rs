@@ -144,7 +144,8 @@ pub struct ModelSource {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// JSONL, JSON or Parquet files.
+    /// JSONL, JSON, CSV, TSV or Parquet files; all but Parquet also packed with gzip or zstd
+    /// (`train.jsonl.gz`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub train_files: Vec<PathBuf>,
     /// Validation files of the same kinds.
