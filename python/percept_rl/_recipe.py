@@ -42,8 +42,12 @@ def credit(table, batch, hints):
 VERLS_DEFAULTS = {"loss_agg_mode": "token-mean", "clip_ratio_c": 3.0}
 """What verl's options say when nobody has set them: then a method's own come first."""
 
-LOSS_KEYS = {"policy_loss", "loss_agg_mode", "loss_scale_factor"}
-"""What of the [algorithm.loss] table a policy loss of verl can follow."""
+VERLS_OWN = {
+    "use_kl_loss": "actor.use_kl_loss",
+    "entropy_coeff": "actor.entropy_coeff",
+    "tis_imp_ratio_cap": "algorithm.rollout_correction",
+}
+"""Terms of the [algorithm.loss] table that verl computes itself, and its options for them."""
 
 
 def first(*values):
@@ -59,12 +63,12 @@ def loss_table(name, table, loss_agg_mode, config, width):
     GSPO and SAPO average each response first, FIPO has a dual clip of 10.
     """
     own = dict(table.get("loss", {}))
-    unread = sorted(set(own) - LOSS_KEYS)
-    if unread:
-        raise ValueError(
-            f"PERCEPT_RL: loss.{unread[0]} is not read by loss_mode=percept_{name}: KL, entropy and importance "
-            "weights are verl's (actor.use_kl_loss, actor.entropy_coeff, ...)"
-        )
+    for key, option in VERLS_OWN.items():
+        if own.get(key):
+            raise ValueError(
+                f"PERCEPT_RL: loss.{key} = {own[key]} is not read by loss_mode=percept_{name}: that term is verl's; "
+                f"set {option}"
+            )
     kind = "ppo" if name == "fipo" else name
     options = {"name": kind}
     if kind in ("ppo", "gspo", "cispo"):

@@ -102,6 +102,11 @@ class GRPOTrainer(_GRPOTrainer):
             warnings.warn(
                 "FIPO is published with a dual clip: set delta=10.0, which is then its clip_ratio_c too", stacklevel=3
             )
+        if chosen[0] == "dr_grpo" and args.loss_type != "dr_grpo":
+            warnings.warn(
+                f"Dr.GRPO's loss goes with its advantage, and loss_type is {args.loss_type!r}: set loss_type='dr_grpo'",
+                stacklevel=3,
+            )
         if "tgrl" in chosen:
             warnings.warn("TGRL without expert trajectories is its base method: TRL's groups have none", stacklevel=3)
         if args.scale_rewards != "group":

@@ -24,6 +24,7 @@ def test_both_ways_to_build_describe_one_package():
     assert (ROOT / "crates/python" / two.pop("manifest-path")).resolve() == (ROOT / "crates/python/Cargo.toml").resolve()
     assert (ROOT / "python" / one.pop("python-source")).resolve() == ROOT / "python"
     assert (ROOT / "crates/python" / two.pop("python-source")).resolve() == ROOT / "python"
+    assert ["percept_rl/*.py", *one.pop("include")] == two.pop("include")
     assert one == two
 
 

@@ -82,5 +82,8 @@ def test_fipo_has_one_dual_clip():
 
 
 def test_an_option_that_verl_decides_is_refused():
-    with pytest.raises(ValueError, match="loss.kl_coef.*actor.use_kl_loss"):
-        loss_table("ppo", {"loss": {"kl_coef": 0.1}}, "token-mean", Actor(), 8)
+    with pytest.raises(ValueError, match="loss.use_kl_loss.*actor.use_kl_loss"):
+        loss_table("ppo", {"loss": {"use_kl_loss": True, "kl_coef": 0.1}}, "token-mean", Actor(), 8)
+    # A recipe's table may be passed as it is printed, with what is off spelled out.
+    whole = {"loss": {"use_kl_loss": False, "kl_coef": 0.001, "kl_loss_type": "k3", "entropy_coeff": 0.0}}
+    loss_table("ppo", whole, "token-mean", Actor(), 8)

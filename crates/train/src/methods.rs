@@ -80,3 +80,63 @@ fn named<T: DeserializeOwned>(name: &str) -> Result<T, String> {
     let value = toml::Value::String(name.to_owned());
     value.try_into().map_err(|e: toml::de::Error| e.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use percept_credit::LossAggMode::{self, SeqMeanTokenMean, SeqMeanTokenSumNorm, TokenMean};
+
+    fn recipe(rest: &str) -> Recipe {
+        let text = format!(
+            "[model]\npath = \"m\"\n[data]\ntrain_files = [\"a.jsonl\"]\n[rl]\nsteps = 1\nppo_epochs = 2\n\
+             [rollout]\nmax_completion_length = 77\n{rest}"
+        );
+        crate::parse(&text, "test", &[]).unwrap()
+    }
+
+    fn mode(recipe: &Recipe, method: &str) -> (LossAggMode, Option<f64>) {
+        let loss = with_method(recipe, method)
+            .unwrap()
+            .settled()
+            .unwrap()
+            .algorithm
+            .loss;
+        (loss.agg_mode(), loss.loss_scale_factor)
+    }
+
+    // C7
+    #[test]
+    fn a_method_is_compared_under_its_authors_aggregation_unless_the_recipe_sets_one() {
+        let open = recipe("");
+        assert_eq!(mode(&open, "grpo"), (TokenMean, None));
+        assert_eq!(mode(&open, "dr_grpo"), (SeqMeanTokenSumNorm, Some(77.0)));
+        assert_eq!(mode(&open, "gspo"), (SeqMeanTokenMean, None));
+        assert_eq!(mode(&open, "sapo"), (SeqMeanTokenMean, None));
+        assert_eq!(mode(&open, "dapo+cispo"), (TokenMean, None));
+        let set = recipe("[algorithm.loss]\nloss_agg_mode = \"seq-mean-token-sum\"\n");
+        for method in ["grpo", "dr_grpo", "gspo", "sapo"] {
+            assert_eq!(mode(&set, method), (LossAggMode::SeqMeanTokenSum, None));
+        }
+        // Also where the recipe itself names another method.
+        let gspo = recipe("[algorithm.loss.policy_loss]\nname = \"gspo\"\n");
+        assert_eq!(mode(&gspo, "ppo"), (TokenMean, None));
+    }
+
+    // C6
+    #[test]
+    fn fipo_is_compared_with_its_own_dual_clip() {
+        let clip = |method: &str| {
+            let algorithm = with_method(&recipe(""), method)
+                .unwrap()
+                .settled()
+                .unwrap()
+                .algorithm;
+            match algorithm.loss.policy_loss {
+                PolicyLossConfig::Ppo(ppo) => ppo.dual_clip(),
+                _ => f64::NAN,
+            }
+        };
+        assert_eq!(clip("grpo"), 3.0);
+        assert_eq!(clip("fipo"), 10.0);
+    }
+}

@@ -26,9 +26,11 @@ pub(crate) fn refused(table: &Table, recipe: &Recipe) -> Result<(), String> {
         let Some(value) = at(table, &rule.option) else {
             continue;
         };
-        let spelled_out = at(table, &rule.switch).is_some()
-            && at(&plain, &canonical(&rule.option)) == Some(value);
-        if !rule.on && !spelled_out {
+        let usual = at(&plain, &canonical(&rule.option));
+        let spelled_out =
+            at(table, &rule.switch).is_some() && usual.is_some_and(|usual| same(usual, value));
+        // A weight or share of 0 is off too.
+        if !rule.on && !spelled_out && number(value) != Some(0.0) {
             return Err(format!(
                 "{} does nothing: {} is {}\n  help: {}, or leave {} out",
                 rule.option,
@@ -223,6 +225,14 @@ fn plain_defaults() -> Table {
     all
 }
 
+fn number(value: &Value) -> Option<f64> {
+    value.as_float().or(value.as_integer().map(|n| n as f64))
+}
+
+fn same(a: &Value, b: &Value) -> bool {
+    a == b || number(a).is_some_and(|a| Some(a) == number(b))
+}
+
 /// The name that a printed recipe has.
 fn canonical(option: &str) -> String {
     option.replace("kl_loss_coef", "kl_coef")
@@ -314,6 +324,7 @@ mod tests {
         for rest in [
             "[algorithm.loss]\nuse_kl_loss = true\nkl_coef = 0.04\n",
             "[algorithm.loss]\nuse_kl_loss = false\nkl_coef = 0.001\n",
+            "[algorithm.loss]\nkl_coef = 0\n",
             "[eval]\ntest_freq = 2\nquick_samples = 8\n",
             "[rl.optim]\nmin_lr_ratio = 0.1\nlr_scheduler_type = \"cosine\"\n",
         ] {

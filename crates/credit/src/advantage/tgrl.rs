@@ -17,7 +17,9 @@
 //! | 3 | 0.94 | 0.50 | 1.07 | 0.57 |
 //!
 //! `on_policy` with the deviation helps least where the policy needs it most, and is no default for that
-//! reason. How much of the gradient the experts carry is `actor/expert_grad_share`.
+//! reason. How much of the gradient the experts carry is `actor/expert_grad_share`: after a short warm start on
+//! digit-sum, with an expert in 59 % of the groups of eight, 6.1 to 6.6 % with `all` and 5.1 to 6.0 % with
+//! `on_policy` (the shaped probability is small where the policy finds a token unlikely).
 //!
 //! Rows of the policy keep their surrogate, expert rows have one of their own
 //! ([`crate::loss::ExpertLoss`]). A group without an expert is a group of GRPO, bit for bit.
