@@ -63,7 +63,7 @@ impl Media {
         Self::new(Source::Path(path.as_ref().into()))
     }
 
-    /// Encoded bytes: PNG, JPEG, WebP, GIF or BMP.
+    /// Encoded bytes: PNG, JPEG, WebP, GIF, BMP or TIFF.
     pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
         Self::new(Source::Bytes(bytes.into()))
     }
@@ -140,10 +140,11 @@ impl Media {
         }
     }
 
-    /// The pixels, as `PIL.Image.open(…).convert("RGB")` gives them: alpha is dropped (not
-    /// composited), palettes are looked up, grayscale is repeated, 16-bit grayscale is clipped to
-    /// 255 and 16-bit colour keeps its high byte, EXIF orientation is ignored, an animation gives
-    /// its first frame.
+    /// The pixels, as `PIL.Image.open(…).convert("RGB")` gives them: palettes are looked up,
+    /// grayscale is repeated, 16-bit grayscale is clipped to 255 and 16-bit colour keeps its high
+    /// byte, an animation gives its first frame. What is transparent shows white
+    /// (`qwen_vl_utils.to_rgb`), and the EXIF orientation is applied (transformers' `load_image`,
+    /// `datasets`).
     ///
     /// # Errors
     /// When the image is missing, truncated, corrupt, of another format, 0×0, or larger than
@@ -158,7 +159,7 @@ impl Media {
         .map_err(|e| self.locate(e))
     }
 
-    /// Width and height in pixels, from the header only.
+    /// Width and height in pixels as [`Media::decode`] gives them, from the header only.
     ///
     /// # Errors
     /// As [`Media::decode`], except that damage behind the header is not seen.

@@ -235,7 +235,12 @@ fn files_that_cannot_be_data_are_refused() {
         (folder.path("none.jsonl"), "does not exist"),
         (folder.file("empty.jsonl", ""), "empty"),
         (folder.file("blank.jsonl", " \n\n"), "no rows"),
-        (folder.file("x.csv", "a,b"), "unknown kind"),
+        (folder.file("x.txt", "a,b"), "unknown kind"),
+        (folder.file("x.csv", "a,b"), "no rows"),
+        (folder.file("x.arrow", "ARROW1"), "Arrow files are not read"),
+        (folder.file("x.jsonl.gz", "no gzip"), "cannot be unpacked"),
+        (folder.file("x.jsonl.zst", "no zstd"), "cannot be unpacked"),
+        (folder.file("x.jsonl.xz", "x"), "packed data file"),
         (folder.file("x.parquet", "PAR1 nonsense"), "Parquet"),
         (folder.0.path().to_path_buf(), "folder"),
         (

@@ -522,3 +522,91 @@ fn what_nothing_uses_is_counted_once_by_column_field_and_tag() {
     );
     assert!(Unread::default().is_empty());
 }
+
+/// E7
+#[test]
+fn tables_and_packed_files_hold_the_rows_of_the_plain_file() {
+    use std::io::Write;
+    let folder = Folder::new();
+    let csv = "\u{feff}id,question,image,answer,note\r\na,\"Is it, \"\"red\"\"?\nLook.\",a.png,12,\r\n\r\nb,No picture,,1208925819614629174706176,x\r\n";
+    let gz = |bytes: &[u8]| {
+        let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        out.write_all(bytes).unwrap();
+        out.finish().unwrap()
+    };
+    let jsonl: Vec<String> = [
+        json!({"id": "a", "question": "Is it, \"red\"?\nLook.", "image": "a.png", "answer": "12"}),
+        json!({"id": "b", "question": "No picture", "answer": "1208925819614629174706176", "note": "x"}),
+    ]
+    .iter()
+    .map(Value::to_string)
+    .collect();
+    let jsonl = jsonl.join("\n");
+    let tsv = csv
+        .replace("Is it, ", "Is it; ")
+        .replace(',', "\t")
+        .replace("Is it; ", "Is it, ");
+    for (name, bytes) in [
+        ("x.csv", csv.as_bytes().to_vec()),
+        ("x.tsv", tsv.into_bytes()),
+        ("x.csv.gz", gz(csv.as_bytes())),
+        ("x.jsonl", jsonl.clone().into_bytes()),
+        ("x.jsonl.gz", gz(jsonl.as_bytes())),
+        (
+            "x.jsonl.zst",
+            zstd::encode_all(jsonl.as_bytes(), 3).unwrap(),
+        ),
+        (
+            "x.json.gz",
+            gz(format!("[{}]", jsonl.replace('\n', ",")).as_bytes()),
+        ),
+    ] {
+        let data =
+            FileDataset::open(&[folder.file(name, bytes)], &ColumnMap::default(), None).unwrap();
+        assert_eq!(data.len(), 2, "{name}");
+        let (a, b) = (data.get(0).unwrap(), data.get(1).unwrap());
+        assert_eq!(outline(&a), ["user: ⟨3⟩Is it, \"red\"?\nLook."], "{name}");
+        assert_eq!(
+            (a.id.as_str(), a.answer.as_deref(), a.meta.len()),
+            ("a", Some("12"), 0),
+            "{name}"
+        );
+        assert_eq!(outline(&b), ["user: No picture"], "{name}");
+        assert_eq!(
+            b.answer.as_deref(),
+            Some("1208925819614629174706176"),
+            "{name}"
+        );
+        assert_eq!(b.meta["note"], "x", "{name}");
+    }
+    let wide = folder.file("y.csv", "prompt,answer\nHi,1,2\n");
+    let error = FileDataset::open(&[wide], &ColumnMap::default(), None)
+        .unwrap()
+        .get(0)
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("y.csv:2") && error.to_string().contains("cells"),
+        "{error}"
+    );
+    // A small file that unpacks to a large one.
+    let bomb = folder.file(
+        "z.jsonl.zst",
+        zstd::encode_all(&vec![b' '; 80 << 20][..], 3).unwrap(),
+    );
+    let error = FileDataset::open(&[bomb], &ColumnMap::default(), None)
+        .err()
+        .unwrap();
+    assert!(error.to_string().contains("becomes too large"), "{error}");
+}
+
+/// E7: a half is the shortest decimal that it is.
+#[test]
+fn half_precision_values_are_written_as_they_were_meant() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/half.parquet");
+    let data = FileDataset::open(&[path], &ColumnMap::default(), None).unwrap();
+    let answers: Vec<Option<String>> = (0..data.len())
+        .map(|row| data.get(row).unwrap().answer)
+        .collect();
+    let expected = ["0.1", "3.14", "2048.0", "-0.5", "65500.0"];
+    assert_eq!(answers, expected.map(|text| Some(text.to_owned())));
+}
