@@ -73,6 +73,8 @@ pub enum Command {
     Data(Data),
     /// Sample responses.
     Generate(Generate),
+    /// Judge given completions with reward functions: trust a verifier before you train on it.
+    Grade(Box<crate::grade::Grade>),
     /// Log-probabilities and entropies of given completions, per token.
     Score(Score),
     /// Accuracy on a data set with verifiable answers, and published hallucination benchmarks.

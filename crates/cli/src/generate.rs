@@ -73,12 +73,21 @@ fn single(args: &Generate) -> Result<Sample, Failure> {
 }
 
 fn record(sample: &Sample, rollout: &Rollout) -> serde_json::Value {
-    serde_json::json!({
+    let mut record = serde_json::json!({
         "id": sample.id,
         "sample": rollout.sample,
         "completion": rollout.text,
         "finish_reason": rollout.finish_reason.name(),
         "token_ids": rollout.tokens,
         "log_probs": rollout.log_probs,
-    })
+    });
+    // What `percept grade` needs of the row.
+    if let Some(answer) = &sample.answer {
+        let all = std::iter::once(answer).chain(&sample.alternatives);
+        record["answer"] = match sample.alternatives.is_empty() {
+            true => answer.as_str().into(),
+            false => all.map(String::as_str).collect(),
+        };
+    }
+    record
 }

@@ -1,6 +1,6 @@
 //! The `percept` binary: argument parsing, wiring, progress, exit codes.
 //!
-//! Exit code 0: done. 1: the command ran and found problems (`data check`) or failed. 2: the
+//! Exit code 0: done. 1: the command ran and found problems (`data check`, `grade --strict`) or failed. 2: the
 //! command line is wrong. 130: stopped by Ctrl-C after writing a checkpoint.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -21,12 +21,14 @@ mod eval;
 mod expert;
 mod failure;
 mod generate;
+mod grade;
 mod halbench;
 mod merge;
 mod open;
 mod output;
 mod progress;
 mod quickstart;
+mod reward_arg;
 mod score;
 mod table;
 mod train;
@@ -77,6 +79,7 @@ fn dispatch(cli: &Cli) -> Result<Done, Failure> {
         Command::Data(Data::Export(args)) => check::export(args),
         Command::Data(Data::Expert(args)) => expert::run(args, global),
         Command::Generate(args) => generate::run(args, global),
+        Command::Grade(args) => grade::run(args, global),
         Command::Score(args) => score::run(args),
         Command::Eval(args) => eval::run(args, global),
         Command::Halbench(command) => halbench::run(command, global),

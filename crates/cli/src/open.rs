@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::Failure;
 use crate::args::{Drafting, ExtrapolateArgs, ModelArgs, SamplingArgs};
+use crate::reward_arg::RewardArg;
 
 /// The model, its adapter merged, and its processor.
 pub fn model(args: &ModelArgs) -> Result<(Model, Processor), Failure> {
@@ -115,10 +116,12 @@ pub fn questions(
 
 /// The verifier of `--reward`.
 pub fn rewards(name: &str) -> Result<RewardSet, Failure> {
-    let functions = serde_json::json!({"functions": [{"name": name}]});
-    let rewards: RewardConfig = serde_json::from_value(functions)
+    let arg: RewardArg = name
+        .parse()
         .map_err(|e| Failure::new(format!("--reward {name}: {e}")))?;
-    Ok(RewardSet::build(&rewards)?)
+    Ok(RewardSet::build(&RewardConfig {
+        functions: vec![arg.function().clone()],
+    })?)
 }
 
 /// Rows of a file in any format that training reads.

@@ -15,7 +15,7 @@ fn help(args: &[&str]) -> String {
 
 #[test]
 fn help_texts() {
-    let commands: [&[&str]; 28] = [
+    let commands: [&[&str]; 29] = [
         &[],
         &["quickstart"],
         &["train"],
@@ -25,6 +25,7 @@ fn help_texts() {
         &["data", "export"],
         &["data", "expert"],
         &["generate"],
+        &["grade"],
         &["score"],
         &["eval"],
         &["eval", "causal-halbench"],

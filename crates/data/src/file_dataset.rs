@@ -77,7 +77,7 @@ const HELP_ARROW: &str = "write Parquet instead: python -c \"import datasets; \
     datasets.load_from_disk('FOLDER').to_parquet('train.parquet')\" (a single .arrow file: \
     datasets.Dataset.from_file('FILE.arrow'))";
 
-fn open(path: &Path, index: usize, cache: &Arc<Cache>) -> Result<Box<dyn Rows>, Error> {
+pub(crate) fn open(path: &Path, index: usize, cache: &Arc<Cache>) -> Result<Box<dyn Rows>, Error> {
     if path.is_dir() {
         let saved = path.join("state.json").exists() || path.join("dataset_dict.json").exists();
         return Err(match saved {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Answer, Choice, Error, Kind, Math, Verdict, Verifier};
+use crate::{Answer, Choice, Error, Extracted, Kind, Math, Verdict, Verifier};
 
 /// Whether the final answer is the ground truth, judged as a choice letter where the ground truth
 /// is one capital letter (`B`, `(B)`, `B.`), else as mathematics (numbers, expressions, lists, plain
@@ -47,6 +47,10 @@ impl Verifier for Accuracy {
                 verifier.verify(std::slice::from_ref(answer))
             })
             .collect()
+    }
+
+    fn extracted(&self, answer: &Answer<'_>) -> Extracted {
+        self.verifier(answer.ground_truth).extracted(answer)
     }
 
     fn check_ground_truth(&self, ground_truth: &str) -> Result<(), String> {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Answer, Error, Kind, Verdict, Verifier, extract};
+use crate::{Answer, Error, Extracted, Kind, Verdict, Verifier, extract};
 
 /// String match of the final answer with the ground truth.
 ///
@@ -95,6 +95,11 @@ impl Verifier for Exact {
 
     fn verify(&self, batch: &[Answer<'_>]) -> Vec<Verdict> {
         batch.iter().map(|answer| self.judge(answer)).collect()
+    }
+
+    fn extracted(&self, answer: &Answer<'_>) -> Extracted {
+        let text = final_text(answer.completion);
+        Extracted::of((!text.is_empty()).then_some(text))
     }
 
     fn check_ground_truth(&self, ground_truth: &str) -> Result<(), String> {

@@ -1,6 +1,6 @@
 //! All reward functions of a recipe together.
 
-use crate::{Answer, Error, FunctionConfig, Reward, RewardConfig, Verdict, Verifier};
+use crate::{Answer, Error, Extracted, FunctionConfig, Reward, RewardConfig, Verdict, Verifier};
 
 struct Function {
     label: String,
@@ -100,6 +100,14 @@ impl RewardSet {
         self.functions
             .iter()
             .map(|function| function.label.as_str())
+            .collect()
+    }
+
+    /// What each function takes for the answer in a response, in the recipe's order.
+    pub fn extracted(&self, answer: &Answer<'_>) -> Vec<Extracted> {
+        self.functions
+            .iter()
+            .map(|function| function.verifier.extracted(answer))
             .collect()
     }
 
