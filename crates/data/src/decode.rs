@@ -1,7 +1,7 @@
 //! Encoded bytes to RGB pixels, the way PIL's `convert("RGB")` does it, on white ground where a picture is
 //! transparent, turned as its EXIF tag says, and with limits before work.
 
-use std::io::{BufRead, Cursor, Read, Seek};
+use std::io::{BufRead, Cursor, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::metadata::Orientation;
