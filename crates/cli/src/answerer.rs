@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::args::{MemoryArgs, ModelArgs, dtype};
 use crate::attention_arg::AttentionArg;
-use crate::calls::CallArgs;
+use crate::calls::{AllowImages, CallArgs};
 use crate::output::note;
 use crate::{Failure, open};
 
@@ -62,6 +62,9 @@ pub struct AnswererArgs {
     /// A system message before every question.
     #[arg(long)]
     pub system: Option<String>,
+    /// From where pictures may be sent.
+    #[command(flatten)]
+    pub allow: AllowImages,
     /// How a server is asked.
     #[command(flatten)]
     pub calls: CallArgs,
@@ -103,6 +106,12 @@ pub struct Answers {
 }
 
 impl AnswererArgs {
+    /// The picture of this name in a folder; it is sent from there, and from the folders that are allowed besides.
+    pub fn picture(&self, folder: &Path, path: PathBuf) -> Media {
+        let folders = std::iter::once(folder.to_owned()).chain(self.allow.allow_images.clone());
+        Media::from_path(path).within(&folders.collect())
+    }
+
     /// Whether anybody is named.
     pub fn named(&self) -> bool {
         self.model.is_some() || self.endpoint.is_some()

@@ -1,8 +1,10 @@
 //! How a server is asked: the options that every command with an endpoint has.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use percept_data::{Dataset, Sample};
 use percept_rollout::chat::{Endpoint, EndpointConfig, Prices, RetryPolicy};
 use serde_json::{Map, Value};
 
@@ -36,6 +38,50 @@ pub struct CallArgs {
     /// Further fields of the request, as a JSON object: {"reasoning_effort": "high"}.
     #[arg(long, value_name = "JSON")]
     pub extra_body: Option<String>,
+}
+
+/// From where images may be sent or copied, besides the folders that a command names.
+#[derive(Debug, Clone, Default, Args)]
+pub struct AllowImages {
+    /// Also send or copy images that lie in this folder (may be repeated). Without it, only what lies in the folder of the
+    /// data file or of the images leaves: `..`, absolute paths and links in the data lead nowhere else.
+    #[arg(long, value_name = "DIR")]
+    pub allow_images: Vec<PathBuf>,
+}
+
+impl AllowImages {
+    /// Rows whose images may leave from these folders as well.
+    pub fn rows(&self, data: Box<dyn Dataset>) -> Box<dyn Dataset> {
+        match self.allow_images.is_empty() {
+            true => data,
+            false => Box::new(Allowed {
+                data,
+                folders: self.allow_images.clone(),
+            }),
+        }
+    }
+}
+
+/// See [`AllowImages::rows`].
+struct Allowed {
+    data: Box<dyn Dataset>,
+    folders: Vec<PathBuf>,
+}
+
+impl Dataset for Allowed {
+    fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    fn get(&self, i: usize) -> Result<Sample, percept_data::Error> {
+        let mut sample = self.data.get(i)?;
+        sample.allow_images(&self.folders);
+        Ok(sample)
+    }
+
+    fn name(&self) -> &str {
+        self.data.name()
+    }
 }
 
 impl CallArgs {

@@ -22,12 +22,11 @@ impl Failure {
         if self.text.is_empty() {
             return;
         }
-        let label = if colour {
-            "\u{1b}[1;31merror\u{1b}[0m"
-        } else {
-            "error"
-        };
-        crate::output::note!("{label}: {}", self.text);
+        crate::output::coloured(match colour {
+            true => "\u{1b}[1;31merror\u{1b}[0m",
+            false => "error",
+        });
+        crate::output::note!(": {}", self.text);
     }
 }
 

@@ -194,7 +194,14 @@ impl JsonLines {
 impl Write for JsonLines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         match self {
-            Self::Stdout(out) => out.write(bytes),
+            Self::Stdout(out) => match std::str::from_utf8(bytes) {
+                // Lines of JSON: escapes of what a terminal would obey mean the same.
+                Ok(text) => {
+                    let shown = crate::output::visible(text);
+                    out.write_all(shown.as_bytes()).map(|()| bytes.len())
+                }
+                Err(_) => out.write(bytes),
+            },
             Self::File(file) => file.write(bytes),
         }
     }

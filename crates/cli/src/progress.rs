@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use percept_train::{Event, Metrics, Observer, Stage};
 
-use crate::output::note;
+use crate::output::{note, visible};
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +131,7 @@ impl Observer for Progress {
             Mode::Json => {
                 let mut out = std::io::stdout().lock();
                 // A closed pipe must not stop the training.
-                let _ = writeln!(out, "{}", json(&event));
+                let _ = writeln!(out, "{}", visible(&json(&event).to_string()));
             }
         }
     }

@@ -10,7 +10,15 @@ use crate::{Error, Message, Part, TemplateFields};
 
 /// Instructions that a template may run on one conversation: real templates take some dozens per
 /// turn, this is a second or two.
-const FUEL: u64 = 20_000_000;
+const FUEL: u64 = 5_000_000;
+
+/// Bytes of a template: real ones have up to 40 kB.
+const MAX_SOURCE: usize = 128 << 10;
+
+/// Stack on which templates are compiled and may build nested values. The parser descends once for each sign of `{{ ---1 }}`
+/// and does not count, and a list of a list of a list … is freed level by level: within the limits above neither needs as
+/// much. Memory is taken only as it is used.
+const STACK: usize = 256 << 20;
 
 /// Bytes that a conversation may render to: hundreds of times the longest context of today.
 const LONGEST: usize = 64 << 20;
@@ -19,6 +27,8 @@ const LONGEST: usize = 64 << 20;
 #[derive(Debug)]
 pub struct ChatTemplate {
     source: String,
+    /// Whether it can build values inside values without end.
+    nests: bool,
     environment: Environment<'static>,
     bos_token: String,
     eos_token: String,
@@ -33,6 +43,11 @@ impl ChatTemplate {
     /// # Errors
     /// [`Error::Template`] with the line of a syntax error.
     pub fn new(source: &str, bos_token: &str, eos_token: &str) -> Result<Self, Error> {
+        if source.len() > MAX_SOURCE {
+            return Err(Error::template("chat template is too long")
+                .found(format!("{} bytes", source.len()))
+                .expected(format!("at most {MAX_SOURCE}")));
+        }
         let mut environment = Environment::new();
         environment.set_trim_blocks(true);
         environment.set_lstrip_blocks(true);
@@ -48,10 +63,15 @@ impl ChatTemplate {
             !value.is_none() && value.try_iter().is_ok()
         });
         environment.add_filter("tojson", template_functions::tojson);
-        environment
-            .add_template_owned("chat", template_functions::plain_blocks(source))
-            .map_err(|e| Error::template(format!("chat template does not compile: {e}")))?;
+        let environment = on_a_large_stack(move || {
+            environment
+                .add_template_owned("chat", template_functions::plain_blocks(source))
+                .map_err(|e| Error::template(format!("chat template does not compile: {e}")))?;
+            Ok(environment)
+        })?;
         Ok(Self {
+            // Only through a namespace does a value survive its loop, and grow.
+            nests: source.contains("namespace"),
             source: source.to_owned(),
             environment,
             bos_token: bos_token.to_owned(),
@@ -99,7 +119,14 @@ impl ChatTemplate {
         context.insert("messages".into(), messages.into());
         context.insert("tools".into(), fields.tools.clone().into());
         context.insert("add_generation_prompt".into(), add_generation_prompt.into());
-        let context = Value::from_serialize(&context);
+        match self.nests {
+            true => on_a_large_stack(|| self.write(&context)),
+            false => self.write(&context),
+        }
+    }
+
+    fn write(&self, context: &serde_json::Map<String, serde_json::Value>) -> Result<String, Error> {
+        let context = Value::from_serialize(context);
         let mut text = Limited(Vec::new());
         let rendered = self.environment.get_template("chat");
         let rendered = rendered.and_then(|t| t.render_captured_to(context, &mut text).map(drop));
@@ -112,6 +139,19 @@ impl ChatTemplate {
         })?;
         String::from_utf8(text.0).map_err(|e| Error::template(format!("chat template: {e}")))
     }
+}
+
+/// Runs on a thread with a stack of [`STACK`] bytes: running out of stack ends the process and cannot be caught.
+fn on_a_large_stack<T: Send>(work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
+    let failed = |what: String| Error::template(format!("chat template: {what}"));
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK);
+        let thread = thread
+            .spawn_scoped(scope, work)
+            .map_err(|e| failed(format!("no memory for its stack: {e}")))?;
+        let done = thread.join();
+        done.unwrap_or_else(|_| Err(failed("the template engine gave up on it".into())))
+    })
 }
 
 /// Text up to [`LONGEST`] bytes.
@@ -172,6 +212,49 @@ mod tests {
         assert!(error.to_string().contains("users first"), "{error}");
         let error = ChatTemplate::new("a\n{% if %}", "", "").unwrap_err();
         assert!(error.to_string().contains('2'), "no line in: {error}");
+    }
+
+    /// M4: each of these ended the process, on the stack of a test's thread and of the main one.
+    #[test]
+    fn no_template_runs_out_of_stack() {
+        let deep = |open: &str, times: usize, close: &str| {
+            format!("{{{{ {}1{} }}}}", open.repeat(times), close.repeat(times))
+        };
+        for source in [
+            deep("-", 21_000, ""),
+            deep("-", 120_000, ""),
+            deep("not ", 30_000, ""),
+            deep("(", 60_000, ")"),
+            deep("[", 60_000, "]"),
+            deep("{1:", 30_000, "}"),
+            deep("1 if 1 else ", 9_000, ""),
+            deep("1+", 60_000, ""),
+            deep("1~", 60_000, ""),
+            deep("1**", 40_000, ""),
+            deep("", 9_000, "|string"),
+            deep("", 9_000, ".a"),
+            "{% if 1 %}".repeat(12_000),
+            format!(
+                "{}{}",
+                "{% if 1 %}".repeat(6_000),
+                "{% endif %}".repeat(6_000)
+            ),
+        ] {
+            if let Ok(template) = ChatTemplate::new(&source, "", "") {
+                let _ = template.render(&[], false);
+            }
+        }
+        let long = "-".repeat(200_000);
+        let refused = ChatTemplate::new(&long, "", "").unwrap_err().to_string();
+        assert!(refused.contains("too long"), "{refused}");
+        let nested = "{% set n = namespace(x=1) %}{% for i in range(100000) %}{% for j in range(90) %}{% set n.x = [n.x] %}{% endfor %}{% endfor %}";
+        for more in ["", "{{ n.x }}", "{{ n.x|tojson }}", "{{ n.x == [n.x] }}"] {
+            let template = ChatTemplate::new(&format!("{nested}{more}"), "", "").unwrap();
+            assert!(template.render(&[], false).is_err());
+            let fewer = nested.replace("100000", "900");
+            let template = ChatTemplate::new(&format!("{fewer}{more}"), "", "").unwrap();
+            let _ = template.render(&[], false);
+        }
     }
 
     #[test]

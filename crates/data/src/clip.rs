@@ -4,14 +4,18 @@ use std::io::Cursor;
 use std::sync::{Arc, OnceLock};
 
 use image::codecs::gif::GifDecoder;
-use image::{AnimationDecoder, RgbImage};
+use image::{AnimationDecoder, ImageDecoder, RgbImage};
+use sha2::{Digest, Sha256};
 
 use crate::Error;
-use crate::decode::{check_size, guarded, on_white};
+use crate::decode::{check_size, guarded, limits, on_white};
 use crate::media::{DEFAULT_FPS, MAX_PIXELS, Media, Video};
 
 /// All frames together may have this many pixels; they are decoded at once.
 const MAX_CLIP_PIXELS: u64 = 4 * MAX_PIXELS;
+
+/// An animation may have this many frames (half an hour at 30 frames a second): each costs memory, however small.
+const MAX_FRAMES: usize = 54_000;
 
 /// One animation, decoded on the first use of one of its frames.
 #[derive(Debug)]
@@ -19,6 +23,8 @@ pub(crate) struct Clip {
     encoded: Arc<[u8]>,
     size: (u32, u32),
     frames: usize,
+    /// SHA-256 that has seen `encoded`, which all frames share.
+    hasher: OnceLock<Sha256>,
     decoded: OnceLock<Result<Vec<RgbImage>, Error>>,
 }
 
@@ -42,6 +48,20 @@ impl Video {
         if outline.frames == 0 {
             return Err(Error::media("GIF has no frames"));
         }
+        if let Some((number, [left, top, width, height])) = outline.outside {
+            return Err(
+                Error::media(format!("GIF frame {number} reaches outside the picture"))
+                    .found(format!("{width}×{height} at {left}, {top}"))
+                    .expected(format!("inside {}×{}", outline.size.0, outline.size.1))
+                    .help("export the animation again, or store the video as a folder of frames"),
+            );
+        }
+        if outline.frames > MAX_FRAMES {
+            return Err(Error::media("animation has too many frames")
+                .found(outline.frames)
+                .expected(format!("at most {MAX_FRAMES}"))
+                .help("store the video as a folder of frames"));
+        }
         let pixels = u64::from(outline.size.0) * u64::from(outline.size.1) * outline.frames as u64;
         if pixels > MAX_CLIP_PIXELS {
             return Err(Error::media("animation is too large")
@@ -53,6 +73,7 @@ impl Video {
             encoded,
             size: outline.size,
             frames: outline.frames,
+            hasher: OnceLock::new(),
             decoded: OnceLock::new(),
         });
         let frames = (0..outline.frames)
@@ -67,8 +88,16 @@ impl Video {
 }
 
 impl Clip {
-    pub(crate) fn encoded(&self) -> &[u8] {
-        &self.encoded
+    /// SHA-256 of the file and a frame's number. The file is read once, or it would be read as often as it has frames.
+    pub(crate) fn hash(&self, index: usize) -> [u8; 32] {
+        let file = self.hasher.get_or_init(|| {
+            let mut hasher = Sha256::new();
+            hasher.update(&self.encoded);
+            hasher
+        });
+        let mut frame = file.clone();
+        frame.update(index.to_le_bytes());
+        frame.finalize().into()
     }
 
     pub(crate) fn dimensions(&self) -> (u32, u32) {
@@ -90,7 +119,8 @@ impl Clip {
         guarded(|| {
             let broken =
                 |e: image::ImageError| Error::media("GIF is corrupt or truncated").found(e);
-            let decoder = GifDecoder::new(Cursor::new(&self.encoded[..])).map_err(broken)?;
+            let mut decoder = GifDecoder::new(Cursor::new(&self.encoded[..])).map_err(broken)?;
+            decoder.set_limits(limits()).map_err(broken)?;
             let frames = decoder.into_frames().take(self.frames);
             frames
                 .map(|frame| {
@@ -105,6 +135,9 @@ impl Clip {
 struct Outline {
     size: (u32, u32),
     frames: usize,
+    /// The first frame that does not lie inside the picture: its number and left, top, width, height. A decoder makes room
+    /// for the frame, whatever the picture's size.
+    outside: Option<(usize, [u32; 4])>,
     centiseconds: u64,
 }
 
@@ -124,6 +157,7 @@ fn outline(bytes: &[u8]) -> Option<Outline> {
     let mut outline = Outline {
         size: (u16_at(6)?.into(), u16_at(8)?.into()),
         frames: 0,
+        outside: None,
         centiseconds: 0,
     };
     let mut at = 13 + table(*bytes.get(10)?);
@@ -138,6 +172,12 @@ fn outline(bytes: &[u8]) -> Option<Outline> {
             }
             0x2C => {
                 outline.frames += 1;
+                let side = |place: usize| Some(u32::from(u16_at(at + place)?));
+                let frame = [side(1)?, side(3)?, side(5)?, side(7)?];
+                let [left, top, width, height] = frame;
+                if left + width > outline.size.0 || top + height > outline.size.1 {
+                    outline.outside.get_or_insert((outline.frames, frame));
+                }
                 at = skip_blocks(bytes, at + 11 + table(*bytes.get(at + 9)?))?;
             }
             _ => return None,

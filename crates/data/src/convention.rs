@@ -2,6 +2,7 @@
 //! ms-swift, told apart by their columns.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::conversation::{MediaList, frame_rate};
 use crate::padding::without_padding;
@@ -20,6 +21,8 @@ pub(crate) struct Convention<'a> {
     pub padded: bool,
     /// Folder of relative media paths.
     pub folder: &'a Path,
+    /// Folders from which media that a row names may leave.
+    pub folders: &'a Arc<[PathBuf]>,
 }
 
 impl Convention<'_> {
@@ -216,7 +219,7 @@ impl Convention<'_> {
             return Media::from_base64(text).map_err(|e| e.field(field));
         }
         let path = Path::new(text.strip_prefix("file://").unwrap_or(text));
-        Ok(Media::from_path(self.resolve(path)))
+        Ok(Media::from_path(self.resolve(path)).within(self.folders))
     }
 
     fn resolve(&self, path: &Path) -> PathBuf {
@@ -276,10 +279,14 @@ impl Convention<'_> {
             }
             Value::Text(text) => {
                 let path = self.resolve(Path::new(text.strip_prefix("file://").unwrap_or(&text)));
-                let bytes = Media::from_path(&path)
-                    .placed(self.file, self.row, field)
-                    .encoded()?;
-                Video::from_gif(bytes).map_err(|e| e.field(field))
+                let file = Media::from_path(&path)
+                    .within(self.folders)
+                    .placed(self.file, self.row, field);
+                let mut video = Video::from_gif(file.encoded()?).map_err(|e| e.field(field))?;
+                let frames = video.frames.drain(..);
+                let frames = frames.map(|frame| frame.read_from(file.named.clone()));
+                video.frames = frames.collect();
+                Ok(video)
             }
             Value::Bytes(bytes) => Video::from_gif(bytes).map_err(|e| e.field(field)),
             other => Err(Error::row("not a video")

@@ -100,10 +100,15 @@ fn reader<R: BufRead + Seek>(source: R) -> Result<ImageReader<R>, Error> {
             });
         }
     }
+    reader.limits(limits());
+    Ok(reader)
+}
+
+/// What a decoder may allocate.
+pub(crate) fn limits() -> Limits {
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_DECODER_BYTES);
-    reader.limits(limits);
-    Ok(reader)
+    limits
 }
 
 /// Refuses images without pixels and images beyond [`MAX_PIXELS`].

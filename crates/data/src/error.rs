@@ -180,6 +180,14 @@ impl Error {
     }
 }
 
+/// What kind of file stands where one was expected.
+pub(crate) fn kind_of_file(kind: std::fs::FileType) -> &'static str {
+    match kind {
+        kind if kind.is_dir() => "a folder",
+        _ => "a named pipe, socket or device",
+    }
+}
+
 /// `text` on one line, cut to `max` characters, so that a 1 MB field never floods a terminal.
 pub(crate) fn shorten(text: &str, max: usize) -> String {
     let mut short: String = text

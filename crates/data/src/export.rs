@@ -222,7 +222,7 @@ fn misread(sample: &Sample, name: &str, value: &Value) -> bool {
 
 /// Writes an image under `images/`; returns its path from `dir`.
 fn write_image(image: &Media, dir: &Path, stem: &str) -> Result<String, Error> {
-    let bytes = image.encoded()?;
+    let bytes = image.outgoing()?;
     let name = format!("images/{stem}.{}", ending(&bytes));
     let path = dir.join(&name);
     fs::write(&path, &bytes).map_err(disk(&path))?;

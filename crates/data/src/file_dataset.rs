@@ -19,6 +19,8 @@ pub struct FileDataset {
 
 struct Source {
     path: PathBuf,
+    /// Folders from which images that its rows name may leave this machine: its own, and that of the images.
+    folders: Arc<[PathBuf]>,
     /// Index of its first row in the data set.
     first: usize,
     rows: Box<dyn Rows>,
@@ -28,6 +30,7 @@ impl FileDataset {
     /// Opens files by their ending: `.jsonl`, `.json`, `.parquet`, `.csv`, `.tsv`, all but Parquet also
     /// with `.gz` or `.zst`. Relative image paths start
     /// from `image_dir`, or from the folder of their data file.
+    /// Only from these two folders do images leave this machine ([`Media::outgoing`](crate::Media::outgoing)).
     ///
     /// # Errors
     /// [`Error::File`] for a file that is missing, empty, of another kind or damaged;
@@ -47,8 +50,14 @@ impl FileDataset {
             let rows = open(path, index, &cache).map_err(|error| error.in_file(path))?;
             let first = len;
             len += rows.len();
+            let beside = path.parent().unwrap_or(Path::new(""));
             files.push(Source {
                 path: path.clone(),
+                folders: image_dir
+                    .into_iter()
+                    .chain([beside])
+                    .map(Path::to_owned)
+                    .collect(),
                 first,
                 rows,
             });
@@ -84,6 +93,14 @@ pub(crate) fn open(path: &Path, index: usize, cache: &Arc<Cache>) -> Result<Box<
             true => Error::file("data file is a folder of datasets' save_to_disk").help(HELP_ARROW),
             false => Error::file("data file is a folder").help("name the files inside it"),
         });
+    }
+    // Rows are read in any order, again and again. A pipe gives its content once, or never.
+    if let Ok(found) = path.metadata()
+        && !found.is_file()
+    {
+        return Err(Error::file("data file is no regular file")
+            .found(crate::error::kind_of_file(found.file_type()))
+            .help("write its content to a file first"));
     }
     let plain = match packed::is_packed(path) {
         true => path.with_extension(""),
@@ -140,6 +157,7 @@ impl Dataset for FileDataset {
             row: number,
             padded: source.rows.padded(),
             folder: self.image_dir.as_deref().unwrap_or(beside),
+            folders: &source.folders,
         };
         convention.sample(row)
     }

@@ -26,6 +26,7 @@ mod json;
 mod jsonl;
 mod media;
 mod objects;
+mod outgoing;
 mod packed;
 mod padding;
 mod parquet;

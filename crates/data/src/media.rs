@@ -12,6 +12,7 @@ use image::RgbImage;
 use sha2::{Digest, Sha256};
 
 use crate::clip::Clip;
+use crate::outgoing::Named;
 use crate::{Error, decode};
 
 /// Images with more pixels are refused from their header (64 Mpx = 8 192 × 8 192).
@@ -31,6 +32,8 @@ pub type MediaHash = [u8; 32];
 pub struct Media {
     source: Source,
     place: Option<Arc<Place>>,
+    /// The file that a row named, where one did.
+    pub(crate) named: Option<Arc<Named>>,
 }
 
 #[derive(Debug, Clone)]
@@ -104,6 +107,7 @@ impl Media {
         Self {
             source,
             place: None,
+            named: None,
         }
     }
 
@@ -188,16 +192,13 @@ impl Media {
                 hasher.update(image.height().to_le_bytes());
                 hasher.update(image.as_raw());
             }
-            Source::Frame(clip, index) => {
-                hasher.update(clip.encoded());
-                hasher.update(index.to_le_bytes());
-            }
+            Source::Frame(clip, index) => return Ok(clip.hash(*index)),
         }
         Ok(hasher.finalize().into())
     }
 
     /// Adds the row to an error about this image; the image's own path moves to `found`.
-    fn locate(&self, error: Error) -> Error {
+    pub(crate) fn locate(&self, error: Error) -> Error {
         let error = match (&self.source, &self.place) {
             (Source::Path(path), None) => return error.in_file(path),
             (Source::Path(path), Some(_)) => {
@@ -214,11 +215,21 @@ impl Media {
 }
 
 fn open_file(path: &Path) -> Result<File, Error> {
-    let file = File::open(path).map_err(|e| match e.kind() {
+    let unopened = |e: std::io::Error| match e.kind() {
         std::io::ErrorKind::NotFound => Error::media("image file does not exist")
             .help("image paths are relative to the data file; set data.image_dir if they are not"),
         _ => Error::media(format!("image file cannot be opened: {e}")),
-    })?;
+    };
+    // Before it is opened: opening a named pipe waits for somebody to write to it.
+    let kind = path.metadata().map_err(unopened)?.file_type();
+    if !kind.is_file() {
+        return Err(
+            Error::media("image file cannot be read: it is no regular file")
+                .found(crate::error::kind_of_file(kind))
+                .expected("a file"),
+        );
+    }
+    let file = File::open(path).map_err(unopened)?;
     let size = file.metadata().map_or(0, |m| m.len());
     if size > MAX_ENCODED_BYTES {
         return Err(Error::media("image file is too large")

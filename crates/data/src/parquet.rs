@@ -5,13 +5,13 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
+use percept_parquet::guarded;
 use serde_json::Number;
 
 use crate::Error;
@@ -20,6 +20,11 @@ use crate::row::{Row, Rows, Value, row_size};
 
 /// Decoded rows kept in memory by default, over all Parquet files of a data set.
 pub(crate) const DEFAULT_CACHE_BYTES: usize = 1 << 30;
+
+/// A row group may decode to so many bytes …
+const LARGEST_GROUP: usize = 2 << 30;
+/// … or to so many times its size on the disk: text seldom shrinks to less than a twentieth.
+const LARGEST_RATIO: usize = 20;
 
 /// Decoded row groups of several files, least recently used first.
 pub(crate) struct Cache {
@@ -79,7 +84,7 @@ pub(crate) struct ParquetRows {
 /// Opens a file; `file` is its key in `cache`.
 pub(crate) fn open(path: &Path, file: usize, cache: Arc<Cache>) -> Result<ParquetRows, Error> {
     let handle = random_file::open(path)?;
-    let reader = guarded(|| SerializedFileReader::new(handle)).map_err(|reason| {
+    let reader = percept_parquet::open(handle).map_err(|reason| {
         Error::file("not a Parquet file, or a damaged one")
             .found(reason)
             .help("write it again with pyarrow, or name JSON data .json or .jsonl")
@@ -135,18 +140,38 @@ impl ParquetRows {
         Ok(rows)
     }
 
+    /// Bytes that a row group may decode to: what a dictionary repeats can be a million times its size on the disk. A group
+    /// that is large on the disk was meant to be large.
+    fn limit(&self, index: usize) -> usize {
+        let stored = self.reader.metadata().row_group(index).compressed_size();
+        usize::try_from(stored)
+            .unwrap_or(0)
+            .saturating_mul(LARGEST_RATIO)
+            .max(LARGEST_GROUP)
+    }
+
     fn decode(&self, index: usize) -> Result<Vec<Row>, Error> {
+        let limit = self.limit(index);
         guarded(|| {
             let group = self.reader.get_row_group(index)?;
-            group
-                .get_row_iter(None)?
-                .map(|row| Ok(convert_row(row?)))
-                .collect()
+            let (mut rows, mut bytes) = (Vec::new(), 0);
+            for row in group.get_row_iter(None)? {
+                let row = convert_row(row?);
+                bytes += size_of::<Row>() + row_size(&row);
+                if bytes > limit {
+                    return Err(ParquetError::General(format!(
+                        "its first {} rows are {bytes} bytes; at most {limit} are read at once",
+                        rows.len() + 1
+                    )));
+                }
+                rows.push(row);
+            }
+            Ok(rows)
         })
         .map_err(|reason| {
             Error::file(format!("row group {index} cannot be decoded"))
                 .found(reason)
-                .help("write the file again with pyarrow (columns of text, numbers, bytes, lists and structs)")
+                .help("write the file again with pyarrow (columns of text, numbers, bytes, lists and structs; small row groups: row_group_size=1000)")
         })
     }
 }
@@ -169,18 +194,6 @@ impl Rows for ParquetRows {
                 "row group {index} has fewer rows than its header says"
             ))),
         }
-    }
-}
-
-/// Runs the Parquet library; it panics on types that it does not know and on damaged pages.
-fn guarded<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result.map_err(|e| e.to_string()),
-        Err(panic) => Err(panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
-            .unwrap_or_else(|| "a damaged page".to_owned())),
     }
 }
 

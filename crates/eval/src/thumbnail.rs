@@ -1,7 +1,5 @@
 //! Pictures of reports.
 
-use std::path::Path;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use image::RgbImage;
@@ -26,12 +24,13 @@ pub enum ThumbnailError {
     Image(#[from] image::ImageError),
 }
 
-/// The picture at `path` as a data URL: a JPEG of at most 320 pixels on the longer side.
+/// The picture as a data URL: a JPEG of at most 320 pixels on the longer side.
 ///
 /// # Errors
-/// [`ThumbnailError`] for a picture that cannot be read.
-pub fn thumbnail(path: &Path) -> Result<String, ThumbnailError> {
-    let picture = Media::from_path(path).decode()?;
+/// [`ThumbnailError`] for a picture that cannot be read, or [may not](Media::may_leave) be copied into a page.
+pub fn thumbnail(picture: &Media) -> Result<String, ThumbnailError> {
+    picture.may_leave()?;
+    let picture = picture.decode()?;
     let (width, height) = picture.dimensions();
     let scale = (f64::from(SIDE) / f64::from(width.max(height))).min(1.0);
     let side = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);

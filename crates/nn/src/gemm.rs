@@ -4,23 +4,36 @@
 use crate::Precision;
 #[cfg(target_arch = "x86_64")]
 use crate::host::Threads;
+use crate::kernels::Unwritten;
 
-/// A matrix in memory: element (i, j) is at `i·row + j·column`.
+/// A matrix in memory: element (i, j) is at `i·row + j·column` of `data`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Mat {
-    pub data: *const f32,
+pub(crate) struct Mat<'a> {
+    pub data: &'a [f32],
     pub row: usize,
     pub column: usize,
 }
 
-impl Mat {
+impl<'a> Mat<'a> {
     /// A row-major matrix whose rows are `row` elements apart.
-    pub(crate) fn rows(data: &[f32], row: usize) -> Self {
+    pub(crate) fn rows(data: &'a [f32], row: usize) -> Self {
         Self {
-            data: data.as_ptr(),
+            data,
             row,
             column: 1,
         }
+    }
+
+    /// Whether all elements of this shape are in `data`.
+    pub(crate) fn covers(&self, [rows, columns]: [usize; 2]) -> bool {
+        if rows == 0 || columns == 0 {
+            return true;
+        }
+        let last = (rows - 1).checked_mul(self.row).and_then(|at| {
+            let across = (columns - 1).checked_mul(self.column)?;
+            at.checked_add(across)
+        });
+        last.is_some_and(|last| last < self.data.len())
     }
 
     /// Its transpose, without moving anything.
@@ -47,18 +60,23 @@ pub(crate) fn has_bf16() -> bool {
 
 /// A right factor `[k, n]` of products: in bfloat16 a rounded and packed copy, so that several products
 /// with one factor pack it once.
-pub(crate) struct Right {
-    b: Mat,
+pub(crate) struct Right<'a> {
+    b: Mat<'a>,
     k: usize,
     n: usize,
     #[cfg(target_arch = "x86_64")]
     packed: Option<crate::bf16::Right>,
 }
 
-impl Right {
-    /// # Safety
-    /// All elements must be in the memory that the pointer comes from, as long as there are products.
-    pub(crate) unsafe fn new(precision: Precision, b: Mat, [k, n]: [usize; 2]) -> Self {
+impl<'a> Right<'a> {
+    /// # Panics
+    /// When `b` has not all elements of this shape.
+    pub(crate) fn new(precision: Precision, b: Mat<'a>, [k, n]: [usize; 2]) -> Self {
+        assert!(
+            b.covers([k, n]),
+            "a right factor [{k}, {n}] of {} values",
+            b.data.len()
+        );
         #[cfg(not(target_arch = "x86_64"))]
         let _ = precision;
         Self {
@@ -67,26 +85,38 @@ impl Right {
             n,
             #[cfg(target_arch = "x86_64")]
             packed: (precision == Precision::Bf16 && has_bf16())
-                // SAFETY: the caller's promise; available.
+                // SAFETY: all elements are there, as checked, and the instructions as well.
                 .then(|| unsafe { crate::bf16::Right::pack(b, [k, n]) }),
         }
     }
 
-    /// `out = keep·out + scale·a·self` for `a` `[m, k]`, `out` row-major with rows `out_row` apart.
+    /// `out = keep·out + scale·a·self` for `a` `[m, k]` and `out` `[m, n]`, row-major.
     ///
+    /// # Panics
+    /// When `a` or `out` have not all elements of their shapes.
+    pub(crate) fn product(&self, m: usize, scale: f32, a: Mat, keep: f32, out: &mut [f32]) {
+        assert!(
+            out.len() / self.n.max(1) >= m,
+            "{} values for a product [{m}, {}]",
+            out.len(),
+            self.n
+        );
+        // SAFETY: `out` is ours alone and has the elements.
+        unsafe { self.product_into(m, scale, a, keep, out.as_mut_ptr()) };
+    }
+
     /// # Safety
-    /// All elements must be inside the memory that the pointers come from, and nobody else may use
-    /// `out`'s elements meanwhile.
-    pub(crate) unsafe fn product(
-        &self,
-        m: usize,
-        scale: f32,
-        a: Mat,
-        keep: f32,
-        out: *mut f32,
-        out_row: usize,
-    ) {
+    /// `out` has `[m, n]` elements, which nobody else uses meanwhile; they need not be written yet where `keep` is 0.
+    ///
+    /// # Panics
+    /// When `a` has not all elements of its shape.
+    unsafe fn product_into(&self, m: usize, scale: f32, a: Mat, keep: f32, out: *mut f32) {
         let Self { b, k, n, .. } = *self;
+        assert!(
+            a.covers([m, k]),
+            "a left factor [{m}, {k}] of {} values",
+            a.data.len()
+        );
         let serial = m * k * n <= SERIAL;
         #[cfg(target_arch = "x86_64")]
         if let Some(packed) = &self.packed {
@@ -94,15 +124,15 @@ impl Right {
                 true => Threads::One,
                 false => Threads::Pool,
             };
-            // SAFETY: the caller's promise; it was packed where it is available.
-            unsafe { packed.product(m, scale, a, keep, out, out_row, threads, |_, _| {}) };
+            // SAFETY: `a` was checked, `out` is as the caller says; it was packed where the instructions are.
+            unsafe { packed.product(m, scale, a, keep, out, n, threads, |_, _| {}) };
             return;
         }
         let parallelism = match serial {
             true => gemm::Parallelism::None,
             false => gemm::Parallelism::Rayon(0),
         };
-        // SAFETY: the caller's promise.
+        // SAFETY: `a` and `b` were checked, `out` is as the caller says. Without `keep` it is not read.
         unsafe {
             gemm::gemm(
                 m,
@@ -110,12 +140,12 @@ impl Right {
                 k,
                 out,
                 1,
-                out_row as isize,
+                n as isize,
                 keep != 0.0,
-                a.data,
+                a.data.as_ptr(),
                 a.column as isize,
                 a.row as isize,
-                b.data,
+                b.data.as_ptr(),
                 b.column as isize,
                 b.row as isize,
                 keep,
@@ -130,38 +160,36 @@ impl Right {
 
     /// `scale·a·self` as a new row-major `[m, n]`.
     pub(crate) fn matrix(&self, m: usize, scale: f32, a: Mat) -> Vec<f32> {
-        let mut out = Vec::with_capacity(m * self.n);
-        // SAFETY: callers pass matrices of the shape over live slices; `out` is ours and has the room, and a
-        // product that keeps nothing writes every element.
+        let mut out = Unwritten::new(m * self.n);
+        let slots = out.slots().as_mut_ptr().cast();
+        // SAFETY: `out` is ours and has the room, and a product that keeps nothing writes every element.
         unsafe {
-            self.product(m, scale, a, 0.0, out.as_mut_ptr(), self.n);
-            out.set_len(m * self.n);
+            self.product_into(m, scale, a, 0.0, slots);
+            out.written()
         }
-        out
     }
 }
 
-/// `out = keep·out + scale·a·b` for `a` `[m, k]`, `b` `[k, n]`, `out` row-major with rows
-/// `out_row` apart.
+/// `out = keep·out + scale·a·b` for `a` `[m, k]`, `b` `[k, n]`, `out` `[m, n]`, row-major.
 ///
-/// # Safety
+/// # Panics
 /// As [`Right::product`].
-#[allow(clippy::too_many_arguments)]
-pub(crate) unsafe fn product(
+pub(crate) fn product(
     precision: Precision,
     [m, k, n]: [usize; 3],
     scale: f32,
     a: Mat,
     b: Mat,
     keep: f32,
-    out: *mut f32,
-    out_row: usize,
+    out: &mut [f32],
 ) {
-    // SAFETY: the caller's promise.
-    unsafe { Right::new(precision, b, [k, n]).product(m, scale, a, keep, out, out_row) };
+    Right::new(precision, b, [k, n]).product(m, scale, a, keep, out);
 }
 
 /// `scale·a·b` as a new row-major `[m, n]`.
+///
+/// # Panics
+/// As [`Right::product`].
 pub(crate) fn matrix(
     precision: Precision,
     [m, k, n]: [usize; 3],
@@ -169,6 +197,5 @@ pub(crate) fn matrix(
     a: Mat,
     b: Mat,
 ) -> Vec<f32> {
-    // SAFETY: callers pass matrices of the shape over live slices.
-    unsafe { Right::new(precision, b, [k, n]) }.matrix(m, scale, a)
+    Right::new(precision, b, [k, n]).matrix(m, scale, a)
 }

@@ -99,7 +99,7 @@ fn class(layout: Layout) -> Option<(usize, Layout)> {
 unsafe impl GlobalAlloc for Recycler {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some((class, block)) = class(layout) else {
-            // SAFETY: the caller's promise.
+            // SAFETY: `layout` has a size, as `GlobalAlloc` asks of its caller; passed on to the system.
             return unsafe { System.alloc(layout) };
         };
         // SAFETY: the block's size is not zero.
@@ -109,7 +109,7 @@ unsafe impl GlobalAlloc for Recycler {
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let Some((class, block)) = class(layout) else {
-            // SAFETY: the caller's promise.
+            // SAFETY: `layout` has a size, as `GlobalAlloc` asks of its caller; passed on to the system.
             return unsafe { System.alloc_zeroed(layout) };
         };
         let Some(kept) = self.take(class, block.size()) else {
@@ -123,7 +123,7 @@ unsafe impl GlobalAlloc for Recycler {
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         let Some((class, block)) = class(layout) else {
-            // SAFETY: the caller's promise.
+            // SAFETY: `pointer` came from the system with this `layout`, as `GlobalAlloc` asks of its caller.
             return unsafe { System.dealloc(pointer, layout) };
         };
         let mut kept = self.lock();
@@ -142,7 +142,7 @@ unsafe impl GlobalAlloc for Recycler {
         // SAFETY: the caller promises that `size` with this alignment is a valid layout.
         let new = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
         match (class(layout), class(new)) {
-            // SAFETY: the caller's promise.
+            // SAFETY: `pointer` came from the system with this `layout`, as `GlobalAlloc` asks of its caller.
             (None, None) => return unsafe { System.realloc(pointer, layout, size) },
             (Some((old, _)), Some((new, _))) if old == new => return pointer,
             _ => {}

@@ -90,6 +90,26 @@ impl GroupReader<'_> {
         usize::try_from(self.group.metadata().num_rows()).unwrap_or(0)
     }
 
+    /// Refuses what is too large to be read, before anything is.
+    pub(crate) fn check(&self, rows: usize, values: i64) -> Result<()> {
+        let general = |what| Err(ParquetError::General(what));
+        if self.rows() > rows {
+            let found = self.rows();
+            return general(format!(
+                "a row group of {found} rows; expected {rows} or fewer"
+            ));
+        }
+        for column in self.group.metadata().columns() {
+            let (found, name) = (column.num_values(), column.column_path());
+            if found > values {
+                return general(format!(
+                    "a row group with {found} values of {name}; expected {values} or fewer"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// One cell per row; `None` when the file has no such column.
     pub(crate) fn scalar<D: DataType>(&self, path: &str) -> Result<Option<Vec<Option<D::T>>>> {
         let Some(leaf) = self.leaf::<D>(path)? else {

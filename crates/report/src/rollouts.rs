@@ -21,7 +21,6 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -41,6 +40,12 @@ use crate::record::{RewardPart, RolloutRecord};
 use crate::{AtomicFile, Error};
 
 const ROWS_PER_GROUP: usize = 128;
+
+/// Rows of a row group that is read, if another program wrote the file anew; a footer can promise any number.
+const MAX_ROWS: usize = 1 << 20;
+
+/// Values of a column of a row group: 128 answers of half a million tokens. A column of equal values has some bytes.
+const MAX_VALUES: i64 = 1 << 26;
 
 const SCHEMA: &str = "
 message rollouts {
@@ -104,20 +109,14 @@ pub fn read_rollouts_page(
     offset: usize,
     limit: usize,
 ) -> Result<Vec<RolloutRecord>, Error> {
-    let file = File::open(path).map_err(Error::io("read", path))?;
-    guarded(path, || read_page(file, offset, limit))
+    let reader = open(path)?;
+    guarded(path, || read_page(&reader, offset, limit))
 }
 
 /// Number of rollouts in a file; reads its footer only.
 pub fn count_rollouts(path: &Path) -> Result<usize, Error> {
-    let file = File::open(path).map_err(Error::io("read", path))?;
-    guarded(path, || {
-        let rows = SerializedFileReader::new(file)?
-            .metadata()
-            .file_metadata()
-            .num_rows();
-        Ok(usize::try_from(rows).unwrap_or(0))
-    })
+    let rows = open(path)?.metadata().file_metadata().num_rows();
+    Ok(usize::try_from(rows).unwrap_or(0))
 }
 
 fn write_file(file: AtomicFile, rollouts: &[RolloutRecord]) -> ParquetResult<AtomicFile> {
@@ -225,8 +224,11 @@ fn text(text: &str) -> ByteArray {
     ByteArray::from(text)
 }
 
-fn read_page(file: File, offset: usize, limit: usize) -> ParquetResult<Vec<RolloutRecord>> {
-    let reader = SerializedFileReader::new(file)?;
+fn read_page(
+    reader: &SerializedFileReader<File>,
+    offset: usize,
+    limit: usize,
+) -> ParquetResult<Vec<RolloutRecord>> {
     let end = offset.saturating_add(limit);
     let mut images = HashSet::new();
     let (mut start, mut found) = (0, Vec::new());
@@ -255,11 +257,19 @@ fn read_group(
     group: &GroupReader<'_>,
     images: &mut HashSet<Arc<[u8]>>,
 ) -> ParquetResult<Vec<RolloutRecord>> {
-    let mut rows = vec![RolloutRecord::default(); group.rows()];
+    group.check(MAX_ROWS, MAX_VALUES)?;
     let missing = |name| ParquetError::General(format!("column {name} is missing or has nulls"));
     let steps = group
         .scalar::<Int64Type>("step")?
         .ok_or_else(|| missing("step"))?;
+    if steps.len() != group.rows() {
+        return Err(ParquetError::General(format!(
+            "{} rows where the footer says {}",
+            steps.len(),
+            group.rows()
+        )));
+    }
+    let mut rows = vec![RolloutRecord::default(); steps.len()];
     for (row, step) in rows.iter_mut().zip(steps) {
         row.step = step.ok_or_else(|| missing("step"))? as u64;
     }
@@ -425,16 +435,20 @@ pub(crate) fn write_error(path: &Path, error: ParquetError) -> Error {
 }
 
 /// The Parquet reader panics on some damaged files; a damaged file is an error like any other.
+fn open(path: &Path) -> Result<SerializedFileReader<File>, Error> {
+    let file = File::open(path).map_err(Error::io("read", path))?;
+    percept_parquet::open(file).map_err(|reason| damaged(path, &reason))
+}
+
 fn guarded<T>(path: &Path, read: impl FnOnce() -> ParquetResult<T>) -> Result<T, Error> {
-    let reason = match catch_unwind(AssertUnwindSafe(read)) {
-        Ok(Ok(value)) => return Ok(value),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "its pages contradict its schema".into(),
-    };
-    Err(Error::Invalid {
+    percept_parquet::guarded(read).map_err(|reason| damaged(path, &reason))
+}
+
+fn damaged(path: &Path, reason: &str) -> Error {
+    Error::Invalid {
         path: path.to_path_buf(),
         row: None,
         what: format!("not a file of rollouts, or a damaged one ({reason})"),
         help: "remove the file; the rest of the run does not depend on it",
-    })
+    }
 }

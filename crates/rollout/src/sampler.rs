@@ -198,7 +198,7 @@ impl<'a> Sampler<'a> {
         kept.is_for(call.sides.len());
         let mut engine = Engine::new(call, &mut kept)?;
         let total = engine.progress.total;
-        let mut finished: Vec<Said> = Vec::with_capacity(total);
+        let mut finished: Vec<Said> = Vec::with_capacity(total.min(1 << 16));
         while finished.len() < total {
             engine.admit()?;
             self.retire(call.params, &mut engine.running, &mut finished);

@@ -232,3 +232,104 @@ fn a_server_that_speaks_no_tls_is_an_error_and_no_panic() {
         "{error}"
     );
 }
+
+/// M7: a certificate that nobody vouches for does not become better by asking eight times a question.
+#[test]
+fn a_certificate_that_is_not_trusted_ends_it_at_the_first_attempt() {
+    use std::io::{Read, Write};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+    let certificate = include_bytes!("fixtures/self-signed.cert.der");
+    let key = include_bytes!("fixtures/self-signed.key.der");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let server = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from(&certificate[..])],
+            PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(&key[..])),
+        )
+        .unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let visits = Arc::new(AtomicUsize::new(0));
+    let (server, counted) = (Arc::new(server), Arc::clone(&visits));
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let mut session = rustls::ServerConnection::new(Arc::clone(&server)).unwrap();
+            let mut tls = rustls::Stream::new(&mut session, &mut stream);
+            let _ = tls.read(&mut [0; 64]);
+            let _ = tls.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+        }
+    });
+    let mut config = EndpointConfig::new(format!("https://127.0.0.1:{port}"), "m");
+    config.retry.attempts = 8;
+    config.retry.first = Duration::from_millis(1);
+    let endpoint = Endpoint::new(config).unwrap();
+    let error = endpoint.ask(&request("x")).unwrap_err();
+    assert!(error.is_final(), "{error}");
+    assert!(error.to_string().contains("certificate"), "{error}");
+    assert_eq!(visits.load(Ordering::SeqCst), 1, "{error}");
+}
+
+/// A key in the address is shown in no error, and one that a server repeats is kept in no answer.
+#[test]
+fn a_key_in_the_address_or_in_an_answer_stays_secret() {
+    for status in [200, 400, 503] {
+        let mock = Mock::start(move |_, _| match status {
+            200 => Act::Reply("your key is query-secret, said I".into()),
+            _ => Act::Status(
+                status,
+                "",
+                r#"{"error": {"message": "query-secret is no key"}}"#.into(),
+            ),
+        });
+        let mut config = config(&mock);
+        config.url = format!(
+            "{}/v1?api-version=2024-10-21&api-key=query-secret",
+            mock.url
+        );
+        config.retry.attempts = 2;
+        let endpoint = Endpoint::new(config).unwrap();
+        let answer = endpoint.ask(&request("x"));
+        let text = match &answer {
+            Ok(reply) => reply.text.clone(),
+            Err(error) => format!("{error} {error:?}"),
+        };
+        assert!(!text.contains("query-secret"), "{text}");
+        match status {
+            200 => assert_eq!(text, "your key is ***, said I"),
+            _ => assert!(
+                text.contains("api-version=2024-10-21&api-key=***"),
+                "{text}"
+            ),
+        }
+        assert!(mock.seen()[0].path.ends_with("api-key=query-secret"));
+    }
+}
+
+/// M7: what is no address is said before anything is sent.
+#[test]
+fn malformed_addresses_are_refused_without_an_attempt() {
+    for bad in [
+        "http://h:99999/v1",
+        "http://h:abc",
+        "http://a b/v1",
+        "https://[::1/v1",
+        "http://a..b",
+        "http://h/\u{1b}[2J",
+    ] {
+        let error = Endpoint::new(EndpointConfig::new(bad, "m")).unwrap_err();
+        assert!(error.is_final(), "{bad}: {error}");
+    }
+    let error = Endpoint::new(EndpointConfig::new(
+        "http://h:99999?api-key=secret-word",
+        "m",
+    ));
+    assert!(!error.unwrap_err().to_string().contains("secret-word"));
+}

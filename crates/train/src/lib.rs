@@ -25,6 +25,7 @@ mod recipe_check;
 mod recipe_file;
 mod recipe_idle;
 mod recipe_parts;
+mod recipe_sizes;
 mod records;
 mod requirements;
 mod rl;

@@ -50,6 +50,31 @@ impl CommandTool {
         Ok(Self { words, deadline })
     }
 
+    /// Refuses `{name}` inside the script of a shell: what it stands for comes from a file of annotations, and the shell
+    /// would read it as commands. As a word of its own behind the script it is a value, whatever it holds.
+    fn not_in_a_script(&self, name: &str) -> Result<(), Error> {
+        const SHELLS: [&str; 8] = ["sh", "bash", "dash", "zsh", "ksh", "ash", "fish", "busybox"];
+        let field = format!("{{{name}}}");
+        let is_shell = |word: &String| {
+            let program = Path::new(word).file_name().unwrap_or_default();
+            SHELLS.iter().any(|shell| program == *shell)
+        };
+        let is_script = |at: usize| {
+            let option = &self.words[at - 1];
+            let letters = option.strip_prefix('-').filter(|o| !o.starts_with('-'));
+            letters.is_some_and(|letters| letters.ends_with('c'))
+                && self.words[..at - 1].iter().any(is_shell)
+        };
+        let mut words = (1..self.words.len()).filter(|&at| self.words[at].contains(&field));
+        match words.find(|&at| is_script(at) || self.words[at - 1] == "eval") {
+            None => Ok(()),
+            Some(at) => Err(Error::Template {
+                found: format!("{field} inside a script of a shell: `{}`", self.words[at]),
+                expected: "the name as a word of its own behind the script, which reads it as \"$1\": sh -c '… \"$1\"' sh {class}",
+            }),
+        }
+    }
+
     /// The command as it was given, for records.
     pub fn words(&self) -> &[String] {
         &self.words
@@ -58,12 +83,7 @@ impl CommandTool {
     /// Runs the program in `folder` with these names replaced; it is killed, with what it started,
     /// when the deadline is over. Gives what it wrote to standard output.
     pub(crate) fn run(&self, folder: &Path, names: &[(&str, &str)]) -> Result<String, Error> {
-        let word = |word: &String| {
-            let replace = |text: String, (name, value): &(&str, &str)| {
-                text.replace(&format!("{{{name}}}"), value)
-            };
-            names.iter().fold(word.clone(), replace)
-        };
+        let word = |word: &String| filled(word, names);
         let (program, arguments) = (&self.words[0], self.words[1..].iter().map(word));
         // Files, not pipes: a program can write as much as it likes, and nobody waits for readers.
         let (out, err) = (folder.join("stdout"), folder.join("stderr"));
@@ -93,6 +113,30 @@ impl CommandTool {
             ))),
         }
     }
+}
+
+/// A word with its `{name}`s replaced, in one pass: what a value holds stays as it is, `{output}` in a class too.
+fn filled(word: &str, names: &[(&str, &str)]) -> String {
+    let (mut text, mut rest) = (String::new(), word);
+    while let Some(open) = rest.find('{') {
+        let (before, behind) = rest.split_at(open);
+        text.push_str(before);
+        let named = names.iter().find_map(|(name, value)| {
+            let after = behind[1..].strip_prefix(name)?.strip_prefix('}')?;
+            Some((value, after))
+        });
+        match named {
+            Some((value, after)) => {
+                text.push_str(value);
+                rest = after;
+            }
+            None => {
+                text.push('{');
+                rest = &behind[1..];
+            }
+        }
+    }
+    text + rest
 }
 
 fn words(command: &str) -> Result<Vec<String>, Error> {
@@ -183,7 +227,7 @@ pub(crate) fn save(image: &RgbImage, path: &Path) -> Result<(), Error> {
 /// | `{mask}` | grey PNG of its size, 255 where it may change, else 0 |
 /// | `{transparent}` | the picture as PNG, transparent where it may change |
 /// | `{prompt}` | a text file: what the picture shows after the edit |
-/// | `{class}` | the class of the new object |
+/// | `{class}` | the class of the new object, never inside the script of a shell (`sh -c`) |
 /// | `{seed}` | a number |
 /// | `{output}` | where to write the edited picture, PNG, of any size |
 #[derive(Debug, Clone)]
@@ -195,9 +239,11 @@ impl CommandEditor {
     /// An editor by this command, with a deadline for each picture.
     ///
     /// # Errors
-    /// A command without `{image}`, `{mask}` or `{output}`, and those of [`CommandTool::new`].
+    /// A command without `{image}`, `{mask}` or `{output}`, one that has `{class}` inside the script of a shell, and those
+    /// of [`CommandTool::new`].
     pub fn new(command: &str, deadline: Duration) -> Result<Self, Error> {
         let tool = CommandTool::new(command, &["image", "mask", "output"], deadline)?;
+        tool.not_in_a_script("class")?;
         Ok(Self { tool })
     }
 }
@@ -306,6 +352,42 @@ mod tests {
         let silent = edit_by("true {image} {mask} {output}", 20.0).unwrap_err();
         assert!(silent.to_string().contains("was to write"), "{silent}");
         assert!(edit_by("/no/such {image} {mask} {output}", 1.0).is_err());
+    }
+
+    /// A class is what a file of annotations says. In a script it would be a program.
+    #[test]
+    fn a_class_is_never_part_of_a_script() {
+        for script in [
+            "sh -c 'cp {image} {output} # {class} {mask}'",
+            "/bin/bash -ec \"edit '{class}' {image} {mask} {output}\"",
+            "env X=1 dash -c 'echo \"{class}\"; true {image} {mask} {output}'",
+            "busybox sh -c 'x {class}' {image} {mask} {output}",
+        ] {
+            let refused = edit_by(script, 20.0).unwrap_err().to_string();
+            assert!(refused.contains("inside a script of a shell"), "{refused}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let proof = folder.path().join("proof");
+        let class = format!(
+            "$(touch {0}); touch {0} {{seed}} {{output}}",
+            proof.display()
+        );
+        let command = r#"sh -c 'test "$1" = "$(cat "$4")" && cp "$2" "$3"' sh {class} {image} {output} {prompt} {mask}"#;
+        let editor = CommandEditor::new(command, Duration::from_secs(20)).unwrap();
+        let image = RgbImage::from_pixel(6, 5, Rgb([1, 2, 3]));
+        let mask = Mask::from_fn(6, 5, |x, _| x > 2);
+        let edit = Edit {
+            image: &image,
+            mask: &mask,
+            object: &mask,
+            avoid: &mask,
+            class: &class,
+            prompt: &class,
+            cutout: None,
+            seed: 24,
+        };
+        editor.edit(&edit).unwrap();
+        assert!(!proof.exists());
     }
 
     #[test]

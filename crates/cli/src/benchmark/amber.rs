@@ -160,7 +160,7 @@ fn answers(
         ));
     }
     let names: Vec<&str> = asked.iter().map(|(item, _)| item.image.as_str()).collect();
-    let images = pictures(args.images.as_deref(), &names)?;
+    let images = pictures(&args.answerer, args.images.as_deref(), &names)?;
     let query = |((item, annotation), image): (&(Item, &Annotation), _)| Query {
         id: item.id.to_string(),
         text: match annotation.truth {

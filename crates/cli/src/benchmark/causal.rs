@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use percept_data::Media;
 use percept_eval::causal::{
     Answered, Group, Metrics, Question, Reading, Tag, by_object, by_pair, measure, original_of,
     paired, questions, records,
@@ -95,7 +96,7 @@ fn ask(
     global: &Global,
 ) -> Result<Answers, Failure> {
     let names: Vec<&str> = asked.iter().map(|q| q.image_name.as_str()).collect();
-    let pictures = pictures(Some(images), &names)?;
+    let pictures = pictures(&args.answerer, Some(images), &names)?;
     let query = |(question, image): (&Question, _)| Query {
         id: question.id.to_string(),
         text: question.q.clone(),
@@ -188,7 +189,8 @@ fn report(
     page.section("By object");
     add_table(&mut page, &groups(&objects));
     if args.output.output.is_some() {
-        worst(&mut page, rows, images);
+        let picture = |name: &str| args.answerer.picture(images, images.join(name));
+        worst(&mut page, rows, &picture);
     }
     args.output.write(rows, &summary, &page)?;
     Ok(Done::Well)
@@ -213,7 +215,7 @@ fn groups(groups: &[Group]) -> Vec<Vec<String>> {
 }
 
 /// The pairs with most wrong answers on the edit, original and edit side by side.
-fn worst(page: &mut Page, rows: &[Answered], images: &Path) {
+fn worst(page: &mut Page, rows: &[Answered], picture: &dyn Fn(&str) -> Media) {
     let mut edits: BTreeMap<&str, Vec<&Answered>> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.question.tag == Tag::Inpainted) {
         edits.entry(&row.question.image_name).or_default().push(row);
@@ -234,7 +236,7 @@ fn worst(page: &mut Page, rows: &[Answered], images: &Path) {
         let mut html = String::from("<div style=\"display:flex;gap:12px;flex-wrap:wrap\">");
         for name in [original.as_str(), edit] {
             let name_shown = escape(name);
-            html.push_str(&match thumbnail(&images.join(name)) {
+            html.push_str(&match thumbnail(&picture(name)) {
                 Ok(data) => format!(
                     "<figure style=\"margin:0\"><img alt=\"{name_shown}\" src=\"{data}\"><figcaption>{name_shown}</figcaption></figure>"
                 ),

@@ -134,7 +134,7 @@ impl GroundArgs {
                 .map(|i| i.file_name.as_str())
         };
         let names: Vec<&str> = ids.iter().filter_map(name).collect();
-        let images = pictures(self.images.as_deref(), &names)?;
+        let images = pictures(answerer, self.images.as_deref(), &names)?;
         let query = |(id, image): (&u64, _)| Query {
             id: id.to_string(),
             text: self.prompt.clone(),

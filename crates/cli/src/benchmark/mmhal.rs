@@ -1,6 +1,6 @@
 //! `percept eval mmhal`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use percept_data::Media;
@@ -124,7 +124,7 @@ fn answers(args: &MmhalArgs, items: &[Item], quiet: bool) -> Result<(Vec<String>
             Ok(Query {
                 id: at.to_string(),
                 text: item.question.clone(),
-                image: Some(picture(args.images.as_deref(), item)?),
+                image: Some(picture(args, item)?),
             })
         })
         .collect::<Result<_, Failure>>()?;
@@ -135,8 +135,8 @@ fn answers(args: &MmhalArgs, items: &[Item], quiet: bool) -> Result<(Vec<String>
 }
 
 /// The picture of a question under the name that its address ends in, or under its number.
-fn picture(folder: Option<&Path>, item: &Item) -> Result<Media, Failure> {
-    let Some(folder) = folder else {
+fn picture(args: &MmhalArgs, item: &Item) -> Result<Media, Failure> {
+    let Some(folder) = args.images.as_deref() else {
         return Err(Failure::new("no pictures: give --images DIR"));
     };
     let source = item.image_src.rsplit('/').next().unwrap_or_default();
@@ -147,7 +147,8 @@ fn picture(folder: Option<&Path>, item: &Item) -> Result<Media, Failure> {
         .filter(|name| !name.is_empty())
         .map(|name| folder.join(name))
         .find(|p| p.is_file());
-    found.map(Media::from_path).ok_or_else(|| {
+    let media = |path| args.answerer.picture(folder, path);
+    found.map(media).ok_or_else(|| {
         Failure::new(format!(
             "no picture {source} or {}.jpg in --images {}",
             item.image_id,

@@ -19,7 +19,7 @@ use percept_report::{Page, write_atomic};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::answerer::Answers;
+use crate::answerer::{AnswererArgs, Answers};
 use crate::args::Global;
 use crate::output::say;
 use crate::{Done, Failure, open, table};
@@ -161,7 +161,11 @@ fn cells<const N: usize>(texts: [&str; N]) -> Vec<String> {
 }
 
 /// Pictures of a folder; the first that is missing is named.
-fn pictures(folder: Option<&Path>, names: &[&str]) -> Result<Vec<Media>, Failure> {
+fn pictures(
+    answerer: &AnswererArgs,
+    folder: Option<&Path>,
+    names: &[&str],
+) -> Result<Vec<Media>, Failure> {
     let Some(folder) = folder else {
         return Err(Failure::new("no pictures: give --images DIR"));
     };
@@ -176,5 +180,6 @@ fn pictures(folder: Option<&Path>, names: &[&str]) -> Result<Vec<Media>, Failure
             folder.display()
         )));
     }
-    Ok(paths.into_iter().map(Media::from_path).collect())
+    let media = |path| answerer.picture(folder, path);
+    Ok(paths.into_iter().map(media).collect())
 }

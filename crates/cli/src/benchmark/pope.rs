@@ -127,7 +127,7 @@ pub fn run(args: &PopeArgs, global: &Global) -> Result<Done, Failure> {
 
 fn ask(args: &PopeArgs, asked: &[(String, Question)], global: &Global) -> Result<Answers, Failure> {
     let names: Vec<&str> = asked.iter().map(|(_, q)| q.image.as_str()).collect();
-    let images = pictures(args.images.as_deref(), &names)?;
+    let images = pictures(&args.answerer, args.images.as_deref(), &names)?;
     let query = |((split, question), image): (&(String, Question), _)| Query {
         id: format!("{split}/{}", question.question_id),
         text: format!("{}{}", question.text, args.suffix.replace("\\n", "\n")),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::calls::CallArgs;
+use crate::calls::{AllowImages, CallArgs};
 
 /// `percept data expert`
 #[derive(Debug, Args)]
@@ -91,6 +91,9 @@ pub struct DataExpert {
     /// Seed; sent to servers only where it is given.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// From where images may be sent.
+    #[command(flatten)]
+    pub allow: AllowImages,
     /// How a server is asked.
     #[command(flatten)]
     pub calls: CallArgs,

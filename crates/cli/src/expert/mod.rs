@@ -45,6 +45,7 @@ pub fn run(args: &DataExpert, global: &Global) -> Result<Done, Failure> {
         }
     }
     let (data, rewards) = source(args)?;
+    let data = args.allow.rows(data);
     if let Some(folder) = &args.model {
         let model = ModelArgs {
             model: folder.clone(),

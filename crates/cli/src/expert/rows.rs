@@ -159,7 +159,7 @@ impl Images {
             let path = path.strip_prefix(&self.base).unwrap_or(&path);
             return Ok(path.display().to_string());
         }
-        let bytes = image.encoded()?;
+        let bytes = image.outgoing()?;
         let ending = match &bytes[..] {
             [0xff, 0xd8, ..] => "jpg",
             [b'G', b'I', b'F', ..] => "gif",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use percept_eval::halbench::{AbsentRule, ImageFormat, Step};
 
-use crate::calls::CallArgs;
+use crate::calls::{AllowImages, CallArgs};
 
 /// `percept halbench …`
 #[derive(Debug, Subcommand)]
@@ -88,6 +88,9 @@ pub struct HalbenchBuild {
     /// Folder of images.
     #[arg(long, value_name = "DIR")]
     pub images: PathBuf,
+    /// Folders that --images links to.
+    #[command(flatten)]
+    pub allow: AllowImages,
     /// COCO instances file of these images, with outlines.
     #[arg(long, value_name = "FILE.json")]
     pub annotations: PathBuf,

@@ -146,6 +146,7 @@ fn build_with(
     };
     let outcome = build(&Build {
         images: &args.images,
+        allowed: &args.allow.allow_images,
         annotations: &args.annotations,
         counted: args.count_in.as_deref(),
         out: &args.out,

@@ -1,11 +1,15 @@
 //! A set of pixels.
 
-use crate::Error;
+use crate::{Error, MAX_PIXELS};
 
 use super::{polygon, rle};
 
 /// The outline is walked point by point: coordinates beyond any image would take for ever.
 const MAX_COORDINATE: f64 = 1e6;
+
+/// Points of all outlines of a mask together, on a grid five times finer than the image: a minute of walking at most, and a
+/// hundred times the outline of the most jagged object in COCO.
+const MAX_OUTLINE: u64 = 1 << 30;
 
 /// A rectangle of whole pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +30,17 @@ pub struct Mask {
     width: u32,
     height: u32,
     bits: Vec<bool>,
+}
+
+/// Refuses a size that no image which can be read has: an annotation file may say any.
+pub(super) fn check_pixels(width: u32, height: u32) -> Result<(), Error> {
+    if u64::from(width) * u64::from(height) <= MAX_PIXELS {
+        return Ok(());
+    }
+    Err(Error::row("a mask of an image that is too large")
+        .field("segmentation")
+        .found(format!("{width} × {height}"))
+        .expected(format!("at most {MAX_PIXELS} pixels")))
 }
 
 impl Mask {
@@ -61,10 +76,12 @@ impl Mask {
     /// (`frPyObjects` and `merge`).
     ///
     /// # Errors
-    /// A polygon of fewer than three points, of an odd number of coordinates or with one beyond a
-    /// million pixels.
+    /// An image larger than [`MAX_PIXELS`], a polygon of fewer than three points, of an odd number of coordinates or with
+    /// one beyond a million pixels, and outlines that are too long to walk.
     pub fn from_polygons(polygons: &[Vec<f64>], width: u32, height: u32) -> Result<Self, Error> {
+        check_pixels(width, height)?;
         let mut mask = Self::new(width, height);
+        let mut walked = 0;
         for (at, polygon) in polygons.iter().enumerate() {
             let wrong = |what: &str| {
                 Err(Error::row(what)
@@ -77,6 +94,13 @@ impl Mask {
             }
             if !polygon.iter().all(|c| c.abs() <= MAX_COORDINATE) {
                 return wrong("a polygon with a coordinate far from every image");
+            }
+            walked += polygon::length(polygon);
+            if walked > MAX_OUTLINE {
+                return Err(Error::row("an outline too long to be drawn")
+                    .field(format!("segmentation[{at}]"))
+                    .found(format!("{} points of the fine grid so far", walked))
+                    .expected(format!("at most {MAX_OUTLINE}")));
             }
             polygon::fill(&mut mask, polygon);
         }

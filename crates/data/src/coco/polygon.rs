@@ -18,15 +18,16 @@ pub(super) fn fill(mask: &mut Mask, polygon: &[f64]) {
         return;
     }
     let mut borders = vec![false; width * height];
-    let outline = outline(polygon);
-    for pair in outline.windows(2) {
+    let mut before = None;
+    walk(polygon, |point| {
         // A border at the foot of the last column is the end of the image.
-        if let Some(border) = crossing(pair[0], pair[1], width, height)
+        if let Some(before) = before.replace(point)
+            && let Some(border) = crossing(before, point, width, height)
             && let Some(turned) = borders.get_mut(border)
         {
             *turned = !*turned;
         }
-    }
+    });
     let mut inside = false;
     for (at, turned) in borders.into_iter().enumerate() {
         inside ^= turned;
@@ -36,23 +37,32 @@ pub(super) fn fill(mask: &mut Mask, polygon: &[f64]) {
     }
 }
 
-/// The closed outline as points of the fine grid.
-fn outline(polygon: &[f64]) -> Vec<(i32, i32)> {
+/// Points of the outline on the fine grid: what [`fill`] walks.
+pub(super) fn length(polygon: &[f64]) -> u64 {
+    let corners = corners(polygon);
+    let next = corners.iter().cycle().skip(1);
+    let lines = corners.iter().zip(next);
+    let points = lines.map(|(a, b)| a.0.abs_diff(b.0).max(a.1.abs_diff(b.1)));
+    points.map(|steps| u64::from(steps) + 1).sum()
+}
+
+fn corners(polygon: &[f64]) -> Vec<(i32, i32)> {
     // As C rounds it: half is added and the rest cut towards zero.
     let fine = |at: f64| (SCALE * at + 0.5) as i32;
-    let corners: Vec<_> = polygon
-        .chunks_exact(2)
-        .map(|p| (fine(p[0]), fine(p[1])))
-        .collect();
-    let mut points = Vec::new();
+    let corners = polygon.chunks_exact(2);
+    corners.map(|p| (fine(p[0]), fine(p[1]))).collect()
+}
+
+/// The closed outline, point by point of the fine grid. It is not kept: it may be long.
+fn walk(polygon: &[f64], mut visit: impl FnMut((i32, i32))) {
+    let corners = corners(polygon);
     for (at, &start) in corners.iter().enumerate() {
-        line(start, corners[(at + 1) % corners.len()], &mut points);
+        line(start, corners[(at + 1) % corners.len()], &mut visit);
     }
-    points
 }
 
 /// The points from `start` to `end`, both included: one for each step along the longer axis.
-fn line(start: (i32, i32), end: (i32, i32), points: &mut Vec<(i32, i32)>) {
+fn line(start: (i32, i32), end: (i32, i32), visit: &mut impl FnMut((i32, i32))) {
     let steep = start.0.abs_diff(end.0) < start.1.abs_diff(end.1);
     // (long, short) coordinates.
     let turn = |p: (i32, i32)| if steep { (p.1, p.0) } else { p };
@@ -69,8 +79,8 @@ fn line(start: (i32, i32), end: (i32, i32), points: &mut Vec<(i32, i32)>) {
         turn(((i64::from(low.0) + step) as i32, short))
     };
     match a.0 > b.0 {
-        true => points.extend((0..=steps).rev().map(point)),
-        false => points.extend((0..=steps).map(point)),
+        true => (0..=steps).rev().map(point).for_each(visit),
+        false => (0..=steps).map(point).for_each(visit),
     }
 }
 

@@ -7,6 +7,7 @@
 use crate::Error;
 
 use super::Mask;
+use super::mask::check_pixels;
 
 /// Groups of five bits that a length can need: more would overflow its sum.
 const MAX_GROUPS: u32 = 8;
@@ -37,6 +38,7 @@ pub(super) fn decode(counts: &[u32], width: u32, height: u32) -> Result<Mask, Er
             .found(format!("{total} pixels"))
             .expected(format!("{width} × {height}")));
     }
+    check_pixels(width, height)?;
     let mut mask = Mask::new(width, height);
     let (mut at, mut inside) = (0_u64, false);
     for &run in counts {

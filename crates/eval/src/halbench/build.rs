@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use percept_data::coco::CocoInstances;
 use percept_report::write_atomic;
@@ -31,6 +32,8 @@ pub type Progress<'a> = dyn Fn(Step, usize, usize) + Sync + 'a;
 pub struct Build<'a> {
     /// The folder of images.
     pub images: &'a Path,
+    /// Other folders from which images may come into the benchmark: those to which links in `images` lead.
+    pub allowed: &'a [PathBuf],
     /// Their COCO instances file.
     pub annotations: &'a Path,
     /// Another instances file in which co-occurrence is counted: a few images say little about what
@@ -93,11 +96,15 @@ pub struct Outcome {
 pub fn build(build: &Build<'_>) -> Result<Outcome, BuildError> {
     build.config.check()?;
     let coco = CocoInstances::open(build.annotations)?;
+    let allowed = build.allowed.iter().cloned();
+    let folders = std::iter::once(build.images.to_owned()).chain(allowed);
+    let folders: Arc<[PathBuf]> = folders.collect();
     let run = Run {
         folder: Folder::open(build.out)?,
         scene: Scene {
             coco: &coco,
             images: build.images,
+            folders: &folders,
         },
         sources: Sources::of(build)?,
         build,

@@ -97,15 +97,16 @@ pub(super) fn write(
     scene: &Scene<'_>,
     config: &BuildConfig,
 ) -> Result<Row<Written>, BuildError> {
-    let (path, expected) = match &item.source {
-        Source::Original { file, sha256 } => (scene.images.join(file), sha256),
-        Source::Edit { file, sha256 } => (folder.out.join(file), sha256),
+    let (media, expected) = match &item.source {
+        Source::Original { file, sha256 } => (scene.picture(file), sha256),
+        Source::Edit { file, sha256 } => (Media::from_path(folder.out.join(file)), sha256),
     };
-    let media = Media::from_path(&path);
-    let bytes = media.encoded()?;
+    let bytes = media.outgoing()?;
     if sha256(&bytes) != *expected {
         return Err(BuildError::Step {
-            path: path.display().to_string(),
+            path: media
+                .path()
+                .map_or_else(String::new, |path| path.display().to_string()),
             row: None,
             what: "the file is not the one that was edited".into(),
             help: "do the edits again: --from edit",

@@ -5,7 +5,8 @@
 //! back, whatever an editor did there.
 
 use std::io::Cursor;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use image::{ImageFormat, RgbImage};
 use percept_data::Media;
@@ -24,12 +25,19 @@ const NOISE: u8 = 8;
 pub(super) struct Scene<'a> {
     pub coco: &'a CocoInstances,
     pub images: &'a Path,
+    /// Folders from which images may come into the benchmark.
+    pub folders: &'a Arc<[PathBuf]>,
 }
 
 impl<'a> Scene<'a> {
     /// An object by its number.
     pub fn object(&self, image: u64, id: u64) -> Option<&'a Object> {
         self.coco.objects(image).iter().find(|o| o.id == id)
+    }
+
+    /// An image that the annotations name.
+    pub fn picture(&self, file: &str) -> Media {
+        Media::from_path(self.images.join(file)).within(self.folders)
     }
 
     fn size(&self, image: u64) -> (u32, u32) {
@@ -41,7 +49,8 @@ impl<'a> Scene<'a> {
     /// The pixels of objects; an outline that cannot be drawn is a reason to drop the row.
     fn mask(&self, image: u64, wanted: impl Fn(&Object, &str) -> bool) -> Result<Mask, String> {
         let (width, height) = self.size(image);
-        let mut union = Mask::new(width, height);
+        // Also says when the annotations give the image a size that no image has.
+        let mut union = Mask::from_polygons(&[], width, height).map_err(|e| e.to_string())?;
         for object in self.coco.objects(image) {
             let class = self.coco.category_name(object.category).unwrap_or_default();
             if wanted(object, class) {
@@ -64,7 +73,9 @@ pub(super) fn decoded(
     scene: &Scene<'_>,
     role: &Role,
 ) -> Result<Result<RgbImage, String>, BuildError> {
-    let image = match Media::from_path(scene.images.join(&role.file)).decode() {
+    let picture = scene.picture(&role.file);
+    // What is edited is copied, and may be sent to an editor.
+    let image = match picture.may_leave().and_then(|()| picture.decode()) {
         Ok(image) => image,
         Err(e) => return Ok(Err(format!("the image cannot be read: {e}"))),
     };
@@ -144,12 +155,11 @@ pub(super) struct Workshop<'a> {
 impl Workshop<'_> {
     /// The file of an edit, relative to the output folder.
     fn file(id: &str) -> String {
-        let plain = |c: char| {
-            if c == ':' || c.is_whitespace() {
-                '-'
-            } else {
-                c
-            }
+        // A class may have any name; its file stays in the folder.
+        let plain = |c: char| match c {
+            ':' | '/' | '\\' => '-',
+            c if c.is_whitespace() || c.is_control() => '-',
+            c => c,
         };
         format!("edits/{}.png", id.chars().map(plain).collect::<String>())
     }
@@ -201,7 +211,7 @@ impl Workshop<'_> {
         let png = png(&composite(&image, &edited.image, &masks.edit)?)?;
         let file = Self::file(id);
         percept_report::write_atomic(&self.folder.out.join(&file), &png)?;
-        let original = Media::from_path(self.scene.images.join(&choice.role.file)).encoded()?;
+        let original = self.scene.picture(&choice.role.file).outgoing()?;
         let record = EditRecord {
             choice: choice.clone(),
             edited: file,

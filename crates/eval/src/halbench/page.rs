@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use percept_data::Media;
 use percept_report::{Page, escape};
 
 use crate::causal::{Answer, Tag};
@@ -81,7 +82,7 @@ fn pair(folder: &Folder, questions: &Questions) -> Result<String, BuildError> {
             html,
             "<figure><img alt=\"{}\" src=\"{}\"><figcaption>{}: {}</figcaption></figure>",
             escape(what),
-            thumbnail(&folder.out.join("images").join(name))?,
+            thumbnail(&Media::from_path(folder.out.join("images").join(name)))?,
             escape(name),
             escape(what)
         );

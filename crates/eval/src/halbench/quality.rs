@@ -27,8 +27,9 @@ pub(super) struct Gate<'a> {
 impl Gate<'_> {
     /// Checks one edit.
     pub fn check(&self, id: &str, record: &EditRecord) -> Result<Row<Pair>, BuildError> {
-        let original =
-            Media::from_path(self.scene.images.join(&record.choice.role.file)).decode()?;
+        let original = self.scene.picture(&record.choice.role.file);
+        original.may_leave()?;
+        let original = original.decode()?;
         let edited = Media::from_path(self.folder.out.join(&record.edited)).decode()?;
         let [width, height] = record.size;
         let mask = Mask::from_rle_string(&record.mask_rle, width, height)?;

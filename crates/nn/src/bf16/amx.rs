@@ -67,7 +67,7 @@ fn request_tiles() -> bool {
 /// # Safety
 /// [`is_available`]; the results are in memory and nobody else uses them.
 pub(super) unsafe fn run<'a>(blocks: impl Iterator<Item = Block<'a>>) {
-    // SAFETY: the caller's promise.
+    // SAFETY: `Right::product` makes blocks inside the result, on processors with the instructions.
     let tiles = unsafe { Configured::new() };
     for block in blocks {
         let whole = block.rows == BLOCK && block.columns == BLOCK;

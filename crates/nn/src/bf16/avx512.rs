@@ -38,7 +38,7 @@ pub(super) fn is_available() -> bool {
 pub(super) unsafe fn run<'a>(blocks: impl Iterator<Item = Block<'a>>) {
     for block in blocks {
         for first in (0..block.rows).step_by(ROWS) {
-            // SAFETY: the caller's promise.
+            // SAFETY: `Right::product` makes blocks inside the result, on processors with the instructions.
             unsafe {
                 match block.rows - first {
                     1 => rows::<1>(&block, first),

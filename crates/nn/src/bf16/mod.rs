@@ -73,7 +73,7 @@ impl Right {
     /// # Safety
     /// Its elements are in memory, and [`is_available`].
     pub(crate) unsafe fn pack(b: Mat, shape: [usize; 2]) -> Self {
-        // SAFETY: the caller's promise.
+        // SAFETY: the factor and the instructions are there, as `gemm::Right::new` and `host::linear` check.
         unsafe { Self::pack_for(Kind::all()[0], b, shape) }
     }
 
@@ -91,7 +91,7 @@ impl Right {
             .par_chunks_mut(part * depth)
             .enumerate()
             .for_each(|(at, tiles)| {
-                // SAFETY: the caller's promise.
+                // SAFETY: as in `pack`.
                 unsafe { columns.pack(at * part * SIDE, tiles, Lines::Depth) };
             });
         let tiles = packed;
@@ -151,7 +151,7 @@ impl Right {
             let first = task / parts * rows;
             let used = rows.min((m - first).next_multiple_of(BLOCK));
             let mut panel = tiles(used / SIDE * depth);
-            // SAFETY: the caller's promise.
+            // SAFETY: the left factor covers its shape, as `gemm::Right::product` checks.
             unsafe { left.pack(first, &mut panel, Lines::Rows) };
             let part = task % parts;
             let [left_column, end] = [part, part + 1].map(|part| columns.min(part * width));
@@ -176,7 +176,7 @@ impl Right {
                     }
                 })
             });
-            // SAFETY: tasks have rows or columns of their own; the caller's promise.
+            // SAFETY: tasks have rows or columns of their own, inside a result of the shape that the caller promises.
             unsafe {
                 match self.kind {
                     Kind::Amx => amx::run(blocks),
@@ -222,14 +222,14 @@ struct Block<'a> {
 struct Out(*mut f32);
 // SAFETY: tasks write to blocks of their own.
 unsafe impl Send for Out {}
-// SAFETY: as above.
+// SAFETY: tasks write to elements of their own.
 unsafe impl Sync for Out {}
 
 impl Out {
     /// # Safety
     /// Inside the result.
     unsafe fn at(&self, element: usize) -> *mut f32 {
-        // SAFETY: the caller's promise.
+        // SAFETY: `product` asks for elements of the result alone.
         unsafe { self.0.add(element) }
     }
 }

@@ -73,13 +73,13 @@ pub(super) struct Strided {
 }
 // SAFETY: only read.
 unsafe impl Send for Strided {}
-// SAFETY: as above.
+// SAFETY: as above: only read.
 unsafe impl Sync for Strided {}
 
 impl Strided {
     pub(super) fn rows_of(a: Mat, [m, k]: [usize; 2]) -> Self {
         Self {
-            data: a.data,
+            data: a.data.as_ptr(),
             across: a.row,
             along: a.column,
             count: m,
@@ -89,7 +89,7 @@ impl Strided {
 
     pub(super) fn columns_of(b: Mat, [k, n]: [usize; 2]) -> Self {
         Self {
-            data: b.data,
+            data: b.data.as_ptr(),
             across: b.column,
             along: b.row,
             count: n,
@@ -108,7 +108,7 @@ impl Strided {
         let mut tile = |line: usize, at: usize| {
             let tile = &mut tiles[line * depth + at];
             let (first, k) = (first + line * SIDE, at * DEPTH);
-            // SAFETY: the caller's promise.
+            // SAFETY: `gemm::Right` and `host::linear` check that the factor covers its shape, and ask for the instructions.
             unsafe {
                 match (self.along, self.across) {
                     (1, _) => self.along_k(first, k, tile, lines == Lines::Depth),

@@ -151,7 +151,7 @@ fn strides_of_any_kind_give_the_same_tiles() {
     let plain = Strided::rows_of(Mat::rows(&a, k), [m, k]);
     let scattered = Strided::rows_of(
         Mat {
-            data: wide.as_ptr(),
+            data: &wide,
             row: 2 * k,
             column: 2,
         },

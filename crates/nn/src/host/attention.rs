@@ -102,7 +102,7 @@ impl<B: Deref<Target = [f32]>> Blocks for &[Arc<B>] {
     }
     #[inline(always)]
     unsafe fn block(self, index: usize) -> *const f32 {
-        // SAFETY: the caller's promise.
+        // SAFETY: `index` is below `len`: loops in this file and in `grid` run over `0..len()`.
         unsafe { self.get_unchecked(index).as_ptr() }
     }
 }
@@ -128,7 +128,7 @@ impl<B: Deref<Target = [f32]>> Blocks for Chosen<'_, B> {
     }
     #[inline(always)]
     unsafe fn block(self, index: usize) -> *const f32 {
-        // SAFETY: the caller's promise; indices name blocks of the cache.
+        // SAFETY: `index` is below `len`, and indices name blocks that the cache has, which `Pattern::pieces` bounds.
         unsafe {
             let block = *self.index.get_unchecked(index) as usize;
             self.blocks.get_unchecked(block).as_ptr()

@@ -52,7 +52,7 @@ pub(crate) unsafe fn scores<S: Lanes, L: Blocks>(
     (blocks, keys): (L, usize),
     out: Rows,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: `Rows` were made of arrays with these rows and the blocks are those of a cache, as each caller says.
     unsafe {
         let mut block = 0;
         while block < blocks.len() {
@@ -204,7 +204,7 @@ pub(crate) unsafe fn values<S: Lanes, L: Blocks>(
     // A bound that the compiler does not know: it would unroll the whole block and spill its loads.
     let pairs = std::hint::black_box(BLOCK / 2);
     let mut first = 0;
-    // SAFETY: the caller's promise.
+    // SAFETY: as in `scores`.
     unsafe {
         while first < blocks.len() {
             let count = (blocks.len() - first).min(VALUE_BLOCKS);

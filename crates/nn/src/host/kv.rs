@@ -180,9 +180,11 @@ impl KvCache {
         own * self.shape.block_len() * size_of::<f32>()
     }
 
-    /// Reserves the list of blocks for `tokens` more tokens; the blocks themselves come when they are needed.
+    /// Reserves the list of blocks for `tokens` more tokens; the blocks themselves come when they are needed. It is a hint:
+    /// a limit that nobody means to reach, such as 10¹⁸ new tokens, reserves no more than the longest contexts.
     pub fn reserve(&mut self, tokens: usize) {
-        self.blocks.reserve(tokens.div_ceil(BLOCK) + 1);
+        const LONGEST: usize = 1 << 20;
+        self.blocks.reserve(tokens.min(LONGEST).div_ceil(BLOCK) + 1);
     }
 
     /// Makes room for `tokens` more tokens and counts them as held; every layer must [`write`](Self::write) them

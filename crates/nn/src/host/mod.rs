@@ -21,6 +21,7 @@ pub use int8::Int8Linear;
 pub use kv::{BLOCK, KvCache, KvCounter, KvShape};
 pub use linear::{LinearPart, PackedLinear, Threads};
 pub use masses::Mass;
+pub(crate) use rows::rms_norm_into;
 pub use rows::{add_rms_norm_rows, rms_norm_heads, rms_norm_rows, rotary_rows, swiglu_rows};
 pub use weights::{Linear, WeightDtype};
 

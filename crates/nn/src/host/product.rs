@@ -116,7 +116,7 @@ impl Tile {
     /// The tile of `count` rows: at most six, or eight where the processor has the registers.
     #[inline(always)]
     pub(super) unsafe fn rows<S: Lanes, const N: usize>(&self, count: usize) {
-        // SAFETY: passed on to the caller.
+        // SAFETY: sizes were checked where the product was made; this passes them on.
         unsafe {
             match count {
                 1 => self.run::<S, 1, N>(),

@@ -1,6 +1,9 @@
 //! Operations on the rows of a matrix: normalisation, rotary embedding, SwiGLU. A row's bits depend on the row alone.
 
+use std::mem::MaybeUninit;
+
 use super::simd::{Isa, Kernel, LANES, Lanes, dispatch};
+use crate::kernels::slots;
 
 /// `out = x / √(mean(x²) + eps) · weight`, row by row of `weight.len()` values.
 /// The sum of squares runs in sixteen lanes (value `i` in lane `i mod 16`), folded 8, 4, 2, 1.
@@ -8,17 +11,17 @@ use super::simd::{Isa, Kernel, LANES, Lanes, dispatch};
 /// # Panics
 /// When `x` and `out` are not the same whole rows.
 pub fn rms_norm_rows(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+    rms_norm_into(x, weight, eps, slots(out));
+}
+
+/// As [`rms_norm_rows`], into memory that need not be written yet and is written afterwards.
+///
+/// # Panics
+/// As [`rms_norm_rows`].
+pub(crate) fn rms_norm_into(x: &[f32], weight: &[f32], eps: f32, out: &mut [MaybeUninit<f32>]) {
     check_rows(x.len(), out.len(), weight.len());
-    dispatch(
-        Isa::detect(),
-        RmsNorm {
-            x: x.as_ptr(),
-            add: None,
-            weight,
-            eps,
-            out,
-        },
-    );
+    let rows = Input::Apart(x, out.as_mut_ptr().cast());
+    dispatch(Isa::detect(), RmsNorm { rows, weight, eps });
 }
 
 /// `x += add`, then `out = rms_norm(x)`: the residual sum and the norm that follows it, in one pass.
@@ -28,16 +31,8 @@ pub fn rms_norm_rows(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
 pub fn add_rms_norm_rows(x: &mut [f32], add: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
     check_rows(x.len(), out.len(), weight.len());
     assert_eq!(x.len(), add.len(), "the summand has the rows of x");
-    dispatch(
-        Isa::detect(),
-        RmsNorm {
-            x: x.as_ptr(),
-            add: Some((x.as_mut_ptr(), add)),
-            weight,
-            eps,
-            out,
-        },
-    );
+    let rows = Input::Sum(x, add, out);
+    dispatch(Isa::detect(), RmsNorm { rows, weight, eps });
 }
 
 /// Normalises, in place, heads of `weight.len()` values that lie one after the other (QK-norm of Qwen3).
@@ -46,16 +41,8 @@ pub fn add_rms_norm_rows(x: &mut [f32], add: &[f32], weight: &[f32], eps: f32, o
 /// When `x` is not whole heads.
 pub fn rms_norm_heads(x: &mut [f32], weight: &[f32], eps: f32) {
     check_rows(x.len(), x.len(), weight.len());
-    dispatch(
-        Isa::detect(),
-        RmsNorm {
-            x: x.as_ptr(),
-            add: None,
-            weight,
-            eps,
-            out: x,
-        },
-    );
+    let rows = Input::InPlace(x);
+    dispatch(Isa::detect(), RmsNorm { rows, weight, eps });
 }
 
 fn check_rows(x: usize, out: usize, width: usize) {
@@ -66,13 +53,20 @@ fn check_rows(x: usize, out: usize, width: usize) {
     assert_eq!(x, out, "the output has the shape of the input");
 }
 
-/// `x` may be the memory of `out`, and is that of the array which `add` is added to.
+/// What is normalised, and where the result goes.
+enum Input<'a> {
+    /// The first array into the second, which has its length.
+    Apart(&'a [f32], *mut f32),
+    /// The second array is added to the first, and the sum is normalised into the third.
+    Sum(&'a mut [f32], &'a [f32], &'a mut [f32]),
+    /// An array into itself.
+    InPlace(&'a mut [f32]),
+}
+
 struct RmsNorm<'a> {
-    x: *const f32,
-    add: Option<(*mut f32, &'a [f32])>,
+    rows: Input<'a>,
     weight: &'a [f32],
     eps: f32,
-    out: &'a mut [f32],
 }
 
 impl Kernel for RmsNorm<'_> {
@@ -83,13 +77,30 @@ impl Kernel for RmsNorm<'_> {
         let width = self.weight.len();
         let (whole, rest) = (width / LANES * LANES, width % LANES);
         let weight = self.weight.as_ptr();
-        // SAFETY: all arrays are whole rows of `width` values (checked by the callers); within a row every value is
-        // read before it is written.
+        // One pointer to each array, made once: what is read and written through the same memory goes through the same one.
+        let (len, x, add, out) = match self.rows {
+            Input::Apart(x, out) => (x.len(), x.as_ptr(), None, out),
+            Input::Sum(x, add, out) => {
+                let sum = x.as_mut_ptr();
+                (
+                    x.len(),
+                    sum.cast_const(),
+                    Some((sum, add.as_ptr())),
+                    out.as_mut_ptr(),
+                )
+            }
+            Input::InPlace(x) => {
+                let rows = x.as_mut_ptr();
+                (x.len(), rows.cast_const(), None, rows)
+            }
+        };
+        // SAFETY: all arrays are whole rows of `width` values, which the public functions of this file check before they
+        // dispatch; within a row every value is read before it is written.
         unsafe {
-            for first in (0..self.out.len()).step_by(width) {
-                let (x, out) = (self.x.add(first), self.out.as_mut_ptr().add(first));
-                if let Some((sum, add)) = &self.add {
-                    let (sum, add) = (sum.add(first), add.as_ptr().add(first));
+            for first in (0..len).step_by(width) {
+                let (x, out) = (x.add(first), out.add(first));
+                if let Some((sum, add)) = add {
+                    let (sum, add) = (sum.add(first), add.add(first));
                     for i in (0..whole).step_by(LANES) {
                         S::load(sum.add(i))
                             .add(S::load(add.add(i)))

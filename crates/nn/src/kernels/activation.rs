@@ -1,8 +1,10 @@
 //! Activations of one argument: the exact GELU and its sigmoid approximation.
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
-use super::{TASK, unwritten, vectors};
+use super::{TASK, Unwritten, vectors};
 use crate::host::simd::{Isa, Kernel, Lanes, dispatch};
 use crate::host_op::{HostOp, INPUTS, Keep};
 
@@ -33,8 +35,9 @@ impl HostOp for Activation {
     }
 
     fn forward(&self, [x, _, _]: [&[f32]; INPUTS]) -> Vec<f32> {
-        let mut out = unwritten(x.len());
-        out.par_chunks_mut(TASK)
+        let mut out = Unwritten::new(x.len());
+        out.slots()
+            .par_chunks_mut(TASK)
             .zip(x.par_chunks(TASK))
             .for_each(|(out, x)| {
                 let kernel = Apply {
@@ -45,7 +48,8 @@ impl HostOp for Activation {
                 };
                 dispatch(Isa::detect(), kernel);
             });
-        out
+        // SAFETY: the tasks cover x, and the vectors of a task its piece.
+        unsafe { out.written() }
     }
 
     fn backward(
@@ -55,8 +59,10 @@ impl HostOp for Activation {
         grad: &[f32],
         _: [bool; INPUTS],
     ) -> [Vec<f32>; INPUTS] {
-        let mut dx = unwritten(x.len());
-        dx.par_chunks_mut(TASK)
+        assert_eq!(x.len(), grad.len(), "x and its gradient");
+        let mut dx = Unwritten::new(x.len());
+        dx.slots()
+            .par_chunks_mut(TASK)
             .zip(x.par_chunks(TASK).zip(grad.par_chunks(TASK)))
             .for_each(|(out, (x, grad))| {
                 let kernel = Apply {
@@ -67,7 +73,8 @@ impl HostOp for Activation {
                 };
                 dispatch(Isa::detect(), kernel);
             });
-        [dx, Vec::new(), Vec::new()]
+        // SAFETY: as in the forward pass.
+        [unsafe { dx.written() }, Vec::new(), Vec::new()]
     }
 }
 
@@ -76,7 +83,7 @@ struct Apply<'a> {
     function: Function,
     x: &'a [f32],
     grad: Option<&'a [f32]>,
-    out: &'a mut [f32],
+    out: &'a mut [MaybeUninit<f32>],
 }
 
 impl Kernel for Apply<'_> {
@@ -96,7 +103,7 @@ impl Kernel for Apply<'_> {
                     None => value,
                     Some(grad) => slope.mul(S::load_part(grad.as_ptr().add(at), n)),
                 };
-                result.store_part(self.out.as_mut_ptr().add(at), n);
+                result.store_part(self.out.as_mut_ptr().cast::<f32>().add(at), n);
             }
         }
     }

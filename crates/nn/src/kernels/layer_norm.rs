@@ -3,11 +3,13 @@
 //! Backward: with `g = dy·w`, `dx = r·(g − mean(g) − x̂·mean(g·x̂))`, `dw = Σ_rows dy·x̂`,
 //! `db = Σ_rows dy`. The variance is that of the differences to the mean (two passes).
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
 use super::linear::column_sums;
 use super::norm::backward_rows;
-use super::{TASK_ROWS, unwritten, vectors};
+use super::{TASK_ROWS, Unwritten, vectors};
 use crate::host::simd::{Isa, Kernel, LANES, Lanes, dispatch};
 use crate::host_op::{HostOp, INPUTS, Keep};
 
@@ -29,9 +31,18 @@ impl HostOp for LayerNorm {
     }
 
     fn forward(&self, [x, w, b]: [&[f32]; INPUTS]) -> Vec<f32> {
-        let mut out = unwritten(x.len());
+        assert!(
+            x.len().is_multiple_of(self.width) && w.len() == self.width && b.len() == self.width,
+            "{} values are not rows of {} with {} weights and {} biases",
+            x.len(),
+            self.width,
+            w.len(),
+            b.len()
+        );
+        let mut out = Unwritten::new(x.len());
         let task = TASK_ROWS * self.width;
-        out.par_chunks_mut(task)
+        out.slots()
+            .par_chunks_mut(task)
             .zip(x.par_chunks(task))
             .for_each(|(out, x)| {
                 let rows = out
@@ -50,7 +61,8 @@ impl HostOp for LayerNorm {
                     );
                 }
             });
-        out
+        // SAFETY: x is whole rows, and a row's vectors cover its width.
+        unsafe { out.written() }
     }
 
     fn backward(
@@ -60,7 +72,7 @@ impl HostOp for LayerNorm {
         grad: &[f32],
         [_, want_w, want_b]: [bool; INPUTS],
     ) -> [Vec<f32>; INPUTS] {
-        let row = |[x, grad]: [&[f32]; 2], [dx, dw]: [&mut [f32]; 2]| {
+        let row = |[x, grad]: [&[f32]; 2], dx: &mut [MaybeUninit<f32>], dw: &mut [f32]| {
             let eps = self.eps;
             let row = Backward {
                 x,
@@ -88,7 +100,7 @@ struct Forward<'a> {
     w: &'a [f32],
     b: &'a [f32],
     eps: f32,
-    out: &'a mut [f32],
+    out: &'a mut [MaybeUninit<f32>],
 }
 
 /// Backward of one row.
@@ -97,7 +109,7 @@ struct Backward<'a> {
     w: &'a [f32],
     grad: &'a [f32],
     eps: f32,
-    dx: &'a mut [f32],
+    dx: &'a mut [MaybeUninit<f32>],
     dw: &'a mut [f32],
 }
 
@@ -140,7 +152,7 @@ impl Kernel for Forward<'_> {
                     .sub(S::splat(mean))
                     .mul(S::splat(r));
                 let y = normed.fma(S::load_part(w.add(at), n), S::load_part(b.add(at), n));
-                y.store_part(self.out.as_mut_ptr().add(at), n);
+                y.store_part(self.out.as_mut_ptr().cast::<f32>().add(at), n);
             }
         }
     }
@@ -152,7 +164,7 @@ impl Kernel for Backward<'_> {
     #[inline(always)]
     unsafe fn run<S: Lanes>(self) {
         let (x, w, grad) = (self.x.as_ptr(), self.w.as_ptr(), self.grad.as_ptr());
-        let (dx, dw) = (self.dx.as_mut_ptr(), self.dw.as_mut_ptr());
+        let (dx, dw) = (self.dx.as_mut_ptr().cast::<f32>(), self.dw.as_mut_ptr());
         let width = self.x.len() as f32;
         // SAFETY: all arrays have the row's width; the caller has the instructions.
         unsafe {

@@ -63,20 +63,19 @@ impl LogProb {
     }
 
     /// The weight as the right factor of logits.
-    fn head(&self, w: &[f32]) -> Right {
+    fn head<'w>(&self, w: &'w [f32]) -> Right<'w> {
         self.right(w, self.width)
     }
 
     /// The weight of the second distribution, where there is one.
-    fn second_head(&self) -> Option<Right> {
+    fn second_head(&self) -> Option<Right<'_>> {
         let second = self.second.as_ref()?;
         Some(self.right(second.weight.elements(), second.width))
     }
 
-    fn right(&self, w: &[f32], width: usize) -> Right {
+    fn right<'w>(&self, w: &'w [f32], width: usize) -> Right<'w> {
         let weight = Mat::rows(w, width).t();
-        // SAFETY: a matrix of this shape; both passes keep it alive.
-        unsafe { Right::new(self.precision, weight, [width, self.vocabulary]) }
+        Right::new(self.precision, weight, [width, self.vocabulary])
     }
 
     fn logits(&self, h: &[f32], head: &Right) -> Vec<f32> {
@@ -217,8 +216,7 @@ impl HostOp for LogProb {
         let rows = self.rows();
         let mut head = None;
         let second_head = self.second_head();
-        // SAFETY: a matrix of this shape, which outlives the loop.
-        let back = want_h.then(|| unsafe {
+        let back = want_h.then(|| {
             let w = Mat::rows(w, self.width);
             Right::new(self.precision, w, [self.vocabulary, self.width])
         });
@@ -267,15 +265,13 @@ impl HostOp for LogProb {
                 });
             let d = Mat::rows(&logits, self.vocabulary);
             if let Some(back) = &back {
-                let out = dh[range.start * self.width..].as_mut_ptr();
-                // SAFETY: `count` rows of `dh` follow `out`; nothing else touches them.
-                unsafe { back.product(count, 1.0, d, 0.0, out, self.width) };
+                let out = &mut dh[range.start * self.width..];
+                back.product(count, 1.0, d, 0.0, out);
             }
             if want_w {
                 let shape = [self.vocabulary, count, self.width];
-                let (out, x) = (dw.as_mut_ptr(), Mat::rows(part, self.width));
-                // SAFETY: `dw` has the shape of w.
-                unsafe { product(self.precision, shape, 1.0, d.t(), x, 1.0, out, self.width) };
+                let x = Mat::rows(part, self.width);
+                product(self.precision, shape, 1.0, d.t(), x, 1.0, &mut dw);
             }
         }
         [dh, dw, Vec::new()]

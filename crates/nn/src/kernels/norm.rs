@@ -2,11 +2,13 @@
 //!
 //! Backward: with `s = Σ dy·w·x`, `dx = r·(dy·w) − x·r³·s/width` and `dw = Σ_rows dy·x·r`.
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
 use super::linear::add_all;
-use super::{TASK_ROWS, unwritten};
-use crate::host::rms_norm_rows;
+use super::{TASK_ROWS, Unwritten};
+use crate::host::rms_norm_into;
 use crate::host::simd::{Isa, Kernel, LANES, Lanes, dispatch};
 use crate::host_op::{HostOp, INPUTS, Keep};
 
@@ -28,12 +30,14 @@ impl HostOp for RmsNorm {
     }
 
     fn forward(&self, [x, w, _]: [&[f32]; INPUTS]) -> Vec<f32> {
-        let mut out = unwritten(x.len());
+        let mut out = Unwritten::new(x.len());
         let task = TASK_ROWS * self.width;
-        out.par_chunks_mut(task)
+        out.slots()
+            .par_chunks_mut(task)
             .zip(x.par_chunks(task))
-            .for_each(|(out, x)| rms_norm_rows(x, w, self.eps, out));
-        out
+            .for_each(|(out, x)| rms_norm_into(x, w, self.eps, out));
+        // SAFETY: the tasks cover x, and `rms_norm_into` writes all of its output.
+        unsafe { out.written() }
     }
 
     fn backward(
@@ -43,7 +47,7 @@ impl HostOp for RmsNorm {
         grad: &[f32],
         [_, want_w, _]: [bool; INPUTS],
     ) -> [Vec<f32>; INPUTS] {
-        let row = |[x, grad]: [&[f32]; 2], [dx, dw]: [&mut [f32]; 2]| {
+        let row = |[x, grad]: [&[f32]; 2], dx: &mut [MaybeUninit<f32>], dw: &mut [f32]| {
             let eps = self.eps;
             let row = Row {
                 x,
@@ -60,24 +64,31 @@ impl HostOp for RmsNorm {
     }
 }
 
-/// `dx`, and `dw` where it is wanted, of a norm whose `row([x, grad], [dx, dw])` sets a row of `dx` and adds to `dw`. Rows are
+/// `dx`, and `dw` where it is wanted, of a norm whose `row([x, grad], dx, dw)` sets a row of `dx` and adds to `dw`. Rows are
 /// cut into tasks of a fixed size, whose sums add up in order.
 pub(super) fn backward_rows(
     width: usize,
     [x, grad]: [&[f32]; 2],
     want_w: bool,
-    row: impl Fn([&[f32]; 2], [&mut [f32]; 2]) + Sync,
+    row: impl Fn([&[f32]; 2], &mut [MaybeUninit<f32>], &mut [f32]) + Sync,
 ) -> [Vec<f32>; 2] {
-    let mut dx = unwritten(x.len());
+    assert!(
+        x.len() == grad.len() && x.len().is_multiple_of(width),
+        "{} values and {} gradients are not the same rows of {width}",
+        x.len(),
+        grad.len()
+    );
+    let mut dx = Unwritten::new(x.len());
     let task = TASK_ROWS * width;
     let parts: Vec<Vec<f32>> = dx
+        .slots()
         .par_chunks_mut(task)
         .zip(x.par_chunks(task).zip(grad.par_chunks(task)))
         .map(|(dx, (x, grad))| {
             let mut dw = vec![0.0; width];
             let rows = x.chunks_exact(width).zip(grad.chunks_exact(width));
             for (dx, (x, grad)) in dx.chunks_exact_mut(width).zip(rows) {
-                row([x, grad], [dx, &mut dw]);
+                row([x, grad], dx, &mut dw);
             }
             dw
         })
@@ -86,7 +97,8 @@ pub(super) fn backward_rows(
         true => add_all(parts, width),
         false => Vec::new(),
     };
-    [dx, dw]
+    // SAFETY: x is whole rows, as checked, and `row` sets each of them.
+    [unsafe { dx.written() }, dw]
 }
 
 /// Backward of one row.
@@ -95,7 +107,7 @@ struct Row<'a> {
     w: &'a [f32],
     grad: &'a [f32],
     eps: f32,
-    dx: &'a mut [f32],
+    dx: &'a mut [MaybeUninit<f32>],
     dw: &'a mut [f32],
 }
 
@@ -113,7 +125,7 @@ impl Kernel for Row<'_> {
         let (x, w) = (self.x.as_ptr(), self.w.as_ptr());
         let (grad, dx, dw) = (
             self.grad.as_ptr(),
-            self.dx.as_mut_ptr(),
+            self.dx.as_mut_ptr().cast::<f32>(),
             self.dw.as_mut_ptr(),
         );
         // SAFETY: all arrays have `width` elements; the caller has the instructions.

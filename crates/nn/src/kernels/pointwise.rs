@@ -1,9 +1,11 @@
 //! Element-wise kernels: SwiGLU and rotary position embedding.
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
 use super::activation::sigmoid;
-use super::{TASK, TASK_ROWS, unwritten, vectors};
+use super::{TASK, TASK_ROWS, Unwritten, vectors};
 use crate::host::simd::{Isa, Kernel, Lanes, dispatch};
 use crate::host_op::{HostOp, INPUTS, Keep};
 
@@ -24,12 +26,15 @@ impl HostOp for SwiGlu {
     }
 
     fn forward(&self, [gate, up, _]: [&[f32]; INPUTS]) -> Vec<f32> {
-        let mut out = unwritten(gate.len());
-        out.par_chunks_mut(TASK)
+        assert_eq!(gate.len(), up.len(), "gate and up");
+        let mut out = Unwritten::new(gate.len());
+        out.slots()
+            .par_chunks_mut(TASK)
             .zip(gate.par_chunks(TASK))
             .zip(up.par_chunks(TASK))
             .for_each(|((out, gate), up)| dispatch(Isa::detect(), Forward { gate, up, out }));
-        out
+        // SAFETY: the tasks cover the arrays, and the vectors of a task its piece.
+        unsafe { out.written() }
     }
 
     fn backward(
@@ -39,10 +44,15 @@ impl HostOp for SwiGlu {
         grad: &[f32],
         _: [bool; INPUTS],
     ) -> [Vec<f32>; INPUTS] {
-        let (mut d_gate, mut d_up) = (unwritten(gate.len()), unwritten(gate.len()));
+        assert!(
+            gate.len() == up.len() && gate.len() == grad.len(),
+            "gate, up and gradient"
+        );
+        let (mut d_gate, mut d_up) = (Unwritten::new(gate.len()), Unwritten::new(gate.len()));
         d_gate
+            .slots()
             .par_chunks_mut(TASK)
-            .zip(d_up.par_chunks_mut(TASK))
+            .zip(d_up.slots().par_chunks_mut(TASK))
             .zip(
                 gate.par_chunks(TASK)
                     .zip(up.par_chunks(TASK))
@@ -60,22 +70,23 @@ impl HostOp for SwiGlu {
                     },
                 );
             });
-        [d_gate, d_up, Vec::new()]
+        // SAFETY: as in the forward pass.
+        unsafe { [d_gate.written(), d_up.written(), Vec::new()] }
     }
 }
 
 struct Forward<'a> {
     gate: &'a [f32],
     up: &'a [f32],
-    out: &'a mut [f32],
+    out: &'a mut [MaybeUninit<f32>],
 }
 
 struct Backward<'a> {
     gate: &'a [f32],
     up: &'a [f32],
     grad: &'a [f32],
-    d_gate: &'a mut [f32],
-    d_up: &'a mut [f32],
+    d_gate: &'a mut [MaybeUninit<f32>],
+    d_up: &'a mut [MaybeUninit<f32>],
 }
 
 impl Kernel for Forward<'_> {
@@ -90,7 +101,7 @@ impl Kernel for Forward<'_> {
                 let up = S::load_part(self.up.as_ptr().add(at), n);
                 gate.mul(sigmoid(gate))
                     .mul(up)
-                    .store_part(self.out.as_mut_ptr().add(at), n);
+                    .store_part(self.out.as_mut_ptr().cast::<f32>().add(at), n);
             }
         }
     }
@@ -109,12 +120,13 @@ impl Kernel for Backward<'_> {
                 let grad = S::load_part(self.grad.as_ptr().add(at), n);
                 let s = sigmoid(gate);
                 let silu = gate.mul(s);
-                grad.mul(silu).store_part(self.d_up.as_mut_ptr().add(at), n);
+                grad.mul(silu)
+                    .store_part(self.d_up.as_mut_ptr().cast::<f32>().add(at), n);
                 // silu' = s + silu·(1 − s)
                 let slope = silu.fma(S::splat(1.0).sub(s), s);
                 grad.mul(up)
                     .mul(slope)
-                    .store_part(self.d_gate.as_mut_ptr().add(at), n);
+                    .store_part(self.d_gate.as_mut_ptr().cast::<f32>().add(at), n);
             }
         }
     }
@@ -137,8 +149,20 @@ impl Rotary {
         let Self { heads, dim, .. } = *self;
         let half = dim / 2;
         let width = heads * dim;
-        let mut out = unwritten(x.len());
-        out.par_chunks_mut(TASK_ROWS * width)
+        assert!(
+            x.len() == self.tokens * width
+                && dim == 2 * half
+                && cos.len() == self.tokens * dim
+                && sin.len() == cos.len(),
+            "{} values, {} cosines and {} sines of {} tokens of {heads} heads of {dim}",
+            x.len(),
+            cos.len(),
+            sin.len(),
+            self.tokens
+        );
+        let mut out = Unwritten::new(x.len());
+        out.slots()
+            .par_chunks_mut(TASK_ROWS * width)
             .zip(x.par_chunks(TASK_ROWS * width))
             .zip(
                 cos.par_chunks(TASK_ROWS * dim)
@@ -156,17 +180,18 @@ impl Rotary {
                         let (out_a, out_b) = out.split_at_mut(half);
                         for i in 0..half {
                             if transpose {
-                                out_a[i] = a[i] * cos_a[i] + b[i] * sin_b[i];
-                                out_b[i] = b[i] * cos_b[i] - a[i] * sin_a[i];
+                                out_a[i].write(a[i] * cos_a[i] + b[i] * sin_b[i]);
+                                out_b[i].write(b[i] * cos_b[i] - a[i] * sin_a[i]);
                             } else {
-                                out_a[i] = a[i] * cos_a[i] - b[i] * sin_a[i];
-                                out_b[i] = b[i] * cos_b[i] + a[i] * sin_b[i];
+                                out_a[i].write(a[i] * cos_a[i] - b[i] * sin_a[i]);
+                                out_b[i].write(b[i] * cos_b[i] + a[i] * sin_b[i]);
                             }
                         }
                     }
                 }
             });
-        out
+        // SAFETY: the arrays have all tokens and heads an even width, as checked, so every half of every head was written.
+        unsafe { out.written() }
     }
 }
 

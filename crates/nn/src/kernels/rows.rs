@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{TASK_ROWS, unwritten};
+use super::{TASK_ROWS, Unwritten};
 use crate::host_op::{HostOp, INPUTS, Keep};
 
 /// Input: table `[rows, width]`; result: its rows `index`.
@@ -89,14 +89,16 @@ impl HostOp for Scatter {
 }
 
 fn gather(table: &[f32], width: usize, index: &[u32]) -> Vec<f32> {
-    let mut out = unwritten(index.len() * width);
-    out.par_chunks_mut(TASK_ROWS * width)
+    let mut out = Unwritten::new(index.len() * width);
+    out.slots()
+        .par_chunks_mut(TASK_ROWS * width)
         .zip(index.par_chunks(TASK_ROWS))
         .for_each(|(out, index)| {
             for (out, &row) in out.chunks_exact_mut(width).zip(index) {
                 let at = row as usize * width;
-                out.copy_from_slice(&table[at..at + width]);
+                out.write_copy_of_slice(&table[at..at + width]);
             }
         });
-    out
+    // SAFETY: a row for each index, each of them copied whole.
+    unsafe { out.written() }
 }

@@ -4,6 +4,8 @@
 //! `dv = Pᵀ·do`. Tasks are cut by family of spans and key/value head, so no two write to one row and every sum has one
 //! order, whatever the number of threads.
 
+use std::marker::PhantomData;
+
 use rayon::prelude::*;
 
 use crate::host::attention::{Attention, Blocks};
@@ -11,24 +13,52 @@ use crate::host::kv::BLOCK;
 use crate::host::simd::{LANES, Lanes};
 use crate::host::{KvCache, KvShape};
 use crate::host_op::INPUTS;
-use crate::kernels::unwritten;
 use crate::{Layout, Span};
 
-/// A pointer that tasks share; each writes to its own rows.
-#[derive(Clone, Copy)]
-pub(super) struct Shared<T>(pub(super) *mut T);
-// SAFETY: every use says why its rows are its own.
-unsafe impl<T: Send> Send for Shared<T> {}
-// SAFETY: as above.
-unsafe impl<T: Send> Sync for Shared<T> {}
+/// An array that tasks share; each writes to its own rows. Rows outside the array are refused, so that a wrong number of
+/// rows is a panic and not somebody else's memory.
+pub(super) struct Shared<'a, T> {
+    first: *mut T,
+    len: usize,
+    array: PhantomData<&'a mut [T]>,
+}
 
-impl<T> Shared<T> {
+impl<T> Clone for Shared<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Shared<'_, T> {}
+
+// SAFETY: it is a `&mut [T]` cut into rows that no two tasks use at a time, as callers of `rows` promise.
+unsafe impl<T: Send> Send for Shared<'_, T> {}
+// SAFETY: as above: what is shared is the right to cut, not the rows.
+unsafe impl<T: Send> Sync for Shared<'_, T> {}
+
+impl<'a, T> Shared<'a, T> {
+    pub(super) fn new(array: &'a mut [T]) -> Self {
+        Self {
+            first: array.as_mut_ptr(),
+            len: array.len(),
+            array: PhantomData,
+        }
+    }
+
     /// # Safety
-    /// The elements exist and nobody else uses them.
-    #[allow(clippy::mut_from_ref)]
-    pub(super) unsafe fn rows(&self, start: usize, len: usize) -> &mut [T] {
-        // SAFETY: the caller's promise.
-        unsafe { std::slice::from_raw_parts_mut(self.0.add(start), len) }
+    /// Nobody else uses these elements as long as the slice lives.
+    ///
+    /// # Panics
+    /// When the array has not these elements.
+    #[inline(always)]
+    pub(super) unsafe fn rows(self, start: usize, len: usize) -> &'a mut [T] {
+        assert!(
+            start <= self.len && len <= self.len - start,
+            "{len} elements from {start} of {}",
+            self.len
+        );
+        // SAFETY: inside the array, as just checked; alone, as the caller promises.
+        unsafe { std::slice::from_raw_parts_mut(self.first.add(start), len) }
     }
 }
 
@@ -60,10 +90,10 @@ pub(super) fn by_families(
     kv_heads: usize,
     [q, k, v]: [&[f32]; INPUTS],
     cache: impl Fn(&Span, &[f32], &[f32]) -> KvCache + Sync,
-    task: impl Fn(&Span, usize, [&KvCache; 2], [Shared<f32>; INPUTS]) + Sync,
+    task: impl Fn(&Span, usize, [&KvCache; 2], [Shared<'_, f32>; INPUTS]) + Sync,
 ) -> [Vec<f32>; INPUTS] {
-    let mut gradients = [unwritten(q.len()), vec![0.0; k.len()], vec![0.0; v.len()]];
-    let to = gradients.each_mut().map(|g| Shared(g.as_mut_ptr()));
+    let mut gradients = [vec![0.0; q.len()], vec![0.0; k.len()], vec![0.0; v.len()]];
+    let to = gradients.each_mut().map(|g| Shared::new(g));
     layout.families().par_iter().for_each(|family| {
         for &index in family {
             let span = &layout.spans()[index as usize];
@@ -91,7 +121,7 @@ impl<L: Blocks> Step<'_, L> {
     /// Both have rows of whole vectors for every query; the processor has the instructions.
     #[inline(always)]
     pub(super) unsafe fn products<S: Lanes>(&mut self) {
-        // SAFETY: the caller's promise.
+        // SAFETY: both are made by `backward_span` or `nsa::Back::query`, which size the scores in whole blocks.
         unsafe {
             self.scores.all_scores::<S>();
             self.slopes.all_scores::<S>();
@@ -105,7 +135,7 @@ impl<L: Blocks> Step<'_, L> {
     #[inline(always)]
     pub(super) unsafe fn query<S: Lanes>(&mut self, query: usize) {
         let row = self.scores.blocks.len() * BLOCK;
-        // SAFETY: the caller's promise.
+        // SAFETY: `query` is below `queries`, and the rows are those of `products`.
         unsafe {
             let total = self.scores.softmax::<S>(query);
             let p = self.scores.scores.as_mut_ptr().add(query * row);
@@ -129,14 +159,18 @@ impl<L: Blocks> Step<'_, L> {
     /// Adds `dSᵀ·q` and `Pᵀ·do` of the key and value in a column of the scores to their gradients.
     ///
     /// # Safety
-    /// As [`Step::products`], after [`Step::query`] of all; `to` have a head's values.
+    /// As [`Step::products`], after [`Step::query`] of all.
+    ///
+    /// # Panics
+    /// When `to` have fewer values than a head.
     #[inline(always)]
-    pub(super) unsafe fn add_to_row<S: Lanes>(&self, column: usize, to: [*mut f32; 2]) {
+    pub(super) unsafe fn add_to_row<S: Lanes>(&self, column: usize, to: [&mut [f32]; 2]) {
         let row = self.scores.blocks.len() * BLOCK;
         let (dim, queries) = (self.scores.head_dim, self.scores.queries);
+        let to = to.map(|to| to[..dim].as_mut_ptr());
         let weights = [&*self.slopes.scores, &*self.scores.scores];
         let sources = [self.scores.q, self.slopes.q];
-        // SAFETY: the caller's promise.
+        // SAFETY: `column` is below the row's length, sources have a head for each query, `to` was cut to a head.
         unsafe {
             for (to, (weights, source)) in to.into_iter().zip(weights.into_iter().zip(sources)) {
                 for at in (0..dim).step_by(LANES) {

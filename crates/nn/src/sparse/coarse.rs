@@ -34,7 +34,7 @@ pub(super) unsafe fn choose<S: Lanes>(
     let q = Rows::new(queries.q.as_ptr(), dim, heads);
     scratch.coarse.room(heads * row);
     scratch.shared.room(row.max((pattern.coarse + 1) * BLOCK));
-    // SAFETY: the caller's promise; arrays have the rows.
+    // SAFETY: `SparseCache::update` made the keys of all tokens that are seen, as `choose`'s caller promises; `room` made the rows.
     unsafe {
         let coarse = &keys.coarse[..row / BLOCK];
         let to = Rows::new(scratch.coarse.as_mut_ptr(), row, heads);
@@ -118,7 +118,7 @@ pub(super) unsafe fn choose<S: Lanes>(
 unsafe fn add<S: Lanes>(e: &[f32], share: S, sums: &mut [f32]) {
     let sums = sums[..e.len()].as_mut_ptr();
     for at in (0..e.len()).step_by(LANES) {
-        // SAFETY: the caller's promise.
+        // SAFETY: `e` is whole vectors, as the callers in `choose` made it, and `sums` was cut to its length.
         unsafe {
             let sum = S::load(e.as_ptr().add(at)).fma(share, S::load(sums.add(at)));
             sum.store(sums.add(at));
@@ -132,7 +132,7 @@ unsafe fn add<S: Lanes>(e: &[f32], share: S, sums: &mut [f32]) {
 /// The processor has the instructions.
 #[inline(always)]
 unsafe fn sum<S: Lanes>(e: &[f32]) -> f32 {
-    // SAFETY: the caller's promise.
+    // SAFETY: every part is a whole vector; `choose` was dispatched for these instructions.
     unsafe {
         let mut sum = S::splat(0.0);
         for part in e.chunks_exact(LANES) {

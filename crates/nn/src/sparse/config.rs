@@ -309,14 +309,14 @@ impl AttentionConfig {
             }
             Self::Nsa(o) => o.branches()?.selected,
         };
-        Ok(Some(pattern))
+        Ok(Some(pattern.bounded()))
     }
 
     fn check_block(&self, option: &'static str, found: usize) -> Result<(), Error> {
-        if found > 0 && found.is_multiple_of(BLOCK) {
-            return Ok(());
+        match is_block_size(found) {
+            true => Ok(()),
+            false => Err(self.error(option, found.to_string(), BLOCK_SIZE)),
         }
-        Err(self.error(option, found.to_string(), "a positive multiple of 16"))
     }
 
     fn error(&self, option: &'static str, found: String, expected: &'static str) -> Error {
@@ -423,7 +423,40 @@ pub struct Pattern {
     pub keys: Keys,
 }
 
+/// Whether a block can have so many tokens. Below `2^32`, so that products of a block's size and a number of blocks, both
+/// [bounded](Pattern::bounded), are numbers of 64 bits.
+pub(super) fn is_block_size(tokens: usize) -> bool {
+    tokens > 0 && tokens.is_multiple_of(BLOCK) && tokens as u64 <= MANY
+}
+
+/// What [`is_block_size`] expects.
+pub(super) const BLOCK_SIZE: &str = "a positive multiple of 16, at most 2^31";
+
+/// More tokens, and more blocks, than any text has.
+const MANY: u64 = 1 << 31;
+
 impl Pattern {
+    /// The same with numbers of blocks that can be multiplied: one that exceeds every text sees all of it, whatever it is.
+    pub(super) fn bounded(mut self) -> Self {
+        for blocks in [
+            &mut self.init,
+            &mut self.local,
+            &mut self.top_k,
+            &mut self.coarse,
+        ] {
+            *blocks = (*blocks).min(MANY as usize);
+        }
+        self
+    }
+
+    /// Blocks that a query chooses at most when it sees `tokens` tokens: never more than there are to choose from.
+    pub(super) fn most_chosen(&self, tokens: usize) -> usize {
+        match tokens {
+            0 => 0,
+            _ => self.top_k.min(self.candidates(tokens).len()),
+        }
+    }
+
     /// Block keys that are complete when `tokens` tokens are there.
     pub fn key_count(&self, tokens: usize) -> usize {
         match self.keys {

@@ -19,7 +19,6 @@ use crate::host::attention::{Attention, Chosen};
 use crate::host::kv::{BLOCK, Block};
 use crate::host::simd::{Isa, Kernel, Lanes, dispatch};
 use crate::host_op::{HostOp, INPUTS, Keep, run};
-use crate::kernels::unwritten;
 use crate::ops::has_kernel;
 use crate::{Layout, Span, to_vec};
 
@@ -91,7 +90,7 @@ struct Sparse {
     scale: f32,
     layout: Arc<Layout>,
     marks: Arc<[bool]>,
-    /// `[tokens, choosers, top_k]` chosen blocks, ascending, filled up with [`NONE`].
+    /// `[tokens, choosers, top_k]` chosen blocks, ascending, filled up with [`NONE`]; `top_k` as [`Sparse::top_k`].
     chosen: OnceLock<Vec<u32>>,
 }
 
@@ -130,10 +129,29 @@ impl Sparse {
         }
     }
 
+    /// Blocks that the rows of `chosen` have room for: what the pattern asks for, but no more than the longest text has to
+    /// choose from. An option may ask for more blocks than memory has bytes.
+    fn top_k(&self) -> usize {
+        let spans = self.layout.spans().iter();
+        let most = spans.map(|span| self.pattern.most_chosen(span.prefix_len + span.len));
+        most.max().unwrap_or(0)
+    }
+
+    /// Rows of no block for every chooser of every token.
+    ///
+    /// # Panics
+    /// When the choices are more than memory can number.
+    fn no_choices(&self, top_k: usize) -> Vec<u32> {
+        let rows = self.tokens.checked_mul(self.choosers());
+        let all = rows.and_then(|rows| rows.checked_mul(top_k));
+        vec![NONE; all.expect("fewer choices than memory has addresses")]
+    }
+
     /// For each token and query head, `[tokens · heads]`, the chosen blocks, ascending.
     fn choices(&self, q: &[f32], k: &[f32]) -> Vec<Vec<u32>> {
-        let mut kept = vec![NONE; self.tokens * self.choosers() * self.pattern.top_k];
-        let to = Shared(kept.as_mut_ptr());
+        let top_k = self.top_k();
+        let mut kept = self.no_choices(top_k);
+        let to = Shared::new(&mut kept);
         self.layout.spans().par_iter().for_each(|span| {
             let (_, keys) = self.caches(span, k, k);
             let tiles = span.len.div_ceil(QUERIES);
@@ -147,7 +165,7 @@ impl Sparse {
                 let rows = self.queries(q, first, places.len(), head);
                 let mut keep = |token: usize, chooser: usize, chosen: &[u32]| {
                     // SAFETY: the rows of this token and head belong to this task.
-                    unsafe { self.keep(to, (first + token, head, chooser), chosen) };
+                    unsafe { self.keep(to, top_k, (first + token, head, chooser), chosen) };
                 };
                 let width = self.group() * self.dim;
                 keys.choose((0, head), seen, width, &rows, self.scale, &mut keep);
@@ -158,7 +176,7 @@ impl Sparse {
             .map(|row| {
                 let (token, head) = (row / self.heads, row % self.heads);
                 let chooser = token * self.choosers() + head / together;
-                let kept = &kept[chooser * self.pattern.top_k..][..self.pattern.top_k];
+                let kept = &kept[chooser * top_k..][..top_k];
                 kept.iter()
                     .copied()
                     .take_while(|&block| block != NONE)
@@ -182,14 +200,15 @@ impl Sparse {
     /// Its row belongs to the task.
     unsafe fn keep(
         &self,
-        kept: Shared<u32>,
+        kept: Shared<'_, u32>,
+        top_k: usize,
         (token, head, chooser): (usize, usize, usize),
         chosen: &[u32],
     ) {
         let together = self.choosers() / self.kv_heads;
         let at = token * self.choosers() + head * together + chooser;
-        // SAFETY: the caller's promise.
-        let row = unsafe { kept.rows(at * self.pattern.top_k, self.pattern.top_k) };
+        // SAFETY: the token and head are the task's alone, as `choices` and `forward_tokens` cut them.
+        let row = unsafe { kept.rows(at * top_k, top_k) };
         row.fill(NONE);
         row[..chosen.len()].copy_from_slice(chosen);
     }
@@ -215,15 +234,15 @@ impl Sparse {
         &self,
         span: &Span,
         [q, k, v]: [&[f32]; 3],
-        out: Shared<f32>,
-        kept: Shared<u32>,
+        out: Shared<'_, f32>,
+        (kept, top_k): (Shared<'_, u32>, usize),
     ) {
         let (cache, keys) = self.caches(span, k, v);
         let tiles = span.len.div_ceil(QUERIES);
         (0..tiles * self.kv_heads).into_par_iter().for_each(|task| {
             let (tile, head) = (task / self.kv_heads, task % self.kv_heads);
             let places = tile * QUERIES..((tile + 1) * QUERIES).min(span.len);
-            self.forward_tokens(&cache, &keys, (span, places, head), q, out, kept);
+            self.forward_tokens(&cache, &keys, (span, places, head), q, out, (kept, top_k));
         });
     }
 
@@ -233,8 +252,8 @@ impl Sparse {
         keys: &SparseCache,
         (span, places, head): (&Span, Range<usize>, usize),
         q: &[f32],
-        out: Shared<f32>,
-        kept: Shared<u32>,
+        out: Shared<'_, f32>,
+        (kept, top_k): (Shared<'_, u32>, usize),
     ) {
         let (first, seen) = (
             span.start + places.start,
@@ -247,7 +266,7 @@ impl Sparse {
         let mut results = vec![0.0; rows.len()];
         let mut keep = |token: usize, chooser: usize, chosen: &[u32]| {
             // SAFETY: the rows of this token and head belong to this task.
-            unsafe { self.keep(kept, (first + token, head, chooser), chosen) };
+            unsafe { self.keep(kept, top_k, (first + token, head, chooser), chosen) };
         };
         keys.attend_tokens(
             cache,
@@ -260,7 +279,7 @@ impl Sparse {
             &mut keep,
         );
         for (token, result) in results.chunks_exact(width).enumerate() {
-            // SAFETY: as above.
+            // SAFETY: a token and the columns of a head that are this task's alone.
             let out = unsafe { out.rows((first + token) * row + column, width) };
             out.copy_from_slice(result);
         }
@@ -274,7 +293,7 @@ impl Sparse {
         head: usize,
         [keys, values]: [&KvCache; 2],
         [q, grad]: [&[f32]; 2],
-        [dq, dk, dv]: [Shared<f32>; 3],
+        [dq, dk, dv]: [Shared<'_, f32>; 3],
     ) {
         let width = self.group() * self.dim;
         let part = if self.pattern.per_head() {
@@ -282,7 +301,7 @@ impl Sparse {
         } else {
             width
         };
-        let (choosers, top_k) = (self.choosers(), self.pattern.top_k);
+        let (choosers, top_k) = (self.choosers(), self.top_k());
         let kept = self
             .chosen
             .get()
@@ -321,7 +340,7 @@ impl Sparse {
                     scores: &mut p,
                     ..make(keys)
                 };
-                // SAFETY: the caller's promise.
+                // SAFETY: `by_families` runs a family in one task for each head: these columns are its own.
                 let out = unsafe { dq.rows(at, part) };
                 let slopes = Attention {
                     q: &grad[at..at + part],
@@ -334,8 +353,8 @@ impl Sparse {
                     step: Step { scores, slopes },
                     pieces: &pieces,
                     span,
-                    stride: self.kv_heads * self.dim,
-                    to: [dk, dv].map(|to| to.0.wrapping_add(head * self.dim)),
+                    heads: (head, self.kv_heads),
+                    to: [dk, dv],
                 };
                 dispatch(Isa::detect(), back);
             }
@@ -348,9 +367,10 @@ struct Back<'a> {
     step: Step<'a, Chosen<'a, Block>>,
     pieces: &'a [u32],
     span: &'a Span,
-    /// From one token to the next in the gradients of keys and of values.
-    stride: usize,
-    to: [*mut f32; 2],
+    /// Key/value head, of all.
+    heads: (usize, usize),
+    /// Gradients `[tokens, heads, head_dim]` of keys and of values.
+    to: [Shared<'a, f32>; 2],
 }
 
 impl Kernel for Back<'_> {
@@ -358,7 +378,9 @@ impl Kernel for Back<'_> {
 
     #[inline(always)]
     unsafe fn run<S: Lanes>(mut self) {
-        // SAFETY: both have rows of whole vectors; the tokens' rows belong to the task.
+        let ((head, heads), dim) = (self.heads, self.step.scores.head_dim);
+        // SAFETY: both have rows of whole vectors; the tokens' rows of this head belong to the task, and each is given
+        // back before the next is asked for.
         unsafe {
             self.step.products::<S>();
             for query in 0..self.step.scores.queries {
@@ -370,7 +392,7 @@ impl Kernel for Back<'_> {
                     None => self.span.prefix_start + text,
                     Some(own) => self.span.start + own,
                 };
-                let to = self.to.map(|to| to.add(token * self.stride));
+                let to = self.to.map(|to| to.rows((token * heads + head) * dim, dim));
                 self.step.add_to_row::<S>(place, to);
             }
         }
@@ -387,11 +409,12 @@ impl HostOp for Sparse {
     }
 
     fn forward(&self, inputs: [&[f32]; INPUTS]) -> Vec<f32> {
-        let mut output = unwritten(inputs[0].len());
-        let mut chosen = vec![NONE; self.tokens * self.choosers() * self.pattern.top_k];
-        let (out, kept) = (Shared(output.as_mut_ptr()), Shared(chosen.as_mut_ptr()));
+        let top_k = self.top_k();
+        let mut output = vec![0.0; inputs[0].len()];
+        let mut chosen = self.no_choices(top_k);
+        let (out, kept) = (Shared::new(&mut output), Shared::new(&mut chosen));
         let spans = self.layout.spans().par_iter();
-        spans.for_each(|span| self.forward_span(span, inputs, out, kept));
+        spans.for_each(|span| self.forward_span(span, inputs, out, (kept, top_k)));
         let _ = self.chosen.set(chosen);
         output
     }
@@ -454,10 +477,115 @@ mod tests {
             let kept = op.chosen.get().unwrap();
             for (row, chosen) in choices.iter().enumerate() {
                 let chooser = row * op.choosers() / heads;
-                let kept = &kept[chooser * op.pattern.top_k..][..op.pattern.top_k];
+                let kept = &kept[chooser * op.top_k()..][..op.top_k()];
                 let kept: Vec<u32> = kept.iter().copied().filter(|&b| b != NONE).collect();
                 assert_eq!(chosen, &kept, "{config:?} {row}");
             }
         }
+    }
+
+    fn op(config: &AttentionConfig, tokens: usize) -> Sparse {
+        Sparse {
+            pattern: config.pattern().unwrap().unwrap(),
+            tokens,
+            heads: 4,
+            kv_heads: 2,
+            dim: 16,
+            scale: 0.5,
+            layout: Arc::new(Layout::packed(&[tokens - 40, 40])),
+            marks: (0..tokens).map(|token| token % 7 == 3).collect(),
+            chosen: OnceLock::new(),
+        }
+    }
+
+    /// H1: an option may hold any number. One that is larger than every text asks for every block, no more.
+    #[test]
+    fn more_blocks_than_there_are_is_every_block() {
+        let tokens = 150;
+        let q = values(tokens * 64, 1);
+        let k = values(tokens * 32, 2);
+        let all = |config: &AttentionConfig| {
+            let op = op(config, tokens);
+            let out = op.forward([&q, &k, &k]);
+            let back = op.backward([&q, &k, &k], &out, &q, [true; 3]);
+            (op.choices(&q, &k), out, back)
+        };
+        let huge = [1 << 30, (1 << 62) + 1, usize::MAX];
+        let moba = |top_k| {
+            AttentionConfig::Moba(Moba {
+                block_size: 16,
+                top_k,
+            })
+        };
+        let phsa = |top_k| {
+            AttentionConfig::Phsa(Phsa {
+                top_k,
+                init: 16,
+                local: 32,
+                ..Phsa::default()
+            })
+        };
+        let nsa = |top_k| {
+            AttentionConfig::Nsa(crate::sparse::Nsa {
+                block_size: 16,
+                top_k,
+                ..Default::default()
+            })
+        };
+        for of in [&moba as &dyn Fn(usize) -> AttentionConfig, &phsa, &nsa] {
+            let expected = all(&of(64));
+            for top_k in huge {
+                assert_eq!(all(&of(top_k)), expected, "{:?}", of(top_k));
+            }
+        }
+    }
+
+    /// H1, the other numbers of the options.
+    #[test]
+    fn every_option_may_be_larger_than_any_text() {
+        let tokens = 150;
+        let (q, k) = (values(tokens * 64, 1), values(tokens * 32, 2));
+        for huge in [(1 << 62) + 1, (1 << 60) + 16, usize::MAX] {
+            let configs = [
+                AttentionConfig::Phsa(Phsa {
+                    init: huge,
+                    block_size: 64,
+                    ..Phsa::default()
+                }),
+                AttentionConfig::Phsa(Phsa {
+                    local: huge,
+                    coarse_top_k: huge,
+                    ..Phsa::default()
+                }),
+                AttentionConfig::InfLlm2(crate::sparse::InfLlm2 {
+                    kernel: huge,
+                    init_blocks: huge,
+                    window: huge,
+                    ..Default::default()
+                }),
+                AttentionConfig::Sliding(crate::sparse::Sliding {
+                    init: huge,
+                    window: huge,
+                }),
+            ];
+            for config in configs {
+                let sees_all = op(&config, tokens).forward([&q, &k, &k]);
+                let window = AttentionConfig::Sliding(crate::sparse::Sliding {
+                    init: 0,
+                    window: tokens,
+                });
+                assert_eq!(
+                    sees_all,
+                    op(&window, tokens).forward([&q, &k, &k]),
+                    "{config:?}"
+                );
+            }
+        }
+        let block_size = usize::MAX - 15;
+        let moba = AttentionConfig::Moba(Moba {
+            block_size,
+            top_k: 3,
+        });
+        assert!(moba.pattern().unwrap_err().to_string().contains("2^31"));
     }
 }

@@ -94,7 +94,7 @@ pub(super) unsafe fn choose<S: Lanes>(
     if pattern.groups(last).is_some() {
         for token in 0..tokens {
             let one = queries.one(token);
-            // SAFETY: the caller's promise.
+            // SAFETY: `SparseCache::update` made the keys of the last token, as this function's caller promises.
             unsafe {
                 match pattern.groups(one.seen) {
                     Some(groups) => {
@@ -106,7 +106,7 @@ pub(super) unsafe fn choose<S: Lanes>(
         }
         return;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: as above.
     unsafe { exact::<S>(pattern, queries, keys, scratch, chosen) }
 }
 
@@ -137,7 +137,7 @@ unsafe fn exact<S: Lanes>(
         _ => Rows::new(queries.q.as_ptr(), dim, heads),
     };
     let shared = scratch.shared.room(each);
-    // SAFETY: the caller's promise; both arrays have the rows.
+    // SAFETY: the keys are there, as the caller of `choose` promises; `room` made the rows of both arrays.
     unsafe {
         if pattern.per_head() {
             // A head that chooses for itself keeps the plain products.
@@ -190,7 +190,7 @@ unsafe fn share<S: Lanes>(
         .chunks_exact_mut(row)
         .zip(shared.chunks_exact_mut(row));
     for (token, (scores, shared)) in rows.enumerate() {
-        // SAFETY: the caller's promise.
+        // SAFETY: `exact` cut both arrays into rows of whole vectors.
         unsafe {
             let total = grid::softmax::<S>(scores, pattern.key_count(queries.seen + token));
             let share = S::splat(1.0 / total);
@@ -232,10 +232,10 @@ pub(super) unsafe fn top<S: Lanes>(
     best: &mut Vec<(f32, u32)>,
 ) {
     best.clear();
-    // SAFETY: the caller's promise.
+    // SAFETY: `exact` and `coarse::choose` were dispatched for these instructions.
     let limit = unsafe { limit::<S>(scores, k) };
     for (part, values) in scores.chunks(LANES).enumerate() {
-        // SAFETY: the caller's promise; as many values as lanes are read.
+        // SAFETY: as many values as lanes are read; the instructions as above.
         let mut there = unsafe { S::load_part(values.as_ptr(), values.len()).not_below(limit) };
         there &= (1u32 << values.len()) - 1;
         while there != 0 {

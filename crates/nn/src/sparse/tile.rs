@@ -188,7 +188,7 @@ impl<'a> Grid<'a> {
         let all = self.tokens * group;
         let q = Rows::new(q.as_ptr(), dim, all);
         let out = Rows::new(out.as_mut_ptr(), row, all);
-        // SAFETY: the caller's promise.
+        // SAFETY: `Tile::run` sized the rows, and its pieces are of tokens that `attend_tokens` found in the cache.
         unsafe {
             grid::scores::<S, _>(q, dim, scale, (self.pieces(self.start), keys), out);
             let to = out.shift(self.local());
@@ -213,7 +213,7 @@ impl<'a> Grid<'a> {
         let group = self.group;
         let p = Rows::new(p.as_ptr(), self.row, self.tokens * group);
         let sums = sums.as_mut_ptr();
-        // SAFETY: the caller's promise.
+        // SAFETY: as in `scores`; `Tile::run` sized the sums.
         unsafe {
             grid::values::<S, _>(p, padded, (self.pieces(self.start), values), sums);
             if !self.picked.is_empty() {

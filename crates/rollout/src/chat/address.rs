@@ -1,6 +1,7 @@
 //! Addresses of servers.
 
 use super::ChatError;
+use super::secrets::{is_address, shown};
 
 /// The address of the method, from that of the server, of the API or of the method itself.
 pub(crate) fn completions_url(url: &str) -> Result<String, ChatError> {
@@ -40,7 +41,12 @@ pub(crate) fn method_url(url: &str, method: &str) -> Result<String, ChatError> {
         path if path.ends_with(method) => path.to_owned(),
         path => format!("{path}/{method}"),
     };
-    Ok(format!("{scheme}://{host}/{path}{query}"))
+    let whole = format!("{scheme}://{host}/{path}{query}");
+    // Asking would fail every time, after all attempts.
+    match is_address(&whole) {
+        true => Ok(whole),
+        false => wrong(&shown(url.trim()), form),
+    }
 }
 
 /// A proxy has no business between two programs on one machine.
@@ -76,7 +82,14 @@ mod tests {
         ] {
             assert_eq!(completions_url(given).unwrap(), made);
         }
-        for bad in ["localhost:8000", "ftp://h/v1", "http://", ""] {
+        for bad in [
+            "localhost:8000",
+            "ftp://h/v1",
+            "http://",
+            "",
+            "http://h:99999",
+            "http://a b/v1",
+        ] {
             assert!(completions_url(bad).is_err(), "{bad}");
         }
         let error = completions_url("https://u:secret@h/v1").unwrap_err();

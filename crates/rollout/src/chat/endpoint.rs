@@ -9,6 +9,7 @@ use ureq::http::HeaderMap;
 
 use super::address::{completions_url, is_loopback};
 use super::pace::Pace;
+use super::secrets::{Secrets, shown};
 use super::setback::Setback;
 use super::wire::{self, Answer};
 use super::{
@@ -33,9 +34,8 @@ impl ApiKey {
             .map(Self)
     }
 
-    /// `text` without the key: servers repeat it in their error messages.
-    fn remove_from(&self, text: &str) -> String {
-        text.replace(&self.0, "***")
+    pub(crate) fn secret(&self) -> &str {
+        &self.0
     }
 }
 
@@ -93,6 +93,9 @@ impl EndpointConfig {
 pub struct Endpoint {
     config: EndpointConfig,
     url: String,
+    /// The address for messages.
+    shown: String,
+    secrets: Secrets,
     agent: ureq::Agent,
     pace: Pace,
     usage: Mutex<Usage>,
@@ -155,6 +158,8 @@ impl Endpoint {
         Ok(Self {
             pace: Pace::new(config.max_concurrency, config.requests_per_minute),
             agent: agent.build().new_agent(),
+            shown: shown(&url),
+            secrets: Secrets::of(&url, config.key.as_ref()),
             url,
             usage: Mutex::default(),
             new_length_field: AtomicBool::new(false),
@@ -199,7 +204,7 @@ impl Endpoint {
             if let Some(wait) = wait.filter(|wait| *wait > policy.longest_wait) {
                 return Err(ChatError::Wait {
                     id: id.to_owned(),
-                    url: self.url.clone(),
+                    url: self.shown.clone(),
                     seconds: wait.as_secs(),
                     limit: policy.longest_wait.as_secs(),
                 });
@@ -207,7 +212,7 @@ impl Endpoint {
             if attempt + 1 >= policy.attempts {
                 return Err(ChatError::Exhausted {
                     id: id.to_owned(),
-                    url: self.url.clone(),
+                    url: self.shown.clone(),
                     attempts: attempt + 1,
                     last: what,
                 });
@@ -235,7 +240,10 @@ impl Endpoint {
     fn attempt(&self, body: &[u8]) -> Result<ChatReply, Setback> {
         let (headers, bytes) = self.post("application/json", body)?;
         match wire::answer(&bytes).map_err(Setback::of_body)? {
-            Answer::Reply(reply) => Ok(reply),
+            Answer::Reply(mut reply) => {
+                self.secrets.hide(&mut reply);
+                Ok(reply)
+            }
             Answer::Error { message, code } => {
                 let status = code.as_deref().and_then(|c| c.parse().ok()).unwrap_or(500);
                 Err(self.refused(status, &headers, (message, code)))
@@ -255,7 +263,8 @@ impl Endpoint {
         if let Some(key) = &self.config.key {
             request = request.header("authorization", format!("Bearer {}", key.0));
         }
-        let mut response = request.send(body).map_err(Setback::of_transport)?;
+        let failed = |error| Setback::of_transport(error, &self.secrets);
+        let mut response = request.send(body).map_err(failed)?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let bytes = response
@@ -268,7 +277,7 @@ impl Endpoint {
             let said = wire::error_message(&bytes.unwrap_or_default());
             return Err(self.refused(status, &headers, said));
         }
-        Ok((headers, bytes.map_err(Setback::of_transport)?))
+        Ok((headers, bytes.map_err(failed)?))
     }
 
     /// An error status; servers repeat keys in their messages.
@@ -278,12 +287,9 @@ impl Endpoint {
         headers: &HeaderMap,
         (message, code): (String, Option<String>),
     ) -> Setback {
-        let key = self.config.key.as_ref();
-        let message = match key {
-            Some(key) => key.remove_from(&message),
-            None => message,
-        };
-        Setback::of_status(&self.url, status, headers, (message, code), key.is_some())
+        let said = (self.secrets.hidden(&message), code);
+        let keyed = self.config.key.is_some();
+        Setback::of_status(&self.shown, status, headers, said, keyed)
     }
 }
 
@@ -371,7 +377,10 @@ mod tests {
         let endpoint = Endpoint::new(config).unwrap();
         assert!(!format!("{endpoint:?}").contains("sk-123"));
         assert!(!endpoint.identity().to_string().contains("sk-123"));
-        assert_eq!(key.remove_from("wrong key: sk-123."), "wrong key: ***.");
+        assert_eq!(
+            Secrets::of("http://h", Some(&key)).hidden("wrong key: sk-123."),
+            "wrong key: ***."
+        );
     }
 
     #[test]

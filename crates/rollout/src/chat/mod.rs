@@ -23,6 +23,7 @@ mod log;
 mod pace;
 mod recorded;
 mod retry;
+mod secrets;
 mod setback;
 mod wire;
 

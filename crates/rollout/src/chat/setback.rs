@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use ureq::http::HeaderMap;
 
+use super::secrets::Secrets;
 use super::{ChatError, retry_after};
 
 /// What an attempt came to, when it did not come to a reply.
@@ -48,12 +49,17 @@ impl Setback {
     }
 
     /// What a failure below HTTP means.
-    pub(crate) fn of_transport(error: ureq::Error) -> Self {
-        let what = error.to_string();
+    pub(crate) fn of_transport(error: ureq::Error, secrets: &Secrets) -> Self {
+        let what = secrets.hidden(&error.to_string());
         let kind = match &error {
-            ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl => None,
-            // A certificate does not become valid by asking again; a broken handshake may work.
-            ureq::Error::Rustls(_) if what.contains("certificate") => None,
+            // An address or a setting that no client can use.
+            ureq::Error::BadUri(_)
+            | ureq::Error::Http(_)
+            | ureq::Error::InvalidProxyUrl
+            | ureq::Error::Tls(_) => None,
+            // A certificate does not become valid by asking again; a broken handshake may work. The handshake's errors come
+            // wrapped in those of the socket.
+            ureq::Error::Rustls(_) | ureq::Error::Io(_) if is_about_certificates(&what) => None,
             ureq::Error::Timeout(_) => Some("timeout"),
             ureq::Error::BodyExceedsLimit(_) | ureq::Error::Protocol(_) => Some("body"),
             _ => Some("connection"),
@@ -67,7 +73,7 @@ impl Setback {
             None => Self::Never(ChatError::Config {
                 field: "connection",
                 found: what,
-                expected: "a server that can be reached",
+                expected: "an address that can be asked, with a certificate that this machine trusts",
             }),
         }
     }
@@ -80,6 +86,18 @@ impl Setback {
             wait: None,
         }
     }
+}
+
+/// In the words of rustls: `invalid peer certificate: UnknownIssuer`, `received fatal alert: UnknownCA`, …
+fn is_about_certificates(what: &str) -> bool {
+    let what = what.to_lowercase();
+    let words = [
+        "certificate",
+        "unknownca",
+        "unknownissuer",
+        "notvalidforname",
+    ];
+    words.iter().any(|word| what.contains(word))
 }
 
 fn wait(headers: &HeaderMap) -> Option<Duration> {

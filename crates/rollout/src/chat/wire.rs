@@ -64,7 +64,7 @@ fn decimal(value: f32) -> Value {
 
 fn image(media: Option<&Media>) -> Result<Option<Value>, ChatError> {
     let Some(media) = media else { return Ok(None) };
-    let bytes = media.encoded()?;
+    let bytes = media.outgoing()?;
     let url = format!("data:{};base64,{}", mime(&bytes), STANDARD.encode(&bytes));
     Ok(Some(
         json!({"type": "image_url", "image_url": {"url": url}}),

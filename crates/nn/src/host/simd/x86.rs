@@ -7,7 +7,7 @@ use std::arch::x86_64::*;
 /// The processor must have AVX-512 F.
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
-    // SAFETY: passed on to the caller.
+    // SAFETY: `dispatch` found the instructions before it came here.
     unsafe { kernel.run::<Avx512>() }
 }
 
@@ -15,7 +15,7 @@ pub(super) unsafe fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
 /// The processor must have AVX2 and FMA.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
-    // SAFETY: passed on to the caller.
+    // SAFETY: `dispatch` found the instructions before it came here.
     unsafe { kernel.run::<Avx2>() }
 }
 

@@ -122,7 +122,7 @@ impl Attention {
         for (index, chunk) in seen.enumerate() {
             let part = (block, chunk);
             let size = block.len * chunk.stride;
-            // SAFETY: the caller's promise; the scores have the size of the block.
+            // SAFETY: the layout gives each part rows of its own; the scores have the size of the block.
             unsafe {
                 let keys = packed(&mut scratch.keys, index);
                 keys.pack(k, dim, chunk);
@@ -202,7 +202,7 @@ impl Attention {
         for (index, chunk) in seen.enumerate() {
             let part = (block, chunk);
             let size = block.len * chunk.stride;
-            // SAFETY: the caller's promise; scores and slopes have the size of the block.
+            // SAFETY: the layout gives each part rows of its own; scores and slopes have the size of the block.
             unsafe {
                 let keys = packed(&mut scratch.keys, index);
                 keys.pack(k, dim, chunk);

@@ -17,7 +17,7 @@ pub(super) struct Head {
 
 // SAFETY: a part writes to rows that are its own only (module documentation).
 unsafe impl Send for Head {}
-// SAFETY: as above.
+// SAFETY: as above: heads are read, and each part writes to its own.
 unsafe impl Sync for Head {}
 
 impl Head {
@@ -87,7 +87,7 @@ impl Packed {
                     out.fill(0.0);
                 }
                 for column in 0..there {
-                    // SAFETY: the caller's promise.
+                    // SAFETY: `Chunk` names tokens of the layout, which `attention` found to have the length of the arrays.
                     let row = unsafe {
                         let token = head.token(piece.start + first + column);
                         std::slice::from_raw_parts(token, dim)
@@ -156,7 +156,7 @@ pub(super) unsafe fn by_keys(
                 out_row: chunk.stride,
                 add: false,
             };
-            // SAFETY: the caller's promise; a piece's width is a multiple of the lanes.
+            // SAFETY: `forward_block` and `backward_block` size the block; a piece's width is a multiple of the lanes.
             unsafe { product.run() };
         }
     }
@@ -193,7 +193,7 @@ pub(super) unsafe fn over_keys(
                 out_row: out.row,
                 add: !(fresh && index == 0),
             };
-            // SAFETY: the caller's promise.
+            // SAFETY: as in `by_keys`; `out` is the part's, as the layout cuts it.
             unsafe { product.run() };
         }
     }
@@ -235,7 +235,7 @@ pub(super) unsafe fn to_keys(
                 out_row: out.row,
                 add: true,
             };
-            // SAFETY: the caller's promise.
+            // SAFETY: as in `over_keys`.
             unsafe { product.run() };
         }
     }

@@ -119,10 +119,7 @@ impl Kernel for Query<'_> {
                 self.step.query::<S>(query);
             }
             for row in self.skip..self.step.scores.tokens {
-                let to = self
-                    .sums
-                    .each_mut()
-                    .map(|sum| sum[row * padded..].as_mut_ptr());
+                let to = self.sums.each_mut().map(|sum| &mut sum[row * padded..]);
                 self.step.add_to_row::<S>(row, to);
             }
         }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::host::kv::BLOCK;
+use crate::sparse::config::{BLOCK_SIZE, is_block_size};
 use crate::sparse::{Keys, Pattern};
 
 /// Options of NSA; defaults of its paper, with compression and selection in the same blocks.
@@ -61,8 +61,8 @@ impl Nsa {
             })
         };
         let block = self.block_size;
-        if block == 0 || !block.is_multiple_of(BLOCK) {
-            return error("block_size", block, "a positive multiple of 16");
+        if !is_block_size(block) {
+            return error("block_size", block, BLOCK_SIZE);
         }
         if self.local_blocks == 0 {
             return error("local_blocks", 0, "at least 1, the query's block");
@@ -83,7 +83,8 @@ impl Nsa {
                 coarse: 0,
                 // The plain mean of a block.
                 keys: Keys::Fused { lambda: 1.0 },
-            },
+            }
+            .bounded(),
             window: self.window,
         })
     }

@@ -4,7 +4,6 @@ use rayon::prelude::*;
 
 use super::GATES;
 use crate::host_op::{HostOp, INPUTS, Keep};
-use crate::kernels::unwritten;
 
 /// Tokens of a task.
 const TOKENS: usize = 64;
@@ -79,7 +78,7 @@ impl HostOp for Gated {
         wanted: [bool; INPUTS],
     ) -> [Vec<f32>; INPUTS] {
         let (width, gates) = (self.width(), GATES * self.heads);
-        let mut d_part: Vec<f32> = unwritten(part.len());
+        let mut d_part = vec![0.0; part.len()];
         let mut d_logits = vec![0.0; logits.len()];
         d_part
             .par_chunks_mut(width)

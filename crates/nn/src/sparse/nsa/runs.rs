@@ -12,7 +12,6 @@ use crate::host::attention::{Attention, Blocks};
 use crate::host::kv::{BLOCK, Block};
 use crate::host::simd::{Isa, Kernel, Lanes, dispatch};
 use crate::host_op::{HostOp, INPUTS, Keep};
-use crate::kernels::unwritten;
 use crate::sparse::back::{Shared, by_families, span_cache};
 use crate::{Layout, Span};
 
@@ -246,13 +245,13 @@ impl Runs {
         head: usize,
         caches: [&KvCache; 2],
         [q, grad]: [&[f32]; 2],
-        [dq, dk, dv]: [Shared<f32>; 3],
+        [dq, dk, dv]: [Shared<'_, f32>; 3],
     ) {
         let (width, group, dim) = (self.heads * self.dim, self.group(), self.dim);
         let mut back = Back::new(caches, head, self.scale);
         for place in 0..span.len {
             let at = (span.start + place) * width + head * group;
-            // SAFETY: the caller's promise.
+            // SAFETY: `by_families` runs a family in one task for each head, and `q`'s rows of a head are its own.
             let dq = unsafe { dq.rows(at, group) };
             let seen = self.rows.seen(span.prefix_len + place + 1);
             back.query(seen, [&q[at..at + group], &grad[at..at + group]], dq);
@@ -266,7 +265,7 @@ impl Runs {
                 break;
             };
             for (to, row) in [dk, dv].into_iter().zip(rows) {
-                // SAFETY: the caller's promise.
+                // SAFETY: as above: a token of the family, and this head of it.
                 let to = unsafe { to.rows((token * self.kv_heads + head) * dim, dim) };
                 for (to, row) in to.iter_mut().zip(row) {
                     *to += share * row;
@@ -286,7 +285,7 @@ impl HostOp for Runs {
     }
 
     fn forward(&self, inputs: [&[f32]; INPUTS]) -> Vec<f32> {
-        let mut output = unwritten(inputs[0].len());
+        let mut output = vec![0.0; inputs[0].len()];
         let mut rest = output.as_mut_slice();
         let mut tasks = Vec::new();
         for span in self.layout.spans() {
