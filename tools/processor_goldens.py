@@ -5,7 +5,8 @@ Qwen2.5-VL processor equal those of transformers (`AutoProcessor`, `get_rope_ind
 The tokenizer is a byte-level BPE with Qwen2's pre-tokenizer, trained here on a few sentences; it stands on its own and
 does not change with the built-in task.
 
-Made with transformers 5.23.0, tokenizers' own version as installed, torch 2.15.0.
+Made with transformers 5.23.0, tokenizers' own version as installed, torch 2.15.0; positions by `rope_index_reference.py`, to be run after it
+(transformers after 5.2 advances by `max(h, w)` behind a video, the models were trained with `max + 1`).
 Run: python tools/processor_goldens.py [--out crates/model/tests/golden/processor]
 """
 

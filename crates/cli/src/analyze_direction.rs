@@ -1,6 +1,7 @@
 //! `percept analyze direction`: which tokens training raised and lowered, and what replacing them
 //! does to accuracy.
 
+use std::path::Path;
 use std::time::Instant;
 
 use percept_data::Dataset;
@@ -8,7 +9,6 @@ use percept_eval::Estimate;
 use percept_eval::direction::{
     Outcome, ReplacementCurve, Response, Rule, auc, question_scores, responses, sparsity,
 };
-use percept_model::{Model, Processor};
 use percept_report::{Column, write_atomic, write_table};
 use percept_reward::RewardSet;
 use percept_rollout::{Draft, Extrapolate, Gate, Sampler, SamplingParams};
@@ -46,10 +46,7 @@ struct Bench<'a> {
 
 pub fn run(args: &AnalyzeDirection, global: &Global) -> Result<Done, Failure> {
     check(args)?;
-    let device = percept_nn::parse_device(&args.device)?;
-    let load = |folder| -> Result<(Model, Processor), Failure> {
-        Ok((Model::load(folder, &device)?, Processor::load(folder)?))
-    };
+    let load = |name: &Path| open::named(name, None, &args.device);
     let (tuned, base) = (load(&args.tuned)?, load(&args.base)?);
     let sampler = open::sampler(&tuned, Some(&base))?;
     let data = open::questions(&args.data, args.digit_sum)?;

@@ -26,7 +26,7 @@ const HOPELESS: usize = 10;
 /// Who answers: a local model or a server.
 #[derive(Debug, Clone, Args)]
 pub struct AnswererArgs {
-    /// Hugging Face folder of a local model.
+    /// Local model: a Hugging Face folder, a run folder, or an id in the local Hugging Face cache.
     #[arg(long, conflicts_with = "endpoint")]
     pub model: Option<PathBuf>,
     /// LoRA adapter folder (PEFT format) on top of it.
@@ -144,6 +144,7 @@ impl AnswererArgs {
             };
             let identity = open::weights(&args)?;
             let (model, processor) = open::model(&args)?;
+            crate::sampling::say_unused_of(&processor, self.temperature, self.top_p);
             let sampler = Sampler::new(&model, &processor, 0)?;
             let engine = self.memory.apply(SamplingParams {
                 max_num_seqs: self.max_num_seqs,

@@ -37,7 +37,7 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// Say nothing but errors and results.
+    /// Say nothing but errors, warnings and results.
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// Machine-readable output: one JSON object per line on standard output.
@@ -118,6 +118,9 @@ pub struct Quickstart {
     /// Change a field of the built-in recipe.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// End the run at its first warning, with a checkpoint and exit code 1 (sets trainer.strict).
+    #[arg(long)]
+    pub strict: bool,
     /// Go on where a stopped run stopped.
     #[arg(long)]
     pub resume: bool,
@@ -141,6 +144,9 @@ pub struct Train {
     /// Change a field of the recipe.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// End the run at its first warning, with a checkpoint and exit code 1 (sets trainer.strict).
+    #[arg(long)]
+    pub strict: bool,
     /// Go on where a stopped run stopped.
     #[arg(long)]
     pub resume: bool,
@@ -236,10 +242,11 @@ pub enum Task {
 /// Where a model comes from.
 #[derive(Debug, Clone, Args)]
 pub struct ModelArgs {
-    /// Hugging Face folder.
+    /// Hugging Face folder, run folder (its newest checkpoint), or an id of the Hugging Face Hub in the local cache:
+    /// org/name, org/name@revision.
     #[arg(long)]
     pub model: PathBuf,
-    /// LoRA adapter folder (PEFT format) on top of it.
+    /// LoRA adapter (PEFT format) on top of it: a folder, a run folder, or an id.
     #[arg(long)]
     pub adapter: Option<PathBuf>,
     /// Device: cpu, or vulkan:0, cuda:0, … when the build has it.
@@ -266,18 +273,34 @@ pub fn dtype(text: &str) -> Result<WeightDtype, String> {
 /// Sampling options (names of vLLM and Hugging Face).
 #[derive(Debug, Clone, Args)]
 pub struct SamplingArgs {
-    /// Softmax temperature; 0 is greedy.
-    #[arg(long, default_value_t = 0.0)]
-    pub temperature: f32,
-    /// Nucleus.
-    #[arg(long, default_value_t = 1.0)]
-    pub top_p: f32,
-    /// Only the k likeliest tokens (0: off).
-    #[arg(long, default_value_t = 0)]
-    pub top_k: usize,
-    /// Longest response in tokens.
-    #[arg(long, default_value_t = 512)]
-    pub max_tokens: usize,
+    /// Softmax temperature; 0 is greedy [default: 0].
+    #[arg(long)]
+    pub temperature: Option<f32>,
+    /// Nucleus [default: 1, off].
+    #[arg(long)]
+    pub top_p: Option<f32>,
+    /// Only the k likeliest tokens [default: 0, off].
+    #[arg(long)]
+    pub top_k: Option<usize>,
+    /// Only tokens with at least this share of the likeliest one's probability [default: 0, off].
+    #[arg(long)]
+    pub min_p: Option<f32>,
+    /// Above 1, tokens of the prompt and of the response become less likely [default: 1, off].
+    #[arg(long)]
+    pub repetition_penalty: Option<f32>,
+    /// Taken off the logits of tokens that the response has said, -2 to 2.
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
+    pub presence_penalty: f32,
+    /// Taken off the logits of tokens for each time that the response has said them, -2 to 2.
+    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
+    pub frequency_penalty: f32,
+    /// Whether options that are not given come from the model's generation_config.json (auto) or are percept's
+    /// (none); what the file recommends and is not used is said.
+    #[arg(long, value_enum, default_value_t = GenerationSource::None)]
+    pub generation_config: GenerationSource,
+    /// Longest response in tokens [default: 512].
+    #[arg(long)]
+    pub max_tokens: Option<usize>,
     /// Responses per prompt.
     #[arg(long, short, default_value_t = 1)]
     pub n: usize,
@@ -293,6 +316,15 @@ pub struct SamplingArgs {
     /// Memory of keys and values.
     #[command(flatten)]
     pub memory: MemoryArgs,
+}
+
+/// Where sampling options that are not given come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GenerationSource {
+    /// generation_config.json.
+    Auto,
+    /// percept's defaults: greedy, nothing penalised.
+    None,
 }
 
 /// Memory of keys and values (names of vLLM).
@@ -380,13 +412,14 @@ pub enum Drafting {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   percept generate --model DIR --image photo.png 'What is in the picture?'
+  percept generate --model DIR --image a.png --image b.png 'What is in <image> and not in <image>?'
   percept generate --model DIR --extrapolate BASE --gamma 0.5 --input prompts.jsonl
   percept generate --model DIR --input prompts.jsonl --output answers.jsonl -n 4 --temperature 1")]
 pub struct Generate {
     /// The model.
     #[command(flatten)]
     pub model: ModelArgs,
-    /// The question (or use --input).
+    /// The question (or use --input). <image> says where a picture stands; without it they come first.
     #[arg(required_unless_present = "input")]
     pub prompt: Option<String>,
     /// An image for the question (may be repeated).
@@ -510,6 +543,9 @@ pub struct Compare {
     /// Change a field of the recipe.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// End at the first warning of a run, with a checkpoint and exit code 1 (sets trainer.strict).
+    #[arg(long)]
+    pub strict: bool,
 }
 
 /// `percept analyze …`
@@ -542,11 +578,11 @@ replacement.parquet (accuracy by rule and share of tokens replaced).
 
 Examples:
   percept analyze direction --base runs/quickstart/checkpoints/step-001400 \\
-      --tuned runs/quickstart/checkpoints/step-001500 --digit-sum 500
+      --tuned runs/quickstart --digit-sum 500
   percept analyze direction --base BASE --tuned TUNED --data test.jsonl --reward math --top-p 0.7"
 )]
 pub struct AnalyzeDirection {
-    /// The model before training (Hugging Face folder).
+    /// The model before training: Hugging Face folder, run folder, or id in the local Hugging Face cache.
     #[arg(long)]
     pub base: PathBuf,
     /// The model after it.
@@ -629,10 +665,10 @@ pub struct View {
 /// `percept merge`
 #[derive(Debug, Args)]
 pub struct Merge {
-    /// Base model folder.
+    /// Base model: a folder, a run folder, or an id in the local Hugging Face cache.
     #[arg(long)]
     pub model: PathBuf,
-    /// Adapter folder (PEFT format).
+    /// Adapter (PEFT format): a folder, a run folder, or an id.
     #[arg(long)]
     pub adapter: PathBuf,
     /// Folder to write.

@@ -43,7 +43,9 @@ struct StoredPoint {
 const LAST: usize = 10;
 
 pub fn run(args: &Compare, global: &Global) -> Result<Done, Failure> {
-    let recipe = percept_train::load(&args.recipe, &args.set)?;
+    let mut set = args.set.clone();
+    set.extend(train::strict_setting(args.strict));
+    let recipe = percept_train::load(&args.recipe, &set)?;
     if recipe.rl.is_none() {
         return Err(Failure::new(format!(
             "{}: no [rl] table; there is nothing to compare",
@@ -231,9 +233,9 @@ fn train_quietly(
         Mode::Human
     };
     let mut progress = Progress::new(mode);
-    let outcome = percept_train::run(recipe, Start::Resume, &mut progress, stop)?;
+    let outcome = percept_train::run(recipe, Start::Resume, &mut progress, stop);
     progress.finish();
-    Ok(outcome)
+    Ok(outcome?)
 }
 
 /// Mean score of each question in the records of an evaluation.

@@ -7,7 +7,7 @@ use percept_train::StoredEvaluation;
 
 use crate::args::{Eval, EvalRows, Global};
 use crate::output::{note, say};
-use crate::{Done, Failure, open, table};
+use crate::{Done, Failure, open, sampling, table};
 
 pub fn run(args: &Eval, global: &Global) -> Result<Done, Failure> {
     if let Some(benchmark) = &args.benchmark {
@@ -28,7 +28,7 @@ fn verifiable(args: &EvalRows, global: &Global) -> Result<Done, Failure> {
     let sampler = open::sampler(&opened, base.as_ref())?;
     let data = open::questions(&args.data, args.digit_sum)?;
     let rewards = open::rewards(&args.reward)?;
-    let sampling = open::sampling(&args.sampling, &args.extrapolate);
+    let sampling = sampling::sampling(&args.sampling, &args.extrapolate, &opened.1);
     let quiet = global.quiet || global.json;
     let clock = std::time::Instant::now();
     let found = evaluate_with(

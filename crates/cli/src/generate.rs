@@ -9,7 +9,7 @@ use percept_rollout::Rollout;
 
 use crate::args::{Generate, Global};
 use crate::output::{note, say};
-use crate::{Done, Failure, open};
+use crate::{Done, Failure, open, sampling};
 
 /// Rows that are decoded together; bounds memory, changes no result.
 const CHUNK: usize = 256;
@@ -17,7 +17,7 @@ const CHUNK: usize = 256;
 pub fn run(args: &Generate, global: &Global) -> Result<Done, Failure> {
     let opened = open::model(&args.model)?;
     let base = open::base(&args.extrapolate, &args.model, &opened)?;
-    let params = open::sampling(&args.sampling, &args.extrapolate);
+    let params = sampling::sampling(&args.sampling, &args.extrapolate, &opened.1);
     let sampler = open::sampler(&opened, base.as_ref())?;
     let processor = sampler.processor();
     let Some(input) = &args.input else {
@@ -64,12 +64,38 @@ fn single(args: &Generate) -> Result<Sample, Failure> {
         let content = vec![Part::Text(system.clone())];
         messages.push(Message::new(Role::System, content));
     }
-    let mut content: Vec<Part> = (0..args.image.len()).map(Part::Image).collect();
-    content.extend(args.prompt.iter().cloned().map(Part::Text));
+    let content = content(args.prompt.as_deref().unwrap_or_default(), args.image.len())?;
     messages.push(Message::new(Role::User, content));
     let mut sample = Sample::new("command line", messages);
     sample.images = args.image.iter().map(Media::from_path).collect();
     Ok(sample)
+}
+
+/// The prompt with its pictures: in the places of `<image>`, without any first, as data rows have it.
+fn content(prompt: &str, images: usize) -> Result<Vec<Part>, Failure> {
+    const TAG: &str = "<image>";
+    let named = prompt.matches(TAG).count();
+    if named == 0 {
+        let mut content: Vec<Part> = (0..images).map(Part::Image).collect();
+        content.push(Part::Text(prompt.to_owned()));
+        return Ok(content);
+    }
+    if named != images {
+        return Err(Failure::new(format!(
+            "the prompt has {TAG} {named} times, and --image is given {images} times\n  help: give one --image FILE for \
+             each {TAG}, or leave {TAG} out: the pictures then come first"
+        )));
+    }
+    let mut content = Vec::new();
+    for (index, text) in prompt.split(TAG).enumerate() {
+        if index > 0 {
+            content.push(Part::Image(index - 1));
+        }
+        if !text.is_empty() {
+            content.push(Part::Text(text.to_owned()));
+        }
+    }
+    Ok(content)
 }
 
 fn record(sample: &Sample, rollout: &Rollout) -> serde_json::Value {
@@ -90,4 +116,32 @@ fn record(sample: &Sample, rollout: &Rollout) -> serde_json::Value {
         };
     }
     record
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// D9
+    #[test]
+    fn pictures_stand_where_the_prompt_says_and_first_where_it_does_not() {
+        let text = |text: &str| Part::Text(text.to_owned());
+        assert_eq!(
+            content("what?", 1).unwrap(),
+            [Part::Image(0), text("what?")]
+        );
+        assert_eq!(content("what?", 0).unwrap(), [text("what?")]);
+        assert_eq!(
+            content("sum?<image>", 1).unwrap(),
+            [text("sum?"), Part::Image(0)]
+        );
+        assert_eq!(
+            content("<image> or <image>?", 2).unwrap(),
+            [Part::Image(0), text(" or "), Part::Image(1), text("?")]
+        );
+        for (prompt, images) in [("<image>?", 0), ("<image>?", 2), ("<image><image>", 1)] {
+            let message = content(prompt, images).unwrap_err();
+            assert!(format!("{message:?}").contains("--image"));
+        }
+    }
 }

@@ -29,6 +29,7 @@ mod output;
 mod progress;
 mod quickstart;
 mod reward_arg;
+mod sampling;
 mod score;
 mod table;
 mod train;

@@ -8,25 +8,41 @@ use percept_data::{ColumnMap, Dataset, FileDataset};
 use percept_model::{Model, Processor};
 use percept_nn::host::WeightDtype;
 use percept_reward::{RewardConfig, RewardSet};
-use percept_rollout::{Draft, Extrapolate, Sampler, SamplingParams};
+use percept_rollout::Sampler;
 use serde_json::{Value, json};
 
 use crate::Failure;
-use crate::args::{Drafting, ExtrapolateArgs, ModelArgs, SamplingArgs};
+use crate::args::{ExtrapolateArgs, ModelArgs};
+use crate::output::note;
 use crate::reward_arg::RewardArg;
 
 /// The model, its adapter merged, and its processor.
 pub fn model(args: &ModelArgs) -> Result<(Model, Processor), Failure> {
-    let device = percept_nn::parse_device(&args.device)?;
-    let mut model = Model::load(&args.model, &device)?;
-    if let Some(adapter) = &args.adapter {
-        model.load_lora(adapter)?;
-        model.merge_lora()?;
-    }
+    let (mut model, processor) = named(&args.model, args.adapter.as_deref(), &args.device)?;
     model.set_decoder_dtype(args.dtype);
-    let processor = Processor::load(&args.model)?;
     if let Some(attention) = &args.attention {
         attention.apply(&mut model, &processor)?;
+    }
+    Ok((model, processor))
+}
+
+/// A model by its name, with an adapter by its, merged.
+pub fn named(
+    name: &Path,
+    adapter: Option<&Path>,
+    device: &str,
+) -> Result<(Model, Processor), Failure> {
+    let device = percept_nn::parse_device(device)?;
+    let found = percept_train::locate(name)?;
+    // What was meant is said where the name leaves it open.
+    let taken = found.adapter.as_deref().unwrap_or(&found.base);
+    if taken != name {
+        note!("model: {}", taken.display());
+    }
+    let (mut model, processor) = percept_train::load_located(&found, &device)?;
+    if let Some(adapter) = adapter {
+        model.load_lora(&percept_train::locate_adapter(adapter)?)?;
+        model.merge_lora()?;
     }
     Ok((model, processor))
 }
@@ -37,8 +53,12 @@ const CONFIGS: [&str; 3] = ["config.json", "adapter_config.json", "percept_confi
 /// Names a local model: its folders, what changes when they are trained on, and an attention that
 /// is not the checkpoint's.
 pub fn weights(args: &ModelArgs) -> Result<Value, Failure> {
-    let mut folders = vec![args.model.as_path()];
-    folders.extend(args.adapter.as_deref());
+    let found = percept_train::locate(&args.model)?;
+    let mut folders = vec![found.base];
+    folders.extend(found.adapter);
+    if let Some(adapter) = &args.adapter {
+        folders.push(percept_train::locate_adapter(adapter)?);
+    }
     let mut named = Vec::new();
     for folder in folders {
         let path = folder
@@ -77,8 +97,7 @@ pub fn base(
     let Some(folder) = &args.extrapolate else {
         return Ok(None);
     };
-    let device = percept_nn::parse_device(&tuned.device)?;
-    let (mut base, processor) = (Model::load(folder, &device)?, Processor::load(folder)?);
+    let (mut base, processor) = named(folder, None, &tuned.device)?;
     base.set_decoder_dtype(tuned.dtype);
     if tuned.attention.is_some() {
         let attention = model.config().attention.config();
@@ -131,32 +150,6 @@ pub fn rows(path: &Path) -> Result<impl Dataset, Failure> {
         &ColumnMap::default(),
         None,
     )?)
-}
-
-/// Sampling parameters of the command line.
-pub fn sampling(args: &SamplingArgs, extrapolate: &ExtrapolateArgs) -> SamplingParams {
-    let pair = extrapolate.extrapolate.as_ref().map(|_| Extrapolate {
-        gamma: extrapolate.gamma,
-        gate: extrapolate.gate,
-        draft: match extrapolate.draft {
-            Drafting::Model => Draft::Tuned,
-            Drafting::Base => Draft::Base,
-        },
-        candidates: extrapolate.candidates,
-    });
-    args.memory.apply(SamplingParams {
-        temperature: args.temperature,
-        top_p: args.top_p,
-        top_k: args.top_k,
-        max_tokens: args.max_tokens,
-        n: args.n,
-        seed: args.seed,
-        stop: args.stop.clone(),
-        ignore_eos: false,
-        max_num_seqs: args.max_num_seqs,
-        extrapolate: pair,
-        ..SamplingParams::default()
-    })
 }
 
 /// JSON lines on standard output, or in a file that gets its name when it is complete.

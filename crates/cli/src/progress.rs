@@ -119,6 +119,7 @@ impl Progress {
             }
             Event::Saved { .. } => {}
             Event::Notice(text) => self.say(&format!("note: {text}")),
+            Event::Warning { message, .. } => self.say(&format!("warning: {message}")),
         }
     }
 }
@@ -126,7 +127,12 @@ impl Progress {
 impl Observer for Progress {
     fn event(&mut self, event: Event<'_>) {
         match self.mode {
-            Mode::Quiet => {}
+            // What is wrong is said also to those who want to hear nothing else.
+            Mode::Quiet => {
+                if let Event::Warning { message, .. } = &event {
+                    note!("warning: {message}");
+                }
+            }
             Mode::Human => self.human(&event),
             Mode::Json => {
                 let mut out = std::io::stdout().lock();
@@ -203,6 +209,9 @@ fn json(event: &Event<'_>) -> serde_json::Value {
             serde_json::json!({"event": "evaluated", "name": name, "accuracy": accuracy})
         }
         Event::Saved { path } => serde_json::json!({"event": "saved", "path": path}),
+        Event::Warning { kind, message } => {
+            serde_json::json!({"event": "warning", "kind": kind, "message": message})
+        }
         Event::Notice(text) => serde_json::json!({"event": "notice", "text": text}),
     }
 }

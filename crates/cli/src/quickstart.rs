@@ -19,6 +19,7 @@ pub fn run(args: &Quickstart, global: &Global) -> Result<Done, Failure> {
     }
     set.extend(train::device_setting(args.device.as_deref()));
     set.extend(args.set.iter().cloned());
+    set.extend(train::strict_setting(args.strict));
     let mut recipe = percept_train::parse(RECIPE, "the quick-start recipe", &set)?;
     let name = args.output.file_name().and_then(|name| name.to_str());
     let Some(name) = name else {

@@ -13,6 +13,7 @@ use crate::{Done, Failure, table};
 pub fn run(args: &Train, global: &Global) -> Result<Done, Failure> {
     let mut set: Vec<String> = device_setting(args.device.as_deref()).collect();
     set.extend(args.set.iter().cloned());
+    set.extend(strict_setting(args.strict));
     let recipe = percept_train::load(&args.recipe, &set)?;
     execute(&recipe, args.resume, args.overwrite, global)
 }
@@ -22,6 +23,11 @@ pub fn device_setting(device: Option<&str>) -> impl Iterator<Item = String> {
     device
         .map(|name| format!("trainer.device={name}"))
         .into_iter()
+}
+
+/// `--strict` as a setting of the recipe.
+pub fn strict_setting(strict: bool) -> Option<String> {
+    strict.then(|| "trainer.strict=true".to_owned())
 }
 
 /// Runs a recipe with progress and the closing table.
@@ -43,8 +49,9 @@ pub fn execute(
         (false, true) => Start::Overwrite,
         (false, false) => Start::New,
     };
-    let outcome = percept_train::run(recipe, start, &mut progress, &stop)?;
+    let outcome = percept_train::run(recipe, start, &mut progress, &stop);
     progress.finish();
+    let outcome = outcome?;
     close(&outcome, mode)?;
     Ok(if outcome.finished {
         Done::Well

@@ -67,6 +67,7 @@ impl Convention<'_> {
             Some((name, value)) => media.history(&name, value)?,
             None => Vec::new(),
         };
+        let conversational = crate::conversation::is_conversation(&value);
         let turns = media.messages(&name, value)?;
         // The system turn stays the first one.
         let behind = turns
@@ -123,6 +124,7 @@ impl Convention<'_> {
             unread: media.unread,
             more_experts: experts.collect(),
             meta,
+            conversational,
             ..Sample::new(id, messages)
         };
         crate::unread::note_tags(&mut sample);

@@ -352,6 +352,15 @@ const READ_OF_PARTS: [&str; 13] = [
     "tags",
 ];
 
+/// Whether a prompt is a list of turns, also one that was written into a text.
+pub(crate) fn is_conversation(prompt: &Value) -> bool {
+    match prompt {
+        Value::List(_) => true,
+        Value::Text(text) => written_turns(text).is_some(),
+        _ => false,
+    }
+}
+
 /// A conversation that was written into a text column, as verl's exports and CSV files have it.
 fn written_turns(text: &str) -> Option<Value> {
     if !text.trim_start().starts_with(['[', '{']) {

@@ -80,24 +80,53 @@ impl Default for ImageProcessor {
     }
 }
 
+/// The most pixels along a side of a patch, frames in one, or patches along a merged token. The largest known is 32.
+const MOST_OF_A_PATCH: u64 = 512;
+
 impl ImageProcessor {
+    /// The largest `min_pixels`: every picture is enlarged to it.
+    pub const MOST_MIN_PIXELS: usize = 1 << 26;
+
     /// Reads `preprocessor_config.json`, with the pixel limits under `min_pixels`/`max_pixels` or
     /// `size.shortest_edge`/`size.longest_edge`. Absent fields keep Qwen2-VL's values.
     ///
     /// # Errors
-    /// [`Error::File`] naming a field of the wrong type, or a switched-off step that percept
+    /// [`Error::File`] naming a field of the wrong type or of an absurd value, or a switched-off step that percept
     /// always does.
     pub fn from_json(config: &Value) -> Result<Self, Error> {
-        let mut out = Self::default();
+        Self::read(config, Self::default())
+    }
+
+    /// Reads `video_preprocessor_config.json`: where it gives no sizes, those of `Qwen2VLVideoProcessor`, which are
+    /// not the image processor's.
+    ///
+    /// # Errors
+    /// As [`ImageProcessor::from_json`].
+    pub fn videos_from_json(config: &Value) -> Result<Self, Error> {
+        let sizes = Self {
+            min_pixels: 128 * 28 * 28,
+            max_pixels: 28 * 28 * 768,
+            ..Self::default()
+        };
+        Self::read(config, sizes)
+    }
+
+    fn read(config: &Value, mut out: Self) -> Result<Self, Error> {
         let bad = |field: &str, found: &Value, expected: &str| {
             Error::config("preprocessor_config.json cannot be used")
                 .field(field)
                 .found(found)
                 .expected(expected)
         };
+        if config.get("do_resize") == Some(&Value::Bool(false)) {
+            return Err(bad("do_resize", &config["do_resize"], "true"));
+        }
+        // transformers' fast processors read null as their default, its slow ones as false.
         for field in ["do_resize", "do_rescale", "do_normalize"] {
-            if config.get(field) == Some(&Value::Bool(false)) {
-                return Err(bad(field, &config[field], "true"));
+            if config.get(field).is_some_and(|value| !value.is_boolean()) {
+                let expected = "true or false (null means one to the fast image processors of transformers and the \
+                                other to the slow ones)";
+                return Err(bad(field, &config[field], expected));
             }
         }
         // Pillow's number of the filter.
@@ -108,15 +137,21 @@ impl ImageProcessor {
             return Err(bad("resample", &config["resample"], "3 (bicubic)"));
         }
         let size = &config["size"];
-        let number = |field: &str, value: &Value, into: &mut usize| match value {
+        let limited = |field: &str, value: &Value, limit: u64, into: &mut usize| match value {
             Value::Null => Ok(()),
-            value => match value.as_u64().filter(|&n| n > 0) {
+            value => match value.as_u64().filter(|&n| n > 0 && n <= limit) {
                 Some(n) => {
                     *into = n as usize;
                     Ok(())
                 }
-                None => Err(bad(field, value, "a positive whole number")),
+                None => {
+                    let expected = format!("a whole number from 1 to {limit}");
+                    Err(bad(field, value, &expected))
+                }
             },
+        };
+        let number = |field: &str, value: &Value, into: &mut usize| {
+            limited(field, value, MOST_OF_A_PATCH, into)
         };
         number("patch_size", &config["patch_size"], &mut out.patch_size)?;
         let temporal = &config["temporal_patch_size"];
@@ -126,18 +161,23 @@ impl ImageProcessor {
             &mut out.temporal_patch_size,
         )?;
         number("merge_size", &config["merge_size"], &mut out.merge_size)?;
-        number(
-            "size.shortest_edge",
-            &size["shortest_edge"],
-            &mut out.min_pixels,
-        )?;
-        number(
-            "size.longest_edge",
-            &size["longest_edge"],
-            &mut out.max_pixels,
-        )?;
-        number("min_pixels", &config["min_pixels"], &mut out.min_pixels)?;
-        number("max_pixels", &config["max_pixels"], &mut out.max_pixels)?;
+        for (field, value) in [
+            ("size.shortest_edge", &size["shortest_edge"]),
+            ("min_pixels", &config["min_pixels"]),
+        ] {
+            limited(
+                field,
+                value,
+                Self::MOST_MIN_PIXELS as u64,
+                &mut out.min_pixels,
+            )?;
+        }
+        for (field, value) in [
+            ("size.longest_edge", &size["longest_edge"]),
+            ("max_pixels", &config["max_pixels"]),
+        ] {
+            limited(field, value, 1 << 40, &mut out.max_pixels)?;
+        }
         for (field, into) in [
             ("image_mean", &mut out.image_mean),
             ("image_std", &mut out.image_std),
@@ -160,8 +200,20 @@ impl ImageProcessor {
             let expected = "three numbers that are not 0";
             return Err(bad("image_std", &config["image_std"], expected));
         }
-        if let Some(factor) = config["rescale_factor"].as_f64() {
-            out.rescale_factor = factor;
+        match &config["rescale_factor"] {
+            Value::Null => {}
+            value => {
+                out.rescale_factor = value
+                    .as_f64()
+                    .ok_or_else(|| bad("rescale_factor", value, "a number"))?;
+            }
+        }
+        // Steps that are switched off: nothing is subtracted, all is divided by 1.
+        if config.get("do_normalize") == Some(&Value::Bool(false)) {
+            (out.image_mean, out.image_std) = ([0.0; 3], [1.0; 3]);
+        }
+        if config.get("do_rescale") == Some(&Value::Bool(false)) {
+            out.rescale_factor = 1.0;
         }
         if out.min_pixels > out.max_pixels {
             return Err(bad(
@@ -346,5 +398,67 @@ mod tests {
         assert!(error.to_string().contains("bicubic"), "{error}");
         let error = ImageProcessor::from_json(&json!({"patch_size": "big"})).unwrap_err();
         assert!(error.to_string().contains("patch_size"), "{error}");
+    }
+
+    /// D11
+    #[test]
+    fn steps_that_are_switched_off_are_left_out_and_unclear_ones_refused() {
+        let image = RgbImage::from_fn(28, 28, |x, y| image::Rgb([x as u8, y as u8, 200]));
+        let read = |more: Value| ImageProcessor::from_json(&more);
+        let raw = read(json!({"do_normalize": false}))
+            .unwrap()
+            .process(&resized(&image))
+            .unwrap();
+        assert!(raw.pixels.iter().all(|v| (0.0..=1.0).contains(v)));
+        let levels = read(json!({"do_normalize": false, "do_rescale": false})).unwrap();
+        let levels = levels.process(&resized(&image)).unwrap();
+        for (level, raw) in levels.pixels.iter().zip(&raw.pixels) {
+            assert!((level / 255.0 - raw).abs() < 1e-6);
+        }
+        for field in ["do_normalize", "do_rescale", "do_resize"] {
+            let error = read(json!({field: null})).unwrap_err().to_string();
+            assert!(
+                error.contains(field) && error.contains("true or false"),
+                "{error}"
+            );
+        }
+        assert!(read(json!({"do_resize": false})).is_err());
+    }
+
+    fn resized(image: &RgbImage) -> RgbImage {
+        image::imageops::resize(image, 56, 56, image::imageops::FilterType::Nearest)
+    }
+
+    /// D11
+    #[test]
+    fn videos_have_sizes_of_their_own() {
+        let videos = ImageProcessor::videos_from_json(&json!({})).unwrap();
+        assert_eq!((videos.min_pixels, videos.max_pixels), (100_352, 602_112));
+        let given = ImageProcessor::videos_from_json(
+            &json!({"size": {"shortest_edge": 784, "longest_edge": 9408}}),
+        );
+        let given = given.unwrap();
+        assert_eq!((given.min_pixels, given.max_pixels), (784, 9408));
+    }
+
+    /// Absurd numbers are refused, not allocated.
+    #[test]
+    fn absurd_sizes_are_refused_by_name() {
+        for (field, value) in [
+            ("patch_size", json!(1_000_000_000_000u64)),
+            ("merge_size", json!(1u64 << 33)),
+            ("temporal_patch_size", json!(u64::MAX)),
+            ("min_pixels", json!(1u64 << 50)),
+            ("max_pixels", json!(u64::MAX)),
+            ("patch_size", json!(0)),
+            ("patch_size", json!(-14)),
+            ("patch_size", json!(1e30)),
+            ("rescale_factor", json!("1/255")),
+        ] {
+            let error = ImageProcessor::from_json(&json!({field: value}))
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(field), "{error}");
+        }
     }
 }

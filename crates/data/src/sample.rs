@@ -127,6 +127,8 @@ pub struct Sample {
     pub unread: Vec<String>,
     /// Everything else: question type, `data_source`, …
     pub meta: Map<String, Value>,
+    /// Whether the row's prompt is a list of messages and not a text (TRL's conversational form).
+    pub conversational: bool,
 }
 
 /// What a chat template gets besides the turns (`apply_chat_template(…, tools=…, **chat_template_kwargs)`).
@@ -155,6 +157,29 @@ impl Sample {
             objects: None,
             unread: Vec::new(),
             meta: Map::new(),
+            conversational: false,
         }
+    }
+
+    /// The prompt as a reward function of TRL's gets it: `[{"role": …, "content": …}]`, content as text or as a list of
+    /// `{"type": "image"}` and `{"type": "text", "text": …}`; none where the row's prompt is a text.
+    pub fn conversation(&self) -> Option<serde_json::Value> {
+        let spoken = |message: &&Message| message.role == Role::Assistant;
+        let answers = self.messages.iter().rev().take_while(spoken).count();
+        let prompt = &self.messages[..self.messages.len() - answers];
+        let turn = |message: &Message| {
+            let part = |part: &Part| match part {
+                Part::Text(text) => serde_json::json!({"type": "text", "text": text}),
+                Part::Image(_) => serde_json::json!({"type": "image"}),
+                Part::Video(_) => serde_json::json!({"type": "video"}),
+            };
+            let content = match message.content.as_slice() {
+                [Part::Text(text)] => text.as_str().into(),
+                parts => parts.iter().map(part).collect::<serde_json::Value>(),
+            };
+            serde_json::json!({"role": message.role.as_str(), "content": content})
+        };
+        self.conversational
+            .then(|| prompt.iter().map(turn).collect())
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use percept_data::{Dataset, Sample};
 use percept_model::{Model, Processor, Prompt};
-use percept_reward::{Answer, RewardSet, Verdict};
+use percept_reward::{Answer, RewardSet};
 use percept_rollout::{FinishReason, Rollout, Sampler, SamplingParams};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{Error, Estimate, estimate};
 
@@ -31,12 +31,45 @@ pub struct Record {
     pub answer: Option<String>,
     /// Score of the first reward function; none where it could not grade.
     pub score: Option<f64>,
-    /// Every part of the reward: score, or the reason why there is none.
-    pub parts: Vec<(String, Result<f64, String>)>,
+    /// Every part of the reward, by the function's label.
+    #[serde(deserialize_with = "parts_of_any_version")]
+    pub parts: Vec<Part>,
     /// Response tokens.
     pub tokens: usize,
     /// `stop` or `length`.
     pub finish_reason: String,
+}
+
+/// What one reward function said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// The function's label.
+    pub name: String,
+    /// Its score; none where it could not grade.
+    pub score: Option<f64>,
+    /// Why there is no score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Versions up to 0.1.0 wrote `["accuracy", {"Ok": 1.0}]` and `["accuracy", {"Err": "…"}]`.
+fn parts_of_any_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Part>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Any {
+        Now(Part),
+        Before(String, Result<f64, String>),
+    }
+    let parts = Vec::<Any>::deserialize(deserializer)?.into_iter();
+    let read = parts.map(|part| match part {
+        Any::Now(part) => part,
+        Any::Before(name, judged) => Part {
+            name,
+            score: judged.as_ref().ok().copied(),
+            reason: judged.err(),
+        },
+    });
+    Ok(read.collect())
 }
 
 /// What an evaluation found.
@@ -157,6 +190,7 @@ pub(crate) fn judge(
     rewards: &RewardSet,
     records: &mut Vec<Record>,
 ) {
+    let conversations: Vec<_> = samples.iter().map(Sample::conversation).collect();
     let answers: Vec<Answer<'_>> = rollouts
         .iter()
         .map(|rollout| Answer {
@@ -167,17 +201,20 @@ pub(crate) fn judge(
             finished: rollout.finish_reason == FinishReason::Stop,
             n_tokens: rollout.tokens.len(),
             meta: &samples[rollout.prompt].meta,
+            token_ids: &rollout.tokens,
+            messages: conversations[rollout.prompt].as_ref(),
         })
         .collect();
     let judged = rewards.judge(&answers);
     for (rollout, reward) in rollouts.iter().zip(judged) {
         let sample = &samples[rollout.prompt];
-        let parts: Vec<(String, Result<f64, String>)> = reward
+        let parts: Vec<Part> = reward
             .parts
             .into_iter()
-            .map(|(name, verdict)| match verdict {
-                Verdict::Score(score) => (name, Ok(score)),
-                Verdict::Ungraded(reason) => (name, Err(reason)),
+            .map(|(name, verdict)| Part {
+                name,
+                score: verdict.score(),
+                reason: verdict.reason().map(str::to_owned),
             })
             .collect();
         records.push(Record {
@@ -187,9 +224,7 @@ pub(crate) fn judge(
             prompt: prompts[rollout.prompt].text.clone(),
             completion: rollout.text.clone(),
             answer: sample.answer.clone(),
-            score: parts
-                .first()
-                .and_then(|(_, part)| part.as_ref().ok().copied()),
+            score: parts.first().and_then(|part| part.score),
             parts,
             tokens: rollout.tokens.len(),
             finish_reason: rollout.finish_reason.name().to_owned(),

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use crate::Estimate;
-use crate::stats::{below, percentile_interval};
+use crate::stats::{DIFFERENCE, below, percentile_interval, widened};
 
 /// Resamples of the bootstrap.
 const RESAMPLES: usize = 4_000;
@@ -94,7 +94,9 @@ fn mean_height(curve: &[(f64, f64)], budget: f64) -> f64 {
 /// use std::collections::BTreeMap;
 /// let seed = |x: f64| BTreeMap::from([("a".to_owned(), x), ("b".to_owned(), x)]);
 /// let e = percept_eval::paired_difference(&[seed(0.0), seed(0.5)], &[seed(0.25), seed(0.75)]);
-/// assert_eq!((e.low, e.mean, e.high, e.n), (0.25, 0.25, 0.25, 4));
+/// assert_eq!((e.mean, e.n), (0.25, 4));
+/// // Two questions do not say that every question would gain as much.
+/// assert!(e.low < 0.0 && e.high > 0.5);
 /// ```
 pub fn paired_difference(
     base: &[BTreeMap<String, f64>],
@@ -140,13 +142,23 @@ pub fn paired_difference(
             drawn / n as f64
         })
         .collect();
-    let (low, high) = percentile_interval(&mut means);
+    let interval = percentile_interval(&mut means);
+    // Equal differences in all questions: as many questions as there are could be otherwise, not as many pairs.
+    let (low, high) = widened(mean, interval, shared.len(), DIFFERENCE);
     Estimate { mean, low, high, n }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_runs_that_answer_alike_may_still_differ() {
+        // F2: an interval of no width at 0.
+        let same: Vec<_> = [0.0; 3].map(|_| point(0.0, 1.0).scores).to_vec();
+        let e = paired_difference(&same, &same);
+        assert!(e.mean == 0.0 && e.low < 0.0 && e.high > 0.0, "{e:?}");
+    }
 
     fn point(tokens: f64, score: f64) -> Point {
         Point {

@@ -13,7 +13,7 @@ pub mod scm;
 mod stats;
 mod thumbnail;
 
-pub use accuracy::{Evaluation, Record, evaluate, evaluate_with, question_type, summarise};
+pub use accuracy::{Evaluation, Part, Record, evaluate, evaluate_with, question_type, summarise};
 pub use compare::{Curve, Point, paired_difference};
 pub use stats::{Estimate, estimate};
 pub use thumbnail::{ThumbnailError, thumbnail};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// A mean and its 95 % percentile-bootstrap interval over `n` independent rows.
+/// A mean and its 95 % interval over `n` independent rows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The mean.
@@ -26,15 +26,42 @@ fn nan_from_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::E
 /// Resamples of the bootstrap; more changes the interval by less than its own noise.
 const RESAMPLES: usize = 2_000;
 
-/// Mean of `values` with a 95 % percentile-bootstrap interval (Efron 1979; seeded, so the same
-/// values give the same interval). An empty slice gives NaN with `n` = 0.
+/// Where a quantity can lie.
+pub(crate) type Range = (f64, f64);
+
+/// Shares and accuracies.
+pub(crate) const SHARE: Range = (0.0, 1.0);
+
+/// Differences of two shares.
+pub(crate) const DIFFERENCE: Range = (-1.0, 1.0);
+
+/// Nothing is known of the ends.
+pub(crate) const ANY: Range = (f64::NEG_INFINITY, f64::INFINITY);
+
+/// 97.5 % of a normal distribution lie below.
+const Z: f64 = 1.959_963_984_540_054;
+
+/// Mean of `values` with a 95 % interval; values that all lie in `[0, 1]` are taken for shares. As
+/// [`estimate_in`] otherwise.
 ///
 /// ```
 /// let e = percept_eval::estimate(&[1.0, 0.0, 1.0, 1.0]);
 /// assert_eq!(e.mean, 0.75);
 /// assert!(e.low <= e.mean && e.mean <= e.high);
+/// // Ten right answers of ten do not make a model that is never wrong.
+/// let e = percept_eval::estimate(&[1.0; 10]);
+/// assert!(e.low < 0.75 && e.high == 1.0);
 /// ```
 pub fn estimate(values: &[f64]) -> Estimate {
+    let shares = values.iter().all(|value| (0.0..=1.0).contains(value));
+    estimate_in(values, if shares { SHARE } else { ANY })
+}
+
+/// Mean of `values`, which can lie in `range`, with a 95 % interval. Where every value is one of the two ends (right or
+/// wrong), it is Wilson's (1927), which knows the ends; else the percentile bootstrap (Efron 1979; seeded, so the same
+/// values give the same interval), which is [`widened`] where all values are equal. An empty slice gives NaN with
+/// `n` = 0.
+pub(crate) fn estimate_in(values: &[f64], range: Range) -> Estimate {
     let n = values.len();
     if n == 0 {
         return Estimate {
@@ -45,12 +72,60 @@ pub fn estimate(values: &[f64]) -> Estimate {
         };
     }
     let mean = values.iter().sum::<f64>() / n as f64;
+    if values
+        .iter()
+        .all(|&value| value == range.0 || value == range.1)
+    {
+        let (low, high) = wilson((mean - range.0) / (range.1 - range.0), n);
+        let scaled = |share: f64| range.0 + share * (range.1 - range.0);
+        return Estimate {
+            mean,
+            low: scaled(low),
+            high: scaled(high),
+            n,
+        };
+    }
     let mut state = 0x5eed_u64;
     let mut means: Vec<f64> = (0..RESAMPLES)
         .map(|_| (0..n).map(|_| values[below(&mut state, n)]).sum::<f64>() / n as f64)
         .collect();
-    let (low, high) = percentile_interval(&mut means);
+    let interval = percentile_interval(&mut means);
+    let (low, high) = widened(mean, interval, n, range);
     Estimate { mean, low, high, n }
+}
+
+/// Wilson's score interval of a share of `n` rows.
+fn wilson(share: f64, n: usize) -> (f64, f64) {
+    let n = n as f64;
+    let centre = share + Z * Z / (2.0 * n);
+    let half = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    let scale = 1.0 + Z * Z / n;
+    // At the ends exactly the ends: rounding must not leave the mean outside.
+    let low = if share == 0.0 {
+        0.0
+    } else {
+        (centre - half) / scale
+    };
+    let high = if share == 1.0 {
+        1.0
+    } else {
+        (centre + half) / scale
+    };
+    (low, high)
+}
+
+/// An interval without a width says that no resample differs, not that nothing is unknown: of `n` rows, a share of up
+/// to `z²/(n + z²)` could be otherwise (Wilson's interval of what was never seen), by as much as `range` allows. Where
+/// a range has no end, nothing is known to widen by.
+pub(crate) fn widened(mean: f64, (low, high): (f64, f64), n: usize, range: Range) -> (f64, f64) {
+    let unseen = Z * Z / (n as f64 + Z * Z);
+    let flat = (high - low).abs() <= 1e-12 * mean.abs().max(1.0);
+    if !flat || n == 0 || !range.0.is_finite() || !range.1.is_finite() {
+        return (low, high);
+    }
+    let down = unseen * (mean - range.0).max(0.0);
+    let up = unseen * (range.1 - mean).max(0.0);
+    (mean - down, mean + up)
 }
 
 /// The middle 95 % of bootstrap means.
@@ -84,9 +159,43 @@ mod tests {
     }
 
     #[test]
-    fn equal_values_have_no_width_and_nothing_has_no_mean() {
-        let e = estimate(&[1.0; 10]);
-        assert_eq!((e.low, e.mean, e.high), (1.0, 1.0, 1.0));
+    fn all_right_and_all_wrong_have_wilsons_width() {
+        // F2. R's `binom::binom.wilson(10, 10)`: 0.7224672 to 1; `(0, 500)`: 0 to 0.0076243.
+        let all = estimate(&[1.0; 10]);
+        assert_eq!((all.mean, all.high), (1.0, 1.0));
+        assert!((all.low - 0.722_467_2).abs() < 1e-6, "{all:?}");
+        let none = estimate(&[0.0; 500]);
+        assert_eq!((none.low, none.mean), (0.0, 0.0));
+        assert!((none.high - 0.007_624_3).abs() < 1e-6, "{none:?}");
         assert!(estimate(&[]).mean.is_nan());
+    }
+
+    #[test]
+    fn wilson_is_never_outside_and_never_without_width() {
+        for n in 1..60 {
+            for right in 0..=n {
+                let values: Vec<f64> = (0..n).map(|i| f64::from(i < right)).collect();
+                let e = estimate(&values);
+                assert!(0.0 <= e.low && e.low <= e.mean, "{e:?}");
+                assert!(e.mean <= e.high && e.high <= 1.0, "{e:?}");
+                assert!(e.high - e.low > 0.5 / f64::from(n + 4), "{e:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn equal_values_between_the_ends_have_a_width_where_the_ends_are_known() {
+        let e = estimate(&[0.5; 96]);
+        assert!(
+            (e.low - 0.48).abs() < 0.01 && (e.high - 0.52).abs() < 0.01,
+            "{e:?}"
+        );
+        let same = estimate_in(&[0.0; 96], DIFFERENCE);
+        assert!(
+            (same.low + same.high).abs() < 1e-12 && same.high > 0.03,
+            "{same:?}"
+        );
+        let unknown = estimate(&[5.0; 10]);
+        assert_eq!((unknown.low, unknown.high), (5.0, 5.0));
     }
 }

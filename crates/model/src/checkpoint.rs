@@ -46,10 +46,7 @@ impl Checkpoint {
             return Self::open_files(dir, &[single], hub_name);
         }
         if !index.exists() {
-            let message = "no model.safetensors and no model.safetensors.index.json in this folder\
-                \n  help: percept reads safetensors; a pytorch_model.bin is converted by loading \
-                and saving it once with transformers";
-            return Err(Error::checkpoint(dir, message));
+            return Err(Error::checkpoint(dir, no_weights(dir)));
         }
         let weight_map = read_index(&index)?;
         let shards: BTreeSet<&String> = weight_map.values().collect();
@@ -138,6 +135,11 @@ impl Checkpoint {
         Ok(())
     }
 
+    /// The folder.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Hub names of all tensors, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
@@ -222,6 +224,25 @@ impl Checkpoint {
             ),
         })
     }
+}
+
+/// What a folder without safetensors has instead.
+fn no_weights(dir: &Path) -> String {
+    let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let names: Vec<String> = files
+        .map(|file| file.file_name().to_string_lossy().to_lowercase())
+        .collect();
+    let holds = |ending: &str| names.iter().any(|name| name.ends_with(ending));
+    let help = if holds(".gguf") {
+        "GGUF holds quantised weights for inference; take the model's original folder (hf download ORG/NAME)"
+    } else if holds(".bin") || holds(".pt") || holds(".pth") {
+        "percept reads safetensors; a pytorch_model.bin is converted by loading and saving it once with transformers"
+    } else {
+        "the folder has no weights; was the download interrupted? (hf download ORG/NAME goes on with it)"
+    };
+    format!(
+        "no model.safetensors and no model.safetensors.index.json in this folder\n  help: {help}"
+    )
 }
 
 fn read_index(path: &Path) -> Result<BTreeMap<String, String>, Error> {

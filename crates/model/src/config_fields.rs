@@ -12,6 +12,19 @@ pub(crate) fn config_error(file: &str, field: &str, message: impl Into<String>) 
     }
 }
 
+/// The largest value of a size: many times that of any published model, and small enough that no product of two or
+/// three of them overflows or asks for more memory than there is before the weights are looked at.
+fn limit(name: &str) -> usize {
+    match name {
+        "num_hidden_layers" | "depth" => 4096,
+        "vocab_size" | "intermediate_size" => 1 << 24,
+        "max_position_embeddings" | "sliding_window" | "max_window_layers" => 1 << 40,
+        "patch_size" | "temporal_patch_size" | "spatial_merge_size" => 512,
+        "in_channels" | "in_chans" => 64,
+        _ => 1 << 20,
+    }
+}
+
 /// The fields of one object, and where it stands.
 #[derive(Clone)]
 pub(crate) struct Fields<'a> {
@@ -62,13 +75,19 @@ impl<'a> Fields<'a> {
         self.get(name, "a number", Value::as_f64)
     }
 
+    /// A size that no model exceeds: see [`limit`].
     pub(crate) fn opt_size(&self, name: &str) -> Result<Option<usize>, Error> {
-        self.get(name, "a positive integer", |value| {
-            value
-                .as_u64()
-                .filter(|n| *n > 0 && *n < 1 << 40)
-                .map(|n| n as usize)
-        })
+        let limit = limit(name);
+        let found = self.get(name, "a positive integer", |value| {
+            value.as_u64().filter(|n| *n > 0).map(|n| n as usize)
+        })?;
+        match found {
+            Some(n) if n > limit => {
+                let message = format!("found {n}, expected at most {limit}");
+                Err(self.error(name, message))
+            }
+            found => Ok(found),
+        }
     }
 
     pub(crate) fn size(&self, name: &str) -> Result<usize, Error> {

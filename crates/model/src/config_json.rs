@@ -258,10 +258,12 @@ fn rope_scaling(fields: &Fields, max_positions: usize) -> Result<RopeScaling, Er
         None => fields.string("type")?,
         found => found,
     };
-    let number = |name: &str| {
-        fields
-            .number(name)?
-            .ok_or_else(|| fields.error(name, "missing; expected a number"))
+    let number = |name: &str| match fields.number(name)? {
+        Some(found) if found > 0.0 && found < 1e12 => Ok(found),
+        Some(found) => {
+            Err(fields.error(name, format!("found {found}, expected a positive number")))
+        }
+        None => Err(fields.error(name, "missing; expected a number")),
     };
     match kind.unwrap_or("default") {
         "default" | "mrope" => Ok(RopeScaling::Default),
@@ -290,7 +292,10 @@ fn mrope_section(fields: &Fields, head_dim: usize) -> Result<[usize; 3], Error> 
         Some(value) => serde_json::from_value(value.clone())
             .map_err(|_| fields.error(name, format!("found {value}, expected three integers")))?,
     };
-    if section.iter().sum::<usize>() != head_dim / 2 {
+    let sum = section
+        .iter()
+        .try_fold(0usize, |sum, n| sum.checked_add(*n));
+    if sum != Some(head_dim / 2) {
         let message = format!("{section:?} must add up to head_dim / 2 = {}", head_dim / 2);
         return Err(fields.error(name, message));
     }
@@ -325,7 +330,7 @@ fn vision(fields: &Fields, family: Family, text_hidden: usize) -> Result<VisionC
         hidden_size,
         intermediate_size: match new {
             true => size("intermediate_size", 3420)?,
-            false => (hidden_size as f64 * fields.number("mlp_ratio")?.unwrap_or(4.0)) as usize,
+            false => mlp_width(fields, hidden_size)?,
         },
         num_heads: size("num_heads", 16)?,
         in_channels: match fields.opt_size("in_channels")? {
@@ -359,6 +364,15 @@ fn vision(fields: &Fields, family: Family, text_hidden: usize) -> Result<VisionC
         return Err(fields.error(width, message));
     }
     Ok(config)
+}
+
+/// Qwen2-VL gives the width inside the MLP as a multiple.
+fn mlp_width(fields: &Fields, hidden_size: usize) -> Result<usize, Error> {
+    let ratio = fields.number("mlp_ratio")?.unwrap_or(4.0);
+    match (0.0..=1000.0).contains(&ratio) && hidden_size as f64 * ratio >= 1.0 {
+        true => Ok((hidden_size as f64 * ratio) as usize),
+        false => Err(fields.error("mlp_ratio", format!("found {ratio}, expected 4 or so"))),
+    }
 }
 
 fn windows(fields: &Fields) -> Result<WindowConfig, Error> {

@@ -7,6 +7,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod added_tokens;
 mod assemble;
 mod attention;
 mod batch;
@@ -20,13 +21,17 @@ mod decode;
 mod embed;
 mod error;
 mod gates;
+mod generation;
 mod gradients;
 mod grounding;
 mod layers;
 mod lora;
 mod lora_file;
+mod lora_modules;
+mod lora_select;
 mod model;
 mod param;
+mod peft_config;
 mod positions;
 mod processor;
 mod processor_files;
@@ -41,6 +46,7 @@ mod text;
 mod text_stream;
 mod tiny;
 mod tiny_processor;
+mod tokenizer_file;
 mod unread_fields;
 mod vision;
 mod vision_plan;
@@ -57,8 +63,10 @@ pub use config::{
 pub use decode::{BLOCK_SIZE, Decoder, Past, Prefix, Sequence};
 pub use embed::PlacedImage;
 pub use error::Error;
+pub use generation::GenerationConfig;
 pub use gradients::ParamGrads;
 pub use lora::{LoraConfig, TargetModules};
+pub use lora_select::{Layers, Patterns};
 pub use model::Model;
 pub use param::{Param, ParamTensor};
 pub use processor::{Processor, Training};

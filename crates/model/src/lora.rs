@@ -8,8 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::layers::{Adapter, Dropout, Linear};
+use crate::lora_modules::memory_name;
+use crate::lora_select::Rules;
 use crate::random::Stream;
-use crate::{Error, Family, Model, Param, ParamTensor};
+use crate::{Error, Layers, Model, Param, ParamTensor, Patterns};
 
 /// Which adapters to train beside frozen weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,10 +22,34 @@ pub struct LoraConfig {
     pub r: usize,
     /// Adapters are scaled by `lora_alpha / r`. Default 32: twice the rank, as is customary.
     pub lora_alpha: f64,
-    /// `"all-linear"` (default: every linear layer but the head, the vision tower's included), or
-    /// a list of names. A name selects the layers whose path ends with it: `"q_proj"`,
-    /// `"attn.qkv"`, `"layers.0.mlp.up_proj"`.
+    /// `"all-linear"` (default: every linear layer but the head, the vision tower's included), a
+    /// list of names, or a regular expression. A name selects the layers whose path ends with it: `"q_proj"`,
+    /// `"attn.qkv"`, `"layers.0.mlp.up_proj"`; an expression those whose whole path it matches (Python's
+    /// `re.fullmatch`, as in PEFT): `"^model\\.language_model\\..*\\.(q_proj|v_proj)$"`.
     pub target_modules: TargetModules,
+    /// Layers that get no adapter although `target_modules` selects them: a list of names, or a regular expression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exclude_modules: Option<TargetModules>,
+    /// Only layers of these numbers get adapters (with `target_modules` as a list).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layers_to_transform: Option<Layers>,
+    /// What stands before a layer's number in its path: `"layers"`, `"blocks"`. Default: anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layers_pattern: Option<TargetModules>,
+    /// Other ranks for some layers, by the end of their path or a regular expression for it; the first that fits
+    /// counts: `{ "self_attn.q_proj" = 8 }`.
+    #[serde(skip_serializing_if = "Patterns::is_empty")]
+    pub rank_pattern: Patterns<usize>,
+    /// Other values of `lora_alpha`, as `rank_pattern`.
+    #[serde(skip_serializing_if = "Patterns::is_empty")]
+    pub alpha_pattern: Patterns<f64>,
+    /// Modules that are trained whole beside the adapters and saved with them, by the end of their path: `"lm_head"`,
+    /// `"embed_tokens"`, `"merger"`. With tied embeddings the head and the table cannot be among them.
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_is_none"
+    )]
+    pub modules_to_save: Vec<String>,
     /// Chance that an input element of an adapter is dropped in a training step. Default 0:
     /// sampler and trainer then compute the same function.
     pub lora_dropout: f64,
@@ -31,11 +57,18 @@ pub struct LoraConfig {
     pub use_rslora: bool,
 }
 
-/// `"all-linear"`, one name, or a list of names.
+/// `null` is no module.
+fn null_is_none<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
+    Ok(Option::<Vec<String>>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// `"all-linear"`, a regular expression, or a list of names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum TargetModules {
-    /// `"all-linear"`, or the end of one path.
+    /// `"all-linear"`, or a regular expression for the whole path.
     One(String),
     /// Ends of paths.
     Many(Vec<String>),
@@ -47,6 +80,12 @@ impl Default for LoraConfig {
             r: 16,
             lora_alpha: 32.0,
             target_modules: TargetModules::One("all-linear".into()),
+            exclude_modules: None,
+            layers_to_transform: None,
+            layers_pattern: None,
+            rank_pattern: Patterns::default(),
+            alpha_pattern: Patterns::default(),
+            modules_to_save: Vec::new(),
             lora_dropout: 0.0,
             use_rslora: false,
         }
@@ -54,22 +93,32 @@ impl Default for LoraConfig {
 }
 
 impl LoraConfig {
-    fn scale(&self) -> f32 {
-        let r = self.r as f64;
-        (self.lora_alpha / if self.use_rslora { r.sqrt() } else { r }) as f32
+    fn scale(&self, r: usize, lora_alpha: f64) -> f32 {
+        let r = r as f64;
+        (lora_alpha / if self.use_rslora { r.sqrt() } else { r }) as f32
     }
 
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         let error = |field, message: String| Err(Error::Lora { field, message });
-        if self.r == 0 {
-            return error("r", "found 0, expected at least 1".into());
+        let ranks = self
+            .rank_pattern
+            .0
+            .iter()
+            .map(|(_, r)| ("rank_pattern", *r));
+        for (field, r) in ranks.chain([("r", self.r)]) {
+            if r == 0 || r > 1 << 20 {
+                return error(
+                    field,
+                    format!("found {r}, expected at least 1 and at most 2^20"),
+                );
+            }
         }
-        if !self.lora_alpha.is_finite() || self.lora_alpha <= 0.0 {
-            let found = self.lora_alpha;
-            return error(
-                "lora_alpha",
-                format!("found {found}, expected a positive number"),
-            );
+        let alphas = self.alpha_pattern.0.iter();
+        let alphas = alphas.map(|(_, alpha)| ("alpha_pattern", *alpha));
+        for (field, alpha) in alphas.chain([("lora_alpha", self.lora_alpha)]) {
+            if !alpha.is_finite() || alpha <= 0.0 {
+                return error(field, format!("found {alpha}, expected a positive number"));
+            }
         }
         if !(0.0..1.0).contains(&self.lora_dropout) {
             let found = self.lora_dropout;
@@ -79,13 +128,6 @@ impl LoraConfig {
     }
 }
 
-/// Whether a path ends with a target, as PEFT decides it.
-fn selects(target: &str, module: &str) -> bool {
-    module
-        .strip_suffix(target)
-        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-}
-
 impl Model {
     /// Adds fresh adapters, freezes all other parameters and trains the adapters.
     ///
@@ -93,8 +135,15 @@ impl Model {
     /// [`Error::Lora`] when a value is out of range, a target selects no layer, or the model
     /// already has adapters.
     pub fn add_lora(&mut self, config: &LoraConfig, seed: u64) -> Result<(), Error> {
-        self.attach(config, |name, shape| {
+        config.check()?;
+        let rules = Rules::new(config)?;
+        let chosen = self.select(config, &rules)?;
+        let whole = self.clone();
+        self.attach(config, &rules, &chosen, |name, shape| {
             let len = shape.iter().product();
+            if let Some(param) = whole.parameter(name) {
+                return Ok(param.to_vec());
+            }
             if name.ends_with(".lora_B.weight") {
                 return Ok(vec![0.0; len]);
             }
@@ -103,13 +152,14 @@ impl Model {
         })
     }
 
-    /// Adds adapters whose parameters `values` gives by name and shape.
+    /// Adds adapters of these layers whose parameters `values` gives by name and shape.
     pub(crate) fn attach(
         &mut self,
         config: &LoraConfig,
+        rules: &Rules,
+        chosen: &[Linear],
         mut values: impl FnMut(&str, &[usize]) -> Result<Vec<f32>, Error>,
     ) -> Result<(), Error> {
-        config.check()?;
         if self.lora.is_some() {
             let message = "the model already has adapters; merge them first".into();
             return Err(Error::Lora {
@@ -117,76 +167,40 @@ impl Model {
                 message,
             });
         }
-        let chosen = self.select(&config.target_modules)?;
+        let saved = self.saved(config)?;
         let mut made = Vec::new();
-        for linear in &chosen {
-            let module = format!("base_model.model.{}", self.module(linear));
-            for (part, shape) in [("A", [config.r, linear.inp]), ("B", [linear.out, config.r])] {
-                let name = format!("{module}.lora_{part}.weight");
+        let mut scales = Vec::new();
+        for linear in chosen {
+            let names = self.modules(linear);
+            let (r, alpha) = rules.of(config, &names)?;
+            scales.push(config.scale(r, alpha));
+            for (part, shape) in [("A", [r, linear.inp]), ("B", [linear.out, r])] {
+                let name = format!("base_model.model.{}.lora_{part}.weight", names[0]);
                 let values = values(&name, &shape)?;
                 made.push(Param::new(name, shape.to_vec(), values, &self.device));
             }
         }
+        let mut whole = Vec::new();
+        for &index in &saved {
+            let param = &self.params[index];
+            let (name, shape) = (param.name().to_owned(), param.shape().to_vec());
+            let values = values(&name, &shape)?;
+            whole.push(Param::new(name, shape, values, &self.device));
+        }
         self.set_trainable(|_| false);
         self.adapters = vec![None; self.params.len()];
-        let (first, scale) = (self.params.len(), config.scale());
-        for (i, linear) in chosen.iter().enumerate() {
+        let first = self.params.len();
+        for (i, (linear, scale)) in chosen.iter().zip(scales).enumerate() {
             let (a, b) = (first + 2 * i, first + 2 * i + 1);
             self.adapters[linear.weight] = Some(Adapter { a, b, scale });
+        }
+        for (index, param) in saved.into_iter().zip(whole) {
+            let original = std::mem::replace(&mut self.params[index], param);
+            self.originals.push((index, original));
         }
         self.params.extend(made);
         self.lora = Some(config.clone());
         Ok(())
-    }
-
-    fn select(&self, targets: &TargetModules) -> Result<Vec<Linear>, Error> {
-        let targets = match targets {
-            TargetModules::One(all) if all == "all-linear" => return Ok(self.linears.clone()),
-            TargetModules::One(name) => std::slice::from_ref(name),
-            TargetModules::Many(names) => names,
-        };
-        let modules: Vec<String> = self.linears.iter().map(|l| self.module(l)).collect();
-        let useless = targets
-            .iter()
-            .find(|t| !modules.iter().any(|m| selects(t, m)));
-        if let Some(target) = useless
-            .map(String::as_str)
-            .or(targets.is_empty().then_some(""))
-        {
-            let mut ends: Vec<&str> = modules
-                .iter()
-                .filter_map(|m| m.rsplit('.').next())
-                .collect();
-            ends.sort_unstable();
-            ends.dedup();
-            let mut message = format!(
-                "{target:?} selects no linear layer\n  help: use \"all-linear\" or ends of layer \
-                 paths such as {}",
-                ends.join(", ")
-            );
-            if target.ends_with("g_proj") {
-                message += "; g_proj are the gates of attention \"nsa\", which this model does \
-                            not have: choose it first";
-            }
-            return Err(Error::Lora {
-                field: "target_modules",
-                message,
-            });
-        }
-        let wanted = |module: &String| targets.iter().any(|target| selects(target, module));
-        let pairs = self.linears.iter().zip(&modules);
-        Ok(pairs
-            .filter(|(_, module)| wanted(module))
-            .map(|(linear, _)| *linear)
-            .collect())
-    }
-
-    /// The path of a linear layer in a `transformers` model in memory, which is what PEFT names.
-    pub(crate) fn module(&self, linear: &Linear) -> String {
-        let name = self.params[linear.weight]
-            .name()
-            .trim_end_matches(".weight");
-        memory_name(self.config.family, name)
     }
 
     /// The adapters' configuration, when the model has any.
@@ -224,6 +238,10 @@ impl Model {
                 self.params[weight].set(merged);
             }
         }
+        // What was trained whole stays.
+        self.originals.clear();
+        // And no folder holds these weights: another adapter must not name it as its base.
+        self.source = None;
         self.remove_lora();
         self.set_trainable(|_| true);
         Ok(())
@@ -242,6 +260,9 @@ impl Model {
     fn remove_lora(&mut self) {
         let base = self.base_params().count();
         self.params.truncate(base);
+        for (index, original) in self.originals.drain(..) {
+            self.params[index] = original;
+        }
         self.adapters = Vec::new();
         (self.lora, self.dropout) = (None, None);
     }
@@ -285,19 +306,14 @@ impl Model {
         self.params[..count].iter()
     }
 
-    /// Parameters of the adapters.
-    pub(crate) fn adapter_params(&self) -> impl Iterator<Item = &Param> {
-        self.params[self.base_params().count()..].iter()
-    }
-}
-
-/// The name that `transformers` has in memory for a hub name.
-fn memory_name(family: Family, name: &str) -> String {
-    if !family.is_vision() {
-        return name.to_string();
-    }
-    match name.strip_prefix("model.") {
-        Some(rest) => format!("model.language_model.{rest}"),
-        None => format!("model.{name}"),
+    /// Parameters of the adapters, and those that are trained whole, under PEFT's names.
+    pub(crate) fn adapter_params(&self) -> Vec<Param> {
+        let adapters = self.params[self.base_params().count()..].iter().cloned();
+        let whole = self.originals.iter().map(|(index, _)| {
+            let param = &self.params[*index];
+            let name = memory_name(self.config.family, param.name());
+            param.renamed(format!("base_model.model.{name}"))
+        });
+        adapters.chain(whole).collect()
     }
 }

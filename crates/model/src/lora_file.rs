@@ -2,11 +2,14 @@
 //! they were trained with stands beside them in `percept_config.json`.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use crate::checkpoint::hub_name;
+use crate::layers::Linear;
+use crate::lora_modules::{NAMINGS, memory_name};
+use crate::lora_select::Rules;
 use crate::save::{sync_dir, write_file, write_json};
 use crate::{
     Attention, Checkpoint, Error, LoadOptions, LoraConfig, Model, Param, SaveDtype, TargetModules,
@@ -30,6 +33,7 @@ impl Model {
         };
         std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
         let base = self.source.as_ref().map(|path| path.display().to_string());
+        let targets = self.peft_targets(lora);
         let config = json!({
             "peft_type": "LORA",
             "task_type": "CAUSAL_LM",
@@ -38,40 +42,46 @@ impl Model {
             "lora_alpha": lora.lora_alpha,
             "lora_dropout": lora.lora_dropout,
             "use_rslora": lora.use_rslora,
-            "target_modules": self.peft_targets(lora),
+            "target_modules": targets.clone().unwrap_or_else(|| self.adapted()),
+            // Paths in full already are what these leave.
+            "exclude_modules": targets.as_ref().and(lora.exclude_modules.as_ref()),
+            "layers_to_transform": targets.as_ref().and(lora.layers_to_transform.as_ref()),
+            "layers_pattern": targets.as_ref().and(lora.layers_pattern.as_ref()),
+            "rank_pattern": lora.rank_pattern,
+            "alpha_pattern": lora.alpha_pattern,
             "bias": "none",
             "fan_in_fan_out": false,
             "inference_mode": true,
             "init_lora_weights": true,
-            "modules_to_save": null,
+            "modules_to_save": Some(&lora.modules_to_save).filter(|names| !names.is_empty()),
         });
         write_json(&dir.join(CONFIG), &config)?;
         self.config().attention.save(dir)?;
-        let params: Vec<&Param> = self.adapter_params().collect();
+        let params = self.adapter_params();
+        let params: Vec<&Param> = params.iter().collect();
         write_file(&dir.join(WEIGHTS), &params, dtype, &Param::to_vec)?;
         sync_dir(dir)
     }
 
     /// The user's names where they mean the same to PEFT; else every path in full. (PEFT's
-    /// "all-linear" depends on its version, and a name may also end the patch embedding's path.)
-    fn peft_targets(&self, lora: &LoraConfig) -> Vec<String> {
-        let modules = || {
-            let adapted = |weight: usize| self.adapters.get(weight).is_some_and(Option::is_some);
-            let linears = self
-                .linears
-                .iter()
-                .filter(move |linear| adapted(linear.weight));
-            linears.map(|linear| self.module(linear))
-        };
-        let names = match &lora.target_modules {
-            TargetModules::One(all) if all == "all-linear" => return modules().collect(),
-            TargetModules::One(name) => std::slice::from_ref(name),
-            TargetModules::Many(names) => names,
-        };
-        match names.iter().any(|name| name == "proj" || name == "lm_head") {
-            true => modules().collect(),
-            false => names.to_vec(),
+    /// "all-linear" depends on its version, an expression may match more than linear layers, and a name may also end
+    /// the patch embedding's path.)
+    fn peft_targets(&self, lora: &LoraConfig) -> Option<Vec<String>> {
+        match &lora.target_modules {
+            TargetModules::Many(names)
+                if !names.iter().any(|name| name == "proj" || name == "lm_head") =>
+            {
+                Some(names.clone())
+            }
+            _ => None,
         }
+    }
+
+    /// Paths of all layers with adapters.
+    fn adapted(&self) -> Vec<String> {
+        let adapted = |weight: usize| self.adapters.get(weight).is_some_and(Option::is_some);
+        let linears = self.linears.iter().filter(|l| adapted(l.weight));
+        linears.map(|linear| self.module(linear)).collect()
     }
 
     /// Reads adapters from a PEFT folder, whichever of the hub's names and the names in memory
@@ -87,24 +97,135 @@ impl Model {
             path: path.clone(),
             source,
         })?;
-        let config = peft_config(&json, &path)?;
-        let weights = dir.join(WEIGHTS);
-        let checkpoint = Checkpoint::open_file(&weights, adapter_name)?;
-        let mut known = BTreeSet::new();
+        let mut config = crate::peft_config::read(&json, &path)?;
+        config.check()?;
+        let checkpoint = Checkpoint::open_file(&weights_of(dir)?, adapter_name)?;
         let mut made = self.clone();
         if let Some(attention) = Attention::load(dir)? {
             made.set_attention(attention)?;
         }
-        made.attach(&config, |name, shape| {
+        made.whole_modules(&checkpoint, &mut config)?;
+        let rules = Rules::new(&config)?;
+        let chosen = made.select_stored(&config, &rules, &checkpoint)?;
+        let mut known = BTreeSet::new();
+        made.attach(&config, &rules, &chosen, |name, shape| {
             let name = adapter_name(name);
             let values = checkpoint.read(&name, shape, LoadOptions::default())?;
             known.insert(name);
             Ok(values)
         })?;
-        checkpoint.check_no_others(&known.iter().map(String::as_str).collect())?;
+        if made.config().tie_word_embeddings {
+            // Refused above unless it is the table itself.
+            known.extend(
+                checkpoint
+                    .names()
+                    .filter(|n| is_table(n))
+                    .map(str::to_owned),
+            );
+        }
+        checkpoint
+            .check_no_others(&known.iter().map(String::as_str).collect())
+            .map_err(not_selected)?;
         *self = made;
         Ok(())
     }
+
+    /// The layers with adapters in the file, if the rules select exactly them by one of the names that layers have had;
+    /// else what the rules select today, and the differences show.
+    fn select_stored(
+        &self,
+        config: &LoraConfig,
+        rules: &Rules,
+        checkpoint: &Checkpoint,
+    ) -> Result<Vec<Linear>, Error> {
+        let stored: BTreeSet<&str> = checkpoint
+            .names()
+            .filter_map(|name| name.strip_suffix(".lora_A.weight"))
+            .collect();
+        for naming in 0..NAMINGS {
+            let chosen = self.select_by(rules, naming)?;
+            let names: Vec<String> = chosen.iter().map(|l| hub_name(&self.module(l))).collect();
+            if names.iter().map(String::as_str).collect::<BTreeSet<_>>() == stored {
+                return Ok(chosen);
+            }
+        }
+        self.select_any(config, rules)
+    }
+
+    /// What the file holds whole: trained modules, and embeddings that PEFT saves beside them of itself.
+    fn whole_modules(&self, checkpoint: &Checkpoint, config: &mut LoraConfig) -> Result<(), Error> {
+        let named = self.saved(config)?;
+        for name in checkpoint.names().filter(|name| !name.contains(".lora_")) {
+            let place = self.params.iter().position(|param| param.name() == name);
+            if place.is_some_and(|index| named.contains(&index)) {
+                continue;
+            }
+            if self.config().tie_word_embeddings && is_table(name) {
+                let table = &self.params[self.text.embed_tokens];
+                let stored = checkpoint.read(name, table.shape(), LoadOptions::default())?;
+                if stored == table.to_vec() {
+                    continue;
+                }
+            }
+            if let Some(index) = place {
+                let path = memory_name(self.config().family, self.params[index].name());
+                let module = path
+                    .rsplit_once('.')
+                    .map_or(path.as_str(), |(module, _)| module);
+                config.modules_to_save.push(module.to_owned());
+            }
+        }
+        // Both names at once must be possible.
+        self.saved(config).map(drop)
+    }
+}
+
+fn is_table(name: &str) -> bool {
+    name == "model.embed_tokens.weight" || name == "lm_head.weight"
+}
+
+/// A tensor that belongs to no selected layer.
+fn not_selected(error: Error) -> Error {
+    match error {
+        Error::Tensor {
+            path,
+            name,
+            message,
+        } => {
+            let why = message.split(':').next().unwrap_or_default();
+            let message = format!(
+                "{why}: no layer of this model that target_modules selects has it\n  help: is the adapter of another \
+                 model? Adapters of embeddings, heads and patch embeddings are not supported; merge those with PEFT \
+                 (merge_and_unload, then save_pretrained)"
+            );
+            Error::Tensor {
+                path,
+                name,
+                message,
+            }
+        }
+        other => other,
+    }
+}
+
+/// `adapter_model.safetensors` of a folder.
+fn weights_of(dir: &Path) -> Result<PathBuf, Error> {
+    let path = dir.join(WEIGHTS);
+    if path.exists() {
+        return Ok(path);
+    }
+    let pickled = dir.join("adapter_model.bin");
+    if !pickled.exists() {
+        return Err(Error::checkpoint(
+            &path,
+            "missing; copy or download it again",
+        ));
+    }
+    let message = "holds Python objects, whose reading runs what they say\n  help: convert it where it was made: \
+                   python -c \"import torch, safetensors.torch as s; \
+                   s.save_file(torch.load('adapter_model.bin', map_location='cpu', weights_only=True), \
+                   'adapter_model.safetensors')\"";
+    Err(Error::checkpoint(&pickled, message))
 }
 
 /// `base_model.model.model.language_model.layers.0.….lora_A.default.weight` and its variants
@@ -114,72 +235,8 @@ fn adapter_name(stored: &str) -> String {
     hub_name(
         &name
             .replace(".lora_A.default.", ".lora_A.")
-            .replace(".lora_B.default.", ".lora_B."),
+            .replace(".lora_B.default.", ".lora_B.")
+            .replace(".modules_to_save.default.", ".")
+            .replace(".modules_to_save.", "."),
     )
-}
-
-fn peft_config(json: &Value, path: &Path) -> Result<LoraConfig, Error> {
-    let error = |field: &str, message: String| Error::Config {
-        file: path.display().to_string(),
-        field: field.into(),
-        message,
-    };
-    let get = |field: &str| json.get(field).filter(|value| !value.is_null());
-    if let Some(kind) = get("peft_type").filter(|kind| *kind != "LORA") {
-        return Err(error(
-            "peft_type",
-            format!("found {kind}, only \"LORA\" is supported"),
-        ));
-    }
-    if let Some(bias) = get("bias").filter(|bias| *bias != "none") {
-        return Err(error(
-            "bias",
-            format!("found {bias}, only \"none\" is supported"),
-        ));
-    }
-    for field in [
-        "use_dora",
-        "lora_bias",
-        "fan_in_fan_out",
-        "modules_to_save",
-        "rank_pattern",
-        "alpha_pattern",
-        "layers_to_transform",
-        "target_parameters",
-        "exclude_modules",
-    ] {
-        let unused = |v: &Value| *v == json!(false) || *v == json!({}) || *v == json!([]);
-        if let Some(value) = get(field).filter(|value| !unused(value)) {
-            return Err(error(
-                field,
-                format!("found {value}; this option is not supported"),
-            ));
-        }
-    }
-    let default = LoraConfig::default();
-    let number = |field: &str, default: f64| match get(field) {
-        None => Ok(default),
-        Some(value) => value
-            .as_f64()
-            .ok_or_else(|| error(field, format!("found {value}, expected a number"))),
-    };
-    let target_modules = match get("target_modules") {
-        None => return Err(error("target_modules", "missing".into())),
-        Some(value) => match serde_json::from_value(value.clone()) {
-            Ok(targets) => targets,
-            Err(_) => {
-                return Err(error(
-                    "target_modules",
-                    format!("found {value}, expected names"),
-                ));
-            }
-        },
-    };
-    Ok(LoraConfig {
-        r: number("r", 8.0)? as usize,
-        lora_alpha: number("lora_alpha", 8.0)?,
-        lora_dropout: number("lora_dropout", default.lora_dropout)?,
-        use_rslora: get("use_rslora") == Some(&json!(true)),
-        target_modules,
-    })
 }

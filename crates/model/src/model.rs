@@ -21,6 +21,42 @@ use crate::{
     PlacedImage, SaveDtype, SharedVision,
 };
 
+/// Refuses weights that this machine cannot hold, before anything is allocated.
+fn fits(specs: &[Spec]) -> Result<(), Error> {
+    let elements = specs
+        .iter()
+        .map(|spec| spec.shape.iter().map(|n| *n as f64).product::<f64>());
+    let bytes = 4.0 * elements.sum::<f64>();
+    let memory = memory();
+    if bytes <= memory {
+        return Ok(());
+    }
+    let gib = |bytes: f64| bytes / (1u64 << 30) as f64;
+    Err(Error::Config {
+        file: "config.json".into(),
+        field: "hidden_size, num_hidden_layers, vocab_size".into(),
+        message: format!(
+            "the weights take {:.1} GiB in float32, this machine has {:.1} GiB of memory and swap\n  help: a smaller \
+             model, or a machine with more memory",
+            gib(bytes),
+            gib(memory)
+        ),
+    })
+}
+
+/// Memory and swap of the machine, in bytes; 2^50 where it does not say.
+fn memory() -> f64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kib = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().trim_end_matches(" kB").parse::<f64>().ok()
+    };
+    match kib("MemTotal:") {
+        Some(total) => 1024.0 * (total + kib("SwapTotal:").unwrap_or(0.0)),
+        None => (1u64 << 50) as f64,
+    }
+}
+
 /// A decoder with an optional vision tower and optional LoRA adapters.
 ///
 /// All parameters are trainable after loading, as in `transformers`; see
@@ -58,6 +94,8 @@ pub struct Model {
     /// By the index of the adapted weight.
     pub(crate) adapters: Vec<Option<Adapter>>,
     pub(crate) lora: Option<LoraConfig>,
+    /// What parameters that are trained whole beside the adapters were before, by their index.
+    pub(crate) originals: Vec<(usize, Param)>,
     pub(crate) dropout: Option<Dropout>,
     precision: Precision,
     decoder_dtype: WeightDtype,
@@ -157,6 +195,7 @@ impl Model {
         if config.attention.branches().is_some() {
             text.gates = gates(&config.text, &mut specs);
         }
+        fits(&specs.params)?;
         let values = values(&specs.params)?;
         let params = specs.params.into_iter().zip(values);
         Ok(Self {
@@ -170,6 +209,7 @@ impl Model {
             linears: specs.linears,
             adapters: Vec::new(),
             lora: None,
+            originals: Vec::new(),
             dropout: None,
             precision: Precision::F32,
             decoder_dtype: WeightDtype::F32,
@@ -184,10 +224,11 @@ impl Model {
             return Ok(());
         }
         Err(Error::Config {
-            file: "config.json".into(),
+            file: checkpoint.dir().join("config.json").display().to_string(),
             field: "tie_word_embeddings".into(),
-            message: "true, but the checkpoint stores an lm_head.weight that differs from the \
-                      embedding table; set it to false to use that head"
+            message: "true, but the weights hold an lm_head.weight that differs from the embedding table; transformers \
+                      would pass it over\n  help: set it to false to use that head, or remove the tensor to use the \
+                      table"
                 .into(),
         })
     }

@@ -108,6 +108,14 @@ impl Param {
         &self.name
     }
 
+    /// The same values under another name. Shares memory with the parameter.
+    pub(crate) fn renamed(&self, name: String) -> Self {
+        Self {
+            name,
+            ..self.clone()
+        }
+    }
+
     /// The shape `save_pretrained` writes.
     pub fn shape(&self) -> &[usize] {
         &self.shape

@@ -1,5 +1,10 @@
-//! M-RoPE positions: text counts by one, an image spreads over time, height and width
-//! (`get_rope_index` of transformers' Qwen2-VL and Qwen2.5-VL).
+//! M-RoPE positions: text counts by one, an image or video spreads over time, height and width, and
+//! what follows it stands behind the largest position so far.
+//!
+//! That is the rule of Qwen's own code, of vLLM and of transformers 4.49 to 5.2, with which the published
+//! checkpoints were trained: `start = max(all positions before) + 1`. Later versions of transformers advance by
+//! `max(height, width)` alone, so that the last frames of a video share their temporal positions with the text
+//! behind them. For images the two agree.
 
 /// Tokens of one kind in a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,19 +44,19 @@ pub(crate) fn positions(runs: &[Run]) -> (Vec<[u32; 3]>, u32) {
                 grid: [t, h, w],
                 interval,
             } => {
+                // Single precision as in transformers: the product is truncated.
+                let after = |frames: usize| (frames as f32 * interval) as u32;
                 for time in 0..t {
-                    let time = at + (time as f32 * interval) as u32;
+                    let time = at + after(time);
                     for row in 0..h as u32 {
                         out.extend((0..w as u32).map(|column| [time, at + row, at + column]));
                     }
                 }
-                at += h.max(w) as u32;
+                at += (after(t.saturating_sub(1)) + 1).max(h as u32).max(w as u32);
             }
         }
     }
-    // A long video's temporal positions may pass the text's; what follows comes after both.
-    let next = out.iter().flatten().max().map_or(0, |last| last + 1);
-    (out, next)
+    (out, at)
 }
 
 #[cfg(test)]
@@ -88,5 +93,22 @@ mod tests {
             interval: 2.8,
         }]);
         assert_eq!(found.iter().map(|p| p[0]).collect::<Vec<_>>(), [0, 2, 5]);
+    }
+
+    /// D1: 36 frames of 28 × 28 pixels last longer than they are wide.
+    #[test]
+    fn text_after_a_long_video_stands_behind_its_last_frame() {
+        let video = Run::Vision {
+            grid: [18, 1, 1],
+            interval: 2.0,
+        };
+        let runs = [Run::Text(3), video, Run::Text(2), video, Run::Text(1)];
+        let (found, next) = positions(&runs);
+        let last = [3 + 17 * 2, 3, 3];
+        assert_eq!(found[3 + 17], last);
+        assert_eq!(found[3 + 18], [38; 3]);
+        assert_eq!(found[3 + 18 + 1], [39; 3]);
+        // And so again behind the second one: nothing stands twice.
+        assert_eq!((found[3 + 18 + 2 + 18], next), ([40 + 35; 3], 76));
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use tokenizers::Tokenizer;
 
 use crate::processor_files::{VisionSide, ids, json_file, special, template_source};
-use crate::{Error, Prompt, VisionTokens};
+use crate::{Error, GenerationConfig, Prompt, VisionTokens};
 
 /// Everything between text and token ids of one model family.
 pub struct Processor {
@@ -19,6 +19,7 @@ pub struct Processor {
     pub(crate) vision: Option<VisionSide>,
     pub(crate) eos_ids: Vec<u32>,
     tokenizer_config: Value,
+    generation: GenerationConfig,
     /// What every conversation gives the chat template; a row's own values come first.
     chat_template_kwargs: Map<String, Value>,
     /// How boxes are written, where the model's own way is not wanted.
@@ -42,38 +43,46 @@ impl Training {
 }
 
 impl Processor {
-    /// Reads tokenizer.json, tokenizer_config.json, the chat template, generation_config.json and,
+    /// Reads tokenizer.json, tokenizer_config.json, added_tokens.json, special_tokens_map.json, the chat template, generation_config.json and,
     /// for vision-language models, preprocessor_config.json of a Hugging Face folder.
     ///
     /// # Errors
     /// [`Error::Processor`] naming the file that is missing or malformed.
     pub fn load(dir: &Path) -> Result<Self, Error> {
+        Self::load_with(dir, dir)
+    }
+
+    /// As [`Processor::load`], with tokenizer, chat template and preprocessing from `dir` and what belongs to the
+    /// model (config.json, generation_config.json) from `model`: an adapter may bring its own.
+    ///
+    /// # Errors
+    /// As [`Processor::load`].
+    pub fn load_with(model: &Path, dir: &Path) -> Result<Self, Error> {
         let path = dir.join("tokenizer.json");
-        let mut tokenizer = Tokenizer::from_file(&path).map_err(|e| {
-            let help =
-                "slow tokenizers are converted with transformers' AutoTokenizer.save_pretrained";
-            bad(
-                path.display(),
-                format!("not a readable tokenizer: {e}\n  help: {help}"),
-            )
-        })?;
+        let mut tokenizer = crate::tokenizer_file::read(&path)?;
         // Some files carry the settings of the run that wrote them; prompts are never cut or filled.
         tokenizer.with_padding(None);
         tokenizer
             .with_truncation(None)
             .map_err(|e| bad(path.display(), e.to_string()))?;
         let tokenizer_config = json_file(&dir.join("tokenizer_config.json"))?.unwrap_or(json!({}));
-        let config = json_file(&dir.join("config.json"))?.unwrap_or(json!({}));
-        let generation = json_file(&dir.join("generation_config.json"))?.unwrap_or(json!({}));
+        let config = json_file(&model.join("config.json"))?.unwrap_or(json!({}));
+        let generation = json_file(&model.join("generation_config.json"))?.unwrap_or(json!({}));
+        let text = config.get("text_config").unwrap_or(&config);
+        let rows = text["vocab_size"]
+            .as_u64()
+            .or(config["vocab_size"].as_u64());
+        crate::added_tokens::add(&mut tokenizer, dir, &tokenizer_config, rows)?;
         let token = |field: &str| special(&tokenizer_config, field).unwrap_or_default();
-        let template = match template_source(dir, &tokenizer_config)? {
-            None => None,
-            Some(source) => Some(ChatTemplate::new(
-                &source,
-                &token("bos_token"),
-                &token("eos_token"),
-            )?),
-        };
+        let template =
+            match template_source(dir, &tokenizer_config, config["vision_config"].is_null())? {
+                None => None,
+                Some(source) => Some(ChatTemplate::new(
+                    &source,
+                    &token("bos_token"),
+                    &token("eos_token"),
+                )?),
+            };
         let mut eos_ids = ids(&generation["eos_token_id"]);
         if eos_ids.is_empty() {
             eos_ids = ids(&config["eos_token_id"]);
@@ -85,12 +94,14 @@ impl Processor {
         eos_ids.sort_unstable();
         eos_ids.dedup();
         let vision = VisionSide::load(dir, &config)?;
+        let file = model.join("generation_config.json").display().to_string();
         Ok(Self {
             tokenizer,
             template,
             vision,
             eos_ids,
             tokenizer_config,
+            generation: GenerationConfig::from_json(&generation, &file)?,
             chat_template_kwargs: Map::new(),
             box_format: None,
         })
@@ -141,6 +152,7 @@ impl Processor {
             vision: Some(vision),
             eos_ids,
             tokenizer_config,
+            generation: GenerationConfig::default(),
             chat_template_kwargs: Map::new(),
             box_format: None,
         })
@@ -183,6 +195,11 @@ impl Processor {
         };
         for side in [&mut vision.images, &mut vision.videos] {
             side.min_pixels = min_pixels.unwrap_or(side.min_pixels);
+            let most = ImageProcessor::MOST_MIN_PIXELS;
+            if side.min_pixels > most {
+                let message = format!("found {}, expected at most {most}", side.min_pixels);
+                return Err(bad("min_pixels", message));
+            }
             side.max_pixels = max_pixels.unwrap_or(side.max_pixels);
             if side.min_pixels > side.max_pixels {
                 let message = format!(
@@ -342,6 +359,11 @@ impl Processor {
     /// Tokens that end a response.
     pub fn eos_ids(&self) -> &[u32] {
         &self.eos_ids
+    }
+
+    /// How the model's makers would sample from it.
+    pub fn generation(&self) -> &GenerationConfig {
+        &self.generation
     }
 
     /// Tokens that are never sampled: placeholders of images and videos.

@@ -54,7 +54,11 @@ impl VisionSide {
         // The class default of transformers where the file leaves it out.
         let timed = config["model_type"] == "qwen2_5_vl";
         let tokens_per_second = timed.then(|| vision["tokens_per_second"].as_f64().unwrap_or(4.0));
-        let videos = ImageProcessor::from_json(videos.as_ref().unwrap_or(&images))?;
+        // Without a file for videos transformers reads the one for images, with the sizes of that.
+        let videos = match &videos {
+            Some(videos) => ImageProcessor::videos_from_json(videos)?,
+            None => ImageProcessor::from_json(&images)?,
+        };
         let images = ImageProcessor::from_json(&images)?;
         Ok(Some(Self {
             images,
@@ -96,10 +100,12 @@ pub(crate) fn json_file(path: &Path) -> Result<Option<Value>, Error> {
     })?))
 }
 
-/// `chat_template.jinja`, `chat_template.json`, or the tokenizer's own.
+/// `chat_template.jinja`, `chat_template.json`, or the tokenizer's own. The second is of the processors of
+/// vision-language models: beside a text model's tokenizer transformers does not read it, and it counts last.
 pub(crate) fn template_source(
     dir: &Path,
     tokenizer_config: &Value,
+    text_only: bool,
 ) -> Result<Option<String>, Error> {
     let path = dir.join("chat_template.jinja");
     if path.exists() {
@@ -117,7 +123,14 @@ pub(crate) fn template_source(
             .and_then(|t| t["template"].as_str().map(str::to_owned)),
         _ => None,
     };
-    Ok(text(&file["chat_template"]).or_else(|| text(&tokenizer_config["chat_template"])))
+    let (file, own) = (
+        text(&file["chat_template"]),
+        text(&tokenizer_config["chat_template"]),
+    );
+    Ok(match text_only {
+        true => own.or(file),
+        false => file.or(own),
+    })
 }
 
 /// A special token of tokenizer_config.json: a string, or an object with `content`.

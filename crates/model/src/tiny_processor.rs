@@ -24,13 +24,28 @@ const SPECIAL: [&str; 7] = [
 const UNKNOWN: &str = "<unk>";
 
 /// ChatML without a default system turn: prompts stay short.
-const TEMPLATE: &str = "{% for message in messages %}<|im_start|>{{ message['role'] }}\n\
-    {% if message['content'] is string %}{{ message['content'] }}{% else %}\
-    {% for part in message['content'] %}\
-    {% if part['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>\
-    {% elif part['type'] == 'video' %}<|vision_start|><|video_pad|><|vision_end|>\
-    {% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n{% endfor %}\
-    {% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+fn template(corpus: TinyCorpus) -> String {
+    const VIDEO: &str = "part['type'] == 'video' %}<|vision_start|><|video_pad|><|vision_end|>";
+    const IMAGE: &str = "part['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>";
+    const EACH: &str = "{% for part in message['content'] %}";
+    let content = match corpus {
+        // A small model learns to read digits with the question before the picture, and not the other way round. Its
+        // template keeps that order wherever the picture was put, as LLaVA's templates put all pictures first: whoever
+        // asks the trained model asks it as it was trained.
+        TinyCorpus::DigitSum => format!(
+            "{EACH}{{% if part['type'] not in ['image', 'video'] %}}{{{{ part['text'] }}}}{{% endif %}}{{% endfor %}}\
+             {EACH}{{% if {IMAGE}{{% elif {VIDEO}{{% endif %}}{{% endfor %}}"
+        ),
+        TinyCorpus::Scenes => format!(
+            "{EACH}{{% if {IMAGE}{{% elif {VIDEO}{{% else %}}{{{{ part['text'] }}}}{{% endif %}}{{% endfor %}}"
+        ),
+    };
+    format!(
+        "{{% for message in messages %}}<|im_start|>{{{{ message['role'] }}}}\n\
+         {{% if message['content'] is string %}}{{{{ message['content'] }}}}{{% else %}}{content}{{% endif %}}\
+         <|im_end|>\n{{% endfor %}}{{% if add_generation_prompt %}}<|im_start|>assistant\n{{% endif %}}"
+    )
+}
 
 impl Processor {
     /// The processor of the built-in small model.
@@ -52,7 +67,12 @@ impl Processor {
             TinyCorpus::DigitSum => digit_sum::corpus_pieces(),
             TinyCorpus::Scenes => scenes::corpus_pieces(),
         };
-        Self::from_parts(&tokenizer(&pieces), tokenizer_config(), images, 4.0)
+        Self::from_parts(
+            &tokenizer(&pieces),
+            tokenizer_config(config.corpus),
+            images,
+            4.0,
+        )
     }
 }
 
@@ -130,7 +150,7 @@ fn escape(piece: &str) -> String {
     out
 }
 
-fn tokenizer_config() -> Value {
+fn tokenizer_config(corpus: TinyCorpus) -> Value {
     json!({
         "tokenizer_class": "PreTrainedTokenizerFast",
         "processor_class": "Qwen2_5_VLProcessor",
@@ -141,7 +161,7 @@ fn tokenizer_config() -> Value {
         "pad_token": "<|endoftext|>",
         // No "unk_token": transformers would leave unknown words out of decoded text.
         "additional_special_tokens": SPECIAL,
-        "chat_template": TEMPLATE,
+        "chat_template": template(corpus),
     })
 }
 
@@ -201,6 +221,43 @@ mod tests {
                 prompt.tokens.iter().filter(|&&t| t == 5).count()
             );
         }
+    }
+
+    /// D9: `generate --image` puts the picture first where the prompt does not say where it stands.
+    #[test]
+    fn the_quick_start_s_model_is_asked_question_first_wherever_the_picture_was_put() {
+        let processor = Processor::tiny(&TinyConfig::default()).unwrap();
+        let data = DigitSum::new(DigitSumConfig {
+            len: 4,
+            ..Default::default()
+        })
+        .unwrap();
+        for row in 0..data.len() {
+            let trained = data.get(row).unwrap();
+            let mut asked = trained.clone();
+            asked.messages[0].content.reverse();
+            assert_ne!(trained.messages, asked.messages);
+            let (trained, asked) = (
+                processor.prompt(&trained).unwrap(),
+                processor.prompt(&asked).unwrap(),
+            );
+            assert_eq!((trained.text, trained.tokens), (asked.text, asked.tokens));
+        }
+        let scenes = TinyConfig {
+            corpus: TinyCorpus::Scenes,
+            ..TinyConfig::default()
+        };
+        let processor = Processor::tiny(&scenes).unwrap();
+        let sample = scenes::Scenes::new(scenes::ScenesConfig {
+            len: 1,
+            ..Default::default()
+        });
+        let sample = sample.unwrap().get(0).unwrap();
+        let text = processor.prompt(&sample).unwrap().text;
+        assert!(
+            text.starts_with("<|im_start|>user\n<|vision_start|>"),
+            "{text}"
+        );
     }
 
     #[test]

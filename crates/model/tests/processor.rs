@@ -1,4 +1,5 @@
-//! The processor against transformers (`tools/processor_goldens.py`), and what it refuses.
+//! The processor against transformers (`tools/processor_goldens.py`, positions by
+//! `tools/rope_index_reference.py`), and what it refuses.
 
 #![allow(clippy::unwrap_used)]
 
@@ -152,6 +153,11 @@ fn a_conversation_for_training_has_the_tokens_of_its_prompt_and_answer() {
             "{}",
             sample.id
         );
+        // D1: an answer that is trained on stands where a sampled one does, also behind a long video.
+        let answer = whole.positions[prompt.tokens.len()..].iter();
+        for (at, position) in (prompt.next_position..).zip(answer) {
+            assert_eq!(*position, [at; 3], "{}", sample.id);
+        }
         assert_eq!(whole.tokens, {
             let text = format!("{}The answer is \\boxed{{7}}.<|im_end|>", prompt.text);
             let mut grids = prompt.vision.iter().map(|p| p.len() / 4);
@@ -426,4 +432,91 @@ fn prompts_of_real_weights_have_the_tokens_of_transformers() {
             .eos_ids()
             .contains(&(golden["eos_token_id"].as_u64().unwrap() as u32))
     );
+}
+
+/// D7: tokens that only the files beside tokenizer.json declare.
+#[test]
+fn tokens_declared_beside_tokenizer_json_are_tokens() {
+    let plain = Processor::load(&golden()).unwrap();
+    let next = plain.vocab_size();
+    let text = "x<tool_call>y</tool_call><|note|>z";
+    let write = |file: &str, value: &Value| {
+        let folder = folder_without(&[file]);
+        // The model has rows for them.
+        let path = folder.path().join("config.json");
+        let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        config["text_config"]["vocab_size"] = json!(next + 8);
+        fs::write(path, config.to_string()).unwrap();
+        fs::write(folder.path().join(file), value.to_string()).unwrap();
+        folder
+    };
+    let config = || -> Value {
+        serde_json::from_slice(&fs::read(golden().join("tokenizer_config.json")).unwrap()).unwrap()
+    };
+    let token = |content: &str, special| json!({"content": content, "special": special, "normalized": false});
+    let mut decoder = config();
+    decoder["added_tokens_decoder"] = json!({
+        (next + 1).to_string(): token("</tool_call>", false),
+        next.to_string(): token("<tool_call>", false),
+        (next + 2).to_string(): token("<|note|>", true),
+    });
+    let added = json!({"<|note|>": next + 2, "<tool_call>": next, "</tool_call>": next + 1});
+    let mut listed = config();
+    listed["additional_special_tokens"] =
+        json!(["<tool_call>", token("</tool_call>", true), "<|note|>"]);
+    for (file, value, said) in [
+        (
+            "tokenizer_config.json",
+            &decoder,
+            "x<tool_call>y</tool_call>z",
+        ),
+        (
+            "added_tokens.json",
+            &added,
+            "x<tool_call>y</tool_call><|note|>z",
+        ),
+        ("tokenizer_config.json", &listed, "xyz"),
+        (
+            "special_tokens_map.json",
+            &json!({"additional_special_tokens": ["<tool_call>", "</tool_call>", "<|note|>"]}),
+            "xyz",
+        ),
+    ] {
+        let folder = write(file, value);
+        let processor = Processor::load(folder.path()).unwrap();
+        let tokens = processor.encode(text).unwrap();
+        let new: Vec<u32> = tokens
+            .iter()
+            .copied()
+            .filter(|&t| t as usize >= next)
+            .collect();
+        assert_eq!(
+            new,
+            [next as u32, next as u32 + 1, next as u32 + 2],
+            "{file}"
+        );
+        assert_eq!(tokens.len(), 6, "{file}: the letters stand alone");
+        assert_eq!(processor.decode(&tokens), said, "{file}");
+        // They stay tokens when the processor is saved.
+        let again = tempfile::tempdir().unwrap();
+        fs::copy(
+            folder.path().join("config.json"),
+            again.path().join("config.json"),
+        )
+        .unwrap();
+        processor.save(again.path()).unwrap();
+        let again = Processor::load(again.path()).unwrap();
+        assert_eq!(again.encode(text).unwrap(), tokens, "{file}");
+    }
+
+    let gap = json!({"<tool_call>": next + 3});
+    let error = refusal(Processor::load(write("added_tokens.json", &gap).path()).map(|_| ()));
+    says(
+        &error,
+        &["added_tokens.json", "<tool_call>", "save_pretrained"],
+    );
+    let error = refusal(
+        Processor::load(write("added_tokens.json", &json!({"<a>": "b"})).path()).map(|_| ()),
+    );
+    says(&error, &["added_tokens.json", "<a>"]);
 }

@@ -47,6 +47,15 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// A link stands where a file or folder of the run is expected.
+    #[error(
+        "{}: a symbolic link in a run folder: refused, since the run would read, empty or remove what it points to\n  help: remove the link; to keep runs on another disk, make the run folder itself, or `trainer.output_dir`, a link",
+        path.display()
+    )]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
     /// A file of the run does not say what it should.
     #[error("{}: {what}\n  help: {help}", at(path, *row))]
     Invalid {

@@ -41,6 +41,6 @@ pub use record::{RewardPart, RolloutRecord, Verdict};
 pub use rollouts::{count_rollouts, read_rollouts, read_rollouts_page, write_rollouts};
 pub use run_dir::{Checkpoint, RunDir};
 pub use serve::{Server, serve};
-pub use summary::{StageSummary, Summary, TypeSummary};
+pub use summary::{RunWarning, StageSummary, Summary, TypeSummary};
 pub use table_file::{Column, write_table};
 pub use tensorboard::TensorBoardWriter;

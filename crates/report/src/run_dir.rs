@@ -34,6 +34,7 @@ impl RunDir {
     /// Makes the folder of a new run. A folder that holds anything is refused.
     pub fn create(path: &Path) -> Result<Self, Error> {
         fs::create_dir_all(path).map_err(Error::io("create the run folder", path))?;
+        refuse_links(path)?;
         let lock = lock(path)?;
         let run = Self {
             path: path.to_path_buf(),
@@ -78,6 +79,7 @@ impl RunDir {
                 reason: "there is no such folder".into(),
             });
         }
+        refuse_links(path)?;
         if ![RECIPE, METRICS]
             .iter()
             .any(|name| path.join(name).is_file())
@@ -156,6 +158,11 @@ impl RunDir {
     /// `summary.json`: a [`Summary`](crate::Summary).
     pub fn summary(&self) -> PathBuf {
         self.path.join("summary.json")
+    }
+
+    /// `warnings.jsonl`: what was said to be wrong with the run, a line each.
+    pub fn warnings(&self) -> PathBuf {
+        self.path.join("warnings.jsonl")
     }
 
     /// `report.html`.
@@ -263,10 +270,31 @@ impl RunDir {
     }
 }
 
+/// A run follows no link inside its folder: whoever can place one there could have it empty or remove files elsewhere,
+/// or show them in the report. The run folder itself may be a link.
+fn refuse_links(run: &Path) -> Result<(), Error> {
+    let folders = ["tensorboard", "rollouts", "eval", "checkpoints"];
+    let inside = folders.iter().map(|name| run.join(name));
+    for folder in std::iter::once(run.to_path_buf()).chain(inside) {
+        for name in atomic::list(&folder)? {
+            let path = folder.join(name);
+            if path.symlink_metadata().is_ok_and(|m| m.is_symlink()) {
+                return Err(Error::Link { path });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Takes the run's lock; `None` where the file system has no locks.
 fn lock(run: &Path) -> Result<Option<Arc<File>>, Error> {
     let path = run.join(LOCK);
-    let file = File::create(&path).map_err(Error::io("write to the run folder", &path))?;
+    // Not emptied: the lock is on the file, its content is nobody's.
+    let mut options = File::options();
+    let options = options.create(true).write(true).truncate(false);
+    let file = options
+        .open(&path)
+        .map_err(Error::io("write to the run folder", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(Arc::new(file))),
         Err(TryLockError::WouldBlock) => Err(Error::Locked {
@@ -287,6 +315,55 @@ mod tests {
 
     fn steps(run: &RunDir) -> Vec<u64> {
         run.checkpoints().unwrap().iter().map(|c| c.step).collect()
+    }
+
+    /// M6: `.lock` emptied its target, `rollouts/` removed files outside, `recipe.toml` was shown in the report.
+    #[cfg(unix)]
+    #[test]
+    fn links_in_a_run_folder_are_refused_and_what_they_point_to_stays() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let outside = folder.path().join("outside");
+        fs::create_dir(&outside).unwrap();
+        let (secret, rollout) = (outside.join("secret"), outside.join("step-000009.parquet"));
+        fs::write(&secret, "secret").unwrap();
+        fs::write(&rollout, "rollout").unwrap();
+        for name in [
+            ".lock",
+            "recipe.toml",
+            "metrics.jsonl",
+            "summary.json",
+            "eval/rl.jsonl",
+        ] {
+            let path = folder
+                .path()
+                .join(format!("run-{}", name.replace('/', "-")));
+            fs::create_dir_all(path.join("eval")).unwrap();
+            write_atomic(&path.join("recipe.toml"), b"").unwrap();
+            let _ = fs::remove_file(path.join(name));
+            symlink(&secret, path.join(name)).unwrap();
+            for opened in [
+                RunDir::open(&path),
+                RunDir::resume(&path),
+                RunDir::create(&path),
+                RunDir::replace(&path),
+            ] {
+                let message = opened.unwrap_err().to_string();
+                assert!(message.contains("symbolic link"), "{name}: {message}");
+            }
+        }
+        let path = folder.path().join("rollouts");
+        fs::create_dir(&path).unwrap();
+        write_atomic(&path.join("recipe.toml"), b"").unwrap();
+        symlink(&outside, path.join("rollouts")).unwrap();
+        assert!(matches!(RunDir::resume(&path), Err(Error::Link { .. })));
+        assert!(rollout.exists());
+        assert_eq!(fs::read_to_string(&secret).unwrap(), "secret");
+        // The folder itself may be one.
+        let run = folder.path().join("real");
+        write_atomic(&run.join("recipe.toml"), b"").unwrap();
+        symlink(&run, folder.path().join("latest")).unwrap();
+        assert!(RunDir::resume(&folder.path().join("latest")).is_ok());
     }
 
     #[test]

@@ -22,8 +22,23 @@ pub struct Summary {
     pub tokens: u64,
     /// Seconds of training and evaluation, over all resumes.
     pub seconds: f64,
+    /// What was said to be wrong with the run while it went on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<RunWarning>,
     /// Further facts worth showing beside the name: model, device, version, ….
     pub facts: BTreeMap<String, String>,
+}
+
+/// Something was wrong with a run.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunWarning {
+    /// Steps done when it was noticed.
+    pub step: u64,
+    /// `ungraded`, `nothing_learned`, `skipped_rows`, `cut_off`, ….
+    pub kind: String,
+    /// In words.
+    pub message: String,
 }
 
 /// The model after one stage.

@@ -65,6 +65,7 @@ fn main() -> Result<(), percept_reward::Error> {
             finished: true,
             n_tokens: 0,
             meta: &meta,
+            ..Answer::default()
         };
         let batch = vec![answer; 1000];
         let clock = Instant::now();

@@ -89,6 +89,7 @@ mod tests {
                 finished: true,
                 n_tokens: 0,
                 meta: &serde_json::Map::new(),
+                ..Answer::default()
             };
             assert_eq!(
                 set.verify(&[answer]),

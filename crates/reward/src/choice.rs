@@ -276,6 +276,7 @@ mod tests {
             finished: true,
             n_tokens: 0,
             meta,
+            ..Answer::default()
         };
         Choice::default().verify(&[answer])[0].score()
     }

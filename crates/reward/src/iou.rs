@@ -260,6 +260,7 @@ mod tests {
             finished: true,
             n_tokens: 0,
             meta: &serde_json::Map::new(),
+            ..Answer::default()
         };
         options.verify(&[answer])[0].score()
     }

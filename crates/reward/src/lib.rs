@@ -23,6 +23,7 @@
 //!     finished: true,
 //!     n_tokens: 21,
 //!     meta: &meta,
+//!     ..Answer::default()
 //! };
 //! assert_eq!(set.judge(&[answer])[0].total, Some(1.0));
 //! # Ok::<(), percept_reward::Error>(())

@@ -80,8 +80,13 @@ impl RewardSet {
 
     fn total(&self, parts: &[(String, Verdict)]) -> Option<f64> {
         let mut total = 0.0;
+        let mut left = self.functions.len();
         for (function, (_, verdict)) in self.functions.iter().zip(parts) {
             if function.weight == 0.0 {
+                continue;
+            }
+            if verdict.abstains() {
+                left -= 1;
                 continue;
             }
             let counts = match function.requires {
@@ -92,7 +97,18 @@ impl RewardSet {
                 total += function.weight * verdict.score()?;
             }
         }
-        Some(total)
+        (left > 0).then_some(total)
+    }
+
+    /// What the functions' own code said besides verdicts since the last call, each text once, behind the function's
+    /// label.
+    pub fn messages(&self) -> Vec<String> {
+        let of = |function: &Function| {
+            let texts = function.verifier.messages().into_iter();
+            let named = texts.map(|text| format!("{}: {text}", function.label));
+            named.collect::<Vec<String>>()
+        };
+        self.functions.iter().flat_map(of).collect()
     }
 
     /// Labels of the functions, in the recipe's order.
@@ -231,6 +247,7 @@ mod tests {
             finished: true,
             n_tokens: 1,
             meta: &Map::new(),
+            ..Answer::default()
         };
         set.judge(&[answer]).remove(0)
     }
@@ -294,6 +311,7 @@ mod tests {
                 finished: true,
                 n_tokens: 1,
                 meta: &Map::new(),
+                ..Answer::default()
             };
             // A neighbour with one right answer keeps its own verdict.
             let plain = Answer {

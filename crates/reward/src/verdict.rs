@@ -1,5 +1,7 @@
 //! The types of the line: [`Answer`] in, [`Verdict`] and [`Reward`] out.
 
+use std::sync::OnceLock;
+
 use serde_json::{Map, Value};
 
 /// One response and what is needed to judge it.
@@ -19,6 +21,28 @@ pub struct Answer<'a> {
     pub n_tokens: usize,
     /// The row's other columns.
     pub meta: &'a Map<String, Value>,
+    /// The response's tokens; empty where they are not known.
+    pub token_ids: &'a [u32],
+    /// The prompt as a list of messages, where the row has it as one (TRL's conversational form).
+    pub messages: Option<&'a Value>,
+}
+
+impl Default for Answer<'_> {
+    /// An empty response without a ground truth.
+    fn default() -> Self {
+        static NO_COLUMNS: OnceLock<Map<String, Value>> = OnceLock::new();
+        Self {
+            completion: "",
+            ground_truth: None,
+            alternatives: &[],
+            prompt: "",
+            finished: true,
+            n_tokens: 0,
+            meta: NO_COLUMNS.get_or_init(Map::new),
+            token_ids: &[],
+            messages: None,
+        }
+    }
 }
 
 /// What a verifier says about one response.
@@ -57,6 +81,14 @@ impl Verdict {
         }
     }
 
+    /// Reason of a function that does not judge this response (TRL's `None`).
+    pub(crate) const ABSTAINED: &str = "the function returned None";
+
+    /// Whether the function left this response to the others.
+    pub(crate) fn abstains(&self) -> bool {
+        self.reason() == Some(Self::ABSTAINED)
+    }
+
     pub(crate) fn no_ground_truth() -> Self {
         Self::Ungraded("the row has no ground truth".into())
     }
@@ -92,6 +124,12 @@ pub trait Verifier: Send + Sync {
     /// whatever the text.
     fn verify(&self, batch: &[Answer<'_>]) -> Vec<Verdict>;
 
+    /// What foreign code said besides verdicts since the last call (tracebacks, standard error), each text once, for a
+    /// person to read.
+    fn messages(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Whether [`Verifier::verify`] reads [`Answer::alternatives`] itself. Where it does not, it is asked once
     /// for each right answer, and the best verdict counts.
     fn reads_alternatives(&self) -> bool {
@@ -115,7 +153,8 @@ pub trait Verifier: Send + Sync {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reward {
     /// Σ weight × score over the parts that count: those with a non-zero weight whose `requires`, if
-    /// any, scored above 0. None when a part that counts, or one that is required, is ungraded.
+    /// any, scored above 0. A Python function that returned `None` is left out of it, as in TRL. None when a part that
+    /// counts, or one that is required, is ungraded, or when no part is left.
     pub total: Option<f64>,
     /// Label and verdict of every function, in the recipe's order.
     pub parts: Vec<(String, Verdict)>,

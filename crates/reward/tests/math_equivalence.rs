@@ -422,17 +422,27 @@ fn tolerance_is_an_option() {
 #[test]
 fn a_ground_truth_that_cannot_be_read_is_ungraded() {
     let math = Math::default();
-    for truth in [
-        "",
-        " ",
-        "\\frac{1}{",
-        "\\foo{2}",
-        "(1",
-        "1)",
-        "a b §",
-        "= =",
-    ] {
+    for truth in ["", " ", "\\frac{1}{", "(1", "1)", "= ="] {
         let verdict = math.judge("\\boxed{1}", truth);
         assert!(verdict.score().is_none(), "{truth}: {verdict:?}");
     }
+}
+
+// B2
+#[test]
+fn a_ground_truth_that_is_no_mathematics_is_compared_as_text() {
+    let math = Math::default();
+    for truth in [
+        "\\foo{2}",
+        "a b §",
+        "\\triangle ABC",
+        "1,2,\\ldots,n",
+        "José",
+        "正方形",
+    ] {
+        assert_eq!(math.compare(truth, truth), Verdict::RIGHT, "{truth}");
+        assert_eq!(math.compare(truth, "1"), Verdict::WRONG, "{truth}");
+    }
+    // Broken, but the same.
+    assert_eq!(math.compare("(1", "(1"), Verdict::RIGHT);
 }

@@ -103,6 +103,7 @@ proptest! {
             finished: false,
             n_tokens: 0,
             meta: &serde_json::Map::new(),
+            ..Answer::default()
         };
         let reward = set.judge(&[answer]).remove(0);
         prop_assert_eq!(reward.parts.len(), 7);
@@ -232,6 +233,7 @@ fn pathological_answers_end_quickly() {
                 finished: true,
                 n_tokens: 0,
                 meta: &serde_json::Map::new(),
+                ..Answer::default()
             };
             let reward = set.judge(&[answer]).remove(0);
             let seconds = clock.elapsed().as_secs_f64();

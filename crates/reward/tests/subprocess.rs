@@ -46,6 +46,7 @@ fn judge_with(set: &RewardSet, completions: &[&str], meta: &Map<String, Value>) 
             finished: true,
             n_tokens: 3,
             meta,
+            ..Answer::default()
         })
         .collect();
     let rewards = set.judge(&answers);
@@ -288,7 +289,11 @@ fn functions_of_trls_signature() {
     ];
     assert_eq!(scores, expected);
     assert_eq!(reason(&verdicts[2]), "the function returned None");
-    assert_eq!(reason(&verdicts[3]), "ValueError: no such answer");
+    // With its place: a message alone does not say where to look (C10).
+    assert_eq!(
+        reason(&verdicts[3]),
+        "ValueError: no such answer (verifier.py:8, in reward_func)"
+    );
 }
 
 #[test]
@@ -386,4 +391,193 @@ fn an_import_that_hangs_ends_at_its_deadline() {
         .to_string();
     assert!(error.contains("not ready within 1 s"), "{error}");
     assert!(clock.elapsed() < Duration::from_secs(5));
+}
+
+// C10: functions as TRL, verl, ms-swift and EasyR1 have them, without an option.
+
+/// The functions that TRL brings, with what they import left out (trl/rewards/, version 0.24).
+const OF_TRL: &str = r#"
+import re
+def think_format_reward(completions: list[list[dict[str, str]]], **kwargs) -> list[float]:
+    pattern = r"^<think>(?!.*<think>)(.*?)</think>.*$"
+    completion_contents = [completion[0]["content"] for completion in completions]
+    matches = [re.match(pattern, content, re.DOTALL | re.MULTILINE) for content in completion_contents]
+    return [1.0 if match else 0.0 for match in matches]
+
+def get_soft_overlong_punishment(max_completion_len, soft_punish_cache):
+    def soft_overlong_punishment_reward(completion_ids: list[list[int]], **kwargs) -> list[float]:
+        rewards = []
+        for ids in completion_ids:
+            completion_length = len(ids)
+            if completion_length <= max_completion_len - soft_punish_cache:
+                rewards.append(0.0)
+            elif max_completion_len - soft_punish_cache < completion_length <= max_completion_len:
+                rewards.append((max_completion_len - soft_punish_cache - completion_length) / soft_punish_cache)
+            else:
+                rewards.append(-1.0)
+        return rewards
+    return soft_overlong_punishment_reward
+
+overlong = get_soft_overlong_punishment(4, 2)
+
+def of_strings(completions, **kwargs):
+    return [1.0 if re.search("17", completion) else 0.0 for completion in completions]
+"#;
+
+/// An answer to a row whose prompt is a list of messages, or a text.
+fn one(set: &RewardSet, completion: &str, messages: Option<&Value>, tokens: &[u32]) -> Verdict {
+    let answer = Answer {
+        completion,
+        ground_truth: Some("17"),
+        prompt: "<|user|>What is the sum?",
+        n_tokens: tokens.len(),
+        token_ids: tokens,
+        messages,
+        ..Answer::default()
+    };
+    set.judge(&[answer]).remove(0).parts.remove(0).1
+}
+
+#[test]
+fn trls_own_functions_work_as_they_are() {
+    let (_dir, path) = script(OF_TRL);
+    let rows = [Some(json!([{"role": "user", "content": "?"}])), None];
+    for row in &rows {
+        let set = python(&path, "function = 'think_format_reward'").unwrap();
+        let judged = |text| one(&set, text, row.as_ref(), &[]);
+        assert_eq!(judged("<think>a</think> 17"), Verdict::RIGHT, "{row:?}");
+        assert_eq!(judged("17"), Verdict::WRONG, "{row:?}");
+        let set = python(&path, "function = 'of_strings'").unwrap();
+        assert_eq!(one(&set, "it is 17", row.as_ref(), &[]), Verdict::RIGHT);
+        assert_eq!(one(&set, "it is 18", row.as_ref(), &[]), Verdict::WRONG);
+        // The form that it wanted was not the row's: that is said, once.
+        let said = set.messages().join("\n");
+        assert_eq!(
+            row.is_some(),
+            said.contains("as strings, not as lists of messages"),
+            "{said}"
+        );
+        assert!(set.messages().is_empty());
+    }
+    let set = python(&path, "function = 'overlong'").unwrap();
+    assert_eq!(one(&set, "17", None, &[1, 2, 3]), Verdict::Score(-0.5));
+}
+
+#[test]
+fn a_file_that_imports_its_function_needs_no_name() {
+    let (dir, _) = script("");
+    let of_trl = OF_TRL
+        .replace("overlong =", "_overlong =")
+        .replace("def of_strings", "def _x(text): pass\ndef _of_strings");
+    std::fs::write(dir.path().join("like_trl.py"), of_trl).unwrap();
+    let path = dir.path().join("mine.py");
+    std::fs::write(&path, "from like_trl import think_format_reward\n").unwrap();
+    let set = python(path.to_str().unwrap(), "").unwrap();
+    assert_eq!(one(&set, "<think>a</think>", None, &[]), Verdict::RIGHT);
+}
+
+#[test]
+fn rows_of_messages_reach_the_function_as_messages_and_texts_as_texts() {
+    let (_dir, path) = script(
+        "def reward(prompts, completions, **kwargs):\n    return [float(isinstance(p, list) and p[0]['content'] == '?' and isinstance(c, list)) for p, c in zip(prompts, completions)]\n",
+    );
+    let set = python(&path, "").unwrap();
+    let row = json!([{"role": "user", "content": "?"}]);
+    assert_eq!(one(&set, "17", Some(&row), &[]), Verdict::RIGHT);
+    assert_eq!(one(&set, "17", None, &[]), Verdict::WRONG);
+}
+
+#[test]
+fn easyr1s_functions_and_ms_swifts_classes_work_as_they_are() {
+    for text in [
+        "def compute_score(reward_inputs):\n    return [{'overall': float(r['response'] == r['ground_truth']), 'format': 0.0} for r in reward_inputs]\n",
+        "def compute_score(reward_input):\n    return {'overall': float(reward_input['response'] == reward_input['ground_truth'])}\n",
+        "class Exact:\n    def __call__(self, completions, solution, **kwargs):\n        return [float(c == s) for c, s in zip(completions, solution)]\n",
+    ] {
+        let (_dir, path) = script(text);
+        let set = python(&path, "").unwrap();
+        assert_eq!(
+            judge(&set, &["17", "18"]),
+            [Verdict::RIGHT, Verdict::WRONG],
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn none_leaves_a_response_to_the_other_functions() {
+    let (_dir, path) =
+        script("def reward(completions, **kwargs):\n    return [None] * len(completions)\n");
+    let both =
+        format!("functions = [{{ name = 'python', path = '{path}' }}, {{ name = 'exact' }}]");
+    let answer = Answer {
+        completion: "17",
+        ground_truth: Some("17"),
+        ..Answer::default()
+    };
+    assert_eq!(build(&both).unwrap().judge(&[answer])[0].total, Some(1.0));
+    assert_eq!(python(&path, "").unwrap().judge(&[answer])[0].total, None);
+}
+
+#[test]
+fn what_a_function_says_is_passed_on_once_with_file_and_line() {
+    let (_dir, path) = script(
+        "import sys\ndef reward(completions, **kwargs):\n    print('call with', len(completions[0]), file=sys.stderr)\n    return helper(completions)\ndef helper(completions):\n    return {}[completions[0]]\n",
+    );
+    let set = python(&path, "function = 'reward', completion_format = 'text'").unwrap();
+    let verdicts = judge(&set, &["a", "a", "a"]);
+    assert_eq!(
+        reason(&verdicts[0]),
+        "KeyError: 'a' (verifier.py:6, in helper)"
+    );
+    let said = set.messages();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(
+        said[0].contains("python: Traceback") && said[0].contains("line 4, in reward"),
+        "{said:?}"
+    );
+    assert!(said[1].contains("call with 1"), "{said:?}");
+    judge(&set, &["a", "a"]);
+    assert!(set.messages().is_empty());
+}
+
+// M3 and "rewards and commands" of the list of attacks.
+
+#[test]
+fn a_thousand_failures_leave_no_descriptor_and_no_thread() {
+    let (_dir, path) =
+        script("import subprocess; subprocess.Popen(['sleep', '100'], start_new_session=True)");
+    let count =
+        |what: &str| std::fs::read_dir(format!("/proc/self/{what}")).map_or(0, Iterator::count);
+    let set = command(&path, "timeout_s = 2, max_restarts = 19");
+    judge(&set, &["17"]);
+    let before = [count("fd"), count("task")];
+    judge(&set, &["17"; 40]);
+    drop(set);
+    let after = [count("fd"), count("task")];
+    // Other tests of this file open some meanwhile.
+    assert!(after[0] < before[0] + 40, "{before:?} {after:?}");
+    assert!(after[1] < before[1] + 30, "{before:?} {after:?}");
+}
+
+#[test]
+fn endless_output_on_both_pipes_and_half_a_verdict_end_at_the_deadline() {
+    for text in [
+        "import sys\nwhile True: sys.stderr.write('x' * 10000); sys.stdout.write('\\n' * 10000)",
+        "import sys\nwhile True: print('{\"id\": 0, \"score\": 1.0}')",
+        "import sys, time\nsys.stdout.write('{\"id\": 0, \"sco'); sys.stdout.flush(); time.sleep(60)",
+        "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass\n    if os.getppid() == 1 or __import__('time').sleep(0.2): break",
+    ] {
+        let (_dir, path) = script(text);
+        let set = command(&path, "timeout_s = 1, max_restarts = 1");
+        let clock = Instant::now();
+        let verdicts = judge(&set, &["17"; 4]);
+        assert!(
+            verdicts[1..]
+                .iter()
+                .all(|verdict| verdict.score().is_none()),
+            "{text}: {verdicts:?}"
+        );
+        assert!(clock.elapsed() < Duration::from_secs(20), "{text}");
+    }
 }

@@ -111,6 +111,15 @@ pub(crate) struct Scratch {
     order: Vec<f32>,
 }
 
+impl Scratch {
+    /// A row that may be changed.
+    pub(crate) fn copy(&mut self, row: &[f32]) -> &mut [f32] {
+        self.mixed.clear();
+        self.mixed.extend_from_slice(row);
+        &mut self.mixed
+    }
+}
+
 /// Where in the call a token is: its random numbers depend on nothing else.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {

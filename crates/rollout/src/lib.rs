@@ -13,6 +13,8 @@ mod engine;
 mod extrapolate;
 mod images;
 mod memory;
+mod params;
+mod penalties;
 mod prefix_cache;
 mod said;
 mod sampler;
@@ -22,8 +24,9 @@ mod waiting;
 
 pub use contrast::Trace;
 pub use extrapolate::{Draft, Extrapolate, Gate};
+pub use params::SamplingParams;
 pub use sampler::{FinishReason, Progress, Rollout, Sampler};
-pub use sampling::{Draw, SamplingParams, draw, draw_from, uniform};
+pub use sampling::{Draw, draw, draw_from, uniform};
 
 /// Why sampling stopped.
 #[derive(Debug, thiserror::Error)]

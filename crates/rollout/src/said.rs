@@ -4,12 +4,15 @@ use percept_nn::host::Mass;
 
 use crate::contrast::{Contrast, Place, Scratch, draw_pair};
 use crate::engine::Call;
+use crate::penalties::Penalties;
+use crate::sampling::draw_penalised;
 use crate::{Draw, Error, FinishReason, Rollout, Trace, draw, draw_from};
 
 /// A response that is not finished.
 pub(crate) struct Said {
     pub rollout: Rollout,
     pub trace: Option<Trace>,
+    penalties: Option<Penalties>,
 }
 
 /// What is known of the next token of a sequence.
@@ -36,6 +39,7 @@ impl Said {
                 weight_version: call.weight_version,
             },
             trace: call.traced.then(Trace::default),
+            penalties: Penalties::new(call.params, &call.prompts[prompt].tokens),
         }
     }
 
@@ -63,10 +67,15 @@ impl Said {
         };
         let (params, banned) = (call.params, call.banned.as_slice());
         let u = place.uniform(params.seed);
-        let drawn: Draw = match (next.base, next.masses) {
-            (None, None) => draw(next.own, params, banned, u),
-            (None, Some(masses)) => draw_from(next.own, masses, params, banned, u),
-            (Some(base), _) => {
+        let drawn: Draw = match (next.base, &self.penalties, next.masses) {
+            (None, None, None) => draw(next.own, params, banned, u),
+            (None, None, Some(masses)) => draw_from(next.own, masses, params, banned, u),
+            (None, Some(penalties), masses) => {
+                let row = scratch.copy(next.own);
+                penalties.apply(params, row);
+                draw_penalised(next.own, masses, row, params, banned, u)
+            }
+            (Some(base), ..) => {
                 let models = Contrast::new(next.own, base);
                 let trace = self.trace.as_mut();
                 draw_pair(&models, params, banned, place, scratch, trace)
@@ -78,6 +87,9 @@ impl Said {
                 sample: place.sample,
                 position: place.position,
             });
+        }
+        if let Some(penalties) = &mut self.penalties {
+            penalties.push(drawn.token);
         }
         self.rollout.tokens.push(drawn.token);
         self.rollout.log_probs.push(drawn.log_prob);

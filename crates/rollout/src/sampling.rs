@@ -5,116 +5,16 @@
 //! slot was free.
 
 use percept_nn::host::Mass;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use crate::{Error, Extrapolate};
-
-/// How responses are sampled. Names are those of vLLM and Hugging Face `generate`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct SamplingParams {
-    /// Softmax temperature; 0 is greedy decoding.
-    pub temperature: f32,
-    /// Nucleus: the smallest set of tokens with at least this probability (1: off).
-    pub top_p: f32,
-    /// Only the k likeliest tokens (0: off).
-    pub top_k: usize,
-    /// Longest response in tokens, the end token included.
-    pub max_tokens: usize,
-    /// Responses per prompt.
-    pub n: usize,
-    /// Seed of all draws.
-    pub seed: u64,
-    /// Texts that end a response; they are kept in it.
-    pub stop: Vec<String>,
-    /// Go on past the end-of-sequence token (for benchmarks).
-    pub ignore_eos: bool,
-    /// Sequences decoded at once.
-    pub max_num_seqs: usize,
-    /// Bound on the memory of keys and values, in bytes (0: none). Sequences wait until they fit; the
-    /// youngest make room for the others and are computed again. Changes no token.
-    pub kv_cache_memory_bytes: usize,
-    /// Compute the start that prompts have in common once: the same tokens and images. Changes no
-    /// token.
-    pub enable_prefix_caching: bool,
-    /// Decode a second model in step and mix the two.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub extrapolate: Option<Extrapolate>,
-}
-
-impl Default for SamplingParams {
-    fn default() -> Self {
-        Self {
-            temperature: 1.0,
-            top_p: 1.0,
-            top_k: 0,
-            max_tokens: 512,
-            n: 1,
-            seed: 0,
-            stop: Vec::new(),
-            ignore_eos: false,
-            max_num_seqs: 256,
-            kv_cache_memory_bytes: 0,
-            enable_prefix_caching: true,
-            extrapolate: None,
-        }
-    }
-}
-
-impl SamplingParams {
-    /// The temperature of the distribution that log-probabilities are about: 1 where decoding is greedy.
-    pub fn scale(&self) -> f32 {
-        match self.temperature > 0.0 {
-            true => self.temperature,
-            false => 1.0,
-        }
-    }
-
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        let problem = |field, found: String, expected| {
-            Err(Error::Params {
-                field,
-                found,
-                expected,
-            })
-        };
-        if !(self.temperature >= 0.0 && self.temperature.is_finite()) {
-            return problem(
-                "temperature",
-                self.temperature.to_string(),
-                "0 (greedy) or more",
-            );
-        }
-        if !(self.top_p > 0.0 && self.top_p <= 1.0) {
-            return problem("top_p", self.top_p.to_string(), "above 0 and at most 1");
-        }
-        for (field, value) in [
-            ("n", self.n),
-            ("max_tokens", self.max_tokens),
-            ("max_num_seqs", self.max_num_seqs),
-        ] {
-            if value == 0 {
-                return problem(field, "0".into(), "1 or more");
-            }
-        }
-        if self.stop.iter().any(String::is_empty) {
-            return problem("stop", "an empty text".into(), "non-empty texts");
-        }
-        match &self.extrapolate {
-            Some(extra) => extra.check(),
-            None => Ok(()),
-        }
-    }
-}
+use crate::SamplingParams;
 
 /// A token and its log-probability.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Draw {
     /// The token id.
     pub token: u32,
-    /// Its log-probability under `softmax(logits / temperature)`, before top-k and top-p and with
-    /// banned tokens included: the distribution that the trainer's loss is about. At temperature
+    /// Its log-probability under `softmax(logits / temperature)`, before penalties, min-p, top-k and top-p and with
+    /// banned tokens included (vLLM's `raw_logprobs`, with the temperature): the distribution that the trainer's loss is about. At temperature
     /// 0 the temperature of this distribution is 1. Where a second model was mixed in, it is that
     /// of the mixture.
     pub log_prob: f32,
@@ -158,13 +58,34 @@ pub fn draw_from(
     let softmax = Softmax::new(logits, masses, temperature);
     let token = if params.temperature <= 0.0 {
         argmax(logits, banned)
-    } else if params.top_k == 0 && params.top_p >= 1.0 {
+    } else if params.draws_any() {
         softmax.draw(banned, u)
     } else {
         draw_truncated(logits, params, banned, u)
     };
-    let log_z = f64::from(softmax.max) / f64::from(temperature) + softmax.total.ln();
-    let log_prob = (f64::from(logits[token as usize]) / f64::from(temperature) - log_z) as f32;
+    let log_prob = softmax.log_prob(token);
+    Draw { token, log_prob }
+}
+
+/// As [`draw_from`], from a row that penalties have changed; the log-probability is that of the row before.
+pub(crate) fn draw_penalised(
+    logits: &[f32],
+    masses: Option<&[Mass]>,
+    penalised: &[f32],
+    params: &SamplingParams,
+    banned: &[u32],
+    u: f64,
+) -> Draw {
+    let token = draw(penalised, params, banned, u).token;
+    let own;
+    let masses = match masses {
+        Some(masses) => masses,
+        None => {
+            own = Mass::of(logits, params.scale());
+            &own
+        }
+    };
+    let log_prob = Softmax::new(logits, masses, params.scale()).log_prob(token);
     Draw { token, log_prob }
 }
 
@@ -215,6 +136,12 @@ impl<'a> Softmax<'a> {
         (f64::from(logit - self.max) / f64::from(self.temperature)).exp()
     }
 
+    fn log_prob(&self, token: u32) -> f32 {
+        let temperature = f64::from(self.temperature);
+        let log_z = f64::from(self.max) / temperature + self.total.ln();
+        (f64::from(self.logits[token as usize]) / temperature - log_z) as f32
+    }
+
     fn token(&self, id: u32) -> f64 {
         self.exp(self.logits[id as usize])
     }
@@ -247,7 +174,7 @@ impl<'a> Softmax<'a> {
     }
 }
 
-/// Inverse transform sampling over the top-k and nucleus tokens, likeliest first.
+/// Inverse transform sampling over the tokens that min-p, top-k and top-p leave, likeliest first.
 fn draw_truncated(logits: &[f32], params: &SamplingParams, banned: &[u32], u: f64) -> u32 {
     let mut order: Vec<u32> = (0..logits.len() as u32)
         .filter(|id| !banned.contains(id))
@@ -266,10 +193,17 @@ fn draw_truncated(logits: &[f32], params: &SamplingParams, banned: &[u32], u: f6
         return argmax(logits, banned);
     };
     let max = logits[first as usize];
-    let mass: Vec<f64> = order
+    let mut mass: Vec<f64> = order
         .iter()
         .map(|&id| f64::from(((logits[id as usize] - max) / params.temperature).exp()))
         .collect();
+    if params.min_p > 0.0 {
+        // The likeliest token's mass is 1; it always stays.
+        mass.truncate(
+            mass.partition_point(|mass| *mass >= f64::from(params.min_p))
+                .max(1),
+        );
+    }
     let total: f64 = mass.iter().sum();
     let mut kept = 0.0;
     let mut count = 0;
@@ -371,6 +305,86 @@ mod tests {
             &[],
         );
         assert!((two[2] - 0.5).abs() < 0.02 && (two[4] - 0.5).abs() < 0.02);
+    }
+
+    /// D8
+    #[test]
+    fn min_p_keeps_what_has_its_share_of_the_likeliest() {
+        // Against the likeliest two (logit 2): logit 1 has e^-1 = 0.368, 0 has 0.135, -1 has 0.0498.
+        for (min_p, kept) in [
+            (0.04, vec![0, 1, 2, 3, 4]),
+            (0.06, vec![0, 1, 2, 4]),
+            (0.2, vec![1, 2, 4]),
+            (0.5, vec![2, 4]),
+            (1.0, vec![2, 4]),
+        ] {
+            let params = SamplingParams {
+                min_p,
+                ..Default::default()
+            };
+            let shares = shares(&params, &[]);
+            let z: f64 = kept.iter().map(|&id| f64::from(LOGITS[id]).exp()).sum();
+            for (id, share) in shares.iter().enumerate() {
+                let p = match kept.contains(&id) {
+                    true => f64::from(LOGITS[id]).exp() / z,
+                    false => 0.0,
+                };
+                assert!((share - p).abs() < 0.015, "{min_p}, {id}: {share} for {p}");
+            }
+        }
+    }
+
+    /// D8
+    #[test]
+    fn impossible_options_are_refused_by_name() {
+        let default = SamplingParams::default;
+        for (params, field) in [
+            (
+                SamplingParams {
+                    min_p: 1.5,
+                    ..default()
+                },
+                "min_p",
+            ),
+            (
+                SamplingParams {
+                    min_p: f32::NAN,
+                    ..default()
+                },
+                "min_p",
+            ),
+            (
+                SamplingParams {
+                    repetition_penalty: 0.0,
+                    ..default()
+                },
+                "repetition_penalty",
+            ),
+            (
+                SamplingParams {
+                    repetition_penalty: f32::INFINITY,
+                    ..default()
+                },
+                "repetition_penalty",
+            ),
+            (
+                SamplingParams {
+                    presence_penalty: 3.0,
+                    ..default()
+                },
+                "presence_penalty",
+            ),
+            (
+                SamplingParams {
+                    frequency_penalty: -2.5,
+                    ..default()
+                },
+                "frequency_penalty",
+            ),
+        ] {
+            let error = params.check().unwrap_err().to_string();
+            assert!(error.contains(field), "{error}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use percept_data::digit_sum::{DigitSum, DigitSumConfig};
 use percept_data::{Dataset, Media, Message, Part, Role, Sample};
-use percept_model::{Decoder, Model, Processor, Prompt, TinyConfig};
+use percept_model::{Decoder, Model, Processor, Prompt, SaveDtype, TinyConfig, TinyCorpus};
 use percept_nn::host::WeightDtype;
 use percept_nn::sparse::AttentionConfig;
 use percept_rollout::{
@@ -33,13 +33,32 @@ fn world() -> World {
         ..Default::default()
     })
     .unwrap();
+    let model = random(&config, &processor, 1);
     World {
-        model: random(&config, &processor, 1),
         images: (0..4)
             .map(|row| task.get(row).unwrap().images[0].clone())
             .collect(),
-        processor,
+        processor: in_order(&processor, &model),
+        model,
     }
+}
+
+/// The processor with a template that leaves pictures where they were put; its own puts the question first.
+fn in_order(processor: &Processor, model: &Model) -> Processor {
+    let scenes = TinyConfig {
+        corpus: TinyCorpus::Scenes,
+        ..Default::default()
+    };
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    model.save(folder.path(), SaveDtype::F32).unwrap();
+    processor.save(folder.path()).unwrap();
+    Processor::tiny(&scenes)
+        .unwrap()
+        .save(other.path())
+        .unwrap();
+    let template = "chat_template.jinja";
+    std::fs::copy(other.path().join(template), folder.path().join(template)).unwrap();
+    Processor::load(folder.path()).unwrap()
 }
 
 fn random(config: &TinyConfig, processor: &Processor, seed: u64) -> Model {
@@ -323,4 +342,62 @@ fn a_step_after_replayed_tokens_has_the_bits_of_the_steps_before() {
             assert_eq!(logits, expected);
         }
     }
+}
+
+/// D8: what is penalised is a function of the sequence alone, and nothing penalised is the plain draw bit for bit.
+#[test]
+fn penalties_hold_whatever_is_in_the_batch_and_change_nothing_where_they_are_off() {
+    let world = world();
+    let prompts = world.prompts(true);
+    let sampler = Sampler::new(&world.model, &world.processor, 0).unwrap();
+    let ask = |params: &SamplingParams| sampler.generate(&prompts, params, &mut |_| {}).unwrap();
+    for temperature in [0.0, 1.0] {
+        let plain = SamplingParams {
+            temperature,
+            max_tokens: 24,
+            ignore_eos: true,
+            ..Default::default()
+        };
+        let found = ask(&plain);
+        let penalised = SamplingParams {
+            repetition_penalty: 1.8,
+            frequency_penalty: 0.5,
+            presence_penalty: 0.5,
+            ..plain.clone()
+        };
+        let together = ask(&penalised);
+        assert_ne!(together, found);
+        for max_num_seqs in [1, 3] {
+            let alone = SamplingParams {
+                max_num_seqs,
+                ..penalised.clone()
+            };
+            assert_eq!(ask(&alone), together);
+        }
+        // The token after a forbidden-by-penalty one differs, its log-probability is the model's own: tokens that both
+        // say first have the same.
+        for (a, b) in found.iter().zip(&together) {
+            if a.tokens[0] == b.tokens[0] {
+                assert_eq!(a.log_probs[0], b.log_probs[0]);
+            }
+        }
+        // A heavy penalty on what was said makes repetition rare.
+        let distinct = |all: &[Rollout]| -> usize {
+            let each = all.iter().map(|r| {
+                r.tokens
+                    .iter()
+                    .collect::<std::collections::BTreeSet<_>>()
+                    .len()
+            });
+            each.sum()
+        };
+        assert!(distinct(&together) > distinct(&found));
+    }
+    let base = SamplingParams {
+        presence_penalty: 1.0,
+        extrapolate: Some(Extrapolate::default()),
+        ..Default::default()
+    };
+    let refused = sampler.generate(&prompts, &base, &mut |_| {}).unwrap_err();
+    assert!(refused.to_string().contains("penalty"), "{refused}");
 }

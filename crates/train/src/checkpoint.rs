@@ -5,6 +5,7 @@
 //! under a temporary name and renamed when it is complete, so a folder with the final name is
 //! always whole; `percept/state.json` is its last file.
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use percept_report::RunDir;
@@ -14,6 +15,26 @@ use crate::{Error, Learner, State};
 
 const STATE: &str = "percept/state.json";
 const OPTIMIZER: &str = "percept/optimizer.safetensors";
+
+/// Weights and moments that a later step could go on from: finite, and small enough that products with them are.
+///
+/// # Errors
+/// What is wrong with which tensor.
+pub fn check(learner: &Learner) -> Result<(), String> {
+    for (name, largest, values) in learner.trained_values() {
+        // Also NaN is not at most the largest.
+        let bad = values.iter().find(|value| {
+            value
+                .abs()
+                .partial_cmp(&largest)
+                .is_none_or(Ordering::is_gt)
+        });
+        if let Some(value) = bad {
+            return Err(format!("{name} holds {value:e}"));
+        }
+    }
+    Ok(())
+}
 
 /// Writes a checkpoint of the current step and returns its folder.
 ///

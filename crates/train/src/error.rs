@@ -51,14 +51,52 @@ pub enum Error {
     #[error("a prompt has no tokens; check the chat template and the row's messages")]
     EmptyPrompt,
     /// A stage without usable rows.
-    #[error("{stage}: none of {tried} rows gave a usable sample; last reason: {reason}")]
+    #[error("{stage}: none of the {rows} rows gave a usable sample\n{reasons}")]
     NoRows {
         /// `sft` or `rl`.
         stage: &'static str,
-        /// Rows looked at.
-        tried: usize,
-        /// Why the last one was refused.
-        reason: String,
+        /// Rows there are.
+        rows: usize,
+        /// Why, a line for each kind.
+        reasons: String,
+    },
+    /// Nothing to train on was graded.
+    #[error(
+        "no reward: none of the {judged} responses of {steps} steps in a row could be graded; stopped, since nothing is learned\n{reasons}"
+    )]
+    Ungraded {
+        /// Responses of the last step.
+        judged: usize,
+        /// Steps in a row.
+        steps: usize,
+        /// Why, a line for each kind, and what the functions said.
+        reasons: String,
+    },
+    /// Warnings are errors.
+    #[error("{message}\n  (an error because of --strict)")]
+    Strict {
+        /// What the run warned of.
+        message: String,
+    },
+    /// Weights that no later step can mend.
+    #[error(
+        "after step {step} {what}: training diverged, and no checkpoint of it was written\n  help: lower the learning rate; {before}"
+    )]
+    Diverged {
+        /// Steps done in all stages.
+        step: usize,
+        /// Which weights are what.
+        what: String,
+        /// Where to go on.
+        before: String,
+    },
+    /// An error after which the run was saved as it stood.
+    #[error("{source}\n  {kept}")]
+    Kept {
+        /// The error.
+        source: Box<Error>,
+        /// What was saved, and how to go on.
+        kept: String,
     },
     /// Trainable tensors that the loss does not reach.
     #[error(
@@ -70,11 +108,13 @@ pub enum Error {
     },
     /// Too many updates that are not finite.
     #[error(
-        "{count} consecutive updates had a loss or gradient that is not finite; stopped before weights were touched\n  help: lower the learning rate, or resume from the last checkpoint with --set"
+        "{count} consecutive updates had a loss or gradient that is not finite; they did not touch the weights\n  help: lower the learning rate; {before}"
     )]
     NonFinite {
         /// How many in a row.
         count: usize,
+        /// Where to go on.
+        before: String,
     },
     /// Data.
     #[error(transparent)]

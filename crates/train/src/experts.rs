@@ -87,9 +87,12 @@ fn candidates(run: &Run<'_>, groups: &[Group]) -> Result<Vec<Trajectory>, Error>
             }
         }
     }
+    let conversation = |index: &usize| groups[*index].sample.conversation();
+    let conversations: Vec<_> = texts.iter().map(|(i, ..)| conversation(i)).collect();
     let answers: Vec<Answer<'_>> = texts
         .iter()
-        .map(|(index, text, tokens)| Answer {
+        .zip(&conversations)
+        .map(|((index, text, tokens), conversation)| Answer {
             completion: text,
             ground_truth: groups[*index].sample.answer.as_deref(),
             alternatives: &groups[*index].sample.alternatives,
@@ -97,6 +100,8 @@ fn candidates(run: &Run<'_>, groups: &[Group]) -> Result<Vec<Trajectory>, Error>
             finished: true,
             n_tokens: tokens.len(),
             meta: &groups[*index].sample.meta,
+            token_ids: tokens,
+            messages: conversation.as_ref(),
         })
         .collect();
     let rewards = run.rewards.judge(&answers);

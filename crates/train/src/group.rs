@@ -11,8 +11,10 @@ use percept_rollout::{FinishReason, Progress, Rollout, Sampler, SamplingParams};
 use crate::dynamic_sampling::informative;
 use crate::order::{RowOrder, Stream};
 use crate::pack::PackItem;
+use crate::refused::{Refusal, Refused};
 use crate::run::Run;
 use crate::sampled::Responses;
+use crate::watch::Seen;
 use crate::{Error, RlConfig, experts};
 
 /// One prompt, its G rollouts, their rewards.
@@ -47,6 +49,10 @@ pub struct Collected {
     pub sampled: Responses,
     /// Rows that gave no prompt (too long, unreadable).
     pub skipped_rows: usize,
+    /// What the reward functions' own code said besides verdicts.
+    pub messages: Vec<String>,
+    /// What a person may have to be told.
+    pub(crate) seen: Seen,
     /// Seconds of sampling.
     pub gen_seconds: f64,
     /// Seconds of verification.
@@ -91,6 +97,7 @@ pub(crate) fn collect(run: &mut Run<'_>, config: &RlConfig) -> Result<Collected,
         groups.iter().for_each(|group| found.sampled.add(group));
         found.gen_batches += 1;
         experts::enter(run, &mut groups, &mut found)?;
+        found.seen.informative |= groups.iter().any(|group| !group.flat());
         for group in groups {
             let stays = match &dapo {
                 None => true,
@@ -124,37 +131,35 @@ fn next_prompts(
 ) -> Result<Vec<(Sample, Arc<Prompt>)>, Error> {
     let limit = run.recipe.data.max_prompt_length;
     let mut rows = Vec::with_capacity(config.train_batch_size);
-    let mut refused = 0;
+    let mut refused = Refused::default();
     while rows.len() < config.train_batch_size {
         let row = order.row(*position);
         *position += 1;
         match read_prompt(run, row, limit) {
             Ok(pair) => rows.push(pair),
             Err(reason) => {
-                refused += 1;
-                if refused > run.data.rl.len() {
-                    return Err(Error::NoRows {
-                        stage: "rl",
-                        tried: refused,
-                        reason,
-                    });
-                }
+                let first = *position <= run.data.rl.len() as u64;
+                refused.add(row, reason, first, &mut found.seen.skipped);
+                refused.check("rl", run.data.rl.len())?;
             }
         }
     }
-    found.skipped_rows += refused;
+    found.skipped_rows += refused.count;
     Ok(rows)
 }
 
-fn read_prompt(run: &Run<'_>, row: usize, limit: usize) -> Result<(Sample, Arc<Prompt>), String> {
-    let sample = run.data.rl.get(row).map_err(|e| e.to_string())?;
-    let prompt = run.processor.prompt(&sample).map_err(|e| e.to_string())?;
+fn read_prompt(run: &Run<'_>, row: usize, limit: usize) -> Result<(Sample, Arc<Prompt>), Refusal> {
+    let of = |error: Error, place: &str| Refusal::of(&error, place);
+    let sample = run.data.rl.get(row);
+    let sample = sample.map_err(|e| of(e.into(), &format!("row {}", row + 1)))?;
+    let prompt = run.processor.prompt(&sample);
+    let prompt = prompt.map_err(|e| of(e.into(), &sample.id))?;
     if prompt.tokens.len() > limit {
-        return Err(format!(
-            "{}: prompt of {} tokens",
-            sample.id,
+        let reason = format!(
+            "prompt of {} tokens, more than data.max_prompt_length ({limit})",
             prompt.tokens.len()
-        ));
+        );
+        return Err(Refusal::new(&sample.id, reason));
     }
     Ok((sample, Arc::new(prompt)))
 }
@@ -171,6 +176,10 @@ fn sample_groups(
         temperature: rollout.temperature,
         top_p: rollout.top_p,
         top_k: rollout.top_k,
+        min_p: rollout.min_p,
+        repetition_penalty: rollout.repetition_penalty,
+        presence_penalty: rollout.presence_penalty,
+        frequency_penalty: rollout.frequency_penalty,
         max_tokens: rollout.max_completion_length,
         n: rollout.num_generations,
         seed: Stream::new(run.recipe.trainer.seed, "rollout", batch).next_u64(),
@@ -185,6 +194,7 @@ fn sample_groups(
     found.tokens += rollouts.iter().map(|r| r.tokens.len()).sum::<usize>();
 
     let clock = Instant::now();
+    let conversations: Vec<_> = rows.iter().map(|(row, _)| row.conversation()).collect();
     let answers: Vec<Answer<'_>> = rollouts
         .iter()
         .map(|r| {
@@ -197,11 +207,17 @@ fn sample_groups(
                 finished: r.finish_reason == FinishReason::Stop,
                 n_tokens: r.tokens.len(),
                 meta: &sample.meta,
+                token_ids: &r.tokens,
+                messages: conversations[r.prompt].as_ref(),
             }
         })
         .collect();
     let rewards = run.rewards.judge(&answers);
+    found.messages.extend(run.rewards.messages());
     found.reward_seconds += clock.elapsed().as_secs_f64();
+    found
+        .seen
+        .judge(&rewards, |at| &rows[rollouts[at].prompt].0.id);
     let scores: Vec<Option<f64>> = rollouts
         .iter()
         .zip(&rewards)

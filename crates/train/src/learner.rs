@@ -361,6 +361,23 @@ impl Learner {
         Ok(())
     }
 
+    /// Weights and moments of everything that is trained, by name, one after the other, with the largest magnitude
+    /// that a later step could go on from: the square of a larger weight is infinite.
+    pub(crate) fn trained_values(&self) -> impl Iterator<Item = (String, f32, Vec<f32>)> {
+        let all = self.model.parameters().iter().zip(&self.moments);
+        let trained = all.filter(|(param, _)| param.trainable());
+        trained.flat_map(|(param, moments)| {
+            let name = param.name();
+            let values =
+                |of: &str, values| (format!("{of}{name}"), f32::MAX, percept_nn::to_vec(values));
+            [
+                (name.to_owned(), f32::MAX.sqrt(), param.to_vec()),
+                values("the optimiser's first moment of ", &moments.first),
+                values("the optimiser's second moment of ", &moments.second),
+            ]
+        })
+    }
+
     /// Writes the weights: a Hugging Face folder, or a PEFT adapter folder with LoRA.
     ///
     /// # Errors

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::WarningKind;
+
 /// Named numbers of one step, in the order in which they were measured.
 pub type Metrics = Vec<(String, f64)>;
 
@@ -67,8 +69,15 @@ pub enum Event<'a> {
         /// Its folder.
         path: PathBuf,
     },
-    /// Something a user should know, in one line.
+    /// Something a user should know.
     Notice(String),
+    /// Something is wrong with the run; each kind is said once.
+    Warning {
+        /// What it is about.
+        kind: WarningKind,
+        /// What is wrong, and what can be done.
+        message: &'a str,
+    },
 }
 
 /// Receives the events of a run.

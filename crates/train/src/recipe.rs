@@ -76,6 +76,8 @@ pub struct TrainerConfig {
     pub rollout_freq: usize,
     /// Metric names in `metrics.jsonl`: verl's or TRL's.
     pub metric_names: MetricNames,
+    /// End the run at its first warning, with a checkpoint (`percept train --strict`).
+    pub strict: bool,
 }
 
 impl Default for TrainerConfig {
@@ -92,6 +94,7 @@ impl Default for TrainerConfig {
             max_tokens: 0,
             rollout_freq: 1,
             metric_names: MetricNames::Verl,
+            strict: false,
         }
     }
 }
@@ -110,7 +113,8 @@ pub enum MetricNames {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSource {
-    /// Hugging Face folder (config.json, safetensors, tokenizer.json, preprocessor_config.json).
+    /// Hugging Face folder (config.json, safetensors, tokenizer.json, preprocessor_config.json), a run folder (its
+    /// newest checkpoint at that time; name the checkpoint itself where that run goes on), or an id of the Hugging Face Hub in the local cache: `org/name`, `org/name@revision`.
     /// Exactly one of `path` and `tiny` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
@@ -169,7 +173,7 @@ pub struct DataConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bbox_format: Option<percept_data::BoxFormat>,
     /// Prompts longer than this many tokens are refused by `percept data check` and dropped
-    /// (counted as `data/overlong`) in training.
+    /// (counted in `data/skipped_rows`, and said) in training.
     #[serde(default = "default_prompt_length")]
     pub max_prompt_length: usize,
     /// Overrides the checkpoint's largest image size, in pixels.

@@ -21,6 +21,8 @@ enum Range {
     Share,
     /// 0 ≤ x ≤ 1.
     UpToOne,
+    /// −2 ≤ x ≤ 2.
+    UpToTwo,
 }
 
 impl Range {
@@ -33,6 +35,7 @@ impl Range {
                 Self::BelowOne => (0.0..1.0).contains(&x),
                 Self::Share => x > 0.0 && x <= 1.0,
                 Self::UpToOne => (0.0..=1.0).contains(&x),
+                Self::UpToTwo => (-2.0..=2.0).contains(&x),
             }
     }
 
@@ -44,6 +47,7 @@ impl Range {
             Self::BelowOne => "0 or more, less than 1",
             Self::Share => "more than 0, at most 1",
             Self::UpToOne => "0 to 1",
+            Self::UpToTwo => "-2 to 2",
         }
     }
 }
@@ -52,7 +56,7 @@ type Limit = (String, f64, Range);
 
 /// Every number of the recipe that has a range and is used.
 fn limits(recipe: &Recipe) -> Vec<Limit> {
-    use Range::{AtLeastOne, NotNegative, Positive, Share};
+    use Range::{AtLeastOne, NotNegative, Positive, Share, UpToOne, UpToTwo};
     let mut all: Vec<Limit> = Vec::new();
     let mut add = |table: &str, fields: &[(&str, f64, Range)]| {
         all.extend(
@@ -132,6 +136,22 @@ fn limits(recipe: &Recipe) -> Vec<Limit> {
             // Greedy responses are all the same: no group has an advantage.
             ("temperature", f64::from(rollout.temperature), Positive),
             ("top_p", f64::from(rollout.top_p), Share),
+            ("min_p", f64::from(rollout.min_p), UpToOne),
+            (
+                "repetition_penalty",
+                f64::from(rollout.repetition_penalty),
+                Positive,
+            ),
+            (
+                "presence_penalty",
+                f64::from(rollout.presence_penalty),
+                UpToTwo,
+            ),
+            (
+                "frequency_penalty",
+                f64::from(rollout.frequency_penalty),
+                UpToTwo,
+            ),
             ("max_num_seqs", count(rollout.max_num_seqs), AtLeastOne),
         ],
     );

@@ -140,7 +140,9 @@ pub(crate) fn notes(recipe: &Recipe) -> Vec<String> {
         let sampling = rollout.num_generations != usual.num_generations
             || rollout.temperature != usual.temperature
             || rollout.top_p != usual.top_p
-            || rollout.top_k != usual.top_k;
+            || rollout.top_k != usual.top_k
+            || rollout.min_p != usual.min_p
+            || rollout.penalises();
         let none = "the recipe has no [rl] table";
         note(
             chosen(algorithm) != chosen(&settled(plain)),
@@ -149,7 +151,7 @@ pub(crate) fn notes(recipe: &Recipe) -> Vec<String> {
         );
         note(
             sampling,
-            "num_generations, temperature, top_p or top_k of [rollout]",
+            "num_generations, temperature, top_p, top_k, min_p or a penalty of [rollout]",
             none,
         );
     } else {
@@ -192,6 +194,13 @@ pub(crate) fn notes(recipe: &Recipe) -> Vec<String> {
         "data.image_dir or data.val_files",
         "data.digit_sum makes its rows itself",
     );
+    if recipe.rl.is_some() && recipe.rollout.penalises() {
+        notes.push(
+            "a penalty of [rollout] is set: it changes what is sampled and not what is trained, and the loss does not \
+             correct for it"
+                .to_owned(),
+        );
+    }
     notes
 }
 

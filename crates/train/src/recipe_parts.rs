@@ -251,6 +251,17 @@ pub struct RolloutConfig {
     pub top_p: f32,
     /// Keep the k likeliest tokens (0: off).
     pub top_k: usize,
+    /// Keep tokens with at least this share of the likeliest one's probability (0: off).
+    pub min_p: f32,
+    /// Above 1, tokens of the prompt and of the response become less likely (1: off). As `top_p`, `top_k`, `min_p` and
+    /// the two penalties below it changes what is sampled and not what is trained: log-probabilities stay the
+    /// model's own (vLLM's `raw_logprobs`), so the loss does not correct for it. What a model's
+    /// generation_config.json recommends is not used in training.
+    pub repetition_penalty: f32,
+    /// Taken off the logits of tokens that the response has said (0: off).
+    pub presence_penalty: f32,
+    /// Taken off the logits of tokens for each time that the response has said them (0: off).
+    pub frequency_penalty: f32,
     /// Sequences decoded at once.
     pub max_num_seqs: usize,
     /// Bound on the memory of keys and values, in bytes (0: none). Sequences wait until they fit; when
@@ -275,6 +286,10 @@ impl Default for RolloutConfig {
             temperature: 1.0,
             top_p: 1.0,
             top_k: 0,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
+            presence_penalty: 0.0,
+            frequency_penalty: 0.0,
             max_num_seqs: 256,
             kv_cache_memory_bytes: 0,
             enable_prefix_caching: true,
@@ -284,6 +299,13 @@ impl Default for RolloutConfig {
 }
 
 impl RolloutConfig {
+    /// Whether a penalty changes what is sampled.
+    pub(crate) fn penalises(&self) -> bool {
+        self.repetition_penalty != 1.0
+            || self.presence_penalty != 0.0
+            || self.frequency_penalty != 0.0
+    }
+
     /// How sequences are decoded; what is sampled does not depend on it.
     pub(crate) fn engine(&self) -> SamplingParams {
         SamplingParams {

@@ -19,7 +19,9 @@ use crate::{AlgorithmConfig, Error, OldLogProb, RlConfig, TokenValues, records, 
 /// One rollout batch and its updates.
 pub(crate) fn step(run: &mut Run<'_>, config: &RlConfig) -> Result<Metrics, Error> {
     let clock = Instant::now();
-    let found = collect(run, config)?;
+    let mut found = collect(run, config)?;
+    run.seen = std::mem::take(&mut found.seen);
+    run.pass_on(std::mem::take(&mut found.messages));
     let mut batch = Batch::of(run, config, &found.groups)?;
     let algorithm = run.recipe.algorithm.credit();
     let credit = algorithm.credit(&batch.signals())?;

@@ -1,5 +1,6 @@
 //! A run from its recipe to its report: stages, evaluations, checkpoints, resume.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -17,8 +18,9 @@ use crate::order::Stream;
 use crate::schedule::chosen_blocks;
 use crate::source::{Data, open_data, open_model, open_rewards, unread};
 use crate::state::{State, StoredEvaluation};
+use crate::watch::Seen;
 use crate::{
-    Error, Learner, Recipe, checkpoint, names, recipe_idle, requirements, rl, sft, summary,
+    Error, Learner, Recipe, checkpoint, names, recipe_idle, requirements, rl, sft, summary, warn,
 };
 
 /// Mean difference of the probabilities of sampler and trainer above which training is off-policy
@@ -65,11 +67,15 @@ pub(crate) struct Run<'a> {
     pub state: State,
     pub observer: &'a mut dyn Observer,
     stop: &'a AtomicBool,
-    /// Whether the gap between sampler and trainer was spoken of.
-    mismatch_noted: bool,
+    /// What the step that goes on shows besides its metrics.
+    pub seen: Seen,
+    /// What the reward functions last said besides verdicts.
+    pub said: VecDeque<String>,
+    /// A checkpoint was written with weights that no update has gone on from yet: the ones before it stay.
+    pub unproven: bool,
     /// Steps in a row that had no advantage to learn from.
     pub steps_without_advantage: usize,
-    metrics: MetricsWriter,
+    pub metrics: MetricsWriter,
     tensorboard: TensorBoardWriter,
     clock: Instant,
 }
@@ -92,8 +98,14 @@ pub fn run(
         .join(&recipe.trainer.experiment_name);
     let mut run = Run::open(recipe, &path, start, observer, stop)?;
     run.note_unread();
-    let finished = run.stages()?;
+    let finished = match run.stages() {
+        Ok(finished) => finished,
+        Err(error) => return Err(run.keep(error)),
+    };
     run.save()?;
+    if finished {
+        run.prune()?;
+    }
     let report = run.report()?;
     Ok(Outcome {
         checkpoint: run
@@ -184,6 +196,7 @@ impl<'a> Run<'a> {
         percept_report::write_atomic(&dir.recipe(), text.as_bytes())?;
         let step = state.global_step as u64;
         dir.discard_after(step)?;
+        warn::write(&dir, &state)?;
         Ok(Self {
             metrics: MetricsWriter::open(&dir, Some(step))?,
             tensorboard: TensorBoardWriter::open(&dir, Some(step))?,
@@ -197,7 +210,9 @@ impl<'a> Run<'a> {
             state,
             observer,
             stop,
-            mismatch_noted: false,
+            seen: Seen::default(),
+            said: VecDeque::new(),
+            unproven: false,
             steps_without_advantage: 0,
         })
     }
@@ -237,6 +252,7 @@ impl<'a> Run<'a> {
             }
             self.evaluate_once("rl", 0)?;
         }
+        self.check_grader()?;
         Ok(true)
     }
 
@@ -255,6 +271,7 @@ impl<'a> Run<'a> {
         self.anneal(done, total)?;
         loop {
             if done >= total || self.is_spent() {
+                self.end_stage(stage)?;
                 return Ok(true);
             }
             self.evaluate_on_the_way(stage, done)?;
@@ -263,13 +280,22 @@ impl<'a> Run<'a> {
             }
             let metrics = step(self)?;
             done += 1;
-            self.finish_step(stage, done, metrics)?;
+            self.finish_step(stage, done, total, metrics)?;
             self.anneal(done, total)?;
             let frequency = self.recipe.trainer.save_freq;
             if done == total || self.is_spent() || (frequency > 0 && done.is_multiple_of(frequency))
             {
                 self.save()?;
             }
+        }
+    }
+
+    /// What is said at the end of a stage.
+    fn end_stage(&mut self, stage: Stage) -> Result<(), Error> {
+        self.tell_skipped(stage);
+        match self.state.nonfinite {
+            0 => Ok(()),
+            count => Err(self.not_finite(count)),
         }
     }
 
@@ -306,13 +332,20 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn finish_step(&mut self, stage: Stage, done: usize, metrics: Metrics) -> Result<(), Error> {
+    fn finish_step(
+        &mut self,
+        stage: Stage,
+        done: usize,
+        total: usize,
+        metrics: Metrics,
+    ) -> Result<(), Error> {
         match stage {
             Stage::Sft => self.state.sft_step = done,
             Stage::Rl => self.state.rl_step = done,
         }
         self.state.global_step += 1;
         let step = self.state.global_step as u64;
+        let warnings = self.look_at(stage, total, &metrics);
         let named = names::translate(metrics, self.recipe.trainer.metric_names);
         let row = Row {
             step,
@@ -327,15 +360,14 @@ impl<'a> Run<'a> {
             done,
             metrics: &named,
         });
-        Ok(())
+        self.warn_all(warnings)
     }
 
-    /// Says once that the sampler is too far from the trainer for the loss to be about its policy.
+    /// Says that the sampler is too far from the trainer for the loss to be about its policy.
     pub(crate) fn note_mismatch(&mut self, gap: f64) {
-        if self.mismatch_noted || gap <= OFF_POLICY {
+        if gap <= OFF_POLICY {
             return;
         }
-        self.mismatch_noted = true;
         let corrected = self.recipe.algorithm.loss.tis_imp_ratio_cap.is_some();
         let help = match corrected {
             true => "tis_imp_ratio_cap corrects for it; rollout.dtype = \"float32\" avoids it",
@@ -344,10 +376,11 @@ impl<'a> Run<'a> {
                  algorithm.loss.tis_imp_ratio_cap = 2.0, or avoid it with rollout.dtype = \"float32\""
             }
         };
-        self.observer.event(Event::Notice(format!(
+        let message = format!(
             "probabilities of sampler and trainer differ by {gap:.4} on average \
              (training/rollout_probs_diff_mean; below 0.005 is normal): {help}"
-        )));
+        );
+        self.seen.mismatch = Some(message);
     }
 
     /// Evaluates unless this run already has an evaluation of that name.
@@ -400,7 +433,7 @@ impl<'a> Run<'a> {
             global_step: self.state.global_step,
             tokens: self.state.tokens,
             accuracy: found.accuracy,
-            by_type: found.by_type,
+            by_type: found.by_type.clone(),
             ungraded: found.ungraded,
             response_length: found.response_length,
             clip_ratio: found.clip_ratio,
@@ -408,7 +441,7 @@ impl<'a> Run<'a> {
         });
         let accuracy = found.accuracy.mean;
         self.observer.event(Event::Evaluated { name, accuracy });
-        Ok(())
+        self.look_at_evaluation(name, &found.records)
     }
 
     /// Counts an update; too many in a row that were not finite stop the run.
@@ -418,13 +451,17 @@ impl<'a> Run<'a> {
                 self.state.updates += 1;
                 self.state.weight_version += 1;
                 self.state.nonfinite = 0;
+                if self.unproven {
+                    self.prune()?;
+                }
             }
-            Update::NotFinite => self.state.nonfinite += 1,
+            Update::NotFinite => {
+                self.state.nonfinite += 1;
+                self.seen.not_finite += 1;
+            }
         }
         if self.state.nonfinite >= self.recipe.trainer.max_nonfinite_updates.max(1) {
-            return Err(Error::NonFinite {
-                count: self.state.nonfinite,
-            });
+            return Err(self.not_finite(self.state.nonfinite));
         }
         Ok(())
     }
@@ -438,24 +475,12 @@ impl<'a> Run<'a> {
     }
 
     /// Moves the time since the last call into the state.
-    fn tick(&mut self) {
+    pub(crate) fn tick(&mut self) {
         self.state.seconds += self.clock.elapsed().as_secs_f64();
         self.clock = Instant::now();
     }
 
-    fn save(&mut self) -> Result<(), Error> {
-        self.tick();
-        self.metrics.sync()?;
-        let path = checkpoint::save(&self.dir, &self.learner, &self.processor, &self.state)?;
-        match self.recipe.trainer.max_ckpt_to_keep {
-            0 => {}
-            keep => self.dir.prune(keep)?,
-        }
-        self.observer.event(Event::Saved { path });
-        Ok(())
-    }
-
-    fn report(&mut self) -> Result<PathBuf, Error> {
+    pub(crate) fn report(&mut self) -> Result<PathBuf, Error> {
         summary::write(&self.dir, self.recipe, &self.state)?;
         Ok(percept_report::write_report(&self.dir)?)
     }

@@ -10,6 +10,7 @@ use crate::learner::{Objective, Update};
 use crate::observer::Metrics;
 use crate::order::RowOrder;
 use crate::pack::{Packed, pack_training, training_batches};
+use crate::refused::{Refusal, Refused};
 use crate::run::Run;
 use crate::schedule::learning_rate;
 use crate::{Error, SftConfig};
@@ -86,33 +87,32 @@ fn next_rows(run: &mut Run<'_>, config: &SftConfig) -> Result<(Vec<Training>, us
     let data = &run.data.sft;
     let mut order = RowOrder::new(data.len(), run.recipe.trainer.seed, run.recipe.data.shuffle);
     let mut rows = Vec::with_capacity(config.train_batch_size);
-    let mut refused = 0;
+    let mut refused = Refused::default();
     while rows.len() < config.train_batch_size {
         let row = order.row(run.state.sft_position);
         run.state.sft_position += 1;
-        let reason = match data.get(row).map_err(Error::from).and_then(|sample| {
-            let training = run.processor.sft(&sample)?;
-            Ok((sample.id, training))
-        }) {
-            Ok((_, training)) if training.prompt.tokens.len() <= config.ppo_max_token_len => {
-                rows.push(training);
-                continue;
+        match read(run, row, config.ppo_max_token_len) {
+            Ok(training) => rows.push(training),
+            Err(reason) => {
+                let first = run.state.sft_position <= data.len() as u64;
+                refused.add(row, reason, first, &mut run.seen.skipped);
+                refused.check("sft", data.len())?;
             }
-            Ok((id, training)) => format!(
-                "{id}: {} tokens are more than sft.ppo_max_token_len ({})",
-                training.prompt.tokens.len(),
-                config.ppo_max_token_len
-            ),
-            Err(error) => error.to_string(),
-        };
-        refused += 1;
-        if refused > data.len() {
-            return Err(Error::NoRows {
-                stage: "sft",
-                tried: refused,
-                reason,
-            });
         }
     }
-    Ok((rows, refused))
+    Ok((rows, refused.count))
+}
+
+/// A row with something to train on that fits into a pass.
+fn read(run: &Run<'_>, row: usize, limit: usize) -> Result<Training, Refusal> {
+    let sample = run.data.sft.get(row);
+    let sample = sample.map_err(|e| Refusal::of(&e.into(), &format!("row {}", row + 1)))?;
+    let training = run.processor.sft(&sample);
+    let training = training.map_err(|e| Refusal::of(&e.into(), &sample.id))?;
+    let tokens = training.prompt.tokens.len();
+    if tokens <= limit {
+        return Ok(training);
+    }
+    let reason = format!("{tokens} tokens are more than sft.ppo_max_token_len ({limit})");
+    Err(Refusal::new(&sample.id, reason))
 }

@@ -8,7 +8,7 @@ use percept_model::{Device, Model, Processor};
 use percept_nn::Precision;
 use percept_reward::{FunctionKind, RewardSet};
 
-use crate::{DataConfig, Error, Recipe};
+use crate::{DataConfig, Error, Located, Recipe, locate};
 
 /// The data sets of a run.
 pub struct Data {
@@ -67,7 +67,7 @@ pub fn open_model(
             let folder = checkpoint.or(path.as_deref()).unwrap_or(Path::new("."));
             (Model::load(folder, device)?, Processor::load(folder)?)
         }
-        (Some(path), _) => (Model::load(path, device)?, Processor::load(path)?),
+        (Some(path), _) => load_model(path, device)?,
         (None, tiny) => {
             let tiny = tiny.clone().unwrap_or_default();
             let processor = Processor::tiny(&tiny)?;
@@ -141,6 +141,28 @@ pub(crate) fn unread(recipe: &Recipe, processor: &Processor, data: &dyn Dataset)
         data.name(),
         unread.lines().join("; ")
     ))
+}
+
+/// Loads the model of a name that [`locate`] finds, an adapter of it merged, and its processor.
+///
+/// # Errors
+/// As [`locate`]; [`Error::Model`] for a checkpoint that is malformed or of an unknown architecture.
+pub fn load_model(name: &Path, device: &Device) -> Result<(Model, Processor), Error> {
+    load_located(&locate(name)?, device)
+}
+
+/// Loads a model that was found.
+///
+/// # Errors
+/// As [`load_model`].
+pub fn load_located(found: &Located, device: &Device) -> Result<(Model, Processor), Error> {
+    let mut model = Model::load(&found.base, device)?;
+    if let Some(adapter) = &found.adapter {
+        model.load_lora(adapter)?;
+        model.merge_lora()?;
+    }
+    let processor = Processor::load_with(&found.base, found.processor())?;
+    Ok((model, processor))
 }
 
 /// Builds the recipe's verifiers.

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use percept_eval::Estimate;
 
+use crate::Watch;
+
 /// Number of the layout of `percept/state.json`.
 pub const FORMAT: u32 = 1;
 
@@ -39,6 +41,9 @@ pub struct State {
     pub seconds: f64,
     /// Evaluations so far.
     pub evaluations: Vec<StoredEvaluation>,
+    /// What was said to be wrong, and what decides whether there is more to say.
+    #[serde(default)]
+    pub watch: Watch,
 }
 
 impl Default for State {
@@ -56,6 +61,7 @@ impl Default for State {
             tokens: 0,
             seconds: 0.0,
             evaluations: Vec::new(),
+            watch: Watch::default(),
         }
     }
 }

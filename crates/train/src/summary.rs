@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use percept_report::{RunDir, StageSummary, Summary, TypeSummary};
+use percept_report::{RunDir, RunWarning, StageSummary, Summary, TypeSummary};
 
 use crate::state::{State, StoredEvaluation};
 use crate::{Error, Recipe};
@@ -27,7 +27,7 @@ pub fn write(dir: &RunDir, recipe: &Recipe, state: &State) -> Result<(), Error> 
         stages.push(stage(evaluation, evaluation.seconds - before));
         before = evaluation.seconds;
     }
-    let facts: BTreeMap<String, String> = [
+    let mut facts: BTreeMap<String, String> = [
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("device", device(&recipe.trainer.device)),
         ("seed", recipe.trainer.seed.to_string()),
@@ -40,7 +40,20 @@ pub fn write(dir: &RunDir, recipe: &Recipe, state: &State) -> Result<(), Error> 
     .into_iter()
     .map(|(key, value)| (key.to_owned(), value))
     .collect();
+    if !state.watch.warnings.is_empty() {
+        let count = state.watch.warnings.len();
+        facts.insert(
+            "warnings".to_owned(),
+            format!("{count}: see warnings.jsonl"),
+        );
+    }
+    let warnings = state.watch.warnings.iter().map(|warning| RunWarning {
+        step: warning.step as u64,
+        kind: warning.kind.name().to_owned(),
+        message: warning.message.clone(),
+    });
     let summary = Summary {
+        warnings: warnings.collect(),
         name: dir.name(),
         stages,
         steps: state.global_step as u64,

@@ -1,8 +1,10 @@
 //! A local program that edits pictures.
 
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use percept_base::Family;
 
 use image::{ImageFormat, RgbImage};
 use serde_json::{Value, json};
@@ -94,17 +96,17 @@ impl CommandTool {
             .stdin(Stdio::null())
             .stdout(create(&out)?)
             .stderr(create(&err)?);
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let failed = |what: String| Error::Command {
             program: program.clone(),
             what,
             stderr: tail(&err),
         };
-        let child = command
-            .spawn()
-            .map_err(|e| failed(format!("cannot be started: {e}")))?;
-        match wait(child, self.deadline) {
+        let mut family =
+            Family::spawn(&mut command).map_err(|e| failed(format!("cannot be started: {e}")))?;
+        let status = family.wait(self.deadline);
+        // What it started and did not wait for ends with it.
+        drop(family);
+        match status {
             Some(status) if status.success() => std::fs::read_to_string(&out).map_err(file(&out)),
             Some(status) => Err(failed(format!("ended with {status}"))),
             None => Err(failed(format!(
@@ -161,28 +163,6 @@ fn words(command: &str) -> Result<Vec<String>, Error> {
             expected: "quotes in pairs",
         }),
     }
-}
-
-/// Waits for the end, and kills the whole group when it takes too long.
-fn wait(mut child: Child, deadline: Duration) -> Option<ExitStatus> {
-    let end = Instant::now() + deadline;
-    let mut pause = Duration::from_millis(2);
-    let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break Some(status),
-            Ok(None) if Instant::now() < end => std::thread::sleep(pause),
-            _ => break None,
-        }
-        pause = (pause * 2).min(Duration::from_millis(100));
-    };
-    #[cfg(unix)]
-    {
-        use rustix::process::{Pid, Signal, kill_process_group};
-        let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
-    }
-    let _ = child.kill();
-    let _ = child.wait();
-    status
 }
 
 fn tail(path: &Path) -> String {
@@ -305,6 +285,8 @@ impl Editor for CommandEditor {
 
 #[cfg(all(test, unix))]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
     use image::Rgb;
     use percept_data::coco::Mask;

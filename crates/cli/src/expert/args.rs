@@ -46,7 +46,7 @@ pub struct DataExpert {
     /// The model in the server's word.
     #[arg(long, value_name = "NAME", requires = "endpoint")]
     pub api_model: Option<String>,
-    /// Hugging Face folder of a local expert.
+    /// A local expert: Hugging Face folder, run folder, or id in the local Hugging Face cache.
     #[arg(long, conflicts_with = "endpoint")]
     pub model: Option<PathBuf>,
     /// LoRA adapter folder (PEFT format) on top of it.

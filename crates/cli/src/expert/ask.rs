@@ -313,6 +313,7 @@ fn judge(job: &Job<'_>, answers: &[(&Sample, &str, bool, u64)]) -> Vec<Verdict> 
             finished,
             n_tokens: tokens as usize,
             meta: &sample.meta,
+            ..Answer::default()
         })
         .collect();
     let rewards = job.rewards.judge(&views).into_iter();

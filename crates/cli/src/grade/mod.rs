@@ -52,6 +52,9 @@ pub fn run(args: &Grade, global: &Global) -> Result<Done, Failure> {
             writeln!(out, "{}", graded.record())?;
             tally.add(&graded);
         }
+        for message in rewards.messages() {
+            note!("reward function {message}");
+        }
     }
     out.finish()?;
     summary(args, global, &tally)?;

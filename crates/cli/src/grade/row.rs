@@ -29,6 +29,8 @@ pub struct Given {
     /// The right answers; the response need be one of them.
     pub answers: Vec<String>,
     prompt: String,
+    /// The prompt where the row has it as messages: what TRL's functions get.
+    messages: Option<Value>,
     finished: bool,
     n_tokens: usize,
     meta: Map<String, Value>,
@@ -48,6 +50,8 @@ impl Given {
             finished: self.finished,
             n_tokens: self.n_tokens,
             meta: &self.meta,
+            token_ids: &[],
+            messages: self.messages.as_ref(),
         }
     }
 
@@ -92,9 +96,9 @@ impl Columns {
             .iter()
             .map(String::as_str)
             .chain(PROMPTS)
-            .find_map(|name| row.remove(name).filter(|value| !value.is_null()))
-            .map(|value| prompt(&value))
-            .unwrap_or_default();
+            .find_map(|name| row.remove(name).filter(|value| !value.is_null()));
+        let messages = prompt.clone().filter(Value::is_array);
+        let prompt = prompt.map(|value| self::prompt(&value)).unwrap_or_default();
         let id = row.remove(self.id.as_deref().unwrap_or("id"));
         let id = match id {
             Some(Value::String(id)) => id,
@@ -111,6 +115,7 @@ impl Columns {
             completion: String::new(),
             answers,
             prompt,
+            messages,
             finished: finished(&row),
             n_tokens: n_tokens(&row),
             right: row.get("right").and_then(Value::as_bool),
@@ -175,6 +180,7 @@ impl Given {
             completion,
             answers: self.answers.clone(),
             prompt: self.prompt.clone(),
+            messages: self.messages.clone(),
             finished: self.finished,
             n_tokens: self.n_tokens,
             meta: self.meta.clone(),

@@ -121,7 +121,7 @@ pub struct HalbenchBuild {
     /// The model in the server's word.
     #[arg(long, value_name = "NAME", requires = "endpoint")]
     pub api_model: Option<String>,
-    /// Who chooses and describes: a Hugging Face folder.
+    /// Who chooses and describes: a local model (folder, run, or id in the Hugging Face cache).
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
     /// Device of --model and --detect-model.
@@ -157,7 +157,7 @@ pub struct HalbenchBuild {
     /// That model in the server's word.
     #[arg(long, value_name = "NAME", requires = "detect_endpoint")]
     pub detect_api_model: Option<String>,
-    /// Re-detect by a Hugging Face folder on --device.
+    /// Re-detect by a local model (folder, run, or id in the Hugging Face cache) on --device.
     #[arg(long, value_name = "DIR")]
     pub detect_model: Option<PathBuf>,
     /// How servers are asked.

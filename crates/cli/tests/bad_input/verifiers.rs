@@ -48,8 +48,9 @@ fn verifiers() {
         ("nothing", "return None"),
         ("a megabyte", "raise ValueError('x' * (1 << 20))"),
     ] {
+        // C10: a run in which nothing was graded has failed, whatever it wrote.
         let (outcome, metrics) = judged(python, &compute(body));
-        cases.accepted(name, &outcome);
+        cases.refused(name, &outcome, &["no reward", "could be graded"]);
         cases.holds(name, &metrics, metrics.contains("\"reward/ungraded\":1.0"));
     }
     for (name, script) in [
@@ -63,7 +64,7 @@ fn verifiers() {
         ("talks without end", "while True: print('x' * 65536)"),
     ] {
         let (outcome, metrics) = judged(command, script);
-        cases.accepted(name, &outcome);
+        cases.refused(name, &outcome, &["no reward", "could be graded"]);
         cases.holds(name, &metrics, metrics.contains("\"reward/ungraded\":1.0"));
     }
     for (name, function, script, word) in [

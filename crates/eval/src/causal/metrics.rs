@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Answered, Kind, Tag, original_of};
 use crate::Estimate;
 use crate::hallucination::bootstrap::{intervals, ratio};
+use crate::stats::{DIFFERENCE, Range, SHARE};
 
 /// The numbers of a run, each with a 95 % interval over originals with all their edits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,11 +90,19 @@ fn share(sums: &[f64; COLUMNS], first: usize) -> f64 {
     ratio(sums[first + 1], sums[first])
 }
 
+/// Two differences of accuracies, then shares.
+const RANGES: [Range; 12] = {
+    let mut ranges = [SHARE; 12];
+    ranges[0] = DIFFERENCE;
+    ranges[1] = DIFFERENCE;
+    ranges
+};
+
 /// Measures a run.
 pub fn measure(rows: &[Answered]) -> Metrics {
     let families = families(rows);
     let sums: Vec<[f64; COLUMNS]> = families.values().map(|rows| sums(rows)).collect();
-    let found = intervals(&sums, |sums| {
+    let found = intervals(&sums, RANGES, |sums| {
         let all = |columns: &[usize]| {
             let add = |offset: usize| columns.iter().map(|c| sums[c + offset]).sum::<f64>();
             ratio(add(1), add(0))
@@ -224,7 +233,7 @@ pub fn paired(a: &[Answered], b: &[Answered]) -> Vec<(&'static str, Estimate, f6
     kinds
         .into_iter()
         .map(|(name, of, kinds)| {
-            let [difference] = intervals(&shared, |both| {
+            let [difference] = intervals(&shared, [DIFFERENCE], |both| {
                 [of(&side(both, COLUMNS)) - of(&side(both, 0))]
             });
             (name, difference, mcnemar(a, b, kinds))

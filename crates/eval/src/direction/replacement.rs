@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Response;
-use crate::stats::below;
+use crate::stats::{DIFFERENCE, below, estimate_in};
 use crate::{Estimate, estimate};
 
 /// Resamples of the bootstrap.
@@ -130,7 +130,7 @@ impl ReplacementCurve {
         let gap: f64 = pairs.iter().map(|(a, _)| a[2] - a[0]).sum();
         let toward = if gap < 0.0 { -1.0 } else { 1.0 };
         let leads = pairs.iter().map(|(a, b)| toward * (a[1] - b[1]));
-        estimate(&leads.collect::<Vec<_>>())
+        estimate_in(&leads.collect::<Vec<_>>(), DIFFERENCE)
     }
 
     /// The least share of tokens at which `part` of the way is gone, on straight lines between

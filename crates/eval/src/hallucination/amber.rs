@@ -18,6 +18,7 @@ use super::bootstrap::intervals;
 use super::singular::lemma;
 use super::tokens::word_tokens;
 use crate::Estimate;
+use crate::stats::SHARE;
 
 /// Every count that divides starts here (`metrics.txt`).
 const START: f64 = 0.001;
@@ -188,7 +189,7 @@ pub fn summarise_descriptions(descriptions: &[Description]) -> Generative {
         ]
     };
     let rows: Vec<[f64; 8]> = descriptions.iter().map(row).collect();
-    let [chair, cover, hal, cog] = intervals(&rows, |s| {
+    let [chair, cover, hal, cog] = intervals(&rows, [SHARE; 4], |s| {
         [
             s[2] / (START + s[1]),
             s[4] / (START + s[3]),
@@ -320,7 +321,7 @@ fn discriminative(choices: &[&Choice], group: &str) -> Discriminative {
         ]
     };
     let rows: Vec<[f64; 5]> = choices.iter().map(row).collect();
-    let [accuracy, precision, recall, f1] = intervals(&rows, |s| {
+    let [accuracy, precision, recall, f1] = intervals(&rows, [SHARE; 4], |s| {
         let precision = s[3] / (START + s[2]);
         let recall = s[3] / (START + s[4]);
         let (p, r) = (tenth(precision), tenth(recall));

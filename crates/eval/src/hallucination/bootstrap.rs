@@ -1,7 +1,7 @@
 //! Intervals of ratios and other functions of sums.
 
 use crate::Estimate;
-use crate::stats::{below, percentile_interval};
+use crate::stats::{Range, below, percentile_interval, widened};
 
 /// As many as [`estimate`](crate::estimate) draws.
 const RESAMPLES: usize = 2_000;
@@ -9,9 +9,10 @@ const RESAMPLES: usize = 2_000;
 /// `M` functions of the columns' sums over `rows`, with 95 % percentile-bootstrap intervals over rows
 /// (Efron 1979; seeded). A row is what was drawn independently: an image with all its questions, a
 /// caption. Resamples in which a function has no value (a ratio over nothing) are left out of its
-/// interval.
+/// interval. Where all resamples agree, the interval is [`widened`] within the function's range.
 pub(crate) fn intervals<const K: usize, const M: usize>(
     rows: &[[f64; K]],
+    ranges: [Range; M],
     functions: impl Fn(&[f64; K]) -> [f64; M],
 ) -> [Estimate; M] {
     let add = |mut sums: [f64; K], row: &[f64; K]| {
@@ -33,7 +34,10 @@ pub(crate) fn intervals<const K: usize, const M: usize>(
     std::array::from_fn(|m| {
         let (low, high) = match drawn[m].as_mut_slice() {
             [] => (f64::NAN, f64::NAN),
-            values => percentile_interval(values),
+            values => {
+                let interval = percentile_interval(values);
+                widened(whole[m], interval, rows.len(), ranges[m])
+            }
         };
         Estimate {
             mean: whole[m],

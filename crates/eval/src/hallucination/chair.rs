@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::bootstrap::{intervals, ratio};
 use super::vocabulary::{Class, Mention, Vocabulary};
 use crate::Estimate;
+use crate::stats::{ANY, SHARE};
 
 /// What is in each picture, by its COCO id.
 pub type Objects = BTreeMap<u64, BTreeSet<Class>>;
@@ -122,7 +123,7 @@ pub fn summarise(captions: &[Caption]) -> Chair {
         ]
     };
     let rows: Vec<[f64; 7]> = captions.iter().map(row).collect();
-    let [chair_i, chair_s, recall, length] = intervals(&rows, |s| {
+    let [chair_i, chair_s, recall, length] = intervals(&rows, [SHARE, SHARE, SHARE, ANY], |s| {
         [
             ratio(s[2], s[1]),
             ratio(s[3], s[0]),

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::intervals;
-use crate::{Estimate, estimate};
+use crate::Estimate;
+use crate::stats::{Range, SHARE, estimate_in};
 
 /// Types of questions, in the order in which the benchmark's 96 questions go round.
 pub const TYPES: [&str; 8] = [
@@ -191,6 +192,9 @@ pub struct MmHal {
     pub unclear: usize,
 }
 
+/// Ratings.
+const POINTS: Range = (0.0, 6.0);
+
 /// The numbers of rated answers.
 pub fn summarise(rated: &[Rated]) -> MmHal {
     let informative = |points: f64| (points - if points >= 3.0 { 3.0 } else { 0.0 }) / 3.0;
@@ -207,7 +211,9 @@ pub fn summarise(rated: &[Rated]) -> MmHal {
         })
         .collect();
     let [score, hallucination_rate, informativeness] =
-        intervals(&rows, |s| [s[1] / s[0], s[2] / s[0], s[3] / s[0]]);
+        intervals(&rows, [POINTS, SHARE, SHARE], |s| {
+            [s[1] / s[0], s[2] / s[0], s[3] / s[0]]
+        });
     let mut by_type: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for r in rated {
         by_type
@@ -221,7 +227,7 @@ pub fn summarise(rated: &[Rated]) -> MmHal {
         informativeness,
         by_type: by_type
             .into_iter()
-            .map(|(kind, points)| (kind, estimate(&points)))
+            .map(|(kind, points)| (kind, estimate_in(&points, POINTS)))
             .collect(),
         unclear: rated.iter().filter(|r| r.rating.is_none()).count(),
     }

@@ -18,6 +18,7 @@ use super::bootstrap::{intervals, ratio};
 use super::chair::Caption;
 use super::vocabulary::{Mention, Vocabulary};
 use crate::Estimate;
+use crate::stats::{ANY, SHARE};
 
 /// Objects that the word rules find, every word once.
 pub fn objects(vocabulary: &Vocabulary, answer: &str) -> Vec<Mention> {
@@ -107,15 +108,16 @@ pub fn summarise(answers: &[Caption]) -> ObjectHalbench {
         ]
     };
     let rows: Vec<[f64; 8]> = answers.iter().map(row).collect();
-    let [mention, response, response_of_all, recall, length] = intervals(&rows, |s| {
-        [
-            ratio(s[3], s[2]),
-            ratio(s[4], s[1]),
-            ratio(s[4], s[0]),
-            ratio(s[6], s[5]),
-            ratio(s[7], s[0]),
-        ]
-    });
+    let [mention, response, response_of_all, recall, length] =
+        intervals(&rows, [SHARE, SHARE, SHARE, SHARE, ANY], |s| {
+            [
+                ratio(s[3], s[2]),
+                ratio(s[4], s[1]),
+                ratio(s[4], s[0]),
+                ratio(s[6], s[5]),
+                ratio(s[7], s[0]),
+            ]
+        });
     ObjectHalbench {
         mention,
         response,

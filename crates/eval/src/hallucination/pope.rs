@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bootstrap::intervals;
 use crate::Estimate;
+use crate::stats::SHARE;
 
 /// The splits, as the official files are named: `coco_pope_random.json`, ….
 pub const SPLITS: [&str; 3] = ["random", "popular", "adversarial"];
@@ -202,7 +203,7 @@ pub fn score<'a>(parser: Parser, rows: impl IntoIterator<Item = &'a Answered>) -
     }
     let images: Vec<[f64; ROW]> = images.into_values().collect();
     let or_zero = |a: f64, b: f64| if b == 0.0 { 0.0 } else { a / b };
-    let [accuracy, precision, recall, f1, yes_ratio] = intervals(&images, |cells| {
+    let [accuracy, precision, recall, f1, yes_ratio] = intervals(&images, [SHARE; 5], |cells| {
         let [tp, fp, tn, fn_, unread_yes, unread_no] = *cells;
         let all = tp + fp + tn + fn_ + unread_yes + unread_no;
         let missed = match parser {

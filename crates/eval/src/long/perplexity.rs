@@ -4,7 +4,8 @@
 
 use serde::Serialize;
 
-use crate::{Estimate, estimate};
+use crate::Estimate;
+use crate::stats::{ANY, estimate_in};
 
 /// Tokens of one window and how many of them, at the end, are scored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub fn perplexity(windows: &[(f64, usize)]) -> Perplexity {
     let sum: f64 = windows.iter().map(|(nll, n)| nll * *n as f64).sum();
     let mean = sum / tokens as f64;
     let each: Vec<f64> = windows.iter().map(|(nll, _)| *nll).collect();
-    let mut nll = estimate(&each);
+    let mut nll = estimate_in(&each, ANY);
     nll.mean = mean;
     Perplexity {
         perplexity: mean.exp(),

@@ -1,28 +1,13 @@
-//! Whether two answers are the same.
+//! Whether an answer is the ground truth. The ground truth is always the first of a pair: what a
+//! comma or a colon means, and whether a unit may be left out, is told by it.
 
 use super::budget::{Budget, OutOfSteps};
 use super::expr::{Expr, Order};
+use super::forms::Form;
 use super::relation::{self, Reduced};
-use super::unit::Unit;
+use super::text;
 use super::value::{Parsed, Value};
-use super::{modular, numeric};
-
-/// Largest relative difference where a long decimal stands inside an expression: six significant
-/// digits, as math-verify's `float_rounding = 6` has it for numbers near 1.
-const DECIMAL_TOLERANCE: f64 = 1e-6 + 1e-12;
-
-/// Largest relative difference of two floating-point evaluations of one irrational number.
-const IRRATIONAL_TOLERANCE: f64 = 1e-9;
-
-/// Largest relative difference that floating-point arithmetic leaves in a decimal
-/// (0.30000000000000004).
-const PRINTED_TOLERANCE: f64 = 1e-12;
-
-/// A decimal stands for what differs by less than its last digit, rounded or cut off.
-const LAST_DIGIT: f64 = 0.999;
-
-/// Absolute floor of the same, for differences that cancel to zero.
-const CANCELLATION: f64 = 1e-12;
+use super::vector;
 
 /// Compares answers within a budget.
 pub(super) struct Compare<'a> {
@@ -31,70 +16,241 @@ pub(super) struct Compare<'a> {
     pub(super) budget: &'a mut Budget,
 }
 
-type Same = Result<bool, OutOfSteps>;
+/// Largest relative error of a rounding that an answer may end on.
+const ROUNDING: f64 = 0.005;
+
+pub(super) type Same = Result<bool, OutOfSteps>;
 
 impl Compare<'_> {
-    /// Whether the answers are the same.
-    pub(super) fn answers(&mut self, a: &Parsed, b: &Parsed) -> Same {
-        if a.letters.is_some() && a.letters == b.letters {
+    /// Whether the answer is the ground truth.
+    pub(super) fn answers(&mut self, gold: &Parsed, answer: &Parsed) -> Same {
+        self.budget.spend(gold.text.len() + answer.text.len())?;
+        if gold.value == answer.value {
             return Ok(true);
         }
-        self.values(&a.value, &b.value)
+        if (gold.value.has_text() || answer.value.has_text())
+            && text::same(&gold.text, &answer.text)
+        {
+            return Ok(true);
+        }
+        if self.values(&gold.value, &answer.value)? {
+            return Ok(true);
+        }
+        match (&gold.value, &answer.comma) {
+            (Value::Scalar(gold, _), Some(answer)) => self.expressions(gold, answer),
+            _ => Ok(false),
+        }
     }
 
     pub(super) fn values(&mut self, a: &Value, b: &Value) -> Same {
         self.budget.spend(1)?;
         match (a, b) {
-            (Value::Text(a), Value::Text(b)) => Ok(a == b),
+            (Value::Text(a), Value::Text(b)) => Ok(text::same(a, b)),
+            (Value::Label(a), Value::Label(b)) => Ok(a == b),
+            (Value::Label(label), Value::Text(text)) | (Value::Text(text), Value::Label(label)) => {
+                Ok(text.split(' ').eq([label.as_str()]) || text.replace(' ', "") == *label)
+            }
+            (Value::Text(text), Value::Scalar(expr, None))
+            | (Value::Scalar(expr, None), Value::Text(text)) => self.letters(text, expr),
             (Value::Scalar(a, unit_a), Value::Scalar(b, unit_b)) => {
                 self.measured(a, unit_a.as_ref(), b, unit_b.as_ref())
             }
+            (Value::Form(a), Value::Form(b)) => Ok(a.same(*b)),
             (Value::Relation(a, of_a), Value::Relation(b, of_b)) => {
                 relation::same(self, (a, of_a), (b, of_b))
             }
-            (Value::Relation(sides, signs), other) | (other, Value::Relation(sides, signs)) => {
-                match relation::reduce(sides, signs) {
-                    Reduced::Assignment(_, value) | Reduced::Result(value) => {
-                        self.values(value, other)
-                    }
-                    Reduced::Interval(_, interval) => self.values(&interval, other),
-                    Reduced::Other => Ok(false),
-                }
+            (Value::Relation(sides, signs), other) => self.relation(sides, signs, other, true),
+            (other, Value::Relation(sides, signs)) => self.relation(sides, signs, other, false),
+            (Value::Record(a), Value::Record(b)) => self.records(a, b),
+            (Value::Record(record), Value::Bare(items) | Value::Sequence('(', items, ')')) => {
+                self.ordered(&by_name(record), items)
+            }
+            (Value::Bare(items) | Value::Sequence('(', items, ')'), Value::Record(record)) => {
+                self.ordered(items, &by_name(record))
             }
             (Value::Bare(a), Value::Sequence('(', b, ')'))
-            | (Value::Sequence('(', b, ')'), Value::Bare(a)) => self.ordered(a, b),
+            | (Value::Sequence('(', a, ')'), Value::Bare(b)) => self.ordered(a, b),
             (Value::Sequence(open_a, a, close_a), Value::Sequence(open_b, b, close_b)) => {
-                if (open_a, close_a) != (open_b, close_b) {
-                    return Ok(false);
-                }
-                self.ordered(a, b)
+                Ok((open_a, close_a) == (open_b, close_b) && self.ordered(a, b)?)
             }
+            (Value::Interval(o1, a, b, c1), Value::Interval(o2, c, d, c2)) => {
+                Ok((o1, c1) == (o2, c2) && self.values(a, c)? && self.values(b, d)?)
+            }
+            (Value::Interval(o1, a, b, c1), Value::Sequence(o2, items, c2)) => match &items[..] {
+                [c, d] if (o1, c1) == (o2, c2) => Ok(self.values(a, c)? && self.values(b, d)?),
+                _ => Ok(false),
+            },
+            (Value::Sequence(o1, items, c1), Value::Interval(o2, c, d, c2)) => match &items[..] {
+                [a, b] if (o1, c1) == (o2, c2) => Ok(self.values(a, c)? && self.values(b, d)?),
+                _ => Ok(false),
+            },
             (Value::Bare(a) | Value::Set(a), Value::Bare(b) | Value::Set(b))
             | (Value::Union(a), Value::Union(b) | Value::Bare(b))
             | (Value::Bare(a), Value::Union(b)) => self.unordered(a, b),
-            (Value::Matrix(a), Value::Matrix(b)) => {
-                if a.len() != b.len() {
-                    return Ok(false);
-                }
-                for (a, b) in a.iter().zip(b) {
-                    if !self.ordered(a, b)? {
-                        return Ok(false);
-                    }
-                }
-                Ok(true)
+            (Value::Matrix(a), Value::Matrix(b)) => self.rows(a, b),
+            (Value::Matrix(rows), Value::Sequence('[', items, ']')) if is_rows(items) => {
+                self.rows(rows, &as_rows(items))
             }
-            (Value::Matrix(rows), Value::Sequence('(', items, ')'))
-            | (Value::Sequence('(', items, ')'), Value::Matrix(rows)) => self.vector(rows, items),
-            (Value::Set(only), other @ Value::Scalar(..))
-            | (other @ Value::Scalar(..), Value::Set(only)) => match &only[..] {
+            (Value::Sequence('[', items, ']'), Value::Matrix(rows)) if is_rows(items) => {
+                self.rows(&as_rows(items), rows)
+            }
+            (Value::Matrix(rows), Value::Sequence('(' | '[', items, ')' | ']')) => {
+                match vector::entries(rows) {
+                    Some(entries) => self.ordered(&entries, items),
+                    None => Ok(false),
+                }
+            }
+            (Value::Sequence('(' | '[', items, ')' | ']'), Value::Matrix(rows)) => {
+                match vector::entries(rows) {
+                    Some(entries) => self.ordered(items, &entries),
+                    None => Ok(false),
+                }
+            }
+            (Value::Matrix(rows), Value::Scalar(expr, None)) => match vector::entries(rows) {
+                Some(entries) => self.vector(&entries, expr),
+                None => Ok(false),
+            },
+            (Value::Scalar(expr, None), Value::Matrix(rows)) => match vector::entries(rows) {
+                Some(entries) => self.vector(&entries, expr),
+                None => Ok(false),
+            },
+            (Value::Sequence('(', items, ')'), Value::Scalar(expr, None))
+            | (Value::Scalar(expr, None), Value::Sequence('(', items, ')')) => {
+                self.vector(items, expr)
+            }
+            (Value::Set(only), other @ (Value::Scalar(..) | Value::Text(_))) => match &only[..] {
                 [one] => self.values(one, other),
+                _ => Ok(false),
+            },
+            (other @ (Value::Scalar(..) | Value::Text(_)), Value::Set(only)) => match &only[..] {
+                [one] => self.values(other, one),
+                _ => Ok(false),
+            },
+            _ => self.ratios_and_ranges(a, b),
+        }
+    }
+
+    /// `1:2`, `5-7`, `5 to 7`.
+    fn ratios_and_ranges(&mut self, a: &Value, b: &Value) -> Same {
+        match (a, b) {
+            (Value::Ratio(a), Value::Ratio(b)) => self.proportions(a, b),
+            (
+                Value::Ratio(gold),
+                Value::Form(Form::Time {
+                    hour,
+                    minute,
+                    second: 0,
+                    afternoon: None,
+                }),
+            ) => {
+                let answer = [number(*hour), number(*minute)];
+                self.proportions(gold, &answer)
+            }
+            (Value::Ratio(a), Value::To(c, d)) => {
+                self.proportions(a, &[(**c).clone(), (**d).clone()])
+            }
+            (Value::To(c, d), Value::Ratio(b)) => {
+                self.proportions(&[(**c).clone(), (**d).clone()], b)
+            }
+            (Value::Ratio(parts), Value::Scalar(expr, None))
+            | (Value::Scalar(expr, None), Value::Ratio(parts)) => match &parts[..] {
+                [Value::Scalar(a, None), Value::Scalar(b, None)] => {
+                    let quotient = Expr::Quotient(Box::new(a.clone()), Box::new(b.clone()));
+                    self.expressions(&quotient, expr)
+                }
+                _ => Ok(false),
+            },
+            (Value::To(a, b), Value::To(c, d)) => Ok(self.values(a, c)? && self.values(b, d)?),
+            (Value::Dashed(a, _), Value::Dashed(b, _)) => {
+                let digits = |all: &[super::expr::Decimal]| -> Vec<Value> {
+                    all.iter()
+                        .map(|number| Value::Scalar(Expr::Number(number.clone()), None))
+                        .collect()
+                };
+                self.ordered(&digits(a), &digits(b))
+            }
+            (Value::To(a, b), Value::Dashed(ends, _))
+            | (Value::Dashed(ends, _), Value::To(a, b)) => {
+                let ends: Vec<Value> = ends
+                    .iter()
+                    .map(|number| Value::Scalar(Expr::Number(number.clone()), None))
+                    .collect();
+                match &ends[..] {
+                    [c, d] => Ok(self.values(a, c)? && self.values(b, d)?),
+                    _ => Ok(false),
+                }
+            }
+            (Value::Dashed(ends, true), Value::Scalar(expr, None))
+            | (Value::Scalar(expr, None), Value::Dashed(ends, true)) => match &ends[..] {
+                [a, b] => {
+                    let gap = difference(&Expr::Number(a.clone()), &Expr::Number(b.clone()));
+                    self.expressions(&gap, expr)
+                }
                 _ => Ok(false),
             },
             _ => Ok(false),
         }
     }
 
-    fn ordered(&mut self, a: &[Value], b: &[Value]) -> Same {
+    /// A relation against what is none; `gold` says which of them the ground truth is.
+    fn relation(&mut self, sides: &[Value], signs: &[Order], other: &Value, gold: bool) -> Same {
+        let values = match relation::reduce(sides, signs) {
+            Reduced::Assignment(_, values) | Reduced::Result(values) => values,
+            Reduced::Region(_, region) if gold => return self.values(&region, other),
+            Reduced::Region(_, region) => return self.values(other, &region),
+            Reduced::Other => return Ok(false),
+        };
+        if !relation::holds(self, &values, signs)? {
+            return Ok(false);
+        }
+        let rounds = signs.contains(&Order::Approximate);
+        for (at, value) in values.iter().enumerate() {
+            // What stands behind `≈` counts where it is a rounding, not where it is near.
+            if rounds && at > 0 && !self.roughly(values[0], value, ROUNDING)? {
+                continue;
+            }
+            let same = if gold {
+                self.values(value, other)?
+            } else {
+                self.values(other, value)?
+            };
+            if same {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// `abc` is the product where the other side is one with its signs written.
+    fn letters(&mut self, text: &str, expr: &Expr) -> Same {
+        let product = matches!(expr, Expr::Product(_)) && !expr.is_constant();
+        if !product
+            || !(2..=4).contains(&text.len())
+            || !text.bytes().all(|b| b.is_ascii_lowercase())
+        {
+            return Ok(false);
+        }
+        let letters = text.chars().map(|c| Expr::Name(c.to_string())).collect();
+        self.expressions(&Expr::Product(letters), expr)
+    }
+
+    fn records(&mut self, a: &[(String, Value)], b: &[(String, Value)]) -> Same {
+        if a.len() != b.len() {
+            return Ok(false);
+        }
+        for (name, value) in a {
+            self.budget.spend(b.len())?;
+            let Some((_, other)) = b.iter().find(|(other, _)| other == name) else {
+                return Ok(false);
+            };
+            if !self.values(value, other)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    pub(super) fn ordered(&mut self, a: &[Value], b: &[Value]) -> Same {
         if a.len() != b.len() {
             return Ok(false);
         }
@@ -127,194 +283,77 @@ impl Compare<'_> {
         Ok(true)
     }
 
-    /// A row or column against a tuple.
-    fn vector(&mut self, rows: &[Vec<Value>], items: &[Value]) -> Same {
-        if let [row] = rows {
-            return self.ordered(row, items);
-        }
-        if rows.len() != items.len() || rows.iter().any(|row| row.len() != 1) {
+    fn rows(&mut self, a: &[Vec<Value>], b: &[Vec<Value>]) -> Same {
+        if a.len() != b.len() {
             return Ok(false);
         }
-        for (row, item) in rows.iter().zip(items) {
-            if !self.values(&row[0], item)? {
+        for (a, b) in a.iter().zip(b) {
+            if !self.ordered(a, b)? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// Numbers with units. A unit on one side only is taken for granted on the other.
-    fn measured(
-        &mut self,
-        a: &Expr,
-        unit_a: Option<&Unit>,
-        b: &Expr,
-        unit_b: Option<&Unit>,
-    ) -> Same {
-        if let (Some(Unit::Known(of_a, size_a)), Some(Unit::Known(of_b, size_b))) = (unit_a, unit_b)
-        {
-            if of_a != of_b {
-                return Ok(false);
-            }
-            if (size_a / size_b - 1.0).abs() > 1e-12 {
-                return self.scaled(a, *size_a, b, *size_b);
-            }
-        }
-        for (a, b) in readings(a, b) {
-            if self.expressions(&a, &b)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn scaled(&mut self, a: &Expr, size_a: f64, b: &Expr, size_b: f64) -> Same {
-        if !a.is_constant() || !b.is_constant() {
+    /// Whether two ratios are multiples of one another, and not both nothing.
+    fn proportions(&mut self, a: &[Value], b: &[Value]) -> Same {
+        if a.len() != b.len() || a.len() > 16 {
             return Ok(false);
         }
-        let a = numeric::value(a, 0, self.budget)?;
-        let b = numeric::value(b, 0, self.budget)?;
-        let tolerance = self.tolerance.unwrap_or(DECIMAL_TOLERANCE);
-        Ok(a.zip(b).is_some_and(|(a, b)| {
-            a.im == 0.0 && b.im == 0.0 && near(a.re * size_a, b.re * size_b, tolerance)
-        }))
-    }
-
-    /// Two expressions: exactly where they are rational, else by value at fixed points.
-    pub(super) fn expressions(&mut self, a: &Expr, b: &Expr) -> Same {
-        if a == b {
-            return Ok(true);
-        }
-        let exact = self.exactly(a, b)?;
-        if exact == Some(true) {
-            return Ok(true);
-        }
-        let constant = a.is_constant() && b.is_constant();
-        if constant
-            && self.tolerance.is_none()
-            && let Some(last_digit) = last_digit(a)
-                .into_iter()
-                .chain(last_digit(b))
-                .reduce(f64::max)
-        {
-            return self.numerically(a, b, true, PRINTED_TOLERANCE, LAST_DIGIT * last_digit);
-        }
-        let tolerance = match self.tolerance {
-            Some(tolerance) if constant => Some(tolerance),
-            _ if a.is_rounded() || b.is_rounded() => Some(DECIMAL_TOLERANCE),
-            _ => None,
-        };
-        match (exact, tolerance) {
-            (Some(_), None) => Ok(false),
-            (Some(_), Some(tolerance)) => self.numerically(a, b, constant, tolerance, 0.0),
-            (None, tolerance) => {
-                let tolerance = tolerance.unwrap_or(IRRATIONAL_TOLERANCE);
-                self.numerically(a, b, constant, tolerance, CANCELLATION)
-            }
-        }
-    }
-
-    /// None where one is not a rational expression.
-    fn exactly(&mut self, a: &Expr, b: &Expr) -> Result<Option<bool>, OutOfSteps> {
-        for point in modular::POINTS {
-            let Some(a) = point.value(a, self.budget)? else {
-                return Ok(None);
+        let mut parts = Vec::new();
+        for (a, b) in a.iter().zip(b) {
+            let (Value::Scalar(a, _), Value::Scalar(b, _)) = (a, b) else {
+                return Ok(false);
             };
-            let Some(b) = point.value(b, self.budget)? else {
-                return Ok(None);
-            };
-            if a != b {
-                return Ok(Some(false));
-            }
+            parts.push((a, b));
         }
-        Ok(Some(true))
-    }
-
-    fn numerically(
-        &mut self,
-        a: &Expr,
-        b: &Expr,
-        constant: bool,
-        relative: f64,
-        absolute: f64,
-    ) -> Same {
-        let points = if constant {
-            &numeric::POINTS[..1]
-        } else {
-            &numeric::POINTS[..]
-        };
-        let mut agreed = 0;
-        for &point in points {
-            let a = numeric::value(a, point, self.budget)?;
-            let b = numeric::value(b, point, self.budget)?;
-            let Some((a, b)) = a.zip(b) else { continue };
-            let close = if a.norm().is_finite() && b.norm().is_finite() {
-                a.sub(b).norm() <= absolute + relative * a.norm().max(b.norm())
-            } else {
-                a == b
-            };
-            if !close {
+        let zero = Expr::Number(super::expr::Decimal::integer("0"));
+        for (a, b) in &parts {
+            if self.expressions(a, &zero)? || self.expressions(b, &zero)? {
                 return Ok(false);
             }
-            agreed += 1;
         }
-        Ok(agreed >= points.len().min(2))
-    }
-}
-
-/// Value of the last digit of a decimal that may be rounded.
-fn last_digit(expr: &Expr) -> Option<f64> {
-    match unsigned(expr) {
-        Expr::Number(number) if number.rounded => Some(f64::powi(10.0, number.exponent)),
-        _ => None,
-    }
-}
-
-fn near(a: f64, b: f64, relative: f64) -> bool {
-    (a - b).abs() <= relative * a.abs().max(b.abs())
-}
-
-/// The pairs of readings of which one must agree: `50%` is 0.5 or 50, `90°` is π/2 or 90, digits in
-/// a named number system are compared as digits.
-fn readings(a: &Expr, b: &Expr) -> Vec<(Expr, Expr)> {
-    match (strip(a), strip(b)) {
-        (Some(plain_a), Some(plain_b)) => {
-            if std::mem::discriminant(unsigned(a)) == std::mem::discriminant(unsigned(b))
-                && base(a) == base(b)
-            {
-                vec![(plain_a, plain_b)]
-            } else {
-                vec![(a.clone(), b.clone())]
+        let Some((first, rest)) = parts.split_first() else {
+            return Ok(false);
+        };
+        for (a, b) in rest {
+            let left = Expr::Product(vec![first.0.clone(), (*b).clone()]);
+            let right = Expr::Product(vec![first.1.clone(), (*a).clone()]);
+            if !self.expressions(&left, &right)? {
+                return Ok(false);
             }
         }
-        (Some(plain), None) => vec![(a.clone(), b.clone()), (plain, b.clone())],
-        (None, Some(plain)) => vec![(a.clone(), b.clone()), (a.clone(), plain)],
-        (None, None) => vec![(a.clone(), b.clone())],
+        Ok(true)
     }
 }
 
-fn unsigned(expr: &Expr) -> &Expr {
-    match expr {
-        Expr::Negative(inner) => inner,
-        other => other,
-    }
+fn number(value: u32) -> Value {
+    let digits = super::expr::Decimal::integer(value.to_string());
+    Value::Scalar(Expr::Number(digits), None)
 }
 
-fn base(expr: &Expr) -> Option<u32> {
-    match unsigned(expr) {
-        Expr::Based(_, base) => Some(*base),
-        _ => None,
-    }
+/// The values of a record in the order of their names.
+fn by_name(record: &[(String, Value)]) -> Vec<Value> {
+    let mut sorted: Vec<&(String, Value)> = record.iter().collect();
+    sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
+    sorted.into_iter().map(|(_, value)| value.clone()).collect()
 }
 
-/// Without the outermost percent or degree sign or base.
-fn strip(expr: &Expr) -> Option<Expr> {
-    match expr {
-        Expr::Percent(inner) | Expr::Degrees(inner) => Some((**inner).clone()),
-        Expr::Based(number, _) => Some(Expr::Number(number.clone())),
-        Expr::Negative(inner) => strip(inner).map(|inner| Expr::Negative(Box::new(inner))),
-        _ => None,
-    }
+/// `[[1, 2], [3, 4]]` is a matrix.
+fn is_rows(items: &[Value]) -> bool {
+    items
+        .iter()
+        .all(|item| matches!(item, Value::Sequence('[', _, ']')))
+}
+
+fn as_rows(items: &[Value]) -> Vec<Vec<Value>> {
+    items
+        .iter()
+        .filter_map(|item| match item {
+            Value::Sequence(_, row, _) => Some(row.clone()),
+            _ => None,
+        })
+        .collect()
 }
 
 /// `a − b`.
@@ -327,6 +366,7 @@ pub(super) fn flipped(order: Order) -> (Order, bool) {
     match order {
         Order::Greater => (Order::Less, true),
         Order::GreaterEqual => (Order::LessEqual, true),
+        Order::Approximate => (Order::Equal, false),
         other => (other, false),
     }
 }

@@ -99,6 +99,8 @@ impl Function {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
     Equal,
+    /// `≈`.
+    Approximate,
     NotEqual,
     Less,
     LessEqual,

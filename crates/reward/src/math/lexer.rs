@@ -1,7 +1,11 @@
 //! LaTeX or plain text into tokens: one pass, no look-behind beyond a token.
+//!
+//! Nothing is refused for a name or a sign that is unknown: it becomes a [`Token::Symbol`], which
+//! no expression contains, so that the answer is compared as text. Only braces that do not match
+//! make a text unreadable.
 
 use super::budget::{Budget, Stop, invalid};
-use super::expr::{Decimal, Function, Order};
+use super::expr::{Function, Order};
 use super::token::{Spaced, Token, command, single};
 use super::words;
 
@@ -11,31 +15,43 @@ pub(super) fn tokens(text: &str, budget: &mut Budget) -> Result<Vec<Spaced>, Sto
     let mut lexer = Lexer {
         text,
         at: 0,
+        from: 0,
         space: false,
         brackets: 0,
+        depth: 0,
+        upright: Vec::new(),
+        dollars_delimit: text.matches('$').count() % 2 == 0,
         out: Vec::new(),
     };
     while let Some(c) = lexer.peek() {
+        lexer.from = lexer.at;
         lexer.step(c)?;
+    }
+    if !lexer.upright.is_empty() {
+        return invalid("a brace is not closed");
     }
     Ok(lexer.out)
 }
 
-/// Significant digits from which on a decimal may be the rounded form of another number: with fewer,
-/// nothing but the number itself is within the tolerance of 1e-6.
-const ROUNDED_DIGITS: usize = 6;
-
-struct Lexer<'a> {
-    text: &'a str,
-    at: usize,
+pub(super) struct Lexer<'a> {
+    pub(super) text: &'a str,
+    pub(super) at: usize,
+    /// Where the token that is being read begins.
+    from: usize,
     space: bool,
     /// Open `(`, `[` and `\{`: inside them a comma separates, outside it may group thousands.
-    brackets: usize,
+    pub(super) brackets: usize,
+    /// Open braces.
+    depth: usize,
+    /// Depths of the braces of `\text{…}` that are open: what stands in them is upright.
+    upright: Vec<usize>,
+    /// `$` stands in pairs around mathematics; otherwise it is the currency.
+    dollars_delimit: bool,
     out: Vec<Spaced>,
 }
 
 impl<'a> Lexer<'a> {
-    fn rest(&self) -> &'a str {
+    pub(super) fn rest(&self) -> &'a str {
         &self.text[self.at..]
     }
 
@@ -43,14 +59,20 @@ impl<'a> Lexer<'a> {
         self.rest().chars().next()
     }
 
-    fn push(&mut self, token: Token) {
+    pub(super) fn push(&mut self, token: Token) {
         match token {
             Token::Punct('(' | '[' | '⟨') => self.brackets += 1,
             Token::Punct(')' | ']' | '⟩') => self.brackets = self.brackets.saturating_sub(1),
             _ => {}
         }
         let space = std::mem::take(&mut self.space);
-        self.out.push(Spaced { token, space });
+        self.out.push(Spaced {
+            token,
+            space,
+            upright: !self.upright.is_empty(),
+            from: self.from,
+            to: self.at,
+        });
     }
 
     fn step(&mut self, c: char) -> Result<(), Stop> {
@@ -60,25 +82,36 @@ impl<'a> Lexer<'a> {
             self.number();
             return Ok(());
         }
-        if c.is_ascii_alphabetic() {
-            self.letters();
-            return Ok(());
-        }
         if c == '\\' {
             return self.command();
+        }
+        if c.is_alphabetic() && single(c).is_none() {
+            self.letters(c);
+            return Ok(());
         }
         self.at += c.len_utf8();
         match c {
             c if c.is_whitespace() => self.space = true,
-            '$' | '~' | '£' | '€' | '¥' | '\u{200b}' => self.space = true,
-            '*' => {
-                if self.rest().starts_with('*') {
-                    self.at += 1;
-                    self.push(Token::Punct('^'));
-                } else {
-                    self.push(Token::Punct('*'));
-                }
+            '~' => self.space = true,
+            '$' if self.dollars_delimit => self.space |= self.upright.is_empty(),
+            '$' => self.push(Token::Currency("$")),
+            '£' => self.push(Token::Currency("£")),
+            '€' => self.push(Token::Currency("€")),
+            '¥' | '￥' => self.push(Token::Currency("¥")),
+            '₹' => self.push(Token::Currency("₹")),
+            '₩' => self.push(Token::Currency("₩")),
+            '¢' => self.push(Token::Word("¢".into())),
+            '{' => {
+                self.depth += 1;
+                self.push(Token::Punct('{'));
             }
+            '}' => self.close(),
+            '*' if self.rest().starts_with('*') => {
+                self.at += 1;
+                self.push(Token::Punct('^'));
+            }
+            '*' => self.push(Token::Punct('*')),
+            '+' => self.plus(),
             '<' | '>' | '=' | '!' if self.rest().starts_with('=') => {
                 self.at += 1;
                 self.push(Token::Relation(match c {
@@ -88,113 +121,99 @@ impl<'a> Lexer<'a> {
                     _ => Order::Equal,
                 }));
             }
+            '.' if self.rest().starts_with("..") => {
+                self.at += 2;
+                self.push(Token::Ellipsis);
+            }
             '.' => {} // a full stop; decimal points belong to numbers
-            _ => match single(c) {
-                Some(token) => self.push(token),
-                None => return invalid(format!("unknown character {c:?}")),
-            },
+            _ => self.push(single(c).unwrap_or_else(|| Token::Symbol(c.to_string()))),
         }
         Ok(())
     }
 
-    fn digits(&mut self) -> &'a str {
-        let rest = self.rest();
-        let end = rest
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(rest.len());
-        self.at += end;
-        &rest[..end]
+    fn close(&mut self) {
+        if self.upright.last() == Some(&self.depth) && self.depth > 0 {
+            self.upright.pop();
+        } else {
+            self.push(Token::Punct('}'));
+        }
+        self.depth = self.depth.saturating_sub(1);
     }
 
-    fn number(&mut self) {
-        let mut digits = self.digits().to_owned();
-        if (1..=3).contains(&digits.len()) {
-            while let Some(skip) = self.thousands() {
-                self.at += skip;
-                digits.push_str(self.digits());
-            }
-        }
-        let mut number = Decimal::integer(digits);
-        let rest = self.rest().as_bytes();
-        if rest.first() == Some(&b'.') {
-            let repeating = self.rest()[1..].starts_with("\\overline{");
-            if repeating || rest.get(1).is_some_and(u8::is_ascii_digit) {
-                self.at += 1;
-                let fraction = self.digits();
-                number.exponent = -i32::try_from(fraction.len()).unwrap_or(i32::MAX);
-                number.digits.push_str(fraction);
-                number.rounded = number.significant() >= ROUNDED_DIGITS;
-            }
-            if let Some(after) = self.rest().strip_prefix("\\overline{") {
-                let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
-                if end > 0 && after[end..].starts_with('}') {
-                    let period = after[..end].to_owned();
-                    self.at += "\\overline{".len() + end + 1;
-                    number.rounded = false;
-                    return self.push(Token::Repeating(number, period));
-                }
-            }
-        }
-        self.scientific(&mut number);
-        self.push(Token::Number(number));
-    }
-
-    /// `e-3` directly after the digits.
-    fn scientific(&mut self, number: &mut Decimal) {
-        let rest = self.rest();
-        let Some(after) = rest.strip_prefix(['e', 'E']) else {
-            return;
+    /// `+/-` is ±, and so is `+-` where an operand begins.
+    fn plus(&mut self) {
+        let begins = self.out.last().is_none_or(|before| {
+            matches!(
+                before.token,
+                Token::Relation(_)
+                    | Token::And
+                    | Token::In
+                    | Token::Punct(',' | ';' | '(' | '{' | '⟨')
+            )
+        });
+        let mark = if self.rest().starts_with("/-") {
+            2
+        } else if begins && self.rest().starts_with('-') {
+            1
+        } else {
+            0
         };
-        let unsigned = after.strip_prefix(['-', '+']).unwrap_or(after);
-        let length = unsigned
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(unsigned.len());
-        let written = &after[..after.len() - unsigned.len() + length];
-        if let Ok(exponent) = written.parse::<i16>() {
-            number.exponent = number.exponent.saturating_add(i32::from(exponent));
-            number.rounded |= exponent < 0 && number.significant() >= ROUNDED_DIGITS;
-            if number.exponent > 0 && number.exponent < 4096 {
-                // Whole numbers stay whole: 1e3 is 1000.
-                let zeros = number.exponent as usize;
-                number.digits.extend(std::iter::repeat_n('0', zeros));
-                number.exponent = 0;
-            }
-            self.at += 1 + written.len();
-        }
+        self.at += mark;
+        self.push(Token::Punct(if mark > 0 { '±' } else { '+' }));
     }
 
-    /// Bytes of a thousands separator, if one stands here with exactly three digits after it.
-    fn thousands(&self) -> Option<usize> {
+    fn letters(&mut self, first: char) {
         let rest = self.rest();
-        let skip = ["{,}", ",\\!", "\\,\\!", "\\,", "\\!", ","]
-            .into_iter()
-            .find(|mark| rest.starts_with(mark) && (*mark != "," || self.brackets == 0))?
-            .len();
-        let bytes = &rest.as_bytes()[skip..];
-        let three = bytes.len() >= 3 && bytes[..3].iter().all(u8::is_ascii_digit);
-        (three && !bytes.get(3).is_some_and(u8::is_ascii_digit)).then_some(skip)
-    }
-
-    fn letters(&mut self) {
-        let rest = self.rest();
+        let chinese = words::is_chinese(first);
         let end = rest
-            .find(|c: char| !c.is_ascii_alphabetic())
+            .find(|c: char| {
+                if chinese {
+                    !words::is_chinese(c)
+                } else {
+                    !c.is_alphabetic() || words::is_chinese(c) || words::greek_letter(c).is_some()
+                }
+            })
             .unwrap_or(rest.len());
-        self.at += end;
+        // A letter that is also the sign of something (π) was taken before.
+        self.at += end.max(first.len_utf8());
         self.run(&rest[..end]);
     }
 
-    /// A run of letters: a function, a constant, a unit, prose, or a product of variables.
+    /// A run of letters: a function, a constant, a word, or (as `value` decides) a product.
     fn run(&mut self, run: &str) {
-        if let Some(token) = words::keyword(run) {
+        let upright = !self.upright.is_empty();
+        if !upright && matches!(run, "x" | "X") && self.is_times() {
+            return self.push(Token::Punct('*'));
+        }
+        let before = self.out.last().map(|spaced| &spaced.token);
+        if run == "U" && matches!(before, Some(Token::Punct(')' | ']'))) {
+            return self.push(Token::Cup);
+        }
+        // `5 sec` is no secant.
+        let second = run == "sec"
+            && matches!(before, Some(Token::Number(_)))
+            && !self
+                .rest()
+                .trim_start()
+                .starts_with(|c: char| c.is_alphanumeric() || "\\(^{".contains(c));
+        if let Some(token) = words::keyword(run).filter(|_| !second) {
             return self.push(token);
         }
-        if words::is_word(run) {
-            return self.push(Token::Word(run.to_owned()));
+        let mut chars = run.chars();
+        match (chars.next(), chars.next()) {
+            (Some(c), None) if c.is_ascii() => self.push(Token::Name(run.to_owned())),
+            _ => self.push(Token::Word(run.to_owned())),
         }
-        for letter in run.chars() {
-            self.push(Token::Name(letter.to_string()));
-        }
+    }
+
+    /// `4.5 x 10^3`, `2 x 3`: a sign between two numbers.
+    fn is_times(&self) -> bool {
+        let after = self.rest().trim_start_matches(' ');
+        matches!(
+            self.out.last().map(|spaced| &spaced.token),
+            Some(Token::Number(_))
+        ) && after.starts_with(|c: char| c.is_ascii_digit())
+            && (after.starts_with("10^") || (self.space && self.rest().starts_with(' ')))
     }
 
     fn command(&mut self) -> Result<(), Stop> {
@@ -209,12 +228,14 @@ impl<'a> Lexer<'a> {
             match c {
                 '{' => self.push(Token::Punct('⟨')),
                 '}' => self.push(Token::Punct('⟩')),
-                '%' | '|' | '_' | '&' => self.push(Token::Punct(c)),
+                '%' | '_' | '&' => self.push(Token::Punct(c)),
+                '|' => self.push(Token::Punct('|')),
                 '\\' => self.push(Token::Punct('⏎')),
-                '$' | '#' | '!' | ',' | ';' | ':' | ' ' | '(' | ')' | '[' | ']' | '\n' | '>' => {
+                '$' => self.push(Token::Currency("$")),
+                '#' | '!' | ',' | ';' | ':' | ' ' | '(' | ')' | '[' | ']' | '\n' | '>' | '/' => {
                     self.space = true;
                 }
-                _ => return invalid(format!("unknown command \\{c}")),
+                _ => self.push(Token::Symbol(format!("\\{c}"))),
             }
             return Ok(());
         }
@@ -228,29 +249,28 @@ impl<'a> Lexer<'a> {
             self.space = true;
             return Ok(());
         }
+        if words::WITH_ARGUMENT.contains(&name) {
+            self.group();
+            self.space = true;
+            return Ok(());
+        }
         if words::TEXT.contains(&name) {
-            return self.prose();
+            self.text(name);
+            return Ok(());
+        }
+        if words::ACCENTS.contains(&name) {
+            self.accent(name);
+            return Ok(());
         }
         if let Some(token) = command(name) {
             self.push(token);
             return Ok(());
         }
         if matches!(name, "begin" | "end") {
-            let environment = self.group().unwrap_or("");
-            if environment.trim_end_matches('*').ends_with("matrix") || environment == "array" {
-                if environment == "array" && name == "begin" {
-                    self.group(); // column specification
-                }
-                self.push(if name == "begin" {
-                    Token::BeginMatrix
-                } else {
-                    Token::EndMatrix
-                });
-                return Ok(());
-            }
-            return invalid(format!("unknown environment {environment}"));
+            self.environment(name == "begin");
+            return Ok(());
         }
-        if name == "mathbb" {
+        if name == "mathbb" || name == "Bbb" {
             let set = self.group().unwrap_or("");
             self.push(Token::Name(format!("\\mathbb{{{set}}}")));
             return Ok(());
@@ -259,16 +279,35 @@ impl<'a> Lexer<'a> {
             self.push(Token::Name(greek.to_owned()));
             return Ok(());
         }
-        match Function::from_name(name) {
-            Some(function) => {
-                self.push(Token::Function(function));
-                Ok(())
+        self.push(match Function::from_name(name) {
+            Some(function) => Token::Function(function),
+            None => Token::Symbol(format!("\\{}", shorten(name))),
+        });
+        Ok(())
+    }
+
+    fn environment(&mut self, begin: bool) {
+        let name = self.group().unwrap_or("").trim_end_matches('*');
+        if name == "array" && begin {
+            self.group(); // column specification
+        }
+        match name {
+            "matrix" | "pmatrix" | "bmatrix" | "Bmatrix" | "smallmatrix" | "psmallmatrix"
+            | "bsmallmatrix" | "array" => self.push(if begin {
+                Token::BeginMatrix
+            } else {
+                Token::EndMatrix
+            }),
+            "equation" | "align" | "aligned" | "gathered" | "gather" | "split" | "math"
+            | "displaymath" | "center" => self.space = true,
+            _ => {
+                let mark = if begin { "begin" } else { "end" };
+                self.push(Token::Symbol(format!("\\{mark}{{{}}}", shorten(name))));
             }
-            None => invalid(format!("unknown command \\{}", shorten(name))),
         }
     }
 
-    /// Content of the `{…}` that stands here.
+    /// Content of the `{…}` without braces inside that stands here.
     fn group(&mut self) -> Option<&'a str> {
         let rest = self.rest();
         let inner = rest.trim_start().strip_prefix('{')?;
@@ -280,62 +319,84 @@ impl<'a> Lexer<'a> {
         Some(&inner[..end])
     }
 
-    /// `\text{…}`: prose, unless it wraps mathematics.
-    fn prose(&mut self) -> Result<(), Stop> {
-        let Some(content) = self.group() else {
-            return Ok(()); // `\text` with no plain group: read on, its braces group
-        };
-        let plain = content.trim();
-        self.space |= content.starts_with(' ');
-        if plain.chars().all(|c| c.is_ascii_alphabetic()) {
-            match (plain.len(), words::keyword(plain)) {
-                (0, _) => self.space = true,
-                (_, Some(token)) => self.push(token),
-                (1, _) => self.push(Token::Name(plain.to_owned())),
-                _ => self.push(Token::Word(plain.to_owned())),
-            }
-            return Ok(());
-        }
-        if plain.chars().any(|c| c.is_alphabetic()) {
-            for word in plain.split_whitespace() {
-                let word = word.trim_matches(|c: char| !c.is_alphanumeric());
-                match words::keyword(word) {
-                    Some(token) => self.push(token),
-                    None if word.is_empty() => {}
-                    None if word.len() == 1 => self.push(Token::Name(word.to_owned())),
-                    None => self.push(Token::Word(word.to_owned())),
+    /// `\text{…}`: what is inside is read on, upright. A bold i, j, k is a unit vector, a bold R the
+    /// real numbers.
+    fn text(&mut self, name: &str) {
+        let here = self.at;
+        if matches!(name, "mathbf" | "boldsymbol" | "bm" | "vec" | "textbf") {
+            match self.group() {
+                Some("i" | "\\imath") if name != "textbf" => return self.unit_vector("i"),
+                Some("j" | "\\jmath") if name != "textbf" => return self.unit_vector("j"),
+                Some("k") if name != "textbf" => return self.unit_vector("k"),
+                Some(set @ ("R" | "Z" | "N" | "Q")) if name == "mathbf" => {
+                    return self.push(Token::Name(format!("\\mathbb{{{set}}}")));
                 }
-                self.space = true;
+                _ => self.at = here,
             }
-            return Ok(());
         }
-        // Digits and signs only: mathematics in upright type.
-        let outer = std::mem::replace(
-            self,
-            Lexer {
-                text: content,
-                at: 0,
-                space: self.space,
-                brackets: self.brackets,
-                out: Vec::new(),
-            },
-        );
-        let inner = std::mem::replace(self, outer);
-        self.out.extend(inside(inner)?);
-        Ok(())
+        let rest = self.rest();
+        let after = rest.trim_start();
+        if after.starts_with('{') {
+            self.at += rest.len() - after.len() + 1;
+            self.depth += 1;
+            self.upright.push(self.depth);
+        }
+    }
+
+    fn unit_vector(&mut self, name: &str) {
+        self.push(Token::Name(format!("\\hat{{{name}}}")));
+    }
+
+    /// `\overline{AB}`, `\hat{i}`, `\bar{x}`: a name of its own.
+    fn accent(&mut self, name: &str) {
+        let here = self.at;
+        let rest = self.rest();
+        let plain = match self.group() {
+            Some(inner) => inner,
+            None => {
+                let inner = rest.trim_start_matches([' ', '{']);
+                let inner = ["\\mathbf{", "\\boldsymbol{", "\\mathrm{"]
+                    .iter()
+                    .find_map(|open| inner.strip_prefix(open))
+                    .unwrap_or(inner);
+                let name = inner.trim_start_matches('\\');
+                let end = name
+                    .find(|c: char| !c.is_ascii_alphabetic())
+                    .unwrap_or(name.len());
+                let end = if inner.starts_with('\\') {
+                    end
+                } else {
+                    end.min(1)
+                };
+                let used = rest.len() - name.len() + end;
+                let open = rest[..used].matches('{').count();
+                let closing = rest[used..]
+                    .bytes()
+                    .take(open)
+                    .take_while(|&b| b == b'}')
+                    .count();
+                if end == 0 || closing < open {
+                    self.at = here;
+                    return self.push(Token::Symbol(format!("\\{name}")));
+                }
+                self.at += used + closing;
+                &name[..end]
+            }
+        };
+        let plain = plain.trim().trim_start_matches('\\');
+        let plain = match plain {
+            "imath" => "i",
+            "jmath" => "j",
+            other => other,
+        };
+        if plain.is_empty() || !plain.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            self.at = here;
+            return self.push(Token::Symbol(format!("\\{name}")));
+        }
+        self.push(Token::Name(format!("\\{name}{{{plain}}}")));
     }
 }
 
-fn inside(mut lexer: Lexer<'_>) -> Result<Vec<Spaced>, Stop> {
-    while let Some(c) = lexer.peek() {
-        if c == '\\' && lexer.rest()[1..].starts_with(|c: char| c.is_ascii_alphabetic()) {
-            return invalid("a command inside \\text");
-        }
-        lexer.step(c)?;
-    }
-    Ok(lexer.out)
-}
-
-fn shorten(name: &str) -> &str {
-    &name[..name.len().min(20)]
+fn shorten(name: &str) -> String {
+    name.chars().take(20).collect()
 }

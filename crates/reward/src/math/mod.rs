@@ -1,8 +1,17 @@
-//! `math`: is the answer the same number, expression, list, set, interval or relation?
+//! `math`: is the answer the same number, quantity, expression, list, set, interval, relation, date
+//! or text?
 //!
 //! ```text
-//! completion ─extract─▶ text ─lexer─▶ tokens ─value/parser─▶ Value ─equal─▶ right / wrong
+//! completion ─extract─▶ text ─normal─▶ one spelling ─lexer─▶ tokens ─tidy─▶ words that are numbers
+//!            ─list/value/scalar─▶ Value ─equal─▶ right / wrong
 //! ```
+//!
+//! *Text is text.* A reading as mathematics is tried only where a side has its form: letters side by
+//! side are a word unless a sign, a number or their spelling says that they are a product; a word
+//! before a number is dropped only if it is in the closed list of introductions (`phrases`), behind
+//! a number only if it is a unit (`units`), a closing word or what is counted; two sides that count
+//! different things are different. `5-7`, `12:30`, `2019-05-03` are never computed. What no reading
+//! takes is compared as text (`text`), so that no row is lost.
 //!
 //! Rational expressions, with variables or without, are compared exactly (`modular`); everything
 //! else by value at fixed points (`numeric`). Each stage draws on one step budget.
@@ -10,15 +19,30 @@
 mod budget;
 mod equal;
 mod expr;
+mod forms;
+mod label;
 mod lexer;
+mod list;
 mod modular;
+mod normal;
+mod number;
+mod numerals;
 mod numeric;
 mod operand;
 mod parser;
+mod phrases;
+mod quantity;
 mod relation;
+mod scalar;
+mod sets;
+mod split;
+mod text;
+mod tidy;
 mod token;
 mod unit;
+mod units;
 mod value;
+mod vector;
 mod words;
 
 use std::borrow::Cow;
@@ -33,8 +57,9 @@ use value::Parsed;
 
 /// Mathematical equivalence of the final answer and the ground truth.
 ///
-/// A response without an answer is wrong; a ground truth that cannot be read makes its row
-/// ungraded, whatever the response.
+/// A response without an answer is wrong. A ground truth that is no mathematics is compared as text;
+/// one that is broken (empty, brackets that do not match) leaves its row ungraded, unless the
+/// response is the same text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Math {
@@ -63,14 +88,13 @@ impl Default for Math {
 impl Math {
     /// Whether the answer in `completion` is `ground_truth`.
     pub fn judge(&self, completion: &str, ground_truth: &str) -> Verdict {
-        let truth = match self.ground_truth(ground_truth) {
-            Ok(truth) => truth,
-            Err(reason) => return Verdict::Ungraded(reason),
-        };
-        let Some(text) = self.extract(completion) else {
-            return Verdict::WRONG;
-        };
-        self.against(&truth, &text)
+        let answer = self.extract(completion);
+        match (self.ground_truth(ground_truth), answer) {
+            (Ok(truth), Some(answer)) => self.against(&truth, &answer),
+            (Ok(_), None) => Verdict::WRONG,
+            (Err(reason), Some(answer)) => unread(ground_truth, &answer, reason),
+            (Err(reason), None) => Verdict::Ungraded(reason),
+        }
     }
 
     /// Whether two answers, without any text around them, are the same.
@@ -85,7 +109,7 @@ impl Math {
     pub fn compare(&self, ground_truth: &str, answer: &str) -> Verdict {
         match self.ground_truth(ground_truth) {
             Ok(truth) => self.against(&truth, answer),
-            Err(reason) => Verdict::Ungraded(reason),
+            Err(reason) => unread(ground_truth, answer, reason),
         }
     }
 
@@ -127,6 +151,16 @@ impl Math {
     fn extract<'a>(&self, completion: &'a str) -> Option<Cow<'a, str>> {
         extract::final_answer(completion, self.extraction)
     }
+}
+
+/// A ground truth whose brackets do not match is a fault of the data: the same text is right, of any
+/// other nothing can be said.
+fn unread(ground_truth: &str, answer: &str, reason: String) -> Verdict {
+    let same = normal::normal(ground_truth) == normal::normal(answer);
+    if same && ground_truth.contains(char::is_alphanumeric) {
+        return Verdict::RIGHT;
+    }
+    Verdict::Ungraded(reason)
 }
 
 impl Verifier for Math {

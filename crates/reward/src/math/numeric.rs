@@ -122,24 +122,137 @@ impl Complex {
     }
 }
 
-/// Seeds of the points at which variables are evaluated; the last two are negative.
-pub(super) const POINTS: [u64; 5] = [11, 12, 13, 14, 15];
+/// Where variables are evaluated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Point {
+    seed: u64,
+    /// Every variable stands between `centre + low` and `centre + low + width`.
+    low: f64,
+    width: f64,
+    centre: f64,
+}
 
-/// Value of `expr` at the point `seed`; none where it is undefined.
+const fn point(seed: u64, low: f64, width: f64) -> Point {
+    Point {
+        seed,
+        low,
+        width,
+        centre: 0.0,
+    }
+}
+
+/// Points near zero; the last two are negative. Analytic functions that agree here are the same.
+pub(super) const POINTS: [Point; 5] = [
+    point(11, 0.3, 2.4),
+    point(12, 0.3, 2.4),
+    point(13, 0.3, 2.4),
+    point(14, -2.7, 2.4),
+    point(15, -2.7, 2.4),
+];
+
+/// Points further out, for functions made of pieces: `|x - 5|` is `5 - x` near zero only.
+const FAR: [Point; 4] = [
+    point(16, 3.0, 9.0),
+    point(17, -12.0, 9.0),
+    point(18, 40.0, 120.0),
+    point(19, -160.0, 120.0),
+];
+
+/// Whether every part of `expr` is real at `point`: it lies in the domain of its roots and logarithms.
+pub(super) fn in_domain(
+    expr: &Expr,
+    point: Point,
+    budget: &mut Budget,
+) -> Result<bool, OutOfSteps> {
+    budget.spend(1)?;
+    let parts: Vec<&Expr> = match expr {
+        Expr::Root(_, e) | Expr::Call(Function::Ln | Function::Log, _, e) => vec![e],
+        Expr::Power(base, _) => vec![base],
+        Expr::Sum(all) | Expr::Product(all) => all.iter().collect(),
+        Expr::Negative(e) | Expr::Call(_, _, e) | Expr::Factorial(e) => vec![e],
+        Expr::Quotient(a, b) => vec![a, b],
+        _ => return Ok(true),
+    };
+    for part in parts {
+        if !in_domain(part, point, budget)? {
+            return Ok(false);
+        }
+    }
+    let partial = matches!(
+        expr,
+        Expr::Root(..) | Expr::Power(..) | Expr::Call(Function::Ln | Function::Log, ..)
+    );
+    if !partial {
+        return Ok(true);
+    }
+    Ok(value(expr, point, budget)?.is_some_and(|z| z.im.abs() <= 1e-9 * z.norm()))
+}
+
+/// Most constants around which functions made of pieces are evaluated.
+const MAX_CENTRES: usize = 4;
+
+/// The points at which two expressions with variables are compared.
+pub(super) fn points(a: &Expr, b: &Expr) -> Vec<Point> {
+    let mut points = POINTS.to_vec();
+    if !(in_pieces(a) || in_pieces(b)) {
+        return points;
+    }
+    points.extend(FAR);
+    let mut centres: Vec<f64> = Vec::new();
+    for expr in [a, b] {
+        expr.any(&mut |e| {
+            if let Expr::Number(number) = e {
+                let value = number.value();
+                if (0.5..1e6).contains(&value) && !centres.contains(&value) {
+                    centres.push(value);
+                }
+            }
+            centres.len() >= MAX_CENTRES
+        });
+    }
+    for centre in centres {
+        for (seed, centre) in [(20, centre), (21, -centre), (22, centre.sqrt())] {
+            points.push(Point {
+                seed,
+                low: 0.05,
+                width: 0.4,
+                centre,
+            });
+            points.push(Point {
+                seed,
+                low: -0.45,
+                width: 0.4,
+                centre,
+            });
+        }
+    }
+    points
+}
+
+/// Whether an expression may follow different rules in different places.
+fn in_pieces(expr: &Expr) -> bool {
+    expr.any(&mut |e| match e {
+        Expr::Call(Function::Abs | Function::Floor | Function::Ceil, ..) | Expr::Root(..) => true,
+        Expr::Power(_, exponent) => exponent.whole().is_none() && exponent.is_constant(),
+        _ => false,
+    })
+}
+
+/// Value of `expr` at `point`; none where it is undefined.
 pub(super) fn value(
     expr: &Expr,
-    seed: u64,
+    point: Point,
     budget: &mut Budget,
 ) -> Result<Option<Complex>, OutOfSteps> {
-    let found = evaluate(expr, seed, budget)?;
+    let found = evaluate(expr, point, budget)?;
     Ok(found.filter(|value| !value.re.is_nan() && !value.im.is_nan()))
 }
 
-fn evaluate(expr: &Expr, seed: u64, budget: &mut Budget) -> Result<Option<Complex>, OutOfSteps> {
+fn evaluate(expr: &Expr, point: Point, budget: &mut Budget) -> Result<Option<Complex>, OutOfSteps> {
     budget.spend(1)?;
     macro_rules! sub {
         ($e:expr) => {
-            match evaluate($e, seed, budget)? {
+            match evaluate($e, point, budget)? {
                 Some(value) => value,
                 None => return Ok(None),
             }
@@ -152,7 +265,7 @@ fn evaluate(expr: &Expr, seed: u64, budget: &mut Budget) -> Result<Option<Comple
         }
         // `11` is not an answer to "write eleven in base 2": digits are compared, not values.
         Expr::Based(..) => None,
-        Expr::Name(name) => Some(variable(name, seed)),
+        Expr::Name(name) => Some(variable(name, point)),
         Expr::Pi => Some(Complex::real(std::f64::consts::PI)),
         Expr::Infinity => Some(Complex::real(f64::INFINITY)),
         Expr::Sum(all) => {
@@ -195,20 +308,19 @@ fn evaluate(expr: &Expr, seed: u64, budget: &mut Budget) -> Result<Option<Comple
     })
 }
 
-fn variable(name: &str, seed: u64) -> Complex {
+fn variable(name: &str, point: Point) -> Complex {
     match name {
         "i" => return Complex { re: 0.0, im: 1.0 },
         "e" => return Complex::real(std::f64::consts::E),
         _ => {}
     }
-    let mut hash = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut hash = point.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     for byte in name.bytes() {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
     hash ^= hash >> 29;
     let unit = (hash.wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 11) as f64 / (1u64 << 53) as f64;
-    let size = 0.3 + 2.4 * unit;
-    Complex::real(if seed >= POINTS[3] { -size } else { size })
+    Complex::real(point.centre + point.low + point.width * unit)
 }
 
 fn root(index: Complex, radicand: Complex) -> Option<Complex> {

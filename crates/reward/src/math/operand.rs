@@ -48,6 +48,20 @@ impl Parser<'_, '_> {
                 let below = self.argument(true)?;
                 Ok(Expr::Binomial(Box::new(above), Box::new(below)))
             }
+            Token::Root => {
+                let index = self.argument(false)?;
+                if self.next()? != Some(Token::Of) {
+                    return invalid("a root without what it is of");
+                }
+                let inner = self.argument(false)?;
+                Ok(Expr::Root(Some(Box::new(index)), Box::new(inner)))
+            }
+            Token::Punct('_') => self.combinations(),
+            Token::Punct('{') if self.is('}') => {
+                // `{}_{10}C_3`
+                self.next()?;
+                self.deeper(Self::atom)
+            }
             Token::Sqrt => {
                 let index = if self.eat('[')? {
                     let index = self.sum()?;
@@ -79,6 +93,16 @@ impl Parser<'_, '_> {
             }
             other => invalid(format!("unexpected {other:?}")),
         }
+    }
+
+    /// `_{10}C_3`, behind the first sign.
+    fn combinations(&mut self) -> Result<Expr, Stop> {
+        let n = self.argument(false)?;
+        if self.next()? != Some(Token::Name("C".into())) || !self.eat('_')? {
+            return invalid("an index without a name");
+        }
+        let k = self.argument(false)?;
+        Ok(Expr::Binomial(Box::new(n), Box::new(k)))
     }
 
     fn close(&mut self, open: char) -> Result<(), Stop> {

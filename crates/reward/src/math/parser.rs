@@ -1,7 +1,7 @@
 //! Scalar expressions: recursive descent over a slice of tokens, with a depth limit.
 
 use super::budget::{Budget, Stop, invalid};
-use super::expr::Expr;
+use super::expr::{Decimal, Expr};
 use super::token::{Spaced, Token};
 
 /// Deepest nesting that is read; no answer that a person wrote comes near it.
@@ -98,9 +98,18 @@ impl Parser<'_, '_> {
                 } else if p.eat('-')? {
                     terms.push(Expr::Negative(Box::new(p.term()?)));
                 } else {
-                    return Ok(flat(terms, Expr::Sum));
+                    break;
                 }
             }
+            let above = flat(terms, Expr::Sum);
+            // `{3 \over 4}`, `{10 \choose 3}`: to the end of the group.
+            let make = match p.peek() {
+                Some(Token::Over) => Expr::Quotient,
+                Some(Token::Choose) => Expr::Binomial,
+                _ => return Ok(above),
+            };
+            p.next()?;
+            Ok(make(Box::new(above), Box::new(p.sum()?)))
         })
     }
 
@@ -124,7 +133,8 @@ impl Parser<'_, '_> {
 
     fn product(&mut self) -> Result<Expr, Stop> {
         let first = self.power()?;
-        let mut above = vec![self.mixed(first)?];
+        let first = self.mixed(first)?;
+        let mut above = vec![self.marked(first)?];
         // One numerator and one denominator, so that `a/b*c/d…` does not nest without end.
         let mut below = Vec::new();
         loop {
@@ -143,6 +153,17 @@ impl Parser<'_, '_> {
             above
         } else {
             Expr::Quotient(Box::new(above), Box::new(flat(below, Expr::Product)))
+        })
+    }
+
+    /// The sign behind a mixed number: `33\frac{1}{3}\%`.
+    fn marked(&mut self, mixed: Expr) -> Result<Expr, Stop> {
+        Ok(if self.eat('%')? {
+            Expr::Percent(Box::new(mixed))
+        } else if self.eat('°')? {
+            Expr::Degrees(Box::new(mixed))
+        } else {
+            mixed
         })
     }
 
@@ -195,7 +216,11 @@ impl Parser<'_, '_> {
             return Ok(first);
         }
         if self.half.is_none() && self.peek() == Some(&Token::Frac) {
-            let fraction = self.power()?;
+            let fraction = if self.frac_of_numbers() {
+                self.atom()?
+            } else {
+                self.power()?
+            };
             return Ok(match &fraction {
                 Expr::Quotient(a, b)
                     if plain_integer(a).is_some() && plain_integer(b).is_some() =>
@@ -209,6 +234,7 @@ impl Parser<'_, '_> {
             Spaced {
                 token: Token::Number(a),
                 space: true,
+                ..
             },
             slash,
             Spaced {
@@ -230,6 +256,19 @@ impl Parser<'_, '_> {
             return Ok(Expr::Sum(vec![first, fraction]));
         }
         Ok(first)
+    }
+
+    /// `\frac{1}{3}` or `\frac13`, with the mark of the mixed number behind it.
+    fn frac_of_numbers(&self) -> bool {
+        let rest = &self.tokens[self.at.min(self.tokens.len())..];
+        let mark = |spaced: Option<&Spaced>| spaced.is_some_and(|t| t.is('%') || t.is('°'));
+        match rest {
+            [_, a, n, b, c, d, e, ..] if a.is('{') && b.is('}') && c.is('{') && e.is('}') => {
+                n.is_number() && d.is_number() && mark(rest.get(7))
+            }
+            [_, n, after, ..] if n.is_number() => mark(Some(after)),
+            _ => false,
+        }
     }
 
     /// An atom with what follows it: `!`, `%`, `°`, exponents.
@@ -260,7 +299,17 @@ impl Parser<'_, '_> {
         if braced || self.eat('°')? {
             return Ok(Expr::Degrees(Box::new(base)));
         }
-        Ok(Expr::Power(Box::new(base), Box::new(self.exponent()?)))
+        let exponent = self.exponent()?;
+        // `C_{10}^{3}`
+        if let Expr::Name(name) = &base
+            && let Some(n) = name.strip_prefix("C_")
+            && n.bytes().all(|b| b.is_ascii_digit())
+            && exponent.whole().is_some()
+        {
+            let n = Expr::Number(Decimal::integer(n));
+            return Ok(Expr::Binomial(Box::new(n), Box::new(exponent)));
+        }
+        Ok(Expr::Power(Box::new(base), Box::new(exponent)))
     }
 
     pub(super) fn exponent(&mut self) -> Result<Expr, Stop> {

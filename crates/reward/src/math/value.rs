@@ -1,18 +1,23 @@
-//! Answers: scalars with units, text, lists, sets, intervals, relations, matrices.
+//! Answers: scalars with units, text, lists, sets, intervals, relations, matrices, ratios, dates.
 
 use super::budget::{Budget, Stop, invalid};
-use super::expr::{Expr, Order};
-use super::lexer;
-use super::parser::{self, MAX_DEPTH};
+use super::expr::{Decimal, Expr, Order};
+use super::forms::{self, Form};
+use super::normal;
+use super::parser::MAX_DEPTH;
+use super::phrases;
+use super::split::{brackets_match, inside, split};
+use super::text;
+use super::tidy;
 use super::token::{Spaced, Token};
-use super::unit::{self, Unit};
-use super::words;
+use super::unit::Unit;
+use super::{label, lexer, list};
 
 /// What an answer is.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     Scalar(Expr, Option<Unit>),
-    /// Prose, in lower case with single blanks.
+    /// Words, in the spelling of `text::normal`.
     Text(String),
     /// `1, 2` or `1 and 2`, without brackets.
     Bare(Vec<Value>),
@@ -20,131 +25,398 @@ pub(super) enum Value {
     Set(Vec<Value>),
     /// Points, tuples and intervals: `(1, 2]`.
     Sequence(char, Vec<Value>, char),
+    /// `1 < x \le 2`: no list of two numbers.
+    Interval(char, Box<Value>, Box<Value>, char),
     Union(Vec<Value>),
     Relation(Vec<Value>, Vec<Order>),
+    /// `x = 4, y = 7`: names and values.
+    Record(Vec<(String, Value)>),
+    /// The left of `AB = 5`.
+    Label(String),
     Matrix(Vec<Vec<Value>>),
+    /// `1:2:3`.
+    Ratio(Vec<Value>),
+    /// `3 to 4`: a ratio or a range.
+    To(Box<Value>, Box<Value>),
+    /// `5-7`, `555-1234`: a range, a score, a telephone number; with blanks it may be a difference.
+    Dashed(Vec<Decimal>, bool),
+    Form(Form),
 }
 
-/// An answer as read, with its letters where it has nothing else.
+/// An answer as read.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Parsed {
     pub(super) value: Value,
-    /// The text in lower case, if it is letters and blanks alone and longer than one letter: `AB`
-    /// is read as a product, but `Red` and `red` are one answer.
-    pub(super) letters: Option<String>,
+    /// The whole of it as words.
+    pub(super) text: String,
+    /// `3,14` read as 3.14, for golds that are one number.
+    pub(super) comma: Option<Expr>,
 }
 
-/// Reads an answer.
-pub(super) fn parse(text: &str, budget: &mut Budget) -> Result<Parsed, Stop> {
-    let tokens = lexer::tokens(text, budget)?;
-    let trimmed = text.trim();
-    let letters = trimmed.len() > 1 && trimmed.chars().all(|c| c.is_ascii_alphabetic() || c == ' ');
+/// Reads an answer. What is no mathematics is text; only brackets that do not match, and a text
+/// without a letter or digit, cannot be read.
+pub(super) fn parse(source: &str, budget: &mut Budget) -> Result<Parsed, Stop> {
+    budget.spend(source.len())?;
+    let source = normal::normal(source);
+    let text = text::normal(&source);
+    if let Some(value) = whole(&text) {
+        return Ok(Parsed {
+            value,
+            text,
+            comma: None,
+        });
+    }
+    let tokens = tidy::tidy(lexer::tokens(&source, budget)?);
+    budget.spend(tokens.len())?;
+    let mut reader = Reader {
+        source: &source,
+        budget,
+    };
+    let value = match list::list(&mut reader, &tokens, 0) {
+        Ok(value) => value,
+        Err(Stop::Budget) => return Err(Stop::Budget),
+        Err(stop) => {
+            let says = source.contains(char::is_alphanumeric);
+            if !says || !brackets_match(&tokens) {
+                return Err(stop);
+            }
+            Value::Text(text.clone())
+        }
+    };
     Ok(Parsed {
-        value: list(&tokens, 0, budget)?,
-        letters: letters.then(|| trimmed.to_ascii_lowercase()),
+        value,
+        comma: decimal_comma(&source),
+        text,
     })
 }
 
-fn opens(token: &Token) -> bool {
-    matches!(
-        token,
-        Token::Punct('(' | '[' | '{' | '⟨') | Token::BeginMatrix
-    )
+/// Answers that are told by their whole text.
+fn whole(text: &str) -> Option<Value> {
+    if phrases::is_no_solution(text) {
+        return Some(Value::Set(Vec::new()));
+    }
+    if phrases::is_all_reals(text) {
+        return Some(reals());
+    }
+    forms::read(text).map(Value::Form)
 }
 
-fn closes(token: &Token) -> bool {
-    matches!(
-        token,
-        Token::Punct(')' | ']' | '}' | '⟩') | Token::EndMatrix
-    )
+/// `3,14`: not three digits after the comma, which group thousands.
+fn decimal_comma(source: &str) -> Option<Expr> {
+    let (negative, digits) = match source.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, source),
+    };
+    let (whole, fraction) = digits
+        .split_once(',')
+        .or_else(|| digits.split_once("{,}"))?;
+    let plain = |text: &str| {
+        !text.is_empty() && text.len() <= 30 && text.bytes().all(|b| b.is_ascii_digit())
+    };
+    if !plain(whole) || !plain(fraction) || fraction.len() == 3 {
+        return None;
+    }
+    let number = Expr::Number(Decimal {
+        digits: format!("{whole}{fraction}"),
+        exponent: -i32::try_from(fraction.len()).ok()?,
+        rounded: false,
+    });
+    Some(if negative {
+        Expr::Negative(Box::new(number))
+    } else {
+        number
+    })
 }
 
-/// Parts between the tokens outside all brackets for which `separates` holds, and those tokens.
-fn split<'a>(
-    tokens: &'a [Spaced],
-    separates: impl Fn(&Token) -> bool,
-    budget: &mut Budget,
-) -> Result<(Vec<&'a [Spaced]>, Vec<&'a Token>), Stop> {
-    budget.spend(tokens.len())?;
-    let (mut parts, mut separators, mut start, mut depth) = (Vec::new(), Vec::new(), 0, 0usize);
-    for (at, spaced) in tokens.iter().enumerate() {
-        if opens(&spaced.token) {
-            depth += 1;
-        } else if closes(&spaced.token) {
-            let Some(less) = depth.checked_sub(1) else {
-                return invalid("a bracket is closed that was not opened");
-            };
-            depth = less;
-        } else if depth == 0 && separates(&spaced.token) {
-            parts.push(&tokens[start..at]);
-            separators.push(&spaced.token);
-            start = at + 1;
+impl Value {
+    /// Whether a text stands in it.
+    pub(super) fn has_text(&self) -> bool {
+        match self {
+            Self::Text(_) => true,
+            Self::Bare(all)
+            | Self::Set(all)
+            | Self::Union(all)
+            | Self::Sequence(_, all, _)
+            | Self::Relation(all, _)
+            | Self::Ratio(all) => all.iter().any(Self::has_text),
+            Self::Record(all) => all.iter().any(|(_, value)| value.has_text()),
+            Self::Matrix(rows) => rows.iter().flatten().any(Self::has_text),
+            Self::To(a, b) | Self::Interval(_, a, b, _) => a.has_text() || b.has_text(),
+            Self::Scalar(..) | Self::Label(_) | Self::Dashed(..) | Self::Form(_) => false,
         }
     }
-    if depth > 0 {
-        return invalid("a bracket is not closed");
-    }
-    parts.push(&tokens[start..]);
-    Ok((parts, separators))
 }
 
-/// One answer, or several between commas, `and`, `or`.
-fn list(tokens: &[Spaced], depth: usize, budget: &mut Budget) -> Result<Value, Stop> {
-    let separates = |token: &Token| matches!(token, Token::Punct(',' | ';') | Token::And);
-    let (parts, _) = split(tokens, separates, budget)?;
-    let mut items = Vec::new();
-    for part in parts.into_iter().filter(|part| !part.is_empty()) {
-        match item(part, depth, budget)? {
-            Value::Bare(more) => items.extend(more),
-            one => items.push(one),
+/// All real numbers.
+pub(super) fn reals() -> Value {
+    let infinity = Value::Scalar(Expr::Infinity, None);
+    let below = Value::Scalar(Expr::Negative(Box::new(Expr::Infinity)), None);
+    Value::Sequence('(', vec![below, infinity], ')')
+}
+
+/// Reads tokens of one text within a budget.
+pub(super) struct Reader<'a, 'b> {
+    pub(super) source: &'a str,
+    pub(super) budget: &'b mut Budget,
+}
+
+impl Reader<'_, '_> {
+    /// One answer without commas: relations, unions, ratios, ranges, brackets, a scalar, words.
+    pub(super) fn item(&mut self, tokens: &[Spaced], depth: usize) -> Result<Value, Stop> {
+        if depth > MAX_DEPTH {
+            return invalid(format!("nested deeper than {MAX_DEPTH}"));
+        }
+        if tokens.iter().any(|t| t.is('±') || t.is('∓')) {
+            self.budget.spend(2 * tokens.len())?;
+            let upper = self.item(&signed(tokens, '+', '-'), depth + 1)?;
+            let lower = self.item(&signed(tokens, '-', '+'), depth + 1)?;
+            return Ok(Value::Bare(vec![upper, lower]));
+        }
+        match tokens {
+            [
+                Spaced {
+                    token: Token::Relation(Order::Equal | Order::Approximate),
+                    ..
+                },
+                rest @ ..,
+            ] if !rest.is_empty() => {
+                return self.item(rest, depth + 1);
+            }
+            [colon, rest @ ..] if colon.is(':') && !rest.is_empty() => {
+                return self.item(rest, depth + 1);
+            }
+            _ => {}
+        }
+        if let Some(remark) = remark(tokens) {
+            return self.item(remark, depth + 1);
+        }
+        let (parts, _) = split(tokens, |token| *token == Token::In, self.budget)?;
+        if let [element, set] = parts[..]
+            && element.len() <= 12
+        {
+            return self.item(set, depth + 1);
+        }
+        let (sides, signs) = split(
+            tokens,
+            |token| matches!(token, Token::Relation(_)),
+            self.budget,
+        )?;
+        if sides.len() > 1 {
+            let sides = sides
+                .into_iter()
+                .map(|side| self.side(side, depth + 1))
+                .collect::<Result<_, _>>()?;
+            let signs = signs.into_iter().filter_map(order).collect();
+            return Ok(Value::Relation(sides, signs));
+        }
+        let (parts, _) = split(tokens, |token| *token == Token::Cup, self.budget)?;
+        if parts.len() > 1 {
+            let parts = parts
+                .into_iter()
+                .map(|part| self.item(part, depth + 1))
+                .collect::<Result<_, _>>()?;
+            return Ok(Value::Union(parts));
+        }
+        let (parts, _) = split(tokens, |token| *token == Token::Minus, self.budget)?;
+        if let [from, points] = parts[..] {
+            return self.without(from, points, depth);
+        }
+        let (parts, _) = split(tokens, |token| *token == Token::Punct(':'), self.budget)?;
+        if parts.len() > 1 {
+            return self.colons(&parts, depth);
+        }
+        if let Some(range) = self.range(tokens, depth)? {
+            return Ok(range);
+        }
+        match tokens {
+            [only] if only.token == Token::EmptySet => return Ok(Value::Set(Vec::new())),
+            [only] if only.token == Token::Name("\\mathbb{R}".into()) => return Ok(reals()),
+            _ => {}
+        }
+        self.brackets(tokens, depth)
+    }
+
+    /// A side of a relation: a name that stands for what follows, or an item.
+    fn side(&mut self, tokens: &[Spaced], depth: usize) -> Result<Value, Stop> {
+        if tokens.is_empty() {
+            return invalid("an operand is missing");
+        }
+        if let Some(label) = label::label(self.source, tokens) {
+            return Ok(Value::Label(label));
+        }
+        match tokens {
+            // A difference of two numbers is one here.
+            [a, minus, b] if minus.is('-') && a.is_number() && b.is_number() => self.scalar(tokens),
+            _ => self.item(tokens, depth),
         }
     }
-    match items.len() {
-        0 => invalid("there is nothing to read"),
-        1 => Ok(items.remove(0)),
-        _ => Ok(Value::Bare(items)),
-    }
-}
 
-fn item(tokens: &[Spaced], depth: usize, budget: &mut Budget) -> Result<Value, Stop> {
-    if depth > MAX_DEPTH {
-        return invalid(format!("nested deeper than {MAX_DEPTH}"));
+    /// `1:2:3`, or `name: value`.
+    fn colons(&mut self, parts: &[&[Spaced]], depth: usize) -> Result<Value, Stop> {
+        if let [name, value] = parts
+            && !name.is_empty()
+            && name.iter().all(|t| t.word().is_some())
+        {
+            let words: Vec<&str> = name.iter().filter_map(Spaced::word).collect();
+            if phrases::introduces(&words) {
+                return self.item(value, depth + 1);
+            }
+            return invalid("words before a colon");
+        }
+        let mut all = Vec::new();
+        for part in parts {
+            match self.item(part, depth + 1)? {
+                value @ Value::Scalar(..) => all.push(value),
+                _ => return invalid("a ratio of what is no number"),
+            }
+        }
+        Ok(Value::Ratio(all))
     }
-    if tokens.iter().any(|t| t.is('±') || t.is('∓')) {
-        budget.spend(2 * tokens.len())?;
-        let upper = item(&signed(tokens, '+', '-'), depth + 1, budget)?;
-        let lower = item(&signed(tokens, '-', '+'), depth + 1, budget)?;
-        return Ok(Value::Bare(vec![upper, lower]));
+
+    /// `5-7`, `5 to 7`, `from 5 to 7`, `between 5 and 7` (whose `and` was read as a comma).
+    fn range(&mut self, tokens: &[Spaced], depth: usize) -> Result<Option<Value>, Stop> {
+        let tokens = match tokens {
+            [first, rest @ ..] if first.word().is_some_and(|w| w.eq_ignore_ascii_case("from")) => {
+                rest
+            }
+            all => all,
+        };
+        if let Some(at) = tokens.iter().position(|t| t.word() == Some("to"))
+            && at > 0
+            && at + 1 < tokens.len()
+            && tokens[..at].iter().any(Spaced::is_number)
+            && !tokens[at + 1..].iter().any(|t| t.word() == Some("to"))
+        {
+            let a = self.item(&tokens[..at], depth + 1)?;
+            let b = self.item(&tokens[at + 1..], depth + 1)?;
+            return Ok(match (&a, &b) {
+                (Value::Scalar(..), Value::Scalar(..)) => Some(Value::To(Box::new(a), Box::new(b))),
+                _ => None,
+            });
+        }
+        let odd = tokens.len() % 2 == 1 && tokens.len() >= 3;
+        let alternate = odd
+            && tokens.iter().enumerate().all(|(at, t)| {
+                if at % 2 == 0 {
+                    matches!(&t.token, Token::Number(number) if number.exponent <= 0)
+                } else {
+                    t.is('-')
+                }
+            });
+        if !alternate {
+            return Ok(None);
+        }
+        let apart = tokens[1].space && tokens[2].space;
+        if apart && tokens.len() > 3 {
+            return Ok(None);
+        }
+        let numbers = tokens
+            .iter()
+            .filter_map(|t| match &t.token {
+                Token::Number(number) => Some(number.clone()),
+                _ => None,
+            })
+            .collect();
+        Ok(Some(Value::Dashed(numbers, apart)))
     }
-    let (parts, _) = split(tokens, |token| *token == Token::In, budget)?;
-    if let [_, set] = parts[..] {
-        return item(set, depth + 1, budget);
+
+    fn brackets(&mut self, tokens: &[Spaced], depth: usize) -> Result<Value, Stop> {
+        if let Some(matrix) = self.transposed(tokens, depth)? {
+            return Ok(matrix);
+        }
+        if let [name, rest @ ..] = tokens
+            && matches!(&name.token, Token::Name(letter) if letter.len() == 1 && letter.as_bytes()[0].is_ascii_uppercase())
+            && !rest.first().is_some_and(|open| open.space && open.is('{'))
+            && let Some(inner) = inside(rest)
+            && rest[0].is('(')
+            && inner.iter().any(|t| t.is(',') || t.is(';'))
+        {
+            // `P(3,-4)` is the point; `C(10,3)` is also a number.
+            let point = self.bracketed(rest, inner, depth)?;
+            if let (Token::Name(letter), Value::Sequence(_, items, _)) = (&name.token, &point)
+                && letter == "C"
+                && let [Value::Scalar(n, None), Value::Scalar(k, None)] = &items[..]
+            {
+                let number = Expr::Binomial(Box::new(n.clone()), Box::new(k.clone()));
+                return Ok(Value::Scalar(number, None));
+            }
+            return Ok(point);
+        }
+        match inside(tokens) {
+            Some(inner) => self.bracketed(tokens, inner, depth),
+            None => self.scalar(tokens),
+        }
     }
-    let (sides, signs) = split(tokens, |token| matches!(token, Token::Relation(_)), budget)?;
-    if sides.len() > 1 {
-        let sides = sides
-            .into_iter()
-            .map(|side| item(side, depth + 1, budget))
-            .collect::<Result<_, _>>()?;
-        let signs = signs.into_iter().filter_map(order).collect();
-        return Ok(Value::Relation(sides, signs));
+
+    fn bracketed(
+        &mut self,
+        tokens: &[Spaced],
+        inner: &[Spaced],
+        depth: usize,
+    ) -> Result<Value, Stop> {
+        let (open, close) = match (&tokens[0].token, &tokens[tokens.len() - 1].token) {
+            (Token::BeginMatrix, Token::EndMatrix) => return self.matrix(inner, depth),
+            (Token::Punct(open), Token::Punct(close)) => (*open, *close),
+            _ => return invalid("brackets do not match"),
+        };
+        let comma = |token: &Token| matches!(token, Token::Punct(',' | ';'));
+        let (parts, _) = split(inner, comma, self.budget)?;
+        match (open, close) {
+            ('{', '}') if parts.len() == 1 => list::list(self, inner, depth + 1),
+            ('(' | '[', ')' | ']') if parts.len() == 1 => {
+                let wraps = inner.iter().any(|t| {
+                    matches!(
+                        t.token,
+                        Token::Word(_)
+                            | Token::BeginMatrix
+                            | Token::Relation(_)
+                            | Token::Currency(_)
+                    )
+                });
+                if wraps || inside(inner).is_some_and(|_| inner[0].is('[') || inner[0].is('(')) {
+                    return match self.item(inner, depth + 1)? {
+                        // `[[1, 2]]` is a matrix of one row.
+                        Value::Sequence('[', items, ']') if open == '[' => Ok(Value::Sequence(
+                            '[',
+                            vec![Value::Sequence('[', items, ']')],
+                            ']',
+                        )),
+                        other => Ok(other),
+                    };
+                }
+                self.scalar(tokens)
+            }
+            ('{', '}') | ('⟨', '⟩') => {
+                if inner.is_empty() {
+                    return Ok(Value::Set(Vec::new()));
+                }
+                if let Some(condition) = condition(inner) {
+                    return self.item(condition, depth + 1);
+                }
+                Ok(Value::Set(match list::list(self, inner, depth + 1)? {
+                    Value::Bare(items) => items,
+                    one => vec![one],
+                }))
+            }
+            ('(' | '[', ')' | ']') => {
+                let items = parts
+                    .into_iter()
+                    .map(|part| self.item(part, depth + 1))
+                    .collect::<Result<_, _>>()?;
+                Ok(Value::Sequence(open, items, close))
+            }
+            _ => invalid("brackets do not match"),
+        }
     }
-    let (parts, _) = split(tokens, |token| *token == Token::Cup, budget)?;
-    if parts.len() > 1 {
-        let parts = parts
-            .into_iter()
-            .map(|part| item(part, depth + 1, budget))
-            .collect::<Result<_, _>>()?;
-        return Ok(Value::Union(parts));
-    }
-    match tokens {
-        [only] if only.token == Token::EmptySet => return Ok(Value::Set(Vec::new())),
-        [only] if only.token == Token::Name("\\mathbb{R}".into()) => return Ok(reals()),
-        _ => {}
-    }
-    match bracketed(tokens) {
-        Some(inner) => brackets(tokens, inner, depth, budget),
-        None => scalar(tokens, budget),
+
+    /// The words of the tokens.
+    pub(super) fn words(&mut self, tokens: &[Spaced]) -> Result<Value, Stop> {
+        let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else {
+            return invalid("there is nothing to read");
+        };
+        let source = self.source.get(first.from..last.to).unwrap_or("");
+        self.budget.spend(source.len())?;
+        Ok(Value::Text(text::normal(source)))
     }
 }
 
@@ -153,12 +425,6 @@ fn order(token: &Token) -> Option<Order> {
         Token::Relation(order) => Some(*order),
         _ => None,
     }
-}
-
-fn reals() -> Value {
-    let infinity = || Value::Scalar(Expr::Infinity, None);
-    let below = Value::Scalar(Expr::Negative(Box::new(Expr::Infinity)), None);
-    Value::Sequence('(', vec![below, infinity()], ')')
 }
 
 fn signed(tokens: &[Spaced], plus_minus: char, minus_plus: char) -> Vec<Spaced> {
@@ -173,136 +439,27 @@ fn signed(tokens: &[Spaced], plus_minus: char, minus_plus: char) -> Vec<Spaced> 
     tokens
 }
 
-/// What stands between the first and the last token, if they are brackets of one another.
-fn bracketed(tokens: &[Spaced]) -> Option<&[Spaced]> {
-    let [first, inner @ .., last] = tokens else {
+/// What stands before a remark in brackets: `3.46 (approximately)`, `42 (forty-two)`.
+fn remark(tokens: &[Spaced]) -> Option<&[Spaced]> {
+    let open = tokens.iter().rposition(|t| t.is('('))?;
+    let (before, [_, words @ .., close]) = tokens.split_at(open) else {
         return None;
     };
-    if !opens(&first.token) || !closes(&last.token) {
+    if before.is_empty() || !close.is(')') || words.is_empty() {
         return None;
     }
-    let mut depth = 0usize;
-    for spaced in inner {
-        if opens(&spaced.token) {
-            depth += 1;
-        } else if closes(&spaced.token) {
-            depth = depth.checked_sub(1)?;
-        }
-    }
-    Some(inner)
+    let names: Vec<&str> = words.iter().filter_map(Spaced::word).collect();
+    let closing = names.len() == words.len() && phrases::closes(&names);
+    // The number again: `42 (forty-two)`. Written in words it carries the span of its words.
+    let again = matches!((before, words), ([a], [b]) if a.is_number() && a.token == b.token && b.to - b.from > 2);
+    (closing || again).then_some(before)
 }
 
-fn brackets(
-    tokens: &[Spaced],
-    inner: &[Spaced],
-    depth: usize,
-    budget: &mut Budget,
-) -> Result<Value, Stop> {
-    let (open, close) = match (&tokens[0].token, &tokens[tokens.len() - 1].token) {
-        (Token::BeginMatrix, Token::EndMatrix) => return matrix(inner, depth, budget),
-        (Token::Punct(open), Token::Punct(close)) => (*open, *close),
-        _ => return invalid("brackets do not match"),
-    };
-    let comma = |token: &Token| matches!(token, Token::Punct(',' | ';'));
-    let (parts, _) = split(inner, comma, budget)?;
-    match (open, close) {
-        ('{', '}') if parts.len() == 1 => list(inner, depth + 1, budget),
-        ('(' | '[', ')' | ']') if parts.len() == 1 => scalar(tokens, budget),
-        ('{', '}') | ('⟨', '⟩') => {
-            if inner.is_empty() {
-                return Ok(Value::Set(Vec::new()));
-            }
-            Ok(Value::Set(match list(inner, depth + 1, budget)? {
-                Value::Bare(items) => items,
-                one => vec![one],
-            }))
-        }
-        ('(' | '[', ')' | ']') => {
-            let items = parts
-                .into_iter()
-                .map(|part| item(part, depth + 1, budget))
-                .collect::<Result<_, _>>()?;
-            Ok(Value::Sequence(open, items, close))
-        }
-        _ => invalid("brackets do not match"),
-    }
-}
-
-fn matrix(inner: &[Spaced], depth: usize, budget: &mut Budget) -> Result<Value, Stop> {
-    let (rows, _) = split(inner, |token| *token == Token::Punct('⏎'), budget)?;
-    let mut matrix = Vec::new();
-    for row in rows.into_iter().filter(|row| !row.is_empty()) {
-        let (cells, _) = split(row, |token| *token == Token::Punct('&'), budget)?;
-        let cells = cells
-            .into_iter()
-            .map(|cell| item(cell, depth + 1, budget))
-            .collect::<Result<Vec<_>, _>>()?;
-        matrix.push(cells);
-    }
-    if matrix.is_empty() {
-        return invalid("an empty matrix");
-    }
-    Ok(Value::Matrix(matrix))
-}
-
-/// An expression with the words around it: a unit after it, an introduction before it.
-fn scalar(tokens: &[Spaced], budget: &mut Budget) -> Result<Value, Stop> {
-    let word = |spaced: &Spaced| matches!(spaced.token, Token::Word(_));
-    if tokens.is_empty() {
-        return invalid("an operand is missing");
-    }
-    if let [
-        Spaced {
-            token: Token::Word(name),
-            ..
-        },
-    ] = tokens
-        && let Some(number) = words::number(name)
-    {
-        return Ok(Value::Scalar(Expr::Number(number), None));
-    }
-    if tokens.iter().any(negates) {
-        return Ok(text(tokens));
-    }
-    let head = tokens.iter().take_while(|spaced| word(spaced)).count();
-    let mut body = &tokens[head..];
-    if head > 0
-        && let [colon, rest @ ..] = body
-        && colon.is('/')
-    {
-        body = rest;
-    }
-    if body.is_empty() {
-        return Ok(text(tokens));
-    }
-    let (number, unit) = unit::split(body, budget)?;
-    if number.is_empty() || number.iter().any(word) {
-        return Ok(text(tokens));
-    }
-    match parser::expression(number, budget) {
-        Ok(expr) => Ok(Value::Scalar(expr, unit)),
-        Err(Stop::Invalid(_)) if tokens.iter().any(word) => Ok(text(tokens)),
-        Err(stop) => Err(stop),
-    }
-}
-
-fn negates(spaced: &Spaced) -> bool {
-    matches!(&spaced.token, Token::Word(name) if words::negates(name))
-}
-
-fn text(tokens: &[Spaced]) -> Value {
-    let mut out = String::new();
-    for spaced in tokens {
-        if spaced.space && !out.is_empty() {
-            out.push(' ');
-        }
-        match &spaced.token {
-            Token::Word(word) => out.push_str(&word.to_ascii_lowercase()),
-            Token::Name(name) => out.push_str(&name.to_ascii_lowercase()),
-            Token::Number(number) => out.push_str(&number.digits),
-            Token::Punct(c) => out.push(*c),
-            other => out.push_str(&format!("{other:?}")),
-        }
-    }
-    Value::Text(out)
+/// The condition of `x \mid x > 0` and `x \in \mathbb{R} : x > 0`.
+fn condition(inner: &[Spaced]) -> Option<&[Spaced]> {
+    let bar = inner.iter().position(|t| t.is('|') || t.is(':'))?;
+    let (element, rest) = inner.split_at(bar);
+    let named = matches!(element, [x] if matches!(x.token, Token::Name(_)))
+        || matches!(element, [x, member, ..] if matches!(x.token, Token::Name(_)) && member.token == Token::In);
+    (named && rest.iter().any(|t| matches!(t.token, Token::Relation(_)))).then(|| &rest[1..])
 }

@@ -1,12 +1,13 @@
-//! Letters: which runs are functions, constants, units or prose.
+//! Letters: which runs are functions, constants, decoration or products of variables.
 
-use super::expr::{Decimal, Function};
+use super::expr::Function;
 use super::token::Token;
 
 /// Commands that only space, size or decorate.
 pub(super) const IGNORED: &[&str] = &[
     "left",
     "right",
+    "middle",
     "displaystyle",
     "textstyle",
     "scriptstyle",
@@ -22,21 +23,63 @@ pub(super) const IGNORED: &[&str] = &[
     "Bigr",
     "biggl",
     "biggr",
+    "Biggl",
+    "Biggr",
     "limits",
     "nolimits",
     "boxed",
     "fbox",
+    "framebox",
+    "ensuremath",
     "thinspace",
     "enspace",
+    "space",
     "hfill",
     "nonumber",
     "underline",
     "bf",
     "rm",
     "it",
+    "sf",
+    "tt",
+    "tiny",
+    "small",
+    "normalsize",
     "large",
     "Large",
-    "small",
+    "LARGE",
+    "huge",
+    "Huge",
+    "therefore",
+    "checkmark",
+    "bfseries",
+    "itshape",
+    "noindent",
+    "centering",
+    "newline",
+    "mathstrut",
+    "strut",
+    "allowbreak",
+    "cancel",
+    "because",
+    "square",
+    "blacksquare",
+    "footnotesize",
+];
+
+/// Commands that are dropped with the argument that follows: a colour, a width.
+pub(super) const WITH_ARGUMENT: &[&str] = &[
+    "textcolor",
+    "color",
+    "colorbox",
+    "hspace",
+    "vspace",
+    "phantom",
+    "hphantom",
+    "vphantom",
+    "tag",
+    "label",
+    "fontsize",
 ];
 
 /// Commands whose argument is text.
@@ -45,20 +88,48 @@ pub(super) const TEXT: &[&str] = &[
     "textbf",
     "textit",
     "textrm",
+    "textsf",
+    "texttt",
     "textnormal",
+    "textup",
+    "textsc",
     "mathrm",
     "mathbf",
     "mathit",
     "mathsf",
+    "mathtt",
     "mathcal",
+    "mathnormal",
     "mbox",
     "hbox",
     "emph",
     "operatorname",
     "boldsymbol",
     "bm",
+    "pmb",
     "vec",
     "overrightarrow",
+    "unit",
+    "ce",
+    "pu",
+    "uline",
+    "mathring",
+];
+
+/// Commands that make another name of the one that they decorate.
+pub(super) const ACCENTS: &[&str] = &[
+    "overline",
+    "bar",
+    "hat",
+    "widehat",
+    "tilde",
+    "widetilde",
+    "overleftrightarrow",
+    "dot",
+    "ddot",
+    "overarc",
+    "wideparen",
+    "arc",
 ];
 
 /// Functions, constants and connectives by their plain names.
@@ -70,11 +141,14 @@ pub(super) fn keyword(run: &str) -> Option<Token> {
         "pi" | "Pi" => Token::Pi,
         "inf" | "infty" | "infinity" | "Infinity" | "oo" => Token::Infinity,
         "sqrt" => Token::Sqrt,
-        "and" | "or" => Token::And,
-        "times" => Token::Punct('*'),
-        "percent" => Token::Punct('%'),
-        "degrees" | "degree" | "deg" => Token::Punct('°'),
-        "cup" | "U" => Token::Cup,
+        "and" | "or" | "或" | "和" => Token::And,
+        "percent" | "percents" | "pct" => Token::Punct('%'),
+        "degrees" | "degree" | "deg" | "Degrees" | "度" => Token::Punct('°'),
+        "USD" | "US" => Token::Currency("$"),
+        "GBP" => Token::Currency("£"),
+        "EUR" => Token::Currency("€"),
+        "RMB" | "CNY" => Token::Currency("¥"),
+        "INR" | "Rs" => Token::Currency("₹"),
         _ => {
             return greek(run)
                 .filter(|_| run.len() > 2)
@@ -83,54 +157,33 @@ pub(super) fn keyword(run: &str) -> Option<Token> {
     })
 }
 
-/// Whether a run of letters is one word rather than a product of variables.
-pub(super) fn is_word(run: &str) -> bool {
-    run.len() >= 4 || (run.len() >= 2 && (unit(run).is_some() || SHORT_WORDS.contains(&run)))
+/// Whether `c` is a Chinese character (or another of the scripts that are written without blanks).
+pub(super) fn is_chinese(c: char) -> bool {
+    matches!(c, '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{3005}' | '\u{3040}'..='\u{30ff}')
 }
 
-/// Short words that are common answers or common in answers.
+/// Whether a run that stands alone is a product: two small letters that are no word, or three
+/// without a vowel (`lwh`), or of the letters a, b, c and x, y, z.
+pub(super) fn is_product(run: &str) -> bool {
+    let among = |letters: &str| run.chars().all(|c| letters.contains(c));
+    match run.len() {
+        2 => run.bytes().all(|b| b.is_ascii_lowercase()) && !SHORT_WORDS.contains(&run),
+        3 => {
+            run.bytes().all(|b| b.is_ascii_lowercase())
+                && (!run.contains(['a', 'e', 'i', 'o', 'u', 'y']) || among("abc") || among("xyz"))
+        }
+        _ => false,
+    }
+}
+
+/// Words of two letters.
 const SHORT_WORDS: &[&str] = &[
-    "no", "No", "NO", "yes", "Yes", "YES", "not", "is", "the", "The", "one", "One", "two", "Two",
-    "six", "Six", "ten", "Ten", "per", "of", "to", "AM", "PM", "am", "pm", "sq", "cu", "DNE",
+    "no", "is", "to", "of", "am", "pm", "up", "on", "in", "at", "by", "it", "he", "we", "me", "my",
+    "us", "so", "go", "do", "if", "as", "be", "an", "ok", "id", "tv", "la", "le", "el", "de", "si",
+    "ja", "ne", "hi", "oh", "ox", "ad", "pi", "cm", "mm", "km", "kg", "mg", "ft", "yd", "mi", "oz",
+    "lb", "hr", "ms", "ml", "et", "un", "du", "en", "se", "uh", "ah", "ax", "st", "nd", "rd", "th",
+    "sq", "cu",
 ];
-
-/// `three` is 3.
-pub(super) fn number(word: &str) -> Option<Decimal> {
-    const NAMES: [&str; 21] = [
-        "zero",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-        "twenty",
-    ];
-    NAMES
-        .iter()
-        .position(|name| name.eq_ignore_ascii_case(word))
-        .map(|value| Decimal::integer(value.to_string()))
-}
-
-/// Words that turn an answer round; they are never dropped.
-pub(super) fn negates(word: &str) -> bool {
-    ["no", "not", "none", "never", "except", "without", "nor"]
-        .iter()
-        .any(|other| other.eq_ignore_ascii_case(word))
-}
 
 const GREEK: [(&str, char); 23] = [
     ("alpha", 'α'),
@@ -169,111 +222,8 @@ pub(super) fn greek(name: &str) -> Option<&'static str> {
 
 /// The same by the letter itself.
 pub(super) fn greek_letter(letter: char) -> Option<&'static str> {
-    let letter = if letter == 'µ' { 'μ' } else { letter };
     GREEK
         .iter()
         .find(|(_, known)| *known == letter)
         .map(|(name, _)| *name)
-}
-
-/// What a unit measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dimension {
-    Length,
-    Mass,
-    Time,
-    Volume,
-    Money,
-    Energy,
-    Power,
-    Voltage,
-    Current,
-    Pressure,
-    Force,
-    Frequency,
-}
-
-/// Dimension and size of a unit in the dimension's base unit.
-pub(super) fn unit(word: &str) -> Option<(Dimension, f64)> {
-    use Dimension as D;
-    let exact = match word {
-        "m" => (D::Length, 1.0),
-        "mm" => (D::Length, 1e-3),
-        "cm" => (D::Length, 1e-2),
-        "dm" => (D::Length, 0.1),
-        "km" => (D::Length, 1e3),
-        "nm" => (D::Length, 1e-9),
-        "in" => (D::Length, 0.0254),
-        "ft" => (D::Length, 0.3048),
-        "yd" => (D::Length, 0.9144),
-        "mi" => (D::Length, 1609.344),
-        "g" => (D::Mass, 1e-3),
-        "kg" => (D::Mass, 1.0),
-        "mg" => (D::Mass, 1e-6),
-        "lb" | "lbs" => (D::Mass, 0.45359237),
-        "oz" => (D::Mass, 0.028349523125),
-        "s" | "sec" | "secs" => (D::Time, 1.0),
-        "ms" => (D::Time, 1e-3),
-        "min" | "mins" => (D::Time, 60.0),
-        "h" | "hr" | "hrs" => (D::Time, 3600.0),
-        "L" | "l" => (D::Volume, 1.0),
-        "mL" | "ml" => (D::Volume, 1e-3),
-        "USD" => (D::Money, 1.0),
-        "J" => (D::Energy, 1.0),
-        "kJ" => (D::Energy, 1e3),
-        "eV" => (D::Energy, 1.602176634e-19),
-        "W" => (D::Power, 1.0),
-        "kW" => (D::Power, 1e3),
-        "V" => (D::Voltage, 1.0),
-        "A" => (D::Current, 1.0),
-        "Pa" => (D::Pressure, 1.0),
-        "kPa" => (D::Pressure, 1e3),
-        "N" => (D::Force, 1.0),
-        "Hz" => (D::Frequency, 1.0),
-        "kHz" => (D::Frequency, 1e3),
-        "MHz" => (D::Frequency, 1e6),
-        _ => return long_unit(word),
-    };
-    Some(exact)
-}
-
-fn long_unit(word: &str) -> Option<(Dimension, f64)> {
-    use Dimension as D;
-    let lower = word.to_ascii_lowercase();
-    let single = match lower.as_str() {
-        "feet" => "foot",
-        "inches" => "inch",
-        other => other.strip_suffix('s').unwrap_or(other),
-    };
-    Some(match single {
-        "meter" | "metre" => (D::Length, 1.0),
-        "millimeter" | "millimetre" => (D::Length, 1e-3),
-        "centimeter" | "centimetre" => (D::Length, 1e-2),
-        "kilometer" | "kilometre" => (D::Length, 1e3),
-        "inch" => (D::Length, 0.0254),
-        "foot" => (D::Length, 0.3048),
-        "yard" => (D::Length, 0.9144),
-        "mile" => (D::Length, 1609.344),
-        "gram" => (D::Mass, 1e-3),
-        "kilogram" => (D::Mass, 1.0),
-        "pound" => (D::Mass, 0.45359237),
-        "ounce" => (D::Mass, 0.028349523125),
-        "second" => (D::Time, 1.0),
-        "minute" => (D::Time, 60.0),
-        "hour" => (D::Time, 3600.0),
-        "day" => (D::Time, 86_400.0),
-        "week" => (D::Time, 604_800.0),
-        "liter" | "litre" => (D::Volume, 1.0),
-        "milliliter" | "millilitre" => (D::Volume, 1e-3),
-        "dollar" => (D::Money, 1.0),
-        "cent" => (D::Money, 0.01),
-        "joule" => (D::Energy, 1.0),
-        "watt" => (D::Power, 1.0),
-        "volt" => (D::Voltage, 1.0),
-        "amp" | "ampere" => (D::Current, 1.0),
-        "pascal" => (D::Pressure, 1.0),
-        "newton" => (D::Force, 1.0),
-        "hertz" => (D::Frequency, 1.0),
-        _ => return None,
-    })
 }

@@ -63,6 +63,10 @@ impl Verifier for Running {
         self.0.judge(batch)
     }
 
+    fn messages(&self) -> Vec<String> {
+        self.0.messages()
+    }
+
     fn reads_alternatives(&self) -> bool {
         true // passed on as the list that the row has
     }

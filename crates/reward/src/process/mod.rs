@@ -4,16 +4,23 @@
 //!
 //! ```text
 //! → {"id":7,"prompt":"…","completion":"…","ground_truth":"17","finished":true,"n_tokens":21,
-//!    "meta":{…},"more":false}
+//!    "token_ids":[…],"messages":[…] or null,"meta":{…},"more":false}
 //! ← {"id":7,"score":1.0}            or {"id":7,"score":null,"reason":"no answer key"}
 //! ```
 //!
-//! `more` is true when further requests of the same batch follow. Standard error is free for logs;
-//! its end is quoted when the process fails. Closing standard input asks the process to end.
+//! `messages` is the prompt where the row has it as a conversation. `more` is true when further requests of the same
+//! batch follow. A reply may carry a `traceback`. Standard error is free for logs; what is new in it is shown once, and
+//! its end is quoted when the process fails. Closing standard input asks the process to end; the process and all that
+//! it started are killed when we end, in whatever way.
 
 mod command;
+mod log;
 mod python;
 mod session;
+#[cfg(unix)]
+mod worker;
+#[cfg(not(unix))]
+#[path = "worker_none.rs"]
 mod worker;
 
 pub use command::ExternalCommand;

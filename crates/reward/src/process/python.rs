@@ -17,8 +17,11 @@ const SHIM: &str = include_str!("reward_shim.py");
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CompletionFormat {
-    /// As strings.
+    /// As TRL does: as messages where the row's prompt is a list of messages, else as strings. A function that fails
+    /// on the one form and works on the other gets the other from then on, and a line on the terminal says so.
     #[default]
+    Auto,
+    /// As strings.
     Text,
     /// As lists of one message, `[{"role": "assistant", "content": …}]`: what TRL passes for
     /// conversational data and what its own reward functions expect.
@@ -28,6 +31,7 @@ pub enum CompletionFormat {
 impl CompletionFormat {
     fn name(self) -> &'static str {
         match self {
+            Self::Auto => "auto",
             Self::Text => "text",
             Self::Messages => "messages",
         }
@@ -37,11 +41,18 @@ impl CompletionFormat {
 /// A Python reward function, run in a subprocess with a deadline.
 ///
 /// Its parameters tell what it is:
-/// `def reward_func(completions, **kwargs) -> list[float | None]` (TRL; `prompts`, `ground_truth`,
-/// `answer`, `solution` and the row's columns are passed as lists),
-/// `def compute_score(data_source, solution_str, ground_truth, extra_info=None) -> float | dict`
-/// (verl), or verl's batched form with `solution_strs`. `None` is ungraded, never 0; so is an
-/// exception, with its message as the reason. What it prints goes to standard error.
+///
+/// * TRL: `def reward_func(completions, **kwargs) -> list[float | None]`. `prompts`, `completion_ids`, `ground_truth`,
+///   `answer`, `solution` and the row's columns are passed as lists. Functions that TRL brings
+///   (`from trl.rewards import accuracy_reward`) and ms-swift's classes with `__call__(self, completions, …)` are the same.
+/// * verl: `def compute_score(data_source, solution_str, ground_truth, extra_info=None) -> float | dict`, or its batched
+///   form with `solution_strs`.
+/// * EasyR1: `def compute_score(reward_inputs)` or `(reward_input)`, which return dicts with `overall`.
+///
+/// `None` means, as in TRL, that this function does not judge this response: the other functions alone do, and where
+/// there is none the response is ungraded, never 0. An exception leaves the response ungraded, with its message, file
+/// and line as the reason and the traceback on the terminal. What it prints goes to standard error, whose last lines
+/// are shown, each once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PythonFunction {
@@ -104,6 +115,10 @@ impl Verifier for Running {
 
     fn verify(&self, batch: &[Answer<'_>]) -> Vec<Verdict> {
         self.0.judge(batch)
+    }
+
+    fn messages(&self) -> Vec<String> {
+        self.0.messages()
     }
 
     fn reads_alternatives(&self) -> bool {

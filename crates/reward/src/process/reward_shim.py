@@ -1,11 +1,13 @@
 """Runs a Python reward function for percept: JSON requests on stdin, JSON verdicts on stdout.
 
-    python3 -c "$(cat reward_shim.py)" FILE FUNCTION single|batch text|messages
+    python3 -c "$(cat reward_shim.py)" FILE FUNCTION single|batch auto|text|messages
 
 Signatures, told apart by their parameters:
-    reward_func(completions, **kwargs) -> list[float | None]                    TRL
+    reward_func(completions, **kwargs) -> list[float | None]                    TRL, ms-swift (also a class's __call__)
+    reward_func(completion_ids, **kwargs) -> list[float | None]                 TRL
     compute_score(data_source, solution_str, ground_truth, extra_info) -> float | dict    verl
     compute_score(data_sources, solution_strs, ground_truths, extra_infos) -> list        verl, batched
+    compute_score(reward_input) -> dict, compute_score(reward_inputs) -> list[dict]       EasyR1
 """
 
 import asyncio
@@ -15,21 +17,28 @@ import json
 import math
 import os
 import sys
+import traceback
+
+KINDS = {
+    "completions": "trl",
+    "completion_ids": "trl",
+    "solution_strs": "verl-batch",
+    "solution_str": "verl",
+    "reward_inputs": "easyr1-batch",
+    "reward_input": "easyr1",
+}
+# What a function raises when it gets a text for messages, or messages for a text.
+FORM_ERRORS = (TypeError, AttributeError, KeyError, IndexError)
 
 
 def signature(function):
-    """`trl`, `verl`, `verl-batch` or None."""
+    """`trl`, `verl`, … or None."""
     try:
-        parameters = inspect.signature(function).parameters
+        call = function.__call__ if inspect.isclass(function) else function
+        parameters = inspect.signature(call).parameters
     except (TypeError, ValueError):
         return None
-    if "completions" in parameters:
-        return "trl"
-    if "solution_strs" in parameters:
-        return "verl-batch"
-    if "solution_str" in parameters:
-        return "verl"
-    return None
+    return next((kind for name, kind in KINDS.items() if name in parameters), None)
 
 
 def load(path, name):
@@ -48,17 +57,25 @@ def load(path, name):
             raise LookupError(f"{path} has no function {name}")
         found = signature(function)
         if found is None:
-            raise TypeError(f"{name} has neither TRL's parameter `completions` nor verl's `solution_str`")
-        return function, found
-    own = {
-        key: value
-        for key, value in vars(module).items()
-        if callable(value) and getattr(value, "__module__", None) == module.__name__ and signature(value)
-    }
-    if len(own) != 1:
-        raise LookupError(f"{path} has {len(own)} reward functions {sorted(own)}: set `function`")
-    function = next(iter(own.values()))
-    return function, signature(function)
+            raise TypeError(
+                f"{name} has neither TRL's parameter `completions` nor verl's `solution_str` nor EasyR1's `reward_input`"
+            )
+    else:
+        known = {
+            key: value
+            for key, value in vars(module).items()
+            if callable(value) and not key.startswith("__") and signature(value)
+        }
+        own = {k: v for k, v in known.items() if getattr(v, "__module__", None) == module.__name__}
+        # A file that only imports functions (`from trl.rewards import …`) means those.
+        own = own or known
+        if len(own) != 1:
+            raise LookupError(f"{path} has {len(own)} reward functions {sorted(own)}: set `function`")
+        function = next(iter(own.values()))
+    found = signature(function)
+    if inspect.isclass(function):
+        function = function()
+    return function, found
 
 
 def call(function, arguments):
@@ -73,15 +90,23 @@ def call(function, arguments):
 
 def trl(function, requests, messages):
     """One call of TRL's signature."""
-    wrap = (lambda role, text: [{"role": role, "content": text}]) if messages else (lambda role, text: text)
     truths = [request["ground_truth"] for request in requests]
     columns = {"ground_truth": truths, "answer": truths, "solution": truths}
     for key in {key for request in requests for key in request["meta"]}:
         columns[key] = [request["meta"].get(key) for request in requests]
     columns["finished"] = [request["finished"] for request in requests]
     columns["n_tokens"] = [request["n_tokens"] for request in requests]
-    columns["prompts"] = [wrap("user", request["prompt"]) for request in requests]
-    columns["completions"] = [wrap("assistant", request["completion"]) for request in requests]
+    columns["completion_ids"] = [request["token_ids"] for request in requests]
+    columns["trainer_state"] = None
+    columns["log_extra"] = columns["log_metric"] = lambda *_, **__: None
+    if messages:
+        columns["prompts"] = [
+            request["messages"] or [{"role": "user", "content": request["prompt"]}] for request in requests
+        ]
+        columns["completions"] = [[{"role": "assistant", "content": request["completion"]}] for request in requests]
+    else:
+        columns["prompts"] = [request["prompt"] for request in requests]
+        columns["completions"] = [request["completion"] for request in requests]
     return call(function, columns)
 
 
@@ -103,11 +128,89 @@ def verl(function, requests, batched):
     return call(function, {many: [row[one] for row in rows] for one, many in names.items()})
 
 
+def easyr1(function, requests, batched):
+    """EasyR1's signatures."""
+    rows = [
+        {
+            **request["meta"],
+            "response": request["completion"],
+            "response_length": request["n_tokens"],
+            "ground_truth": request["ground_truth"],
+        }
+        for request in requests
+    ]
+    return call(function, {"reward_inputs": rows}) if batched else [call(function, {"reward_input": row}) for row in rows]
+
+
+class Judge:
+    """Calls the function in the form that it wants."""
+
+    def __init__(self, function, kind, form):
+        self.function, self.kind = function, kind
+        # None: each row's own form.
+        self.messages = {"messages": True, "text": False}.get(form)
+        self.tried = self.messages is not None
+
+    def scores(self, requests):
+        """The scores of one call."""
+        if self.kind.startswith("verl"):
+            return verl(self.function, requests, self.kind == "verl-batch")
+        if self.kind.startswith("easyr1"):
+            return easyr1(self.function, requests, self.kind == "easyr1-batch")
+        messages = self.messages
+        if messages is None:
+            messages = all(request["messages"] is not None for request in requests)
+        try:
+            return trl(self.function, requests, messages)
+        except FORM_ERRORS as error:
+            if self.tried:
+                raise
+            self.tried = True
+            try:
+                scores = trl(self.function, requests, not messages)
+            except Exception:
+                raise error from None
+            self.messages = not messages
+            forms = {True: "lists of messages", False: "strings"}
+            print(
+                f"the function takes completions as {forms[self.messages]}, not as {forms[messages]} "
+                f"(the rows' form): it gets them so from here on; completion_format says it without trying",
+                file=sys.stderr,
+                flush=True,
+            )
+            return scores
+
+    def judge(self, requests):
+        """One reply per request; an exception is the reason why there is no score."""
+        try:
+            scores = list(self.scores(requests))
+            if len(scores) != len(requests):
+                raise ValueError(f"{len(scores)} scores for {len(requests)} completions")
+            return [reply(request, score) for request, score in zip(requests, scores)]
+        except BaseException as error:  # SystemExit too: the function must not end the verifier
+            reason, trace = explained(error)
+            replies = [{"id": request["id"], "score": None, "reason": reason} for request in requests]
+            replies[0]["traceback"] = trace
+            return replies
+
+
+def explained(error):
+    """The exception with its file and line, and its traceback without our own frames."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != "<string>" and "importlib" not in f.filename]
+    reason = f"{type(error).__name__}: {error}"[:500]
+    if frames:
+        last = frames[-1]
+        reason += f" ({os.path.basename(last.filename)}:{last.lineno}, in {last.name})"
+    trace = "Traceback (most recent call last):\n" if frames else ""
+    trace += "".join(traceback.format_list(frames)) + "".join(traceback.format_exception_only(type(error), error))
+    return reason, trace[-4000:]
+
+
 def reply(request, score):
-    """The verdict as JSON; scores are numbers, None, or verl's dict with `score`."""
+    """The verdict as JSON; scores are numbers, None, or a dict with `score` (verl) or `overall` (EasyR1)."""
     answer = {"id": request["id"], "score": None}
     if isinstance(score, dict):
-        score = score.get("score")
+        score = score.get("score", score.get("overall"))
     elif isinstance(score, (list, tuple)):
         score = score[0] if score else None
     if score is None:
@@ -119,19 +222,6 @@ def reply(request, score):
     else:
         answer["reason"] = f"the function returned {score}"
     return answer
-
-
-def judge(function, kind, requests, messages):
-    """One reply per request; an exception is the reason why there is no score."""
-    try:
-        scores = trl(function, requests, messages) if kind == "trl" else verl(function, requests, kind == "verl-batch")
-        scores = list(scores)
-        if len(scores) != len(requests):
-            raise ValueError(f"{len(scores)} scores for {len(requests)} completions")
-        return [reply(request, score) for request, score in zip(requests, scores)]
-    except BaseException as error:  # SystemExit too: the function must not end the verifier
-        reason = f"{type(error).__name__}: {error}"[:500]
-        return [{"id": request["id"], "score": None, "reason": reason} for request in requests]
 
 
 def main():
@@ -151,15 +241,17 @@ def main():
     try:
         function, kind = load(path, name)
     except BaseException as error:
-        write({"ready": False, "reason": f"{type(error).__name__}: {error}"[:500]})
+        reason, trace = explained(error)
+        write({"ready": False, "reason": reason, "traceback": trace})
         return 1
     write({"ready": True, "signature": kind})
+    judge = Judge(function, kind, form)
     requests = []
     for line in lines:
         requests.append(json.loads(line))
         if mode == "batch" and requests[-1]["more"]:
             continue
-        for answer in judge(function, kind, requests, form == "messages"):
+        for answer in judge.judge(requests):
             write(answer)
         requests = []
     return 0

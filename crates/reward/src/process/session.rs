@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::log::Log;
 use super::worker::{Output, Worker};
 use crate::{Answer, Error, Verdict};
 
@@ -32,6 +33,7 @@ struct State {
     next_id: u64,
     /// Since the session began; named in reasons.
     restarts: usize,
+    log: Log,
 }
 
 /// Why there is no verdict; the process is no longer to be trusted.
@@ -40,7 +42,8 @@ struct Failure(String);
 impl Session {
     /// Starts the process, so that a wrong command is found before training.
     pub(super) fn start(plan: Plan, help: &str) -> Result<Self, Error> {
-        let worker = launch(&plan).map_err(|Failure(reason)| Error::Start {
+        let mut log = Log::default();
+        let worker = launch(&plan, &mut log).map_err(|Failure(reason)| Error::Start {
             function: String::new(),
             command: shown(&plan.command),
             reason,
@@ -52,6 +55,7 @@ impl Session {
                 worker: Some(worker),
                 next_id: 0,
                 restarts: 0,
+                log,
             }),
         })
     }
@@ -84,7 +88,17 @@ impl Session {
                 verdicts.resize(batch.len(), Verdict::Ungraded(given_up));
             }
         }
+        let State { worker, log, .. } = &mut *state;
+        if let Some(worker) = worker {
+            log.wrote(&worker.new_log());
+        }
         verdicts
+    }
+
+    /// What the process said besides verdicts since the last call, each text once.
+    pub(super) fn messages(&self) -> Vec<String> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.log.take()
     }
 }
 
@@ -103,21 +117,21 @@ impl State {
         {
             self.worker = None; // it ended between two batches
         }
-        let worker = match self.worker.take() {
+        let mut worker = match self.worker.take() {
             Some(worker) => worker,
-            None => launch(plan)?,
+            None => launch(plan, &mut self.log)?,
         };
         let first = self.next_id;
         self.next_id += answers.len() as u64;
         for (at, answer) in answers.iter().enumerate() {
-            worker.send(request(first + at as u64, answer, at + 1 < answers.len()));
+            worker.send(&request(first + at as u64, answer, at + 1 < answers.len()));
         }
         for id in first..self.next_id {
-            let reply =
-                next_line(&worker, plan.timeout, "no verdict").and_then(|line| verdict(&line, id));
+            let reply = next_line(&mut worker, plan.timeout, "no verdict")
+                .and_then(|line| verdict(&line, id, &mut self.log));
             match reply {
                 Ok(verdict) => verdicts.push(verdict),
-                Err(failure) => return Err(explained(failure, worker)),
+                Err(failure) => return Err(explained(failure, worker, &mut self.log)),
             }
         }
         self.worker = Some(worker);
@@ -125,13 +139,13 @@ impl State {
     }
 }
 
-fn launch(plan: &Plan) -> Result<Worker, Failure> {
-    let worker = Worker::start(&plan.command)
+fn launch(plan: &Plan, log: &mut Log) -> Result<Worker, Failure> {
+    let mut worker = Worker::start(&plan.command)
         .map_err(|reason| Failure(format!("the verifier does not start: {reason}")))?;
     let Some(startup) = plan.startup else {
         return Ok(worker);
     };
-    let ready = next_line(&worker, startup, "not ready").and_then(|line| {
+    let ready = next_line(&mut worker, startup, "not ready").and_then(|line| {
         let value: Value = serde_json::from_str(&line).map_err(|_| rubbish(&line))?;
         match (value["ready"].as_bool(), value["reason"].as_str()) {
             (Some(true), _) => Ok(()),
@@ -141,28 +155,26 @@ fn launch(plan: &Plan) -> Result<Worker, Failure> {
     });
     match ready {
         Ok(()) => Ok(worker),
-        Err(failure) => Err(explained(failure, worker)),
+        Err(failure) => Err(explained(failure, worker, log)),
     }
 }
 
-/// The next line that is not blank.
-fn next_line(worker: &Worker, timeout: Duration, what: &str) -> Result<String, Failure> {
-    let deadline = Instant::now() + timeout;
-    loop {
-        return match worker.receive(deadline) {
-            Output::Line(line) if line.is_empty() => continue,
-            Output::Line(line) => Ok(line),
-            Output::TooLong => Err(Failure("the verifier wrote a line without an end".into())),
-            Output::Closed => Err(Failure("the verifier closed its output".into())),
-            Output::Deadline => Err(Failure(format!(
-                "{what} within {} s; the verifier was killed",
-                timeout.as_secs_f64()
-            ))),
-        };
+/// The next line.
+fn next_line(worker: &mut Worker, timeout: Duration, what: &str) -> Result<String, Failure> {
+    match worker.receive(Instant::now() + timeout) {
+        Output::Line(line) => Ok(line),
+        Output::TooLong => Err(Failure("the verifier wrote a line without an end".into())),
+        Output::Closed => Err(Failure("the verifier closed its output".into())),
+        Output::Deadline => Err(Failure(format!(
+            "{what} within {} s; the verifier was killed",
+            timeout.as_secs_f64()
+        ))),
     }
 }
 
-fn explained(Failure(reason): Failure, worker: Worker) -> Failure {
+/// The reason with how the process ended. What it wrote to standard error goes to the log as well.
+fn explained(Failure(reason): Failure, mut worker: Worker, log: &mut Log) -> Failure {
+    log.wrote(&worker.new_log());
     let details = worker.post_mortem();
     Failure(if details.is_empty() {
         reason
@@ -192,14 +204,19 @@ fn request(id: u64, answer: &Answer<'_>, more: bool) -> String {
         "ground_truth": ground_truth,
         "finished": answer.finished,
         "n_tokens": answer.n_tokens,
+        "token_ids": answer.token_ids,
+        "messages": answer.messages,
         "meta": answer.meta,
         "more": more,
     });
     format!("{request}\n")
 }
 
-fn verdict(line: &str, id: u64) -> Result<Verdict, Failure> {
+fn verdict(line: &str, id: u64, log: &mut Log) -> Result<Verdict, Failure> {
     let reply: Value = serde_json::from_str(line).map_err(|_| rubbish(line))?;
+    if let Some(traceback) = reply["traceback"].as_str() {
+        log.raised(traceback);
+    }
     if reply["id"].as_u64() != Some(id) {
         return Err(Failure(format!(
             "the verifier answered request {}, expected {id}",
