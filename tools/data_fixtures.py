@@ -244,12 +244,21 @@ def odd() -> None:
     parquet("odd.parquet", pa.table(columns), expected)
 
 
+def half() -> None:
+    """Answers in half precision, which have few digits (tests/rows.rs reads this file)."""
+    import numpy as np
+
+    values = np.array([0.1, 3.14, 2048, -0.5, 65500], dtype=np.float16)
+    table = pa.table({"prompt": ["?"] * 5, "answer": pa.array(values)})
+    pq.write_table(table, TARGET / "half.parquet")
+
+
 def main() -> None:
     shutil.rmtree(TARGET, ignore_errors=True)
     (TARGET / "images").mkdir(parents=True)
     (TARGET / "images/1.png").write_bytes(picture(1))
     (TARGET / "images/2.jpg").write_bytes(picture(2, "jpg"))
-    for make in (verl, verl_paths, trl, easy_r1, ms_swift, openai, llava, odd):
+    for make in (verl, verl_paths, trl, easy_r1, ms_swift, openai, llava, odd, half):
         make()
     text = json.dumps(EXPECTED, indent=1, ensure_ascii=False)
     (TARGET / "expected.json").write_text(text + "\n", encoding="utf-8")

@@ -1,7 +1,8 @@
 """Golden hashes for the image preprocessing of crate `data`.
 
 Proves: `ImageProcessor` equals transformers' `Qwen2VLImageProcessor` with the Pillow backend, bit for bit (sizes,
-resized pixels, patches), and `Media::decode` equals `PIL.Image.open(…).convert("RGB")` for PNG modes. Videos are
+resized pixels, patches), and `Media::decode` equals `PIL.Image.open(…).convert("RGB")` for PNG modes, on white ground
+where a picture is transparent (tools/picture_goldens.py). Videos are
 compared with `Qwen2VLVideoProcessor`, which resizes with torchvision, not Pillow: there the tolerance is one grey
 level.
 
@@ -19,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from picture_goldens import white
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil, smart_resize
 from transformers.models.qwen2_vl.video_processing_qwen2_vl import Qwen2VLVideoProcessor
 
@@ -134,7 +136,7 @@ def modes():
         read = Image.open(io.BytesIO(file.getvalue()))
         assert read.mode == name.split()[0], (read.mode, name)
         png = base64.b64encode(file.getvalue()).decode()
-        yield {"mode": name, "png": png, "rgb": sha(np.array(read.convert("RGB")))}
+        yield {"mode": name, "png": png, "rgb": sha(np.array(white(read)))}
 
 
 def main():

@@ -62,30 +62,13 @@ fn single(args: &Generate) -> Result<Sample, Failure> {
     let mut messages = Vec::new();
     if let Some(system) = &args.system {
         let content = vec![Part::Text(system.clone())];
-        messages.push(Message {
-            role: Role::System,
-            content,
-            train: None,
-        });
+        messages.push(Message::new(Role::System, content));
     }
     let content = content(args.prompt.as_deref().unwrap_or_default(), args.image.len())?;
-    messages.push(Message {
-        role: Role::User,
-        content,
-        train: None,
-    });
-    Ok(Sample {
-        id: "command line".into(),
-        messages,
-        images: args.image.iter().map(Media::from_path).collect(),
-        videos: Vec::new(),
-        answer: None,
-        alternatives: Vec::new(),
-        expert: None,
-        more_experts: Vec::new(),
-        meta: serde_json::Map::new(),
-        conversational: false,
-    })
+    messages.push(Message::new(Role::User, content));
+    let mut sample = Sample::new("command line", messages);
+    sample.images = args.image.iter().map(Media::from_path).collect();
+    Ok(sample)
 }
 
 /// The prompt with its pictures: in the places of `<image>`, without any first, as data rows have it.

@@ -71,11 +71,8 @@ mod tests {
     use crate::{Message, Role};
 
     fn sample() -> Sample {
-        let turn = Message {
-            role: Role::User,
-            content: vec![Part::Image(0), Part::Text("How many?".into())],
-            train: None,
-        };
+        let content = vec![Part::Image(0), Part::Text("How many?".into())];
+        let turn = Message::new(Role::User, content);
         let mut sample = Sample::new("row", vec![turn]);
         sample.images = vec![Media::from_image(RgbImage::new(6, 4))];
         sample

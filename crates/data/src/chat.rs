@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 
-use minijinja::{Environment, ErrorKind, Value, context};
+use minijinja::{Environment, ErrorKind, Value};
 use serde_json::json;
 
 use crate::template_functions::{self, TODAY};
-use crate::{Error, Message, Part};
+use crate::{Error, Message, Part, TemplateFields};
 
 /// Instructions that a template may run on one conversation: real templates take some dozens per
 /// turn, this is a second or two.
@@ -85,7 +85,8 @@ impl ChatTemplate {
     }
 
     /// Renders a conversation, with the opening of the assistant's turn if asked. A turn of text
-    /// alone is given to the template as a string, one with media as a list of parts.
+    /// alone is given to the template as a string, one with media as a list of parts, one without
+    /// content without that field.
     ///
     /// # Errors
     /// [`Error::Template`] when the template refuses the conversation.
@@ -94,26 +95,38 @@ impl ChatTemplate {
         messages: &[Message],
         add_generation_prompt: bool,
     ) -> Result<String, Error> {
+        self.render_with(messages, &TemplateFields::default(), add_generation_prompt)
+    }
+
+    /// The same with tools and other named values, as
+    /// `apply_chat_template(messages, tools=…, **chat_template_kwargs)`.
+    ///
+    /// # Errors
+    /// [`Error::Template`] when the template refuses the conversation.
+    pub fn render_with(
+        &self,
+        messages: &[Message],
+        fields: &TemplateFields,
+        add_generation_prompt: bool,
+    ) -> Result<String, Error> {
         let messages: Vec<serde_json::Value> = messages.iter().map(message).collect();
+        let mut context = serde_json::Map::new();
+        context.insert("documents".into(), serde_json::Value::Null);
+        context.insert("bos_token".into(), self.bos_token.as_str().into());
+        context.insert("eos_token".into(), self.eos_token.as_str().into());
+        // A named value may replace a token, and none of what the conversation is.
+        context.extend(fields.kwargs.clone());
+        context.insert("messages".into(), messages.into());
+        context.insert("tools".into(), fields.tools.clone().into());
+        context.insert("add_generation_prompt".into(), add_generation_prompt.into());
         match self.nests {
-            true => on_a_large_stack(|| self.write(messages, add_generation_prompt)),
-            false => self.write(messages, add_generation_prompt),
+            true => on_a_large_stack(|| self.write(&context)),
+            false => self.write(&context),
         }
     }
 
-    fn write(
-        &self,
-        messages: Vec<serde_json::Value>,
-        add_generation_prompt: bool,
-    ) -> Result<String, Error> {
-        let context = context! {
-            messages => messages,
-            tools => Value::from(()),
-            documents => Value::from(()),
-            add_generation_prompt => add_generation_prompt,
-            bos_token => self.bos_token,
-            eos_token => self.eos_token,
-        };
+    fn write(&self, context: &serde_json::Map<String, serde_json::Value>) -> Result<String, Error> {
+        let context = Value::from_serialize(context);
         let mut text = Limited(Vec::new());
         let rendered = self.environment.get_template("chat");
         let rendered = rendered.and_then(|t| t.render_captured_to(context, &mut text).map(drop));
@@ -173,7 +186,15 @@ fn message(message: &Message) -> serde_json::Value {
     } else {
         message.plain_text().into()
     };
-    json!({"role": message.role.as_str(), "content": content})
+    let mut turn = json!({"role": message.role.as_str()});
+    // A tool call without text: OpenAI writes null, which TRL takes out again.
+    if !message.content.is_empty() || message.fields.is_empty() {
+        turn["content"] = content;
+    }
+    for (name, value) in &message.fields {
+        turn[name] = value.clone();
+    }
+    turn
 }
 
 #[cfg(test)]

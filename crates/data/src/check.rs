@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::error::shorten;
-use crate::{Dataset, Error, Part, Sample};
+use crate::{Dataset, Error, Part, Sample, Unread};
 
 /// What a caller knows about a row that this crate does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,6 +28,10 @@ pub enum ProblemKind {
     Overlong,
     /// The verifier cannot use the ground truth, or there is none.
     Answer,
+    /// Supervised training has nothing to learn from the row.
+    Target,
+    /// Same prompt and images as an earlier row, but another answer: one of the two is wrong.
+    Contradiction,
     /// Same prompt and images as an earlier row.
     Duplicate,
 }
@@ -40,11 +44,13 @@ impl ProblemKind {
             Self::Image => "image",
             Self::Overlong => "overlong",
             Self::Answer => "answer",
+            Self::Target => "target",
+            Self::Contradiction => "contradiction",
             Self::Duplicate => "duplicate",
         }
     }
 
-    /// Whether training would lose the row; a duplicate only costs.
+    /// Whether training would lose the row or learn something wrong; a duplicate only costs.
     pub fn is_error(self) -> bool {
         self != Self::Duplicate
     }
@@ -74,6 +80,8 @@ pub struct CheckReport {
     pub prompt_tokens: Vec<usize>,
     /// Image tokens of the readable rows.
     pub image_tokens: Vec<usize>,
+    /// What rows say and nothing uses.
+    pub unread: Unread,
 }
 
 impl CheckReport {
@@ -91,13 +99,41 @@ impl CheckReport {
 /// Rows that are read together; bounds memory.
 const CHUNK: usize = 256;
 
-/// Reads every row of `dataset`. `tokens` counts tokens (and thereby decodes the images),
-/// `answer` tries the ground truth, `progress` hears of rows done and in all.
+/// What a caller knows of a row, asked once for each.
+#[derive(Clone, Copy)]
+pub struct Checks<'a> {
+    /// Longest prompt, in tokens.
+    pub max_prompt_length: usize,
+    /// Counts tokens (and thereby decodes the images).
+    pub tokens: &'a (dyn Fn(&Sample) -> Result<RowTokens, String> + Sync),
+    /// Tries the ground truth.
+    pub answer: &'a (dyn Fn(&Sample) -> Result<(), String> + Sync),
+    /// Whether supervised training has something to learn from the row.
+    pub target: &'a (dyn Fn(&Sample) -> Result<(), String> + Sync),
+    /// Whether something reads a column that no convention knows.
+    pub used: &'a (dyn Fn(&str) -> bool + Sync),
+    /// What else of the row nothing uses.
+    pub unread: &'a (dyn Fn(&Sample) -> Vec<String> + Sync),
+}
+
+impl Default for Checks<'_> {
+    /// Every row passes.
+    fn default() -> Self {
+        Self {
+            max_prompt_length: usize::MAX,
+            tokens: &|_| Ok(RowTokens::default()),
+            answer: &|_| Ok(()),
+            target: &|_| Ok(()),
+            used: &|_| false,
+            unread: &|_| Vec::new(),
+        }
+    }
+}
+
+/// Reads every row of `dataset`; `progress` hears of rows done and in all.
 pub fn check_rows(
     dataset: &dyn Dataset,
-    max_prompt_length: usize,
-    tokens: &(dyn Fn(&Sample) -> Result<RowTokens, String> + Sync),
-    answer: &(dyn Fn(&Sample) -> Result<(), String> + Sync),
+    checks: &Checks<'_>,
     progress: &mut dyn FnMut(usize, usize),
 ) -> CheckReport {
     let mut report = CheckReport {
@@ -109,15 +145,15 @@ pub fn check_rows(
         let end = dataset.len().min(start + CHUNK);
         let rows: Vec<Row> = (start..end)
             .into_par_iter()
-            .map(|i| row(dataset, i, max_prompt_length, tokens, answer))
+            .map(|i| row(dataset, i, checks))
             .collect();
         for mut row in rows {
             if let Some(key) = row.key {
                 match seen.get(&key) {
                     Some(first) => row.duplicates(first),
                     None => {
-                        let (id, answer) = (row.id.clone(), row.answer.take());
-                        seen.insert(key, First { id, answer });
+                        let (id, answers) = (row.id.clone(), std::mem::take(&mut row.answers));
+                        seen.insert(key, First { id, answers });
                     }
                 }
             }
@@ -126,6 +162,9 @@ pub fn check_rows(
                 report.image_tokens.push(tokens.image);
             }
             report.problems.append(&mut row.problems);
+            if let Some(sample) = &row.sample {
+                report.unread.add(sample, checks.used, row.unread);
+            }
         }
         progress(end, dataset.len());
     }
@@ -135,13 +174,15 @@ pub fn check_rows(
 /// The first row with some prompt and images.
 struct First {
     id: String,
-    answer: Option<String>,
+    answers: Vec<String>,
 }
 
 struct Row {
     id: String,
     key: Option<[u8; 32]>,
-    answer: Option<String>,
+    answers: Vec<String>,
+    sample: Option<Sample>,
+    unread: Vec<String>,
     tokens: Option<RowTokens>,
     problems: Vec<Problem>,
 }
@@ -166,25 +207,29 @@ impl Row {
     }
 
     fn duplicates(&mut self, first: &First) {
-        let message = if self.answer == first.answer {
-            format!("same prompt and images as {}", first.id)
-        } else {
-            format!(
-                "same prompt and images as {}, but another answer (found {}, there {})\n  help: one of the two is wrong; drop it",
-                first.id,
-                shown(self.answer.as_deref()),
-                shown(first.answer.as_deref())
-            )
-        };
-        self.problem(ProblemKind::Duplicate, None, message);
+        let agrees = self
+            .answers
+            .iter()
+            .any(|answer| first.answers.contains(answer));
+        if agrees || self.answers.is_empty() || first.answers.is_empty() {
+            let message = format!("same prompt and images as {}", first.id);
+            return self.problem(ProblemKind::Duplicate, None, message);
+        }
+        let message = format!(
+            "same prompt and images as {}, but another answer (found {}, there {})\n  help: one of the two is wrong; drop it",
+            first.id,
+            shown(&self.answers),
+            shown(&first.answers)
+        );
+        self.problem(ProblemKind::Contradiction, None, message);
     }
 }
 
-fn shown(answer: Option<&str>) -> String {
-    answer.map_or_else(
-        || "none".to_owned(),
-        |text| format!("\"{}\"", shorten(text, 60)),
-    )
+fn shown(answers: &[String]) -> String {
+    let quoted = answers
+        .iter()
+        .map(|text| format!("\"{}\"", shorten(text, 60)));
+    quoted.collect::<Vec<_>>().join(" or ")
 }
 
 /// `file:row` of an error, as the id of a row that has none.
@@ -194,17 +239,14 @@ fn place(error: &Error) -> Option<String> {
     Some(format!("{file}:{}", report.row?))
 }
 
-fn row(
-    dataset: &dyn Dataset,
-    index: usize,
-    max_prompt_length: usize,
-    tokens: &(dyn Fn(&Sample) -> Result<RowTokens, String> + Sync),
-    answer: &(dyn Fn(&Sample) -> Result<(), String> + Sync),
-) -> Row {
+fn row(dataset: &dyn Dataset, index: usize, checks: &Checks<'_>) -> Row {
+    let max_prompt_length = checks.max_prompt_length;
     let mut row = Row {
         id: format!("row {}", index + 1),
         key: None,
-        answer: None,
+        answers: Vec::new(),
+        sample: None,
+        unread: Vec::new(),
         tokens: None,
         problems: Vec::new(),
     };
@@ -217,16 +259,20 @@ fn row(
         }
     };
     row.id = sample.id.clone();
-    row.answer = sample.answer.clone();
+    let answers = sample.answer.iter().chain(&sample.alternatives);
+    row.answers = answers.cloned().collect();
     let frames = sample.videos.iter().flat_map(|v| &v.frames);
     let broken = sample.images.iter().chain(frames);
     match broken.map(crate::Media::decode).find_map(Result::err) {
         Some(error) => row.unreadable(&error),
         None => {
             row.key = key(&sample);
-            match tokens(&sample) {
+            match (checks.tokens)(&sample) {
                 Ok(found) => {
                     row.tokens = Some(found);
+                    if let Err(message) = (checks.target)(&sample) {
+                        row.problem(ProblemKind::Target, None, message);
+                    }
                     if found.prompt > max_prompt_length {
                         row.problem(
                             ProblemKind::Overlong,
@@ -242,9 +288,11 @@ fn row(
             }
         }
     }
-    if let Err(message) = answer(&sample) {
+    if let Err(message) = (checks.answer)(&sample) {
         row.problem(ProblemKind::Answer, Some("answer"), message);
     }
+    row.unread = (checks.unread)(&sample);
+    row.sample = Some(sample);
     row
 }
 

@@ -4,11 +4,11 @@ use std::io::Cursor;
 use std::sync::{Arc, OnceLock};
 
 use image::codecs::gif::GifDecoder;
-use image::{AnimationDecoder, DynamicImage, ImageDecoder, RgbImage};
+use image::{AnimationDecoder, ImageDecoder, RgbImage};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
-use crate::decode::{check_size, guarded, limits};
+use crate::decode::{check_size, guarded, limits, on_white};
 use crate::media::{DEFAULT_FPS, MAX_PIXELS, Media, Video};
 
 /// All frames together may have this many pixels; they are decoded at once.
@@ -125,7 +125,7 @@ impl Clip {
             frames
                 .map(|frame| {
                     let rgba = frame.map_err(broken)?.into_buffer();
-                    Ok(DynamicImage::ImageRgba8(rgba).into_rgb8())
+                    Ok(on_white(&rgba))
                 })
                 .collect()
         })
@@ -186,7 +186,7 @@ fn outline(bytes: &[u8]) -> Option<Outline> {
 }
 
 /// Skips a chain of length-prefixed blocks; returns the position behind its terminator.
-fn skip_blocks(bytes: &[u8], mut at: usize) -> Option<usize> {
+pub(crate) fn skip_blocks(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match usize::from(*bytes.get(at)?) {
             0 => return Some(at + 1),

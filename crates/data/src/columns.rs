@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct ColumnMap {
     /// The conversation or the user's question. Convention: `messages`, `prompt`, `problem`,
-    /// `question`, `query`, `conversations`.
+    /// `question`, `query`, `conversations`, `conversation`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
-    /// Images: paths, bytes, base64, or structs of these. Convention: `images`, `image`.
+    /// Images: paths, bytes, base64, or structs of these. Convention: `images`, `image`;
+    /// besides these `image_1`, `image_2`, … (MMMU), which the question names as `<image 1>`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<String>,
     /// Videos: each a list of frames, or a GIF. Convention: `videos`, `video`.

@@ -5,14 +5,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::conversation::{MediaList, frame_rate};
+use crate::padding::without_padding;
 use crate::row::{Row, Value};
-use crate::{ColumnMap, DEFAULT_FPS, Error, Media, Message, Role, Sample, Video};
+use crate::{
+    ColumnMap, DEFAULT_FPS, Error, Media, Message, Objects, Part, Role, Sample, TemplateFields,
+    Video, python_literal,
+};
 
 /// Where a row comes from and how its columns are read.
 pub(crate) struct Convention<'a> {
     pub columns: &'a ColumnMap,
     pub file: &'a Path,
     pub row: usize,
+    /// Whether rows carry null for what they do not have.
+    pub padded: bool,
     /// Folder of relative media paths.
     pub folder: &'a Path,
     /// Folders from which media that a row names may leave.
@@ -34,6 +40,7 @@ impl Convention<'_> {
             Some((name, value)) => self.images(&name, value)?,
             None => Vec::new(),
         };
+        let numbered = self.numbered_images(&mut row)?;
         let videos = match take(&mut row, &map.videos, &["videos", "video"])? {
             Some((name, value)) => self.videos(&name, value)?,
             None => Vec::new(),
@@ -45,6 +52,7 @@ impl Convention<'_> {
             "question",
             "query",
             "conversations",
+            "conversation",
         ];
         let Some((name, value)) = take(&mut row, &map.prompt, &known)? else {
             let names: Vec<&str> = row.iter().map(|(name, _)| name.as_str()).collect();
@@ -54,8 +62,21 @@ impl Convention<'_> {
                 .help("name the column in data.columns.prompt"));
         };
         let mut media = MediaList::new(images, videos, self);
-        let conversational = matches!(value, Value::List(_));
-        let mut messages = media.messages(&name, value)?;
+        media.number_images(numbered);
+        let mut messages = match take(&mut row, &None, &["history"])? {
+            Some((name, value)) => media.history(&name, value)?,
+            None => Vec::new(),
+        };
+        let conversational = crate::conversation::is_conversation(&value);
+        let turns = media.messages(&name, value)?;
+        // The system turn stays the first one.
+        let behind = turns
+            .iter()
+            .take_while(|turn| turn.role == Role::System)
+            .count();
+        let earlier = std::mem::take(&mut messages);
+        messages.extend(turns);
+        messages.splice(behind..behind, earlier);
         let system = match take(&mut row, &None, &["system"])? {
             Some((name, value)) => text_or_null(&name, value)?,
             None => None,
@@ -64,13 +85,18 @@ impl Convention<'_> {
             messages.insert(0, Message::text(Role::System, text));
         }
         media.place(&name, &mut messages)?;
-        let (images, videos) = (media.images, media.videos);
+        let template = template_fields(&mut row, self.padded)?;
+        let objects = match take(&mut row, &None, &["objects"])? {
+            Some((name, value)) => Objects::read(&name, value)?,
+            None => None,
+        };
         let mut answers = right_answers(self.answer(&mut row)?).into_iter();
         let (answer, alternatives) = (answers.next(), answers.collect());
-        let experts = match take(&mut row, &map.expert, &["expert", "completion", "response"])? {
-            Some((name, value)) => experts(&name, value)?,
-            None => Vec::new(),
-        };
+        let (experts, trajectory) =
+            match take(&mut row, &map.expert, &["expert", "completion", "response"])? {
+                Some((name, value)) => experts(&mut media, &name, value)?,
+                None => (Vec::new(), Vec::new()),
+            };
         let mut experts = experts.into_iter();
         let expert = experts.next();
         let id = match take(&mut row, &map.id, &["id"])? {
@@ -86,31 +112,67 @@ impl Convention<'_> {
             .into_iter()
             .map(|(name, value)| (name, value.into_json()))
             .collect();
-        Ok(Sample {
-            id,
-            messages,
-            images,
-            videos,
+        let mut sample = Sample {
+            images: media.images,
+            videos: media.videos,
             answer,
             alternatives,
             expert,
+            trajectory,
+            template,
+            objects,
+            unread: media.unread,
             more_experts: experts.collect(),
             meta,
             conversational,
-        })
+            ..Sample::new(id, messages)
+        };
+        crate::unread::note_tags(&mut sample);
+        Ok(sample)
     }
 
     fn images(&self, name: &str, value: Value) -> Result<Vec<Media>, Error> {
         let items = match value {
             Value::Null => return Ok(Vec::new()),
             Value::List(items) => items,
+            // A list that was written into a text column.
+            Value::Text(text) if text.trim_start().starts_with('[') => {
+                match python_literal::parse(&text) {
+                    Some(Value::List(items)) => items,
+                    _ => vec![Value::Text(text)],
+                }
+            }
             one => vec![one],
         };
         items
             .into_iter()
             .enumerate()
+            .filter(|(_, item)| !is_nothing(item))
             .map(|(index, item)| self.image(&format!("{name}[{index}]"), item))
             .collect()
+    }
+
+    /// MMMU's columns `image_1`, `image_2`, …, which the question names by number.
+    fn numbered_images(&self, row: &mut Row) -> Result<Vec<(usize, Media)>, Error> {
+        let number = |name: &str| name.strip_prefix("image_")?.parse::<usize>().ok();
+        let mapped = |name: &str| {
+            let map = self.columns;
+            let given = [&map.prompt, &map.videos, &map.answer, &map.expert, &map.id];
+            given.into_iter().flatten().any(|column| column == name)
+        };
+        let (found, others): (Row, Row) = std::mem::take(row)
+            .into_iter()
+            .partition(|(name, _)| number(name).is_some() && !mapped(name));
+        *row = others;
+        let mut images = Vec::new();
+        for (name, value) in found {
+            let Some(number) = number(&name).filter(|_| !is_nothing(&value)) else {
+                continue;
+            };
+            images.push((number, self.image(&name, value)?));
+        }
+        images.sort_by_key(|(number, _)| *number);
+        Ok(images)
     }
 
     pub(crate) fn image(&self, field: &str, value: Value) -> Result<Media, Error> {
@@ -173,13 +235,14 @@ impl Convention<'_> {
     fn videos(&self, name: &str, value: Value) -> Result<Vec<Video>, Error> {
         let Value::List(items) = value else {
             return match value {
-                Value::Null => Ok(Vec::new()),
+                nothing if is_nothing(&nothing) => Ok(Vec::new()),
                 one => Ok(vec![self.video(name, one)?]),
             };
         };
         items
             .into_iter()
             .enumerate()
+            .filter(|(_, item)| !is_nothing(item))
             .map(|(index, item)| self.video(&format!("{name}[{index}]"), item))
             .collect()
     }
@@ -244,14 +307,10 @@ impl Convention<'_> {
         let inside = row
             .iter()
             .find(|(name, _)| name == "reward_model")
-            .and_then(|(_, value)| {
-                let Value::Struct(fields) = value else {
-                    return None;
-                };
-                fields
-                    .iter()
-                    .find(|(name, _)| name == "ground_truth")
-                    .map(|(_, v)| v.clone())
+            .and_then(|(_, value)| match value {
+                // A struct that was written into a text column.
+                Value::Text(text) => python_literal::parse(text)?.get("ground_truth").cloned(),
+                value => value.get("ground_truth").cloned(),
             });
         Ok(inside.unwrap_or(Value::Null))
     }
@@ -341,59 +400,132 @@ fn scalar(value: Value) -> Option<String> {
     }
 }
 
-/// One expert trajectory, or a list of several.
-fn experts(field: &str, value: Value) -> Result<Vec<String>, Error> {
+/// Whether a value stands where a row has no image: null, an empty text, a struct without content.
+fn is_nothing(value: &Value) -> bool {
     match value {
-        Value::List(all)
-            if !all.is_empty()
-                && all
-                    .iter()
-                    .all(|one| matches!(one, Value::Text(_) | Value::List(_))) =>
-        {
-            let found = all.into_iter().enumerate();
-            let found = found.map(|(index, one)| expert(&format!("{field}[{index}]"), one));
-            Ok(found
-                .collect::<Result<Vec<_>, _>>()?
-                .into_iter()
-                .flatten()
-                .collect())
+        Value::Null => true,
+        Value::Text(text) => text.trim().is_empty(),
+        Value::Bytes(bytes) => bytes.is_empty(),
+        Value::Struct(fields) => {
+            let content = [
+                "bytes",
+                "base64",
+                "path",
+                "image",
+                "url",
+                "image_url",
+                "frames",
+                "video",
+            ];
+            let mut there = fields
+                .iter()
+                .filter(|(name, _)| content.contains(&name.as_str()))
+                .peekable();
+            there.peek().is_some() && there.all(|(_, value)| is_nothing(value))
         }
-        one => Ok(expert(field, one)?.into_iter().collect()),
+        Value::List(_) | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
-/// A text, or a conversation whose last turn is the assistant's.
-fn expert(field: &str, value: Value) -> Result<Option<String>, Error> {
-    let Value::List(turns) = value else {
-        return text_or_null(field, value);
+/// The columns that go to the chat template: `tools` and `chat_template_kwargs`, as objects or as JSON.
+fn template_fields(row: &mut Row, padded: bool) -> Result<TemplateFields, Error> {
+    let read = |value: Value| {
+        let value = match value {
+            Value::Text(text) => python_literal::parse(&text).unwrap_or(Value::Text(text)),
+            other => other,
+        };
+        let json = value.into_json();
+        if padded { without_padding(json) } else { json }
     };
-    let text = turns.iter().rev().find_map(|turn| {
-        let speaks = matches!(turn.get("role"), Some(Value::Text(role)) if role == "assistant");
-        if speaks {
-            turn.get("content").and_then(plain_text)
-        } else {
-            None
+    let mut out = TemplateFields::default();
+    if let Some((_, value)) = take(row, &None, &["tools"])? {
+        let tools = match read(value) {
+            serde_json::Value::Array(tools) => tools,
+            serde_json::Value::String(text) if text.trim().is_empty() => Vec::new(),
+            one => vec![one],
+        };
+        // Tools that are JSON in a list of texts.
+        let tools = tools.into_iter().map(|tool| match tool {
+            serde_json::Value::String(text) => {
+                serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text))
+            }
+            tool => tool,
+        });
+        let tools: Vec<serde_json::Value> = tools.collect();
+        // As TRL: some templates write about tools even for an empty list.
+        out.tools = (!tools.is_empty()).then_some(tools.into());
+    }
+    if let Some((name, value)) = take(row, &None, &["chat_template_kwargs"])? {
+        let described = value.describe();
+        match read(value) {
+            serde_json::Value::Object(kwargs) => out.kwargs = kwargs,
+            _ => {
+                return Err(Error::row("not named values for the chat template")
+                    .field(name)
+                    .found(described)
+                    .expected(r#"{"enable_thinking": false}"#));
+            }
         }
-    });
-    match text {
-        Some(text) => Ok(Some(text)),
-        None => Err(Error::row("no turn of the assistant")
-            .field(field)
-            .expected("text, or a list that has {\"role\": \"assistant\", \"content\": text}")),
+    }
+    Ok(out)
+}
+
+/// One expert trajectory, or a list of several; the turns of one that is more than a text.
+fn experts(
+    media: &mut MediaList<'_>,
+    field: &str,
+    value: Value,
+) -> Result<(Vec<String>, Vec<Message>), Error> {
+    let is_one = |one: &Value| matches!(one, Value::Text(_) | Value::List(_));
+    match value {
+        Value::List(all) if !all.is_empty() && all.iter().all(is_one) => {
+            let mut texts = Vec::new();
+            for (index, one) in all.into_iter().enumerate() {
+                texts.extend(expert(media, &format!("{field}[{index}]"), one)?.0);
+            }
+            Ok((texts, Vec::new()))
+        }
+        one => {
+            let (text, turns) = expert(media, field, one)?;
+            Ok((text.into_iter().collect(), turns))
+        }
     }
 }
 
-/// Text, or the text parts of a content list.
-fn plain_text(content: &Value) -> Option<String> {
-    match content {
-        Value::Text(text) => Some(text.clone()),
-        Value::List(parts) => parts
-            .iter()
-            .map(|part| match part.get("text") {
-                Some(Value::Text(text)) => Some(text.as_str()),
-                _ => None,
-            })
-            .collect(),
-        _ => None,
+/// A text, or a conversation whose last turn is the assistant's: its text, and all turns where they are
+/// more than that.
+fn expert(
+    media: &mut MediaList<'_>,
+    field: &str,
+    value: Value,
+) -> Result<(Option<String>, Vec<Message>), Error> {
+    let value = match value {
+        turn @ Value::Struct(_) => Value::List(vec![turn]),
+        value => value,
+    };
+    if !matches!(value, Value::List(_)) {
+        return Ok((text_or_null(field, value)?, Vec::new()));
     }
+    let missing = || {
+        Error::row("no turn of the assistant")
+            .field(field)
+            .expected("text, or a list that has {\"role\": \"assistant\", \"content\": text}")
+    };
+    let described = value.describe();
+    let turns = media
+        .messages(field, value)
+        .map_err(|_| missing().found(described))?;
+    let shows = |turn: &Message| {
+        turn.content
+            .iter()
+            .any(|part| !matches!(part, Part::Text(_)))
+    };
+    if turns.iter().any(shows) {
+        return Err(missing().help("images stand in the prompt's turns"));
+    }
+    let last = turns.iter().rev().find(|turn| turn.role == Role::Assistant);
+    let text = last.ok_or_else(missing)?.plain_text();
+    let text = (!text.is_empty()).then_some(text);
+    let plain = turns.len() == 1 && turns[0].fields.is_empty() && turns[0].train != Some(false);
+    Ok((text, if plain { Vec::new() } else { turns }))
 }

@@ -2,8 +2,11 @@
 
 use crate::convention::Convention;
 use crate::error::shorten;
+use crate::padding::without_padding;
+use crate::placement::{NEXT, TAG};
+use crate::roles::{Speaker, speaker};
 use crate::row::Value;
-use crate::{Error, Media, Message, Part, Role, Video};
+use crate::{Error, Media, Message, Part, Role, Video, python_literal, tool_calls};
 
 /// Media of a row while its messages are read.
 pub(crate) struct MediaList<'a> {
@@ -11,14 +14,23 @@ pub(crate) struct MediaList<'a> {
     pub images: Vec<Media>,
     /// The same for videos.
     pub videos: Vec<Video>,
+    /// What turns say and nothing reads, by kind.
+    pub unread: Vec<String>,
     /// Images that messages carry themselves.
-    inline_images: Vec<Media>,
-    inline_videos: Vec<Video>,
+    pub(crate) inline_images: Vec<Media>,
+    pub(crate) inline_videos: Vec<Video>,
+    /// Images of columns `image_1`, `image_2`, …: their numbers and places among `inline_images`, and whether
+    /// a turn shows them.
+    pub(crate) numbered: Vec<Numbered>,
     convention: &'a Convention<'a>,
 }
 
-/// Stands for "the next image of the column" until [`MediaList::place`] numbers them.
-const NEXT: usize = usize::MAX;
+/// An image that turns name by its number: `<image 2>`.
+pub(crate) struct Numbered {
+    number: usize,
+    pub(crate) inline: usize,
+    pub(crate) shown: bool,
+}
 
 impl<'a> MediaList<'a> {
     pub(crate) fn new(
@@ -29,24 +41,44 @@ impl<'a> MediaList<'a> {
         Self {
             images,
             videos,
+            unread: Vec::new(),
             inline_images: Vec::new(),
             inline_videos: Vec::new(),
+            numbered: Vec::new(),
             convention,
+        }
+    }
+
+    /// Images that the turns read from now on may name by number.
+    pub(crate) fn number_images(&mut self, images: Vec<(usize, Media)>) {
+        for (number, image) in images {
+            self.inline_images.push(image);
+            self.numbered.push(Numbered {
+                number,
+                inline: self.inline_images.len() - 1,
+                shown: false,
+            });
         }
     }
 
     pub(crate) fn messages(&mut self, column: &str, value: Value) -> Result<Vec<Message>, Error> {
         match value {
-            Value::Text(text) => Ok(vec![Message {
-                role: Role::User,
-                content: self.parts(&text),
-                train: None,
-            }]),
-            Value::List(turns) if !turns.is_empty() => turns
-                .into_iter()
-                .enumerate()
-                .map(|(index, turn)| self.message(&format!("{column}[{index}]"), turn))
-                .collect(),
+            Value::Text(text) => match written_turns(&text) {
+                Some(turns) => self.messages(column, turns),
+                None => Ok(vec![Message::new(Role::User, self.parts(&text))]),
+            },
+            Value::List(turns) if !turns.is_empty() => {
+                let mut messages: Vec<Message> = Vec::with_capacity(turns.len());
+                for (index, turn) in turns.into_iter().enumerate() {
+                    let (message, is_call) = self.message(&format!("{column}[{index}]"), turn)?;
+                    if is_call {
+                        tool_calls::join(&mut messages, message);
+                    } else {
+                        messages.push(message);
+                    }
+                }
+                Ok(messages)
+            }
             other => Err(Error::row("not a conversation")
                 .field(column)
                 .found(other.describe())
@@ -54,28 +86,90 @@ impl<'a> MediaList<'a> {
         }
     }
 
-    fn message(&mut self, field: &str, value: Value) -> Result<Message, Error> {
+    /// ms-swift's `history`: earlier rounds of question and answer.
+    pub(crate) fn history(&mut self, column: &str, value: Value) -> Result<Vec<Message>, Error> {
+        let value = match value {
+            Value::Text(text) => python_literal::parse(&text).unwrap_or(Value::Text(text)),
+            other => other,
+        };
+        let wrong = |found: &Value| {
+            Error::row("not rounds of a conversation")
+                .field(column)
+                .found(found.describe())
+                .expected("a list of [question, answer]")
+        };
+        let Value::List(rounds) = value else {
+            return Err(wrong(&value));
+        };
+        if rounds.iter().any(|round| matches!(round, Value::Struct(_))) {
+            return self.messages(column, Value::List(rounds));
+        }
+        let mut messages = Vec::new();
+        for round in rounds {
+            let Value::List(pair) = &round else {
+                return Err(wrong(&round));
+            };
+            if pair.len() != 2 {
+                return Err(wrong(&round));
+            }
+            for (role, said) in [Role::User, Role::Assistant].into_iter().zip(pair) {
+                match said {
+                    Value::Null => {}
+                    Value::Text(text) => messages.push(Message::new(role, self.parts(text))),
+                    _ => return Err(wrong(&round)),
+                }
+            }
+        }
+        Ok(messages)
+    }
+
+    /// One turn, and whether it is no more than a call that belongs to the turn before.
+    fn message(&mut self, field: &str, value: Value) -> Result<(Message, bool), Error> {
         let Value::Struct(fields) = value else {
             return Err(Error::row("turn is not an object")
                 .field(field)
                 .found(value.describe())
                 .expected("{\"role\": …, \"content\": …}"));
         };
-        let (mut role, mut content, mut train) = (None, None, None);
+        let (mut who, mut content, mut train) = (None, None, None);
+        let mut others = serde_json::Map::new();
         for (name, value) in fields {
             match (name.as_str(), value) {
-                ("role" | "from", value) => role = Some(self.role(field, value)?),
+                (_, Value::Null) => {}
+                ("role" | "from", value) => who = Some(self.speaker(field, value)?),
                 ("content" | "value", value) => content = Some(value),
-                ("train" | "loss", Value::Bool(bit)) => train = Some(bit),
-                _ => {}
+                ("train" | "loss" | "weight", value) if as_switch(&value).is_some() => {
+                    train = as_switch(&value);
+                }
+                (_, value) => {
+                    let json = value.into_json();
+                    let json = if self.convention.padded {
+                        without_padding(json)
+                    } else {
+                        json
+                    };
+                    others.insert(name, json);
+                }
             }
         }
-        let Some(role) = role else {
+        let Some(who) = who else {
             return Err(Error::row("turn has no role")
                 .field(field)
                 .expected("a field `role`"));
         };
+        let Speaker::Role(role) = who else {
+            let mut message = tool_calls::from_content(field, content)?;
+            message.train = train;
+            message.fields.extend(others);
+            return Ok((message, true));
+        };
         let content = match content {
+            // The result of a tool is often an object.
+            Some(object @ Value::Struct(_)) if role == Role::Tool => {
+                vec![Part::Text(crate::template_functions::python_json(
+                    &object.into_json(),
+                ))]
+            }
             Some(Value::Text(text)) => self.parts(&text),
             Some(Value::List(items)) => {
                 let mut parts = Vec::new();
@@ -84,6 +178,8 @@ impl<'a> MediaList<'a> {
                 }
                 parts
             }
+            // A turn may be a call or a thought and no text.
+            None if role == Role::Assistant && !others.is_empty() => Vec::new(),
             other => {
                 return Err(Error::row("turn has no content")
                     .field(format!("{field}.content"))
@@ -91,25 +187,21 @@ impl<'a> MediaList<'a> {
                     .expected("text or a list of parts"));
             }
         };
-        Ok(Message {
+        let message = Message {
             role,
             content,
             train,
-        })
+            fields: others,
+        };
+        Ok((message, false))
     }
 
-    fn role(&self, field: &str, value: Value) -> Result<Role, Error> {
-        match &value {
-            Value::Text(text) => match text.as_str() {
-                "system" => Ok(Role::System),
-                "user" | "human" => Ok(Role::User),
-                "assistant" | "gpt" => Ok(Role::Assistant),
-                "tool" | "function" => Ok(Role::Tool),
-                _ => Err(()),
-            },
-            _ => Err(()),
-        }
-        .map_err(|()| {
+    fn speaker(&self, field: &str, value: Value) -> Result<Speaker, Error> {
+        let found = match &value {
+            Value::Text(text) => speaker(text),
+            _ => None,
+        };
+        found.ok_or_else(|| {
             Error::row("unknown role")
                 .field(format!("{field}.role"))
                 .found(value.describe())
@@ -117,32 +209,48 @@ impl<'a> MediaList<'a> {
         })
     }
 
-    /// Text with `<image>` and `<video>` tags.
-    fn parts(&self, text: &str) -> Vec<Part> {
+    /// Text with `<image>`, `<image 1>` and `<video>` tags.
+    pub(crate) fn parts(&mut self, text: &str) -> Vec<Part> {
+        self.tagged(text, NEXT)
+    }
+
+    /// The same; `mark` stands where a tag shows the next of the column.
+    fn tagged(&mut self, text: &str, mark: usize) -> Vec<Part> {
         let mut parts = Vec::new();
-        let mut rest = text;
-        loop {
-            let image = rest
-                .find("<image>")
-                .map(|at| (at, "<image>", Part::Image(NEXT)));
-            let video = rest
-                .find("<video>")
-                .map(|at| (at, "<video>", Part::Video(NEXT)));
-            let first = [image, video]
-                .into_iter()
-                .flatten()
-                .min_by_key(|(at, _, _)| *at);
-            let Some((at, tag, part)) = first else { break };
-            if at > 0 {
-                parts.push(Part::Text(rest[..at].to_owned()));
+        let mut from = 0;
+        let mut at = 0;
+        while let Some(found) = text[at..].find('<') {
+            let start = at + found;
+            let rest = &text[start..];
+            let (part, len) = if rest.starts_with("<image>") {
+                (Some(Part::Image(mark)), "<image>".len())
+            } else if rest.starts_with("<video>") {
+                (Some(Part::Video(mark)), "<video>".len())
+            } else {
+                match numbered_tag(rest) {
+                    Some((number, len)) => (self.by_number(number), len),
+                    None => (None, 1),
+                }
+            };
+            at = start + len;
+            let Some(part) = part else { continue };
+            if start > from {
+                parts.push(Part::Text(text[from..start].to_owned()));
             }
             parts.push(part);
-            rest = &rest[at + tag.len()..];
+            from = at;
         }
-        if !rest.is_empty() || parts.is_empty() {
-            parts.push(Part::Text(rest.to_owned()));
+        if from < text.len() || parts.is_empty() {
+            parts.push(Part::Text(text[from..].to_owned()));
         }
         parts
+    }
+
+    /// The image of a column `image_N`. Every reference shows it.
+    fn by_number(&mut self, number: usize) -> Option<Part> {
+        let found = self.numbered.iter_mut().find(|n| n.number == number)?;
+        found.shown = true;
+        Some(Part::Image(found.inline))
     }
 
     /// One element of a content list.
@@ -166,6 +274,11 @@ impl<'a> MediaList<'a> {
                 .find(|(name, value)| name == key && !value.is_null());
             found.map(|(_, value)| value.clone())
         };
+        for (name, value) in &fields {
+            if !READ_OF_PARTS.contains(&name.as_str()) && !value.is_null() {
+                self.unread.push(format!("field {name} of a content part"));
+            }
+        }
         let kind = match get("type") {
             Some(Value::Text(kind)) => kind,
             _ => {
@@ -175,15 +288,18 @@ impl<'a> MediaList<'a> {
             }
         };
         match kind.as_str() {
-            "text" => match get("text") {
-                Some(Value::Text(text)) => out.push(Part::Text(text)),
+            "text" | "input_text" | "output_text" => match get("text") {
+                Some(Value::Text(text)) if get("tags") == Some(Value::Bool(false)) => {
+                    out.push(Part::Text(text));
+                }
+                Some(Value::Text(text)) => out.extend(self.tagged(&text, TAG)),
                 other => {
                     return Err(Error::row("part has no text")
                         .field(format!("{field}.text"))
                         .found(other.unwrap_or(Value::Null).describe()));
                 }
             },
-            "image" | "image_url" => {
+            "image" | "image_url" | "input_image" => {
                 let own = ["image", "image_url", "url", "path", "base64", "bytes"];
                 match own.iter().find_map(|key| get(key)) {
                     Some(value) => {
@@ -194,7 +310,7 @@ impl<'a> MediaList<'a> {
                     None => out.push(Part::Image(NEXT)),
                 }
             }
-            "video" => match ["video", "frames", "path", "url"]
+            "video" | "video_url" => match ["video", "video_url", "frames", "path", "url"]
                 .iter()
                 .find_map(|key| get(key))
             {
@@ -217,80 +333,75 @@ impl<'a> MediaList<'a> {
         }
         Ok(())
     }
+}
 
-    /// Gives every image and video of the columns its place in the conversation.
-    pub(crate) fn place(&mut self, column: &str, messages: &mut [Message]) -> Result<(), Error> {
-        let marks = |messages: &[Message], video: bool| {
-            let part = if video {
-                Part::Video(NEXT)
-            } else {
-                Part::Image(NEXT)
-            };
-            messages
-                .iter()
-                .flat_map(|m| &m.content)
-                .filter(|p| **p == part)
-                .count()
-        };
-        let (images, videos) = (marks(messages, false), marks(messages, true));
-        // TRL: images without a mark stand before the first turn of the user.
-        if let Some(user) = messages.iter_mut().find(|m| m.role == Role::User) {
-            if videos == 0 {
-                let parts = self.videos.iter().map(|_| Part::Video(NEXT));
-                user.content.splice(0..0, parts);
-            }
-            if images == 0 {
-                let parts = self.images.iter().map(|_| Part::Image(NEXT));
-                user.content.splice(0..0, parts);
-            }
-        }
-        for (video, what, found) in [
-            (false, "images", self.images.len()),
-            (true, "videos", self.videos.len()),
-        ] {
-            let expected = marks(messages, video);
-            if expected != found {
-                return Err(
-                    Error::row(format!("number of {what} and of their marks differ"))
-                        .field(column)
-                        .found(format!("{expected} marks, {found} {what}"))
-                        .help(format!(
-                            "each of the {what} needs one <{0}> tag or part, and each tag one of the {what}",
-                            what.trim_end_matches('s')
-                        )),
-                );
-            }
-        }
-        self.number(messages);
-        Ok(())
-    }
+/// Fields of a content part that are read.
+const READ_OF_PARTS: [&str; 13] = [
+    "type",
+    "text",
+    "image",
+    "image_url",
+    "url",
+    "path",
+    "base64",
+    "bytes",
+    "video",
+    "video_url",
+    "frames",
+    "fps",
+    "tags",
+];
 
-    /// Puts the media of the columns and those that messages carry into the order of appearance.
-    fn number(&mut self, messages: &mut [Message]) {
-        let mut column_images = std::mem::take(&mut self.images).into_iter();
-        let mut column_videos = std::mem::take(&mut self.videos).into_iter();
-        for part in messages.iter_mut().flat_map(|m| &mut m.content) {
-            match part {
-                Part::Image(index) => {
-                    let image = match *index {
-                        NEXT => column_images.next(),
-                        own => self.inline_images.get(own).cloned(),
-                    };
-                    *index = self.images.len();
-                    self.images.extend(image);
-                }
-                Part::Video(index) => {
-                    let video = match *index {
-                        NEXT => column_videos.next(),
-                        own => self.inline_videos.get(own).cloned(),
-                    };
-                    *index = self.videos.len();
-                    self.videos.extend(video);
-                }
-                Part::Text(_) => {}
-            }
-        }
+/// Whether a prompt is a list of turns, also one that was written into a text.
+pub(crate) fn is_conversation(prompt: &Value) -> bool {
+    match prompt {
+        Value::List(_) => true,
+        Value::Text(text) => written_turns(text).is_some(),
+        _ => false,
     }
+}
+
+/// A conversation that was written into a text column, as verl's exports and CSV files have it.
+fn written_turns(text: &str) -> Option<Value> {
+    if !text.trim_start().starts_with(['[', '{']) {
+        return None;
+    }
+    let is_turn = |value: &Value| {
+        (value.get("role").is_some() || value.get("from").is_some())
+            && matches!(value, Value::Struct(fields) if fields.len() > 1)
+    };
+    match python_literal::parse(text)? {
+        Value::List(turns) if !turns.is_empty() && turns.iter().all(is_turn) => {
+            Some(Value::List(turns))
+        }
+        turn @ Value::Struct(_) if is_turn(&turn) => Some(Value::List(vec![turn])),
+        _ => None,
+    }
+}
+
+/// A truth value, or 0 and 1 as OpenAI's `weight` and older ms-swift rows have them.
+fn as_switch(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(bit) => Some(*bit),
+        Value::Number(number) => match number.as_f64()? {
+            0.0 => Some(false),
+            1.0 => Some(true),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// `<image 3>`, `<image_3>` or `<image3>` at the start of a text: the number and the tag's length.
+pub(crate) fn numbered_tag(text: &str) -> Option<(usize, usize)> {
+    let rest = text.strip_prefix("<image")?;
+    let digits = rest.strip_prefix([' ', '_']).unwrap_or(rest);
+    let end = digits.find('>').filter(|&end| (1..=3).contains(&end))?;
+    let number = digits[..end].parse().ok()?;
+    let length = text.len() - digits.len() + end + 1;
+    digits.as_bytes()[0]
+        .is_ascii_digit()
+        .then_some((number, length))
 }
 
 /// The `fps` of a video.

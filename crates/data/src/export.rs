@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::{Error, Media, Part, Sample};
+use crate::{Error, Media, Message, Part, Sample};
 
 /// Writes `data.jsonl` and the images beside it (`images/000012-0.png`); reading the file back
 /// gives the same samples. Videos are written as lists of frames. Media are numbered as they
@@ -106,6 +106,13 @@ fn record(sample: &Sample, dir: &Path, row: usize) -> Result<Value, Error> {
         let all: Vec<&String> = std::iter::once(first).chain(&sample.more_experts).collect();
         record.insert("expert".into(), json!(all));
     }
+    if !sample.trajectory.is_empty() {
+        let turns = sample.trajectory.iter();
+        let turns =
+            turns.map(|message| turn_json(message, vec![text_part_json(&message.plain_text())]));
+        record.insert("expert".into(), turns.collect());
+    }
+    record.extend(template_columns(sample));
     for (name, value) in &sample.meta {
         if misread(sample, name, value) {
             return Err(
@@ -134,18 +141,52 @@ fn right_answers(answer: &str, alternatives: &[String]) -> Value {
 fn messages(sample: &Sample) -> Value {
     let turns = sample.messages.iter().map(|message| {
         let parts = message.content.iter().map(|part| match part {
-            Part::Text(text) => json!({"type": "text", "text": text}),
+            Part::Text(text) => text_part_json(text),
             Part::Image(_) => json!({"type": "image"}),
             Part::Video(_) => json!({"type": "video"}),
         });
-        let parts: Vec<Value> = parts.collect();
-        let mut turn = json!({"role": message.role.as_str(), "content": parts});
-        if let Some(train) = message.train {
-            turn["train"] = train.into();
-        }
-        turn
+        turn_json(message, parts.collect())
     });
     turns.collect()
+}
+
+/// A turn with its content parts and everything else that it says.
+pub fn turn_json(message: &Message, content: Vec<Value>) -> Value {
+    let mut turn = json!({"role": message.role.as_str(), "content": content});
+    if let Some(train) = message.train {
+        turn["train"] = train.into();
+    }
+    for (name, value) in &message.fields {
+        turn[name] = value.clone();
+    }
+    turn
+}
+
+/// A text as a content part, marked where it has a tag that is to stay text.
+pub fn text_part_json(text: &str) -> Value {
+    let mut part = json!({"type": "text", "text": text});
+    if text.contains("<image") || text.contains("<video>") {
+        part["tags"] = false.into();
+    }
+    part
+}
+
+/// The columns of a sample besides its turns, media, answer, expert and `meta`.
+pub fn template_columns(sample: &Sample) -> Map<String, Value> {
+    let mut columns = Map::new();
+    if let Some(tools) = &sample.template.tools {
+        columns.insert("tools".into(), tools.clone());
+    }
+    if !sample.template.kwargs.is_empty() {
+        columns.insert(
+            "chat_template_kwargs".into(),
+            sample.template.kwargs.clone().into(),
+        );
+    }
+    if let Some(objects) = &sample.objects {
+        columns.insert("objects".into(), objects.source.clone());
+    }
+    columns
 }
 
 /// Whether the reader would take a field of `meta` for one of its columns. Null says nothing.
@@ -154,7 +195,23 @@ fn misread(sample: &Sample, name: &str, value: &Value) -> bool {
         return false;
     }
     match name {
-        "id" | "messages" | "images" | "videos" | "answer" | "expert" | "system" => true,
+        "id"
+        | "messages"
+        | "images"
+        | "videos"
+        | "answer"
+        | "expert"
+        | "system"
+        | "history"
+        | "tools"
+        | "chat_template_kwargs"
+        | "objects" => true,
+        _ if name
+            .strip_prefix("image_")
+            .is_some_and(|n| n.parse::<usize>().is_ok()) =>
+        {
+            true
+        }
         "video" => sample.videos.is_empty(),
         "solution" | "ground_truth" => sample.answer.is_none(),
         "reward_model" => sample.answer.is_none() && !value["ground_truth"].is_null(),

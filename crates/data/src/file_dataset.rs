@@ -1,4 +1,4 @@
-//! Rows of JSONL, JSON and Parquet files as one data set.
+//! Rows of JSONL, JSON, CSV and Parquet files as one data set.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::convention::Convention;
 use crate::parquet::{Cache, DEFAULT_CACHE_BYTES};
 use crate::row::Rows;
-use crate::{ColumnMap, Dataset, Error, Sample, json, jsonl, parquet};
+use crate::{ColumnMap, Dataset, Error, Sample, csv_rows, json, jsonl, packed, parquet};
 
 /// Rows of one or more files, one after the other. A row is read when it is asked for.
 pub struct FileDataset {
@@ -27,9 +27,10 @@ struct Source {
 }
 
 impl FileDataset {
-    /// Opens files by their ending: `.jsonl`, `.json`, `.parquet`. Relative image paths start
-    /// from `image_dir`, or from the folder of their data file. Only from these two folders do images leave this machine
-    /// ([`Media::outgoing`](crate::Media::outgoing)).
+    /// Opens files by their ending: `.jsonl`, `.json`, `.parquet`, `.csv`, `.tsv`, all but Parquet also
+    /// with `.gz` or `.zst`. Relative image paths start
+    /// from `image_dir`, or from the folder of their data file.
+    /// Only from these two folders do images leave this machine ([`Media::outgoing`](crate::Media::outgoing)).
     ///
     /// # Errors
     /// [`Error::File`] for a file that is missing, empty, of another kind or damaged;
@@ -78,9 +79,20 @@ impl FileDataset {
     }
 }
 
+const ENDINGS: &str =
+    ".jsonl, .json, .parquet, .csv or .tsv; all but Parquet also with .gz or .zst";
+
+const HELP_ARROW: &str = "write Parquet instead: python -c \"import datasets; \
+    datasets.load_from_disk('FOLDER').to_parquet('train.parquet')\" (a single .arrow file: \
+    datasets.Dataset.from_file('FILE.arrow'))";
+
 pub(crate) fn open(path: &Path, index: usize, cache: &Arc<Cache>) -> Result<Box<dyn Rows>, Error> {
     if path.is_dir() {
-        return Err(Error::file("data file is a folder").help("name the files inside it"));
+        let saved = path.join("state.json").exists() || path.join("dataset_dict.json").exists();
+        return Err(match saved {
+            true => Error::file("data file is a folder of datasets' save_to_disk").help(HELP_ARROW),
+            false => Error::file("data file is a folder").help("name the files inside it"),
+        });
     }
     // Rows are read in any order, again and again. A pipe gives its content once, or never.
     if let Ok(found) = path.metadata()
@@ -90,14 +102,33 @@ pub(crate) fn open(path: &Path, index: usize, cache: &Arc<Cache>) -> Result<Box<
             .found(crate::error::kind_of_file(found.file_type()))
             .help("write its content to a file first"));
     }
-    let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+    let plain = match packed::is_packed(path) {
+        true => path.with_extension(""),
+        false => path.to_path_buf(),
+    };
+    let ending = plain
+        .extension()
+        .map(|e| e.to_string_lossy().to_lowercase());
     match ending.as_deref() {
+        Some("csv") => Ok(Box::new(csv_rows::open(path, b',')?)),
+        Some("tsv") => Ok(Box::new(csv_rows::open(path, b'\t')?)),
+        Some("arrow" | "feather") => Err(Error::file("Arrow files are not read")
+            .expected(ENDINGS)
+            .help(HELP_ARROW)),
+        Some("parquet") if packed::is_packed(path) => {
+            Err(Error::file("compressed Parquet file")
+                .help("unpack it; Parquet is compressed inside"))
+        }
+        Some("bz2" | "xz" | "zip" | "tar" | "tgz" | "7z") => Err(Error::file("packed data file")
+            .found(format!("ending {:?}", ending.unwrap_or_default()))
+            .expected(ENDINGS)
+            .help("unpack it, or pack it with gzip or zstd")),
         Some("jsonl" | "ndjson") => Ok(Box::new(jsonl::open(path)?)),
         Some("json") => Ok(Box::new(json::open(path)?)),
         Some("parquet") => Ok(Box::new(parquet::open(path, index, Arc::clone(cache))?)),
         _ => Err(Error::file("unknown kind of data file")
             .found(format!("ending {:?}", ending.unwrap_or_default()))
-            .expected(".jsonl, .json or .parquet")),
+            .expected(ENDINGS)),
     }
 }
 
@@ -124,6 +155,7 @@ impl Dataset for FileDataset {
             columns: &self.columns,
             file: &source.path,
             row: number,
+            padded: source.rows.padded(),
             folder: self.image_dir.as_deref().unwrap_or(beside),
             folders: &source.folders,
         };

@@ -8,8 +8,6 @@ use std::io::{BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use image::RgbImage;
 use sha2::{Digest, Sha256};
 
@@ -68,7 +66,7 @@ impl Media {
         Self::new(Source::Path(path.as_ref().into()))
     }
 
-    /// Encoded bytes: PNG, JPEG, WebP, GIF or BMP.
+    /// Encoded bytes: PNG, JPEG, WebP, GIF, BMP or TIFF.
     pub fn from_bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
         Self::new(Source::Bytes(bytes.into()))
     }
@@ -94,11 +92,7 @@ impl Media {
             },
             None => text,
         };
-        let payload = payload.trim_ascii();
-        let decoded = STANDARD
-            .decode(payload)
-            .or_else(|_| STANDARD_NO_PAD.decode(payload));
-        match decoded {
+        match crate::base64_text::decode(payload) {
             Ok(bytes) => Ok(Self::from_bytes(bytes)),
             Err(e) => Err(Error::media("text is not base64").found(e)),
         }
@@ -150,10 +144,11 @@ impl Media {
         }
     }
 
-    /// The pixels, as `PIL.Image.open(…).convert("RGB")` gives them: alpha is dropped (not
-    /// composited), palettes are looked up, grayscale is repeated, 16-bit grayscale is clipped to
-    /// 255 and 16-bit colour keeps its high byte, EXIF orientation is ignored, an animation gives
-    /// its first frame.
+    /// The pixels, as `PIL.Image.open(…).convert("RGB")` gives them: palettes are looked up,
+    /// grayscale is repeated, 16-bit grayscale is clipped to 255 and 16-bit colour keeps its high
+    /// byte, an animation gives its first frame. What is transparent shows white
+    /// (`qwen_vl_utils.to_rgb`), and the EXIF orientation is applied (transformers' `load_image`,
+    /// `datasets`).
     ///
     /// # Errors
     /// When the image is missing, truncated, corrupt, of another format, 0×0, or larger than
@@ -168,7 +163,7 @@ impl Media {
         .map_err(|e| self.locate(e))
     }
 
-    /// Width and height in pixels, from the header only.
+    /// Width and height in pixels as [`Media::decode`] gives them, from the header only.
     ///
     /// # Errors
     /// As [`Media::decode`], except that damage behind the header is not seen.

@@ -181,6 +181,10 @@ impl Rows for ParquetRows {
         self.starts[self.starts.len() - 1]
     }
 
+    fn padded(&self) -> bool {
+        true
+    }
+
     fn row(&self, i: usize) -> Result<Row, Error> {
         let index = self.starts.partition_point(|&start| start <= i) - 1;
         let group = self.group(index)?;
@@ -213,7 +217,7 @@ fn convert(field: &Field) -> Value {
         Field::UShort(n) => Value::Number((*n).into()),
         Field::UInt(n) => Value::Number((*n).into()),
         Field::ULong(n) => Value::Number((*n).into()),
-        Field::Float16(v) => float(f64::from(*v)),
+        Field::Float16(v) => float(shortest_half(*v)),
         // Through text, so that 0.1 stays 0.1 and does not become 0.10000000149.
         Field::Float(v) => float(v.to_string().parse().unwrap_or(f64::from(*v))),
         Field::Double(v) => float(*v),
@@ -238,6 +242,15 @@ fn convert(field: &Field) -> Value {
         | Field::TimestampMillis(_)
         | Field::TimestampMicros(_) => Value::Text(field.to_string()),
     }
+}
+
+/// The shortest decimal that is this half: 0.1 and not 0.0999755859375.
+fn shortest_half(value: half::f16) -> f64 {
+    let exact = f64::from(value);
+    (0..5)
+        .filter_map(|digits| format!("{exact:.digits$e}").parse::<f64>().ok())
+        .find(|&short| half::f16::from_f64(short) == value)
+        .unwrap_or(exact)
 }
 
 fn key_text(key: &Field) -> String {

@@ -5,7 +5,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use crate::Error;
+use crate::{Error, packed};
 
 #[derive(Debug)]
 pub(crate) struct RandomFile {
@@ -29,7 +29,7 @@ pub(crate) fn open(path: &Path) -> Result<File, Error> {
 
 impl RandomFile {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let file = Mutex::new(open(path)?);
+        let file = Mutex::new(packed::unpacked(path, open(path)?)?);
         Ok(Self { file })
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::Number;
 
-use crate::Error;
 use crate::error::shorten;
+use crate::{Error, big_integers};
 
 /// Columns of a row in file order.
 pub(crate) type Row = Vec<(String, Value)>;
@@ -27,6 +27,10 @@ pub(crate) trait Rows: Send + Sync {
     fn len(&self) -> usize;
     /// Row `i`. Errors carry no file or row; the caller adds them.
     fn row(&self, i: usize) -> Result<Row, Error>;
+    /// Whether rows carry null for what they do not have, as those of a columnar file do.
+    fn padded(&self) -> bool {
+        false
+    }
     /// The 1-based number by which a user finds row `i`: its line, or its place in the file.
     fn number(&self, i: usize) -> usize {
         i + 1
@@ -122,7 +126,8 @@ pub(crate) fn parse_json(bytes: &[u8]) -> Result<Row, Error> {
             .found(format!("bad byte at offset {} of the row", e.valid_up_to()))
             .help("save the file as UTF-8")
     })?;
-    let json: serde_json::Value = serde_json::from_str(text).map_err(|e| {
+    let quoted = big_integers::quoted(text);
+    let json: serde_json::Value = serde_json::from_str(&quoted).map_err(|e| {
         let what = match e.classify() {
             serde_json::error::Category::Eof => "JSON breaks off",
             _ => "not JSON",

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
+use crate::Objects;
 use crate::media::{Media, Video};
 
 /// Who speaks a [`Message`].
@@ -58,16 +60,25 @@ pub struct Message {
     pub content: Vec<Part>,
     /// Whether supervised training puts a loss on this turn; `None` means "if the assistant speaks".
     pub train: Option<bool>,
+    /// Everything else that the turn says, for the chat template: `tool_calls`, `reasoning_content`,
+    /// `name`, `tool_call_id`, ….
+    pub fields: Map<String, Value>,
 }
 
 impl Message {
-    /// A turn with one piece of text.
-    pub fn text(role: Role, text: impl Into<String>) -> Self {
+    /// A turn with this content and nothing else.
+    pub fn new(role: Role, content: Vec<Part>) -> Self {
         Self {
             role,
-            content: vec![Part::Text(text.into())],
+            content,
             train: None,
+            fields: Map::new(),
         }
+    }
+
+    /// A turn with one piece of text.
+    pub fn text(role: Role, text: impl Into<String>) -> Self {
+        Self::new(role, vec![Part::Text(text.into())])
     }
 
     /// All text pieces, joined; media are left out.
@@ -104,10 +115,29 @@ pub struct Sample {
     pub expert: Option<String>,
     /// Further expert trajectories of the same row, for methods that put several into a group.
     pub more_experts: Vec<String>,
+    /// An expert trajectory that is more than one text: tool calls, their results, the answer. Supervised
+    /// training learns its assistant turns; `expert` is then the text of the last one.
+    pub trajectory: Vec<Message>,
+    /// What the chat template gets besides the turns.
+    pub template: TemplateFields,
+    /// ms-swift's `objects`: what stands for `<ref-object>` and `<bbox>`.
+    pub objects: Option<Objects>,
+    /// What the row says and the reader made nothing of: tags without a picture, fields of turns and parts.
+    /// Each is a kind (`tag <audio>`), not a place, so that a data set can count them.
+    pub unread: Vec<String>,
     /// Everything else: question type, `data_source`, …
-    pub meta: serde_json::Map<String, serde_json::Value>,
+    pub meta: Map<String, Value>,
     /// Whether the row's prompt is a list of messages and not a text (TRL's conversational form).
     pub conversational: bool,
+}
+
+/// What a chat template gets besides the turns (`apply_chat_template(…, tools=…, **chat_template_kwargs)`).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TemplateFields {
+    /// Tools that the model may call, as JSON schemas.
+    pub tools: Option<Value>,
+    /// Named values: `enable_thinking`, ….
+    pub kwargs: Map<String, Value>,
 }
 
 impl Sample {
@@ -122,7 +152,11 @@ impl Sample {
             alternatives: Vec::new(),
             expert: None,
             more_experts: Vec::new(),
-            meta: serde_json::Map::new(),
+            trajectory: Vec::new(),
+            template: TemplateFields::default(),
+            objects: None,
+            unread: Vec::new(),
+            meta: Map::new(),
             conversational: false,
         }
     }

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use percept_data::{ChatTemplate, Message, Part, Role};
+use percept_data::{ChatTemplate, Message, Part, Role, TemplateFields};
 use serde_json::Value;
 
 fn message(turn: &Value) -> Message {
@@ -27,11 +27,7 @@ fn message(turn: &Value) -> Message {
             })
             .collect(),
     };
-    Message {
-        role,
-        content,
-        train: None,
-    }
+    Message::new(role, content)
 }
 
 #[test]
@@ -63,6 +59,68 @@ fn real_templates_render_as_in_transformers() {
             ));
         }
     }
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n")
+    );
+}
+
+/// D5: `tools/chat_fields_goldens.py`.
+#[test]
+fn tools_calls_thoughts_and_named_values_render_as_in_transformers() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/chat");
+    let golden: Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.join("fields.json")).unwrap())
+            .unwrap();
+    let turn = |turn: &Value| {
+        let role = match turn["role"].as_str().unwrap() {
+            "system" => Role::System,
+            "user" => Role::User,
+            "assistant" => Role::Assistant,
+            _ => Role::Tool,
+        };
+        let mut fields = turn.as_object().unwrap().clone();
+        fields.shift_remove("role");
+        let content = fields.shift_remove("content");
+        let content = content.map(|text| Part::Text(text.as_str().unwrap().to_owned()));
+        Message {
+            fields,
+            ..Message::new(role, content.into_iter().collect())
+        }
+    };
+    let (mut wrong, mut calls) = (Vec::new(), 0);
+    let cases = golden["cases"].as_array().unwrap();
+    for case in cases {
+        let text = |at: usize| case[at].as_str().unwrap();
+        let source = std::fs::read_to_string(folder.join(text(0))).unwrap();
+        let template = ChatTemplate::new(&source, "<s>", "</s>").unwrap();
+        let turns = golden["conversations"][text(1)].as_array().unwrap();
+        let turns: Vec<Message> = turns.iter().map(turn).collect();
+        let given = &golden["fields"][case[2].as_u64().unwrap() as usize];
+        let fields = TemplateFields {
+            tools: given.get("tools").cloned(),
+            kwargs: given["kwargs"].as_object().unwrap().clone(),
+        };
+        calls += usize::from(text(4).contains("<tool_call>\n{\"name\": \"zoom\""));
+        match template.render_with(&turns, &fields, case[3] == true) {
+            Ok(found) if found == text(4) => {}
+            found => wrong.push(format!(
+                "{} {} {}: {found:?}\n  not {:?}",
+                text(0),
+                text(1),
+                case[2],
+                text(4)
+            )),
+        }
+    }
+    assert!(
+        cases.len() > 200 && calls > 20,
+        "{} cases, {calls} calls",
+        cases.len()
+    );
     assert!(
         wrong.is_empty(),
         "{} of {}:\n{}",

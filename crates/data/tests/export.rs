@@ -104,9 +104,8 @@ fn sample() -> impl Strategy<Value = Sample> {
                 });
             }
             sample.messages.push(Message {
-                role,
-                content,
                 train,
+                ..Message::new(role, content)
             });
         }
         sample

@@ -154,3 +154,64 @@ fn impossible_shapes_are_refused_with_their_size() {
     let error = processor.process_video(&frames).unwrap_err().to_string();
     assert!(error.contains("84"), "{error}");
 }
+
+/// D2, D3, and of D11 the GIF whose first frame is smaller than its screen: `tools/picture_goldens.py`.
+#[test]
+fn transparency_is_white_and_orientation_is_applied_as_pillow_does() {
+    let golden: Value = serde_json::from_str(include_str!("golden/pictures.json")).unwrap();
+    let cases = golden["pictures"].as_array().unwrap();
+    assert!(cases.len() > 50);
+    let mut wrong = Vec::new();
+    for case in cases {
+        let name = case["name"].as_str().unwrap();
+        let media = Media::from_base64(case["file"].as_str().unwrap()).unwrap();
+        let side = |at: usize| case["size"][at].as_u64().unwrap() as u32;
+        let size = (side(0), side(1));
+        let image = match media.decode() {
+            Ok(image) => image,
+            Err(error) => {
+                wrong.push(format!("{name}: {error}"));
+                continue;
+            }
+        };
+        // The header says what decoding gives.
+        if media.dimensions().unwrap() != size || image.dimensions() != size {
+            wrong.push(format!("{name}: {:?}, not {size:?}", image.dimensions()));
+            continue;
+        }
+        match case["quarters"].as_array() {
+            None if sha(image.as_raw()) != case["rgb"] => wrong.push(name.to_owned()),
+            None => {}
+            // Decoders of JPEG differ by some grey levels.
+            Some(quarters) => {
+                let places = [(1, 1), (3, 1), (1, 3), (3, 3)];
+                for ((x, y), colour) in places.into_iter().zip(quarters) {
+                    let found = image.get_pixel(x * size.0 / 4, y * size.1 / 4).0;
+                    let far = (0..3)
+                        .any(|c| (i64::from(found[c]) - colour[c].as_i64().unwrap()).abs() > 12);
+                    if far {
+                        wrong.push(format!("{name} at {x}, {y}: {found:?}, not {colour}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// E7
+#[test]
+fn formats_that_are_not_read_say_how_to_convert_them() {
+    for (head, name) in [
+        (&b"\0\0\0\x20ftypavif\0\0\0\0avifmif1"[..], "Avif"),
+        (&b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"[..], "HEIC"),
+        (&b"\0\0\0\x0cJXL \x0d\x0a\x87\x0a0000"[..], "JPEG XL"),
+        (&b"%PDF-1.7 and so on"[..], "PDF"),
+    ] {
+        let error = Media::from_bytes(head).decode().unwrap_err().to_string();
+        assert!(
+            error.contains(name) && error.contains("python -c"),
+            "{error}"
+        );
+    }
+}

@@ -23,11 +23,7 @@ fn picture(width: u32, height: u32, seed: u32) -> image::RgbImage {
 }
 
 fn user(content: Vec<Part>) -> Message {
-    Message {
-        role: Role::User,
-        content,
-        train: None,
-    }
+    Message::new(Role::User, content)
 }
 
 /// Two images, a video of three frames, several turns; in the words of the built-in task.

@@ -3,8 +3,10 @@
 
 use std::path::Path;
 
-use percept_data::{ChatTemplate, ImageProcessor, Message, Part, Role, Sample};
-use serde_json::{Value, json};
+use percept_data::{
+    BoxFormat, ChatTemplate, ImageProcessor, Message, Part, Role, Sample, TemplateFields,
+};
+use serde_json::{Map, Value, json};
 use tokenizers::Tokenizer;
 
 use crate::processor_files::{VisionSide, ids, json_file, special, template_source};
@@ -15,9 +17,13 @@ pub struct Processor {
     tokenizer: Tokenizer,
     template: Option<ChatTemplate>,
     pub(crate) vision: Option<VisionSide>,
-    eos_ids: Vec<u32>,
+    pub(crate) eos_ids: Vec<u32>,
     tokenizer_config: Value,
     generation: GenerationConfig,
+    /// What every conversation gives the chat template; a row's own values come first.
+    chat_template_kwargs: Map<String, Value>,
+    /// How boxes are written, where the model's own way is not wanted.
+    pub(crate) box_format: Option<BoxFormat>,
 }
 
 /// A conversation for supervised training.
@@ -96,6 +102,8 @@ impl Processor {
             eos_ids,
             tokenizer_config,
             generation: GenerationConfig::from_json(&generation, &file)?,
+            chat_template_kwargs: Map::new(),
+            box_format: None,
         })
     }
 
@@ -145,6 +153,8 @@ impl Processor {
             eos_ids,
             tokenizer_config,
             generation: GenerationConfig::default(),
+            chat_template_kwargs: Map::new(),
+            box_format: None,
         })
     }
 
@@ -202,12 +212,24 @@ impl Processor {
         Ok(())
     }
 
+    /// Named values that the chat template gets with every conversation: `enable_thinking`, …. Those of a row
+    /// (`chat_template_kwargs`) come before them.
+    pub fn set_chat_template_kwargs(&mut self, kwargs: Map<String, Value>) {
+        self.chat_template_kwargs = kwargs;
+    }
+
+    /// How `<ref-object>` and `<bbox>` of ms-swift rows are written; by default as ms-swift does for the model.
+    pub fn set_box_format(&mut self, format: Option<BoxFormat>) {
+        self.box_format = format;
+    }
+
     /// The prompt of a sample: its turns up to the last one that is not the assistant's, and the
     /// opening of the assistant's answer.
     ///
     /// # Errors
     /// [`Error::Processor`] or [`Error::Data`] naming the sample.
     pub fn prompt(&self, sample: &Sample) -> Result<Prompt, Error> {
+        let sample = &*self.grounded(sample)?;
         let last = sample
             .messages
             .iter()
@@ -237,13 +259,19 @@ impl Processor {
     /// [`Error::Processor`] when there is nothing to train on, or when the chat template changes
     /// earlier turns as the conversation goes on.
     pub fn sft(&self, sample: &Sample) -> Result<Training, Error> {
+        let sample = &*self.grounded(sample)?;
         let mut messages = sample.messages.clone();
         if messages.last().is_none_or(|m| m.role != Role::Assistant) {
-            let Some(expert) = &sample.expert else {
-                let message = "no assistant turn and no expert trajectory to train on".into();
-                return Err(at(sample, "messages", message));
-            };
-            messages.push(Message::text(Role::Assistant, expert.as_str()));
+            match &sample.expert {
+                _ if !sample.trajectory.is_empty() => {
+                    messages.extend_from_slice(&sample.trajectory)
+                }
+                Some(expert) => messages.push(Message::text(Role::Assistant, expert.as_str())),
+                None => {
+                    let message = "no assistant turn and no expert trajectory to train on\n  help:                                    supervised training needs a last turn with role assistant, or a                                    column completion, response or expert";
+                    return Err(at(sample, "messages", message.to_owned()));
+                }
+            }
         }
         // What follows the last trained turn teaches nothing.
         let Some(last) = messages.iter().rposition(Message::trains) else {
@@ -251,51 +279,13 @@ impl Processor {
             return Err(at(sample, "messages", message));
         };
         messages.truncate(last + 1);
-        let mut segments: Vec<(String, bool)> = Vec::new();
-        let mut done = String::new();
-        for index in 0..messages.len() {
-            if !messages[index].trains() {
-                continue;
-            }
-            let before = self.render(sample, &messages[..index], true)?;
-            let after = self.render(sample, &messages[..=index], false)?;
-            let (Some(gap), Some(turn)) = (
-                before.strip_prefix(done.as_str()),
-                after.strip_prefix(before.as_str()),
-            ) else {
-                let message = "the chat template rewrites earlier turns, so the loss mask of \
-                               this conversation is not defined; train on its last turn only"
-                    .to_owned();
-                return Err(at(sample, "messages", message));
-            };
-            let (turn, rest) = self.split_after_end(turn);
-            segments.push((gap.to_owned(), false));
-            segments.push((turn.to_owned(), true));
-            segments.push((rest.to_owned(), false));
-            done = after;
-        }
-        // Nor does what the template writes behind the end token.
-        while segments.last().is_some_and(|(_, trained)| !trained) {
-            segments.pop();
-        }
+        let segments = self.segments(sample, &messages)?;
         let mut mask = Vec::new();
         let prompt = self.assemble_masked(sample, &messages, &segments, &mut mask)?;
         Ok(Training { prompt, mask })
     }
 
-    /// Cuts a rendered turn after its end token.
-    fn split_after_end<'a>(&self, turn: &'a str) -> (&'a str, &'a str) {
-        let ends = self
-            .eos_ids
-            .iter()
-            .filter_map(|&id| self.tokenizer.id_to_token(id));
-        let end = ends
-            .filter_map(|end| turn.rfind(&end).map(|at| at + end.len()))
-            .max();
-        turn.split_at(end.unwrap_or(turn.len()))
-    }
-
-    fn render(
+    pub(crate) fn render(
         &self,
         sample: &Sample,
         messages: &[Message],
@@ -315,8 +305,20 @@ impl Processor {
             return Err(at(sample, "messages", message));
         };
         template
-            .render(messages, open_answer)
+            .render_with(messages, &self.template_fields(sample), open_answer)
             .map_err(|e| at(sample, "messages", e.report().what.clone()))
+    }
+
+    /// What the template gets besides the turns: the row's values, then the recipe's.
+    fn template_fields(&self, sample: &Sample) -> TemplateFields {
+        let mut fields = sample.template.clone();
+        for (name, value) in &self.chat_template_kwargs {
+            fields
+                .kwargs
+                .entry(name.clone())
+                .or_insert_with(|| value.clone());
+        }
+        fields
     }
 
     /// Token ids of a text; special tokens in it are recognised, none are added.
@@ -385,6 +387,11 @@ impl Processor {
     /// Image preprocessing; none for a text model.
     pub fn image_processor(&self) -> Option<&ImageProcessor> {
         self.vision.as_ref().map(|v| &v.images)
+    }
+
+    /// The text by which the tokenizer knows a token.
+    pub(crate) fn token_name(&self, token: u32) -> Option<String> {
+        self.tokenizer.id_to_token(token)
     }
 
     /// The id of a token by its text.

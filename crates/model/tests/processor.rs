@@ -75,11 +75,7 @@ fn sample(case: &Value) -> Sample {
             }
         };
         let role = role(turn["role"].as_str().unwrap());
-        sample.messages.push(Message {
-            role,
-            content,
-            train: None,
-        });
+        sample.messages.push(Message::new(role, content));
     }
     sample
 }
@@ -228,11 +224,7 @@ fn folder_without(files: &[&str]) -> tempfile::TempDir {
 }
 
 fn user(content: Vec<Part>) -> Sample {
-    let message = Message {
-        role: Role::User,
-        content,
-        train: None,
-    };
+    let message = Message::new(Role::User, content);
     let mut sample = Sample::new("train.jsonl:7", vec![message]);
     sample.images.push(Media::from_image(picture(28, 28, 0)));
     sample
@@ -338,11 +330,7 @@ fn turns_behind_the_last_trained_one_are_left_out_with_their_images() {
     let mut sample = user(vec![Part::Image(0), Part::Text("7?".into())]);
     sample.messages.push(Message::text(Role::Assistant, "7"));
     let short = processor.sft(&sample).unwrap();
-    let later = Message {
-        role: Role::User,
-        content: vec![Part::Image(0)],
-        train: None,
-    };
+    let later = Message::new(Role::User, vec![Part::Image(0)]);
     sample.messages.push(later);
     sample.messages.push(Message {
         train: Some(false),

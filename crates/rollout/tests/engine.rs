@@ -81,14 +81,7 @@ impl World {
         if !image_first {
             content.reverse();
         }
-        let mut sample = Sample::new(
-            "test",
-            vec![Message {
-                role: Role::User,
-                content,
-                train: None,
-            }],
-        );
+        let mut sample = Sample::new("test", vec![Message::new(Role::User, content)]);
         sample.images = vec![self.images[image].clone()];
         Arc::new(self.processor.prompt(&sample).unwrap())
     }

@@ -54,7 +54,7 @@ mod watch;
 pub use error::Error;
 pub use learner::{Learner, Objective, TokenValues, Update};
 pub use locate::{Located, locate, locate_adapter};
-pub use memory::estimate_memory;
+pub use memory::{MemoryEstimate, RowLengths, available_memory, estimate_memory};
 pub use methods::with_method;
 pub use observer::{Event, Metrics, Observer, Silent, Stage};
 pub use pack::{MicroBatch, PackItem, Packed, micro_batches, pack};
@@ -63,6 +63,8 @@ pub use recipe_file::{load, parse};
 pub use run::{Outcome, Start, run};
 pub use schedule::learning_rate;
 pub use score::score;
-pub use source::{Data, load_located, load_model, open_data, open_model, open_rewards};
+pub use source::{
+    Data, load_located, load_model, open_data, open_model, open_rewards, reads_column,
+};
 pub use state::{State, StoredEvaluation};
 pub use watch::{Warning, WarningKind, Watch};

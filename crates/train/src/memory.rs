@@ -1,57 +1,214 @@
 //! What a run will need, by component, before it starts.
 
-use percept_model::{GradientCheckpointing, Model, TextConfig};
+use percept_model::{GradientCheckpointing, Model, TextConfig, VisionConfig};
 use percept_nn::host::WeightDtype;
 
 use crate::Recipe;
 
-/// Bytes by component. Weights, gradients and moments are exact; activations and sampling are
-/// the arithmetic of one full forward pass and one full batch of sequences; the allocator's
-/// overhead is not in it.
-pub fn estimate_memory(recipe: &Recipe, model: &Model) -> Vec<(&'static str, u64)> {
-    const F32: u64 = 4;
-    let count = |trainable: bool| -> u64 {
-        let params = model
-            .parameters()
-            .iter()
-            .filter(|p| !trainable || p.trainable());
+const F32: u64 = 4;
+
+/// The program itself and its buffers.
+const PROGRAM: u64 = 24 << 20;
+
+/// Lengths of a data set's rows, in tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct RowLengths {
+    /// A prompt, on average.
+    pub prompt: f64,
+    /// Image and video tokens of a prompt, on average.
+    pub image: f64,
+    /// A row of supervised training with its answer, on average.
+    pub supervised: f64,
+    /// The longest of these rows.
+    pub longest: usize,
+}
+
+/// Bytes by component, and of all together at the moment when most is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemoryEstimate {
+    /// Name and bytes of each component.
+    pub parts: Vec<(&'static str, u64)>,
+    /// The most at one time: sampling, an update, or the writing of a checkpoint.
+    pub peak: u64,
+}
+
+/// The memory of a run, measured within 30 % on `tools/memory_peaks.py`'s recipes. Weights, gradients and
+/// moments are exact; activations are those of the largest forward pass, whose rows have `rows`' lengths and
+/// whose responses are as long as they may be.
+pub fn estimate_memory(recipe: &Recipe, model: &Model, rows: &RowLengths) -> MemoryEstimate {
+    let count = |counts: &dyn Fn(&percept_model::Param) -> bool| -> u64 {
+        let params = model.parameters().iter().filter(|p| counts(p));
         params.map(|p| p.numel() as u64).sum()
     };
-    let (all, trained) = (count(false), count(true));
-    let text = &model.config().text;
-    let tokens = [
-        recipe.sft.as_ref().map(|sft| sft.ppo_max_token_len),
-        recipe.rl.as_ref().map(|rl| rl.ppo_max_token_len),
-    ];
-    let tokens = tokens.into_iter().flatten().max().unwrap_or(0) as u64;
-    let layers = activations(text, recipe.model.gradient_checkpointing) as u64;
+    let (all, trained) = (count(&|_| true), count(&|p| p.trainable()));
+    let sees = count(&|p| p.trainable() && p.name().contains("visual.")) > 0;
+    let checkpointing = recipe.model.gradient_checkpointing;
+    let pass = largest_pass(recipe, rows);
+    let layers = activations(&model.config().text, checkpointing) as f64;
+    let patches = match &model.config().vision {
+        Some(vision) if sees => {
+            let merged = (vision.spatial_merge_size * vision.spatial_merge_size) as f64;
+            pass.image * merged * vision_activations(vision, checkpointing) as f64
+        }
+        _ => 0.0,
+    };
+    let kept = ((pass.tokens * layers + patches) * F32 as f64) as u64;
     let mut parts = vec![
         ("weights", all * F32),
         ("gradients", trained * F32),
         ("optimizer moments", 2 * trained * F32),
-        ("activations", tokens * layers * F32),
+        ("activations", kept),
     ];
-    if let Some(rl) = &recipe.rl {
-        let rollout = &recipe.rollout;
-        let prompts = (rollout.max_num_seqs / rollout.num_generations.max(1)).max(1);
-        let slots = rollout
-            .max_num_seqs
-            .min(rl.train_batch_size * rollout.num_generations)
-            * rollout.max_completion_length
-            + prompts * recipe.data.max_prompt_length;
-        let token = 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim;
-        let cache = slots as u64 * token as u64 * F32;
-        let bound = match rollout.kv_cache_memory_bytes {
-            0 => u64::MAX,
-            bytes => bytes as u64,
-        };
-        parts.push(("sampler weights", sampler_weights(rollout.dtype, model)));
-        parts.push(("KV cache", cache.min(bound)));
-        if recipe.algorithm.loss.needs_reference() && recipe.model.lora.is_none() {
+    // What an optimiser step holds; the pool keeps the activations' buffers from then on.
+    let mut steady: u64 = PROGRAM + parts.iter().map(|(_, bytes)| bytes).sum::<u64>();
+    let mut sampling = 0;
+    if recipe.rl.is_some() || !recipe.data.val_files.is_empty() || recipe.data.digit_sum.is_some() {
+        let sampler = sampler_weights(recipe.rollout.dtype, model);
+        let (cache, logits) = sampling_bytes(recipe, model, rows);
+        parts.push(("sampler weights", sampler));
+        parts.push(("KV cache", cache));
+        parts.push(("logits of sampling", logits));
+        sampling = sampler + cache + logits;
+        if recipe.rl.is_some()
+            && recipe.algorithm.loss.needs_reference()
+            && recipe.model.lora.is_none()
+        {
             parts.push(("reference weights", all * F32));
+            steady += all * F32;
         }
     }
-    parts
+    // A checkpoint is put together in memory: the moments once more.
+    let checkpoint = 2 * trained * F32;
+    parts.push(("checkpoint being written", checkpoint));
+    MemoryEstimate {
+        parts,
+        peak: steady + sampling.max(checkpoint),
+    }
+}
+
+/// Tokens of one forward pass, and those of them that stand for images.
+struct Pass {
+    tokens: f64,
+    image: f64,
+}
+
+/// The largest forward pass with a gradient: a batch in as few equal parts as the budget allows.
+fn largest_pass(recipe: &Recipe, rows: &RowLengths) -> Pass {
+    let share = |total: f64, longest: f64, budget: usize, images: f64| {
+        let parts = (total / budget.max(1) as f64).ceil().max(1.0);
+        let tokens = (total / parts).max(longest.min(total));
+        Pass {
+            tokens,
+            image: images * tokens / total.max(1.0),
+        }
+    };
+    let mut largest = Pass {
+        tokens: 0.0,
+        image: 0.0,
+    };
+    let mut passes = Vec::new();
+    if let Some(sft) = &recipe.sft {
+        let batch = sft.train_batch_size as f64;
+        let longest = rows.longest.min(sft.ppo_max_token_len) as f64;
+        passes.push(share(
+            batch * rows.supervised,
+            longest,
+            sft.ppo_max_token_len,
+            batch * rows.image,
+        ));
+    }
+    if let Some(rl) = &recipe.rl {
+        let batch = rl.ppo_mini_batch_size.min(rl.train_batch_size) as f64;
+        let said = (recipe.rollout.num_generations
+            * recipe.rollout.max_completion_length.saturating_sub(1)) as f64;
+        let total = batch * (rows.prompt + said);
+        passes.push(share(
+            total,
+            rows.prompt,
+            rl.ppo_max_token_len,
+            batch * rows.image,
+        ));
+    }
+    for pass in passes {
+        if pass.tokens > largest.tokens {
+            largest = pass;
+        }
+    }
+    largest
+}
+
+/// Keys and values of the sequences that are decoded at once, and the scores of their next tokens.
+fn sampling_bytes(recipe: &Recipe, model: &Model, rows: &RowLengths) -> (u64, u64) {
+    let rollout = &recipe.rollout;
+    let text = &model.config().text;
+    let (sequences, per_prompt, length) = match &recipe.rl {
+        Some(rl) => (
+            rl.train_batch_size * rollout.num_generations,
+            rollout.num_generations,
+            rollout.max_completion_length,
+        ),
+        None => match recipe.eval.max_samples {
+            0 => (rollout.max_num_seqs, 1, rollout.max_completion_length),
+            most => (most, 1, rollout.max_completion_length),
+        },
+    };
+    let length = match (&recipe.rl, recipe.eval.max_completion_length) {
+        (None, longest) if longest > 0 => longest,
+        _ => length,
+    };
+    let sequences = rollout.max_num_seqs.min(sequences).max(1);
+    let prompts = sequences.div_ceil(per_prompt.max(1));
+    let slots = sequences as f64 * length as f64 + prompts as f64 * rows.prompt;
+    let token = 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim;
+    let cache = (slots * token as f64) as u64 * F32;
+    let bound = match rollout.kv_cache_memory_bytes {
+        0 => u64::MAX,
+        bytes => bytes as u64,
+    };
+    let logits = sequences as u64 * text.vocab_size as u64 * F32;
+    (cache.min(bound), logits)
+}
+
+/// Numbers that the vision tower keeps for the backward pass, per patch.
+fn vision_activations(vision: &VisionConfig, checkpointing: GradientCheckpointing) -> usize {
+    let hidden = vision.hidden_size;
+    // Normed input, queries, keys, values, output.
+    let attention = 5 * hidden;
+    // Input, normed input, gate, up, their product.
+    let mlp = 2 * hidden + 3 * vision.intermediate_size;
+    match checkpointing {
+        GradientCheckpointing::Off => vision.depth * (hidden + attention + mlp),
+        GradientCheckpointing::Selective => {
+            vision.depth * (hidden + mlp - vision.intermediate_size) + attention
+        }
+        GradientCheckpointing::Full => vision.depth * hidden + attention + mlp,
+    }
+}
+
+/// Bytes that this process may still take: of the machine (`MemAvailable`) and of its control group,
+/// whichever is less; none where the system does not say.
+pub fn available_memory() -> Option<u64> {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let number = |path: &str| read(path)?.trim().parse::<u64>().ok();
+    let machine = read("/proc/meminfo").and_then(|text| {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kib << 10)
+    });
+    let group = |limit: &str, used: &str| {
+        let limit = number(limit).filter(|&bytes| bytes < 1 << 60)?;
+        Some(limit.saturating_sub(number(used).unwrap_or(0)))
+    };
+    let group = group("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current").or_else(|| {
+        let folder = "/sys/fs/cgroup/memory/memory";
+        group(
+            &format!("{folder}.limit_in_bytes"),
+            &format!("{folder}.usage_in_bytes"),
+        )
+    });
+    [machine, group].into_iter().flatten().min()
 }
 
 /// Numbers that all layers keep for the backward pass, per token, at the moment when it holds most.

@@ -150,7 +150,8 @@ pub struct ModelSource {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// JSONL, JSON or Parquet files, relative to the recipe file.
+    /// JSONL, JSON, CSV, TSV or Parquet files, relative to the recipe file; all but Parquet also packed with
+    /// gzip or zstd (`train.jsonl.gz`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub train_files: Vec<PathBuf>,
     /// Validation files of the same kinds.
@@ -165,6 +166,14 @@ pub struct DataConfig {
     /// Which column holds what, when the names are none of the known conventions.
     #[serde(default)]
     pub columns: percept_data::ColumnMap,
+    /// Named values that the chat template gets with every conversation: `{ enable_thinking = false }`
+    /// (verl's `apply_chat_template_kwargs`). A row's own column `chat_template_kwargs` comes before them.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub chat_template_kwargs: serde_json::Map<String, serde_json::Value>,
+    /// How `<ref-object>` and `<bbox>` of ms-swift rows are written: `legacy` (tokens), `new` (plain name,
+    /// `[x1, y1, x2, y2]`) or `plain`. Default: as ms-swift does for the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bbox_format: Option<percept_data::BoxFormat>,
     /// Prompts longer than this many tokens are reported by `percept data check` and skipped (counted
     /// in `data/skipped_rows`, and said) in training.
     #[serde(default = "default_prompt_length")]

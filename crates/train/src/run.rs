@@ -16,7 +16,7 @@ use crate::learner::Update;
 use crate::observer::{Event, Metrics, Observer, Stage};
 use crate::order::Stream;
 use crate::schedule::chosen_blocks;
-use crate::source::{Data, open_data, open_model, open_rewards};
+use crate::source::{Data, open_data, open_model, open_rewards, unread};
 use crate::state::{State, StoredEvaluation};
 use crate::watch::Seen;
 use crate::{
@@ -100,6 +100,7 @@ pub fn run(
         .output_dir
         .join(&recipe.trainer.experiment_name);
     let mut run = Run::open(recipe, &path, start, observer, stop)?;
+    run.note_unread();
     let finished = match run.stages() {
         Ok(finished) => finished,
         Err(error) => return Err(run.keep(error)),
@@ -219,6 +220,19 @@ impl<'a> Run<'a> {
             unproven: false,
             steps_without_advantage: 0,
         })
+    }
+
+    /// Says once what the rows have and nothing uses.
+    fn note_unread(&mut self) {
+        if self.recipe.data.digit_sum.is_some() {
+            return;
+        }
+        let sets = [Some(self.data.rl.as_ref()), self.data.val.as_deref()];
+        let notes = sets.into_iter().flatten();
+        let notes = notes.filter_map(|set| unread(self.recipe, &self.processor, set));
+        for note in notes.collect::<Vec<String>>() {
+            self.observer.event(Event::Notice(note));
+        }
     }
 
     /// All stages that are not done yet; false when stopped on the way.

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use percept_data::digit_sum::DigitSum;
-use percept_data::{Dataset, FileDataset};
+use percept_data::{Dataset, FileDataset, Unread};
 use percept_model::{Device, Model, Processor};
 use percept_nn::Precision;
-use percept_reward::RewardSet;
+use percept_reward::{FunctionKind, RewardSet};
 
 use crate::{DataConfig, Error, Located, Recipe, locate};
 
@@ -88,6 +88,8 @@ pub fn open_model(
         model.set_attention(attention.clone())?;
     }
     processor.set_pixel_limits(recipe.data.min_pixels, recipe.data.max_pixels)?;
+    processor.set_chat_template_kwargs(recipe.data.chat_template_kwargs.clone());
+    processor.set_box_format(recipe.data.bbox_format);
     match (lora, checkpoint) {
         (Some(_), Some(adapter)) => model.load_lora(adapter)?,
         (Some(lora), None) => model.add_lora(lora, recipe.trainer.seed)?,
@@ -101,6 +103,44 @@ pub fn open_model(
         model.freeze_vision();
     }
     Ok((model, processor))
+}
+
+/// Whether something of a run reads a column that no convention knows: a reward function, or the tables by
+/// kind of question.
+pub fn reads_column(recipe: &Recipe, column: &str) -> bool {
+    let functions = &recipe.reward.functions;
+    matches!(column, "question_type" | "reward_model")
+        || functions.iter().any(|function| match &function.kind {
+            FunctionKind::PythonFunction(_) | FunctionKind::ExternalCommand(_) => true,
+            FunctionKind::Choice(choice) => choice.options == column,
+            _ => false,
+        })
+}
+
+/// Rows that are looked at before a run for what nothing uses.
+const SURVEYED: usize = 256;
+
+/// What the first rows of a data set say and nothing uses, in one line; none where everything is used.
+pub(crate) fn unread(recipe: &Recipe, processor: &Processor, data: &dyn Dataset) -> Option<String> {
+    let mut unread = Unread::default();
+    let rows = data.len().min(SURVEYED);
+    // A row that cannot be read is another matter, and is said when it is skipped.
+    for sample in (0..rows).filter_map(|row| data.get(row).ok()) {
+        let others = processor.unread(&sample);
+        unread.add(&sample, &|column| reads_column(recipe, column), others);
+    }
+    if unread.is_empty() {
+        return None;
+    }
+    let of = match rows == data.len() {
+        true => String::new(),
+        false => format!(" in the first {rows} of {} rows", data.len()),
+    };
+    Some(format!(
+        "{} has what nothing uses{of}: {}",
+        data.name(),
+        unread.lines().join("; ")
+    ))
 }
 
 /// Loads the model of a name that [`locate`] finds, an adapter of it merged, and its processor.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use percept_data::{Dataset, Media, Part, Sample};
+use percept_data::{Dataset, Media, Part, Sample, template_columns, text_part_json, turn_json};
 use percept_report::AtomicFile;
 use serde_json::{Map, Value, json};
 
@@ -64,7 +64,7 @@ fn record(
         let mut content = Vec::new();
         for part in &message.content {
             content.push(match part {
-                Part::Text(text) => json!({"type": "text", "text": text}),
+                Part::Text(text) => text_part_json(text),
                 Part::Image(at) => {
                     if let Some(image) = sample.images.get(*at) {
                         pictures.push(images.place(image)?);
@@ -81,11 +81,7 @@ fn record(
                 }
             });
         }
-        let mut turn = json!({"role": message.role.as_str(), "content": content});
-        if let Some(train) = message.train {
-            turn["train"] = train.into();
-        }
-        turns.push(turn);
+        turns.push(turn_json(message, content));
     }
     let mut record = Map::new();
     record.insert("id".into(), id.into());
@@ -105,6 +101,7 @@ fn record(
     if let Some(expert) = expert {
         record.insert("expert".into(), expert.into());
     }
+    record.extend(template_columns(sample));
     for (name, value) in &sample.meta {
         // What the reader would take for one of its columns keeps its content under another name.
         let free = !record.contains_key(name) && !taken(name, &record);
@@ -124,7 +121,7 @@ fn taken(name: &str, record: &Map<String, Value>) -> bool {
         "answer" | "solution" | "ground_truth" | "reward_model" => !record.contains_key("answer"),
         "expert" | "completion" | "response" => !record.contains_key("expert"),
         "video" | "videos" => !record.contains_key("videos"),
-        "system" => true,
+        "system" | "history" | "tools" | "chat_template_kwargs" | "objects" => true,
         _ => false,
     }
 }

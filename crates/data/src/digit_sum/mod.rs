@@ -288,22 +288,14 @@ impl Dataset for DigitSum {
         let serde_json::Value::Object(meta) = meta else {
             unreachable!("json! of braces is an object")
         };
+        // The question first: a causal model then knows what to look for when it reads the image.
+        let turn = Message::new(Role::User, vec![Part::Text(text), Part::Image(0)]);
         Ok(Sample {
-            id: format!("{}:{index}", self.name),
-            messages: vec![Message {
-                role: Role::User,
-                // The question first: a causal model then knows what to look for when it reads the image.
-                content: vec![Part::Text(text), Part::Image(0)],
-                train: None,
-            }],
             images: vec![image],
-            videos: Vec::new(),
             answer: Some(question.answer(&digits).to_string()),
-            alternatives: Vec::new(),
             expert: Some(question.expert(&seen)),
-            more_experts: Vec::new(),
             meta,
-            conversational: false,
+            ..Sample::new(format!("{}:{index}", self.name), vec![turn])
         })
     }
 }

@@ -218,21 +218,14 @@ impl Dataset for Scenes {
         let serde_json::Value::Object(meta) = meta else {
             unreachable!("json! of braces is an object")
         };
+        let content = vec![Part::Image(0), Part::Text(question(SHAPES[shape]))];
+        let turn = Message::new(Role::User, content);
         Ok(Sample {
-            id: format!("scenes:{index}"),
-            messages: vec![Message {
-                role: Role::User,
-                content: vec![Part::Image(0), Part::Text(question(SHAPES[shape]))],
-                train: None,
-            }],
             images: vec![Media::from_bytes(png(&image))],
-            videos: Vec::new(),
             answer: Some(if yes { "yes" } else { "no" }.to_owned()),
-            alternatives: Vec::new(),
             expert: Some(if yes { "Yes" } else { "No" }.to_owned()),
-            more_experts: Vec::new(),
             meta,
-            conversational: false,
+            ..Sample::new(format!("scenes:{index}"), vec![turn])
         })
     }
 }

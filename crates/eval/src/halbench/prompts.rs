@@ -78,11 +78,10 @@ fn with_article(class: &str) -> String {
 
 /// A turn of the user with an image.
 pub(super) fn shown(image: usize, text: String) -> Message {
-    Message {
-        role: percept_data::Role::User,
-        content: vec![Part::Image(image), Part::Text(text)],
-        train: None,
-    }
+    Message::new(
+        percept_data::Role::User,
+        vec![Part::Image(image), Part::Text(text)],
+    )
 }
 
 /// A request with these turns.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use percept_data::{Message, Sample};
 use percept_model::Prompt;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Calls, ChatError, ChatFinish, ChatModel, ChatReply, ChatRequest, Prices, Usage, lock};
 use crate::{FinishReason, Rollout, Sampler, SamplingParams};
@@ -132,16 +132,9 @@ fn failures(error: crate::Error, group: &[ChatRequest]) -> Vec<Result<ChatReply,
 fn sample(request: &ChatRequest) -> Sample {
     let messages: Vec<Message> = request.turns().to_vec();
     Sample {
-        id: request.id.clone(),
-        messages,
         images: request.images.clone(),
         videos: request.videos.clone(),
-        answer: None,
-        alternatives: Vec::new(),
-        expert: None,
-        more_experts: Vec::new(),
-        meta: Map::new(),
-        conversational: false,
+        ..Sample::new(request.id.clone(), messages)
     }
 }
 

@@ -182,11 +182,10 @@ mod tests {
             "row",
             vec![
                 Message::text(Role::System, "look"),
-                Message {
-                    role: Role::User,
-                    content: vec![Part::Image(0), Part::Text("how many?".into())],
-                    train: None,
-                },
+                Message::new(
+                    Role::User,
+                    vec![Part::Image(0), Part::Text("how many?".into())],
+                ),
                 Message::text(Role::Assistant, "the old answer"),
             ],
         );

@@ -1,0 +1,102 @@
+//! `percept data check` says what would be lost, wrong or not used (faults D5, E5, E8, E9).
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn check(folder: &Path, rows: &str, stages: &str) -> (Output, String) {
+    std::fs::write(folder.join("rows.jsonl"), rows).unwrap();
+    let data = folder.join("rows.jsonl");
+    let recipe = format!("[model]\ntiny = {{}}\n[data]\ntrain_files = [{data:?}]\n{stages}");
+    std::fs::write(folder.join("recipe.toml"), recipe).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_percept"))
+        .args(["data", "check"])
+        .arg(folder.join("recipe.toml"))
+        .output()
+        .unwrap();
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.push_str(&String::from_utf8_lossy(&output.stderr));
+    (output, text)
+}
+
+const SFT: &str = "[sft]\nsteps = 1\ntrain_batch_size = 1\n";
+const RL: &str = "[rl]\nsteps = 1\ntrain_batch_size = 1\nppo_mini_batch_size = 1\n";
+
+/// E5: also where the files are the rows of both stages.
+#[test]
+fn a_row_without_a_target_is_a_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = "{\"prompt\": \"What is it?\", \"answer\": \"1\"}\n";
+    for stages in [SFT.to_owned(), format!("{SFT}{RL}")] {
+        let (output, text) = check(folder.path(), rows, &stages);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(
+            text.contains("target: rows.jsonl:1") && text.contains("no expert trajectory"),
+            "{text}"
+        );
+    }
+    let (output, text) = check(folder.path(), rows, RL);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+}
+
+/// E9
+#[test]
+fn equal_questions_with_different_answers_are_a_problem_and_a_repetition_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = |answer: &str| format!("{{\"prompt\": \"What is it?\", \"answer\": {answer}}}\n");
+    let (output, text) = check(folder.path(), &(row("\"1\"") + &row("\"2\"")), RL);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("contradiction: rows.jsonl:2"), "{text}");
+    for second in ["\"1\"", "[\"one\", \"1\"]"] {
+        let (output, text) = check(folder.path(), &(row("\"1\"") + &row(second)), RL);
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        assert!(text.contains("duplicate: rows.jsonl:2"), "{text}");
+    }
+}
+
+/// The principle of section E, and D5.
+#[test]
+fn what_nothing_uses_is_said_by_the_check_and_when_training_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = "{\"prompt\": \"What is it? <audio>\", \"response\": \"1\", \"level\": 3, \"tools\": [{\"name\": \"zoom\"}]}\n";
+    let (_, text) = check(folder.path(), rows, SFT);
+    for said in [
+        "not used: column level (all 1 rows)",
+        "not used: tag <audio> (all 1 rows)",
+        "not used: column tools",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_percept"))
+        .args(["train", "--set"])
+        .arg(format!(
+            "trainer.output_dir={:?}",
+            folder.path().join("runs")
+        ))
+        .arg(folder.path().join("recipe.toml"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    assert_eq!(text.matches("column level").count(), 1, "{text}");
+}
+
+/// E8: the numbers are measured by tools/memory_peaks.py; here, that a run beyond the machine is warned of.
+#[test]
+fn a_run_that_does_not_fit_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let row = "{\"prompt\": \"What is it?\", \"response\": \"1\"}\n";
+    let (_, text) = check(folder.path(), row, SFT);
+    assert!(
+        text.contains("peak") && !text.contains("are free"),
+        "{text}"
+    );
+    let large =
+        "[sft]\nsteps = 1\ntrain_batch_size = 4000000000\nppo_max_token_len = 1000000000000\n";
+    let (_, text) = check(folder.path(), row, large);
+    assert!(
+        text.contains("warning: this run needs about") && text.contains("are free"),
+        "{text}"
+    );
+}
