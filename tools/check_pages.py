@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Opens report pages in headless Chromium and checks what a reader relies on: nothing is loaded from
-outside, no script fails, pictures are there and have words for those who do not see them, and tables
-are sorted by keyboard.
+outside, no script fails, pictures are there in their own proportions and have words for those who do not
+see them, and tables are sorted by keyboard.
 
     python3 tools/check_pages.py PAGE.html ...
 
@@ -29,7 +29,7 @@ class Browser:
             os.dup2(13, 3), os.dup2(14, 4)
 
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run",
-                   "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                   "--window-size=1360,1000", "--disable-background-networking", "--disable-component-update", "--disable-sync",
                    f"--user-data-dir={self.folder.name}", "about:blank"]
         self.process = subprocess.Popen([program, *options], preexec_fn=pipes, close_fds=False,
                                         stderr=subprocess.DEVNULL)
@@ -113,10 +113,16 @@ def check(browser, page):
     problems = []
     images = browser.value("""Promise.all([...document.images].map(async (image) => {
         image.loading = "eager"; try { await image.decode(); } catch {}
-        return [image.naturalWidth, image.hasAttribute("alt"), image.src.slice(0, 80)];
+        const [wide, high] = [image.naturalWidth, image.naturalHeight];
+        // What is drawn, against its own proportions; a pixel is lost to rounding.
+        const off = image.clientHeight && high ? Math.abs(image.clientWidth - (image.clientHeight * wide) / high) : 0;
+        const stretched = off > Math.max(2, wide / high, 0.03 * image.clientWidth);
+        return [wide, image.hasAttribute("alt"), image.src.slice(0, 80),
+                stretched ? `${wide} x ${high} drawn ${image.clientWidth} x ${image.clientHeight}` : ""];
     }))""")
     problems += [f"picture without {'size' if not width else 'alt'}: {source}"
-                 for width, alt, source in images if not width or not alt]
+                 for width, alt, source, _ in images if not width or not alt]
+    problems += [f"picture stretched: {drawn}" for *_, drawn in images if drawn]
     buttons = browser.value('document.querySelectorAll("th button").length')
     pressed = numeric = 0
     for _ in range(400 if buttons else 0):

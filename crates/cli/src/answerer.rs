@@ -38,28 +38,28 @@ pub struct AnswererArgs {
     /// What the decoder of --model sees, instead of what its checkpoint says (as in percept generate).
     #[arg(long, value_name = "NAME", requires = "model")]
     pub attention: Option<AttentionArg>,
-    /// Numbers of --model's weights: float32, bfloat16 (on processors with AMX or AVX-512 BF16) or int8.
+    /// Data type of --model's weights: float32, bfloat16 (on processors with AMX or AVX-512 BF16) or int8.
     #[arg(long, default_value = "float32", value_parser = dtype)]
     pub dtype: WeightDtype,
     /// OpenAI-compatible server: http://localhost:8000, https://host/v1 (key: PERCEPT_API_KEY).
     #[arg(long, value_name = "URL", requires = "api_model")]
     pub endpoint: Option<String>,
-    /// The model in the server's word.
+    /// Model name as the server knows it.
     #[arg(long, value_name = "NAME", requires = "endpoint")]
     pub api_model: Option<String>,
-    /// Softmax temperature; 0 is greedy.
+    /// Sampling temperature; 0 is greedy decoding.
     #[arg(long, default_value_t = 0.0)]
     pub temperature: f32,
-    /// Nucleus.
+    /// Nucleus sampling: keep the likeliest tokens whose probabilities sum to this (1: off).
     #[arg(long, default_value_t = 1.0)]
     pub top_p: f32,
-    /// Longest answer in tokens (default: the benchmark's).
+    /// Maximum length of an answer in tokens (default: the benchmark's).
     #[arg(long)]
     pub max_tokens: Option<usize>,
-    /// Seed; sent to servers only where it is given.
+    /// Random seed; sent to a server only if given.
     #[arg(long)]
     pub sampling_seed: Option<u64>,
-    /// A system message before every question.
+    /// System message of every question.
     #[arg(long)]
     pub system: Option<String>,
     /// From where pictures may be sent.
@@ -68,7 +68,7 @@ pub struct AnswererArgs {
     /// How a server is asked.
     #[command(flatten)]
     pub calls: CallArgs,
-    /// Sequences that --model decodes at once.
+    /// Maximum number of sequences that --model decodes at once.
     #[arg(long, default_value_t = 64)]
     pub max_num_seqs: usize,
     /// Memory of keys and values of --model.
@@ -82,7 +82,7 @@ pub struct JudgeArgs {
     /// OpenAI-compatible server of a judge (key: PERCEPT_API_KEY).
     #[arg(long, value_name = "URL", requires = "judge_model")]
     pub judge_endpoint: Option<String>,
-    /// The judge in the server's word; it is recorded in the results.
+    /// Judge's model name as the server knows it; recorded in the results.
     #[arg(long, value_name = "NAME", requires = "judge_endpoint")]
     pub judge_model: Option<String>,
 }

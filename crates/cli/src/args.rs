@@ -10,6 +10,7 @@ use percept_rollout::SamplingParams;
 use crate::attention_arg::AttentionArg;
 use crate::bench::Bench;
 use crate::expert::DataExpert;
+use crate::questions::QuestionArgs;
 
 /// Train vision-language models to reason from what they see, and measure them.
 #[derive(Debug, Parser)]
@@ -34,17 +35,20 @@ pub struct Cli {
     pub global: Global,
 }
 
+/// Heading under which a command's help lists them, behind its own options.
+const GLOBAL: &str = "Options of every command";
+
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// Say nothing but errors, warnings and results.
-    #[arg(long, short, global = true)]
+    /// Print only errors, warnings and results.
+    #[arg(long, short, global = true, help_heading = GLOBAL)]
     pub quiet: bool,
     /// Machine-readable output: one JSON object per line on standard output.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
-    /// Colours.
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    /// When to use colours.
+    #[arg(long, global = true, help_heading = GLOBAL, value_enum, default_value_t = Color::Auto)]
     pub color: Color,
 }
 
@@ -64,32 +68,32 @@ pub enum Color {
 pub enum Command {
     /// Train a small vision-language model on the built-in task: warm start, GRPO, evaluation, report.
     Quickstart(Quickstart),
-    /// Run a recipe.
+    /// Train a model as a recipe says: supervised fine-tuning, reinforcement learning, evaluation.
     Train(Train),
-    /// Print a recipe with every field resolved and documented.
+    /// Print a recipe with every option, its value, its default and its documentation.
     Config(Config),
-    /// Check data before it costs anything, write a built-in task, let an expert answer rows.
+    /// Check a data set, write a built-in task as files, collect verified answers of a strong model.
     #[command(subcommand)]
     Data(Data),
     /// Sample responses.
     Generate(Generate),
-    /// Judge given completions with reward functions: trust a verifier before you train on it.
+    /// Grade given completions with reward functions, to test a reward before training on it.
     Grade(Box<crate::grade::Grade>),
-    /// Log-probabilities and entropies of given completions, per token.
+    /// Compute log-probabilities and entropies of given completions, per token.
     Score(Score),
-    /// Accuracy on a data set with verifiable answers, and published hallucination benchmarks.
+    /// Measure accuracy on data with verifiable answers, or run a published benchmark.
     Eval(Eval),
-    /// Build benchmarks of object hallucination.
+    /// Build object-hallucination benchmarks from annotated images.
     #[command(subcommand)]
     Halbench(crate::halbench::Halbench),
-    /// Train several methods under the same data, seeds and token budget, and compare them.
+    /// Train several methods on the same data, seeds and token budget, and compare them.
     Compare(Compare),
-    /// Look into what training changed.
+    /// Analyse what training changed.
     #[command(subcommand)]
     Analyze(Analyze),
-    /// Measure this machine: operators, training steps, sampling; beside PyTorch where Python is present.
+    /// Benchmark this machine: operators, training steps, sampling; next to PyTorch where it is installed.
     Bench(Bench),
-    /// Open or serve the report of a run.
+    /// Write or serve the report of a run.
     View(View),
     /// Merge a LoRA adapter into its base model.
     Merge(Merge),
@@ -115,13 +119,13 @@ pub struct Quickstart {
     /// Device: cpu, or vulkan:0, cuda:0, … (sets trainer.device).
     #[arg(long)]
     pub device: Option<String>,
-    /// Change a field of the built-in recipe.
+    /// Override a field of the built-in recipe; paths are relative to the working directory.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// End the run at its first warning, with a checkpoint and exit code 1 (sets trainer.strict).
     #[arg(long)]
     pub strict: bool,
-    /// Go on where a stopped run stopped.
+    /// Resume a run that was stopped or killed.
     #[arg(long)]
     pub resume: bool,
     /// Delete the run folder first if it exists.
@@ -136,18 +140,18 @@ pub struct Quickstart {
   percept train recipe.toml --set rl.optim.lr=2e-6 --set trainer.seed=3
   percept train recipe.toml --resume")]
 pub struct Train {
-    /// The recipe (TOML).
+    /// Recipe file (TOML); paths in it are relative to it.
     pub recipe: PathBuf,
     /// Device: cpu, or vulkan:0, cuda:0, … (sets trainer.device).
     #[arg(long)]
     pub device: Option<String>,
-    /// Change a field of the recipe.
+    /// Override a field of the recipe; paths are relative to the working directory.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// End the run at its first warning, with a checkpoint and exit code 1 (sets trainer.strict).
     #[arg(long)]
     pub strict: bool,
-    /// Go on where a stopped run stopped.
+    /// Resume a run that was stopped or killed.
     #[arg(long)]
     pub resume: bool,
     /// Delete the run folder first if it exists.
@@ -162,10 +166,10 @@ pub struct Train {
   percept config --quickstart                the built-in recipe
   percept config --schema > recipe.schema.json")]
 pub struct Config {
-    /// The recipe (TOML).
+    /// Recipe file (TOML); paths in it are relative to it.
     #[arg(required_unless_present_any = ["schema", "quickstart"])]
     pub recipe: Option<PathBuf>,
-    /// Change a field of the recipe.
+    /// Override a field of the recipe; paths are relative to the working directory.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Print the JSON Schema of recipes instead.
@@ -174,7 +178,7 @@ pub struct Config {
     /// Print the recipe of `percept quickstart`.
     #[arg(long, conflicts_with = "recipe")]
     pub quickstart: bool,
-    /// Leave the documentation out.
+    /// Leave out the documentation and the options that are not set.
     #[arg(long)]
     pub bare: bool,
 }
@@ -182,23 +186,23 @@ pub struct Config {
 /// `percept data …`
 #[derive(Debug, Subcommand)]
 pub enum Data {
-    /// Read a recipe's whole data set and report every problem; exit code 1 if there is one.
+    /// Read a recipe's whole data set and report every problem; exits with 1 if there is one.
     Check(DataCheck),
-    /// Write a built-in task as JSONL with PNG files.
+    /// Write a built-in task as a JSONL file with PNG images.
     Export(DataExport),
-    /// Let a strong model answer every row and keep what a verifier finds right (column `expert`).
+    /// Collect answers of a strong model and keep those that a verifier accepts (column `expert`).
     Expert(Box<DataExpert>),
 }
 
 /// `percept data check`
 #[derive(Debug, Args)]
 pub struct DataCheck {
-    /// The recipe (TOML).
+    /// Recipe file (TOML); paths in it are relative to it.
     pub recipe: PathBuf,
-    /// Change a field of the recipe.
+    /// Override a field of the recipe; paths are relative to the working directory.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Stop listing problems of one kind after this many (0: list all).
+    /// Maximum number of problems listed per kind (0: all).
     #[arg(long, default_value_t = 20)]
     pub most: usize,
 }
@@ -206,26 +210,26 @@ pub struct DataCheck {
 /// `percept data export`
 #[derive(Debug, Args)]
 pub struct DataExport {
-    /// Which task.
+    /// Task to write.
     #[arg(long, value_enum, default_value_t = Task::DigitSum)]
     pub task: Task,
-    /// Folder to write.
+    /// Output folder.
     #[arg(long)]
     pub output: PathBuf,
-    /// Rows.
+    /// Number of rows.
     #[arg(long, default_value_t = 100)]
     pub rows: usize,
-    /// Which handwriting of digit-sum: `train` or `test`.
+    /// For digit-sum: handwriting of the `train` or the `test` writers.
     #[arg(long, default_value = "train")]
     pub split: String,
-    /// Of scenes: probability that a shape is there when the shape is whose company it keeps, and
-    /// not there when that is not (0.5: they have nothing to do with each other).
+    /// For scenes: probability that a shape appears if its companion shape does, and that it is
+    /// absent if its companion is (0.5: independent).
     #[arg(long, default_value_t = 0.5)]
     pub cooccurrence: f32,
-    /// Of scenes: strength of the shapes that are hard to see.
+    /// For scenes: contrast of the faint shapes.
     #[arg(long, default_value_t = 0.5)]
     pub contrast: f32,
-    /// Seed.
+    /// Random seed.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
 }
@@ -235,15 +239,15 @@ pub struct DataExport {
 pub enum Task {
     /// Questions about handwritten digits.
     DigitSum,
-    /// Is this shape in the image? Pictures with planted company.
+    /// Is this shape in the image? Pictures with planted co-occurrence.
     Scenes,
 }
 
-/// Where a model comes from.
+/// Which model.
 #[derive(Debug, Clone, Args)]
 pub struct ModelArgs {
-    /// Hugging Face folder, run folder (its newest checkpoint), or an id of the Hugging Face Hub in the local cache:
-    /// org/name, org/name@revision.
+    /// Model: a Hugging Face folder, a run folder (its newest checkpoint), or an id of the Hugging Face Hub
+    /// in the local cache: org/name, org/name@revision.
     #[arg(long)]
     pub model: PathBuf,
     /// LoRA adapter (PEFT format) on top of it: a folder, a run folder, or an id.
@@ -252,13 +256,14 @@ pub struct ModelArgs {
     /// Device: cpu, or vulkan:0, cuda:0, … when the build has it.
     #[arg(long, default_value = "cpu")]
     pub device: String,
-    /// What the decoder's queries see, instead of what the checkpoint says: full, sliding, phsa,
-    /// infllm2, moba, nsa, or a table of options, '{ name = "phsa", top_k = 4 }'. Without a name,
-    /// options of the checkpoint's own attention: '{ top_k = 4 }'. With --extrapolate, of both models.
+    /// Attention pattern to use instead of the checkpoint's: full, sliding, phsa, infllm2, moba, nsa,
+    /// or a table with options, '{ name = "phsa", top_k = 4 }'. A table without a name changes
+    /// options of the checkpoint's own pattern: '{ top_k = 4 }'. Applies to both models with
+    /// --extrapolate.
     #[arg(long, value_name = "NAME")]
     pub attention: Option<AttentionArg>,
-    /// Numbers of the sampler's weights: float32, bfloat16 (on processors with AMX or AVX-512 BF16) or
-    /// int8 (a quarter of the memory that each step reads).
+    /// Data type of the sampler's weights: float32, bfloat16 (on processors with AMX or AVX-512 BF16)
+    /// or int8 (a quarter of the memory traffic of float32).
     #[arg(long, default_value = "float32", value_parser = dtype)]
     pub dtype: WeightDtype,
 }
@@ -273,13 +278,13 @@ pub fn dtype(text: &str) -> Result<WeightDtype, String> {
 /// Sampling options (names of vLLM and Hugging Face).
 #[derive(Debug, Clone, Args)]
 pub struct SamplingArgs {
-    /// Softmax temperature; 0 is greedy [default: 0].
+    /// Sampling temperature; 0 is greedy decoding [default: 0].
     #[arg(long)]
     pub temperature: Option<f32>,
-    /// Nucleus [default: 1, off].
+    /// Nucleus sampling: keep the likeliest tokens whose probabilities sum to this [default: 1, off].
     #[arg(long)]
     pub top_p: Option<f32>,
-    /// Only the k likeliest tokens [default: 0, off].
+    /// Top-k sampling: keep the k likeliest tokens [default: 0, off].
     #[arg(long)]
     pub top_k: Option<usize>,
     /// Only tokens with at least this share of the likeliest one's probability [default: 0, off].
@@ -288,29 +293,29 @@ pub struct SamplingArgs {
     /// Above 1, tokens of the prompt and of the response become less likely [default: 1, off].
     #[arg(long)]
     pub repetition_penalty: Option<f32>,
-    /// Taken off the logits of tokens that the response has said, -2 to 2.
+    /// Subtracted from the logits of tokens that the response already contains, -2 to 2.
     #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
     pub presence_penalty: f32,
-    /// Taken off the logits of tokens for each time that the response has said them, -2 to 2.
+    /// Subtracted from the logit of a token once per time that the response contains it, -2 to 2.
     #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
     pub frequency_penalty: f32,
     /// Whether options that are not given come from the model's generation_config.json (auto) or are percept's
     /// (none); what the file recommends and is not used is said.
     #[arg(long, value_enum, default_value_t = GenerationSource::None)]
     pub generation_config: GenerationSource,
-    /// Longest response in tokens [default: 512].
+    /// Maximum length of a response, in tokens [default: 512].
     #[arg(long)]
     pub max_tokens: Option<usize>,
-    /// Responses per prompt.
+    /// Number of responses per prompt.
     #[arg(long, short, default_value_t = 1)]
     pub n: usize,
-    /// Seed.
+    /// Random seed.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Text that ends a response (may be repeated).
     #[arg(long)]
     pub stop: Vec<String>,
-    /// Sequences decoded at once.
+    /// Maximum number of sequences decoded at once.
     #[arg(long, default_value_t = 64)]
     pub max_num_seqs: usize,
     /// Memory of keys and values.
@@ -330,11 +335,13 @@ pub enum GenerationSource {
 /// Memory of keys and values (names of vLLM).
 #[derive(Debug, Clone, Args)]
 pub struct MemoryArgs {
-    /// Bound on the memory of keys and values: bytes, or 512M, 1.5G (of 1,024); 0: none. Sequences
-    /// wait until they fit, and the youngest make room for the others. Changes no token.
+    /// Limit on the memory of the KV cache: bytes, or 512M, 1.5G (powers of 1,024); 0: no limit.
+    /// Sequences wait until they fit; if memory runs out, the youngest are preempted and computed
+    /// again. The result does not change.
     #[arg(long, value_name = "SIZE", default_value = "0", value_parser = size)]
     pub kv_cache_memory_bytes: usize,
-    /// Compute every prompt on its own, also where it starts with the tokens and images of another.
+    /// Turn off prefix caching: compute every prompt from its start, even if another prompt begins
+    /// with the same tokens and images.
     #[arg(long)]
     pub no_enable_prefix_caching: bool,
 }
@@ -370,14 +377,14 @@ pub fn size(text: &str) -> Result<usize, String> {
     Ok((number * unit as f64) as usize)
 }
 
-/// Decoding the model before training in step with it (arXiv 2603.22117).
+/// Decoding together with the model before training (arXiv 2603.22117).
 #[derive(Debug, Clone, Args)]
 pub struct ExtrapolateArgs {
-    /// The model before training: decode both in step and go further in the direction in which
-    /// training moved it, log p = (1 + gamma) log p(model) - gamma log p(BASE).
+    /// The model before training: decode with both models and extrapolate the change that training
+    /// made, log p = (1 + gamma) log p(model) - gamma log p(BASE).
     #[arg(long, value_name = "BASE")]
     pub extrapolate: Option<PathBuf>,
-    /// How far: 0 is the model, -1 the base; published runs use 0.05 to 0.1.
+    /// Strength of the extrapolation: 0 is --model, -1 is BASE; published runs use 0.05 to 0.1.
     #[arg(
         long,
         default_value_t = 0.1,
@@ -385,16 +392,16 @@ pub struct ExtrapolateArgs {
         allow_negative_numbers = true
     )]
     pub gamma: f32,
-    /// Where: always; by the log-probability that training added to the drafted token,
-    /// logp:-0.3 (at most), raised:0.3 (at least), abs:0.3 (either way); entropy:1 and kl:0.1 (at
-    /// least, nats); random:0.1 (this often).
+    /// At which tokens to extrapolate: always; by the change of the drafted token's log-probability
+    /// through training, logp:-0.3 (at most), raised:0.3 (at least), abs:0.3 (in size); by
+    /// entropy:1 or kl:0.1 (at least, in nats); random:0.1 (with this probability).
     #[arg(long, default_value = "always", requires = "extrapolate")]
     pub gate: percept_rollout::Gate,
-    /// Which model drafts the tokens that the gate looks at, and says them where it stays shut.
+    /// Which model drafts tokens; drafts at which --gate does not extrapolate are kept.
     #[arg(long, value_enum, default_value_t = Drafting::Model, requires = "extrapolate")]
     pub draft: Drafting,
-    /// Only this many of the drafting model's likeliest tokens are drawn where the gate opens
-    /// (0: any).
+    /// Where extrapolating, sample only among this many of the drafting model's likeliest tokens
+    /// (0: all).
     #[arg(long, default_value_t = 50, requires = "extrapolate")]
     pub candidates: usize,
 }
@@ -419,19 +426,19 @@ pub struct Generate {
     /// The model.
     #[command(flatten)]
     pub model: ModelArgs,
-    /// The question (or use --input). <image> says where a picture stands; without it they come first.
+    /// The prompt (or use --input). <image> says where a picture stands; without it they come first.
     #[arg(required_unless_present = "input")]
     pub prompt: Option<String>,
-    /// An image for the question (may be repeated).
+    /// An image of the prompt (may be repeated).
     #[arg(long)]
     pub image: Vec<PathBuf>,
-    /// A system message.
+    /// System message.
     #[arg(long)]
     pub system: Option<String>,
-    /// Rows in any of the formats that training reads.
+    /// Prompts: a data file in any of the formats that training reads.
     #[arg(long, conflicts_with = "prompt")]
     pub input: Option<PathBuf>,
-    /// Where JSONL goes (default: standard output).
+    /// Output file, JSONL (default: standard output).
     #[arg(long)]
     pub output: Option<PathBuf>,
     /// Sampling.
@@ -455,13 +462,13 @@ pub struct Score {
     /// The model.
     #[command(flatten)]
     pub model: ModelArgs,
-    /// Rows with `completion`.
+    /// Data file whose rows have a `completion`.
     #[arg(long)]
     pub input: PathBuf,
-    /// Where JSONL goes (default: standard output).
+    /// Output file, JSONL (default: standard output).
     #[arg(long)]
     pub output: Option<PathBuf>,
-    /// Temperature of the distribution.
+    /// Temperature of the softmax whose log-probabilities are reported.
     #[arg(long, default_value_t = 1.0)]
     pub temperature: f32,
 }
@@ -473,6 +480,8 @@ pub struct Score {
     args_conflicts_with_subcommands = true,
     after_help = "Examples:
   percept eval --model DIR --data test.jsonl --reward math --output eval/
+  percept eval --model DIR --recipe recipe.toml
+  percept eval --model DIR --data test.jsonl --reward reward.py --columns '{ answer = \"label\" }'
   percept eval --model DIR --digit-sum 500
   percept eval --model DIR --extrapolate BASE --gamma 0.5 --gate logp:-0.3 --digit-sum 500
   percept eval pope --data POPE/output/coco --images val2014 --model DIR"
@@ -492,19 +501,13 @@ pub struct EvalRows {
     /// The model.
     #[command(flatten)]
     pub model: Option<ModelArgs>,
-    /// Data files.
-    #[arg(long, required_unless_present = "digit_sum")]
-    pub data: Vec<PathBuf>,
-    /// This many held-out questions of the built-in task.
-    #[arg(long, conflicts_with = "data")]
-    pub digit_sum: Option<usize>,
-    /// Verifier.
-    #[arg(long, default_value = "math")]
-    pub reward: String,
-    /// At most this many rows (0: all).
+    /// Questions and how they are graded.
+    #[command(flatten)]
+    pub questions: QuestionArgs,
+    /// Maximum number of rows (0: all).
     #[arg(long, default_value_t = 0)]
     pub limit: usize,
-    /// Folder for per-sample records and the summary.
+    /// Output folder: records.jsonl with every graded response, summary.json, pictures.
     #[arg(long)]
     pub output: Option<PathBuf>,
     /// Sampling.
@@ -526,21 +529,21 @@ Examples:
   percept compare recipe.toml --baseline dapo --methods dapo+tor,dapo+fipo --seeds 3"
 )]
 pub struct Compare {
-    /// The recipe (TOML).
+    /// Recipe file (TOML); paths in it are relative to it.
     pub recipe: PathBuf,
     /// Methods, separated by commas.
     #[arg(long, value_delimiter = ',', required = true)]
     pub methods: Vec<String>,
-    /// What the differences are to.
+    /// Method that the others are compared with.
     #[arg(long, default_value = "grpo")]
     pub baseline: String,
-    /// Seeds per method, counted from trainer.seed.
+    /// Number of seeds per method, starting from trainer.seed.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     pub seeds: u16,
-    /// Folder of the runs, results and compare.html; what it holds is not done again.
+    /// Output folder (runs, results, compare.html); finished runs in it are not repeated.
     #[arg(long, default_value = "runs/compare")]
     pub output: PathBuf,
-    /// Change a field of the recipe.
+    /// Override a field of the recipe; paths are relative to the working directory.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// End at the first warning of a run, with a checkpoint and exit code 1 (sets trainer.strict).
@@ -553,7 +556,7 @@ pub struct Compare {
 pub enum Analyze {
     /// Which tokens training raised and lowered, and what replacing them does to accuracy.
     Direction(Box<AnalyzeDirection>),
-    /// Which tokens of a run's rollouts look and which think (ToR's sets), by question type.
+    /// Which tokens of a run's rollouts perceive and which reason (ToR's sets), by question type.
     Tokens(AnalyzeTokens),
 }
 
@@ -565,7 +568,7 @@ pub enum Analyze {
 pub struct AnalyzeTokens {
     /// Run folder.
     pub run: PathBuf,
-    /// Only the rollouts of this step.
+    /// Use only the rollouts of this step.
     #[arg(long)]
     pub step: Option<u64>,
 }
@@ -591,47 +594,47 @@ pub struct AnalyzeDirection {
     /// Device: cpu, or vulkan:0, cuda:0, … when the build has it.
     #[arg(long, default_value = "cpu")]
     pub device: String,
-    /// Data files.
+    /// Data files: JSONL, JSON or Parquet, in any format that training reads.
     #[arg(long, required_unless_present = "digit_sum")]
     pub data: Vec<PathBuf>,
-    /// This many held-out questions of the built-in task.
+    /// Use this many held-out questions of the built-in task digit-sum.
     #[arg(long, conflicts_with = "data")]
     pub digit_sum: Option<usize>,
-    /// Verifier.
+    /// Reward function that grades the responses, by name.
     #[arg(long, default_value = "math")]
     pub reward: String,
-    /// At most this many rows (0: all).
+    /// Maximum number of rows (0: all).
     #[arg(long, default_value_t = 0)]
     pub limit: usize,
-    /// Responses per question and setting.
+    /// Number of responses per question and setting.
     #[arg(long, short, default_value_t = 4)]
     pub n: usize,
-    /// Softmax temperature: training samples at 1.
+    /// Sampling temperature; training samples at 1.
     #[arg(long, default_value_t = 1.0)]
     pub temperature: f32,
-    /// Nucleus (the paper's runs use 0.7).
+    /// Nucleus sampling (the paper's runs use 0.7; 1: off).
     #[arg(long, default_value_t = 1.0)]
     pub top_p: f32,
-    /// Longest response in tokens.
+    /// Maximum length of a response, in tokens.
     #[arg(long, default_value_t = 512)]
     pub max_tokens: usize,
-    /// Sequences decoded at once.
+    /// Maximum number of sequences decoded at once.
     #[arg(long, default_value_t = 64)]
     pub max_num_seqs: usize,
-    /// Seed.
+    /// Random seed.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Shares of tokens to replace.
+    /// Fractions of tokens to replace.
     #[arg(
         long,
         value_delimiter = ',',
         default_value = "0.01,0.02,0.05,0.1,0.2,0.4"
     )]
     pub shares: Vec<f64>,
-    /// Share at which the rules are compared.
+    /// Fraction at which the rules are compared.
     #[arg(long, default_value_t = 0.1)]
     pub budget: f64,
-    /// Extrapolation: values of gamma.
+    /// Values of gamma to try.
     #[arg(
         long,
         value_delimiter = ',',
@@ -647,7 +650,7 @@ pub struct AnalyzeDirection {
     /// (0: any).
     #[arg(long, default_value_t = 50)]
     pub candidates: usize,
-    /// Folder to write.
+    /// Output folder.
     #[arg(long, default_value = "runs/direction")]
     pub output: PathBuf,
 }
@@ -657,7 +660,7 @@ pub struct AnalyzeDirection {
 pub struct View {
     /// Run folder.
     pub run: PathBuf,
-    /// Serve all rollouts at this address instead of writing report.html.
+    /// Serve the report with all rollouts at this address instead of writing report.html.
     #[arg(long, num_args = 0..=1, default_missing_value = "127.0.0.1:7860", value_name = "ADDRESS")]
     pub serve: Option<String>,
 }
@@ -671,7 +674,7 @@ pub struct Merge {
     /// Adapter (PEFT format): a folder, a run folder, or an id.
     #[arg(long)]
     pub adapter: PathBuf,
-    /// Folder to write.
+    /// Output folder.
     #[arg(long)]
     pub output: PathBuf,
 }

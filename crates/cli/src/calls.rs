@@ -13,29 +13,29 @@ use crate::Failure;
 /// How a server is asked.
 #[derive(Debug, Clone, Args)]
 pub struct CallArgs {
-    /// Requests under way at once.
+    /// Maximum number of concurrent requests.
     #[arg(long, default_value_t = 16)]
     pub max_concurrency: usize,
-    /// Requests per minute, evenly spaced (default: as fast as they go).
+    /// Maximum number of requests per minute (default: no limit).
     #[arg(long)]
     pub rpm: Option<f64>,
-    /// Seconds from connecting to the last byte of an answer.
+    /// Timeout of a request, in seconds, from connecting to the last byte of the answer.
     #[arg(long, default_value_t = 600.0)]
     pub timeout: f64,
-    /// Attempts at one answer, with pauses that double (dropped connections, timeouts, cut
-    /// answers, HTTP 408, 409, 429, 5xx; Retry-After is obeyed).
+    /// Attempts per request, with exponential backoff (for dropped connections, timeouts, incomplete
+    /// answers, HTTP 408, 409, 429 and 5xx; Retry-After is respected).
     #[arg(long, default_value_t = 8)]
     pub max_attempts: u32,
     /// Shortest first pause in seconds.
     #[arg(long, default_value_t = 1.0, hide = true)]
     pub retry_pause: f64,
-    /// Price of a million prompt tokens.
+    /// Price per million prompt tokens.
     #[arg(long, default_value_t = 0.0)]
     pub price_in: f64,
-    /// Price of a million response tokens.
+    /// Price per million response tokens.
     #[arg(long, default_value_t = 0.0)]
     pub price_out: f64,
-    /// Further fields of the request, as a JSON object: {"reasoning_effort": "high"}.
+    /// Additional fields of the request body, as a JSON object: {"reasoning_effort": "high"}.
     #[arg(long, value_name = "JSON")]
     pub extra_body: Option<String>,
 }

@@ -2,11 +2,12 @@
 
 use std::io::Write;
 
-use percept_eval::evaluate_with;
+use percept_eval::{evaluate_with, keep_pictures};
 use percept_train::StoredEvaluation;
 
 use crate::args::{Eval, EvalRows, Global};
-use crate::output::{note, say};
+use crate::output::say;
+use crate::progress::Counter;
 use crate::{Done, Failure, open, sampling, table};
 
 pub fn run(args: &Eval, global: &Global) -> Result<Done, Failure> {
@@ -23,25 +24,23 @@ fn verifiable(args: &EvalRows, global: &Global) -> Result<Done, Failure> {
             "nothing to evaluate: give --model DIR --data FILE, or a benchmark (percept eval --help)",
         ));
     };
-    let opened = open::model(model)?;
+    let questions = args.questions.open()?;
+    let mut opened = open::model(model)?;
+    questions.limit(&mut opened.1)?;
     let base = open::base(&args.extrapolate, model, &opened)?;
     let sampler = open::sampler(&opened, base.as_ref())?;
-    let data = open::questions(&args.data, args.digit_sum)?;
-    let rewards = open::rewards(&args.reward)?;
+    let data = questions.data.as_ref();
     let sampling = sampling::sampling(&args.sampling, &args.extrapolate, &opened.1);
     let quiet = global.quiet || global.json;
+    let mut counter = Counter::new("", quiet);
     let clock = std::time::Instant::now();
-    let found = evaluate_with(
+    let mut found = evaluate_with(
         &sampler,
-        data.as_ref(),
-        &rewards,
+        data,
+        &questions.rewards,
         &sampling,
         args.limit,
-        &mut |done, total| {
-            if !quiet {
-                note!("{done} of {total}");
-            }
-        },
+        &mut |done, total| counter.tell(done, total, "questions"),
     )?;
     let summary = StoredEvaluation {
         name: data.name().to_owned(),
@@ -56,6 +55,10 @@ fn verifiable(args: &EvalRows, global: &Global) -> Result<Done, Failure> {
     };
     if let Some(folder) = &args.output {
         std::fs::create_dir_all(folder)?;
+        let pictures = keep_pictures(data, args.limit, folder)?;
+        for record in &mut found.records {
+            record.images = pictures.get(&record.id).cloned().unwrap_or_default();
+        }
         let mut out = open::JsonLines::create(Some(&folder.join("records.jsonl")))?;
         for record in &found.records {
             writeln!(out, "{}", serde_json::to_string(record)?)?;
@@ -64,7 +67,7 @@ fn verifiable(args: &EvalRows, global: &Global) -> Result<Done, Failure> {
         let json = serde_json::json!({
             "model": model.model,
             "base": args.extrapolate.extrapolate,
-            "reward": args.reward,
+            "reward": questions.reward,
             "sampling": sampling,
             "evaluation": summary,
         });

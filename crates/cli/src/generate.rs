@@ -8,7 +8,8 @@ use percept_model::Prompt;
 use percept_rollout::Rollout;
 
 use crate::args::{Generate, Global};
-use crate::output::{note, say};
+use crate::output::say;
+use crate::progress::Counter;
 use crate::{Done, Failure, open, sampling};
 
 /// Rows that are decoded together; bounds memory, changes no result.
@@ -34,6 +35,7 @@ pub fn run(args: &Generate, global: &Global) -> Result<Done, Failure> {
     };
     let rows = open::rows(input)?;
     let mut out = open::JsonLines::create(args.output.as_deref())?;
+    let mut counter = Counter::new("", global.quiet || args.output.is_none());
     for start in (0..rows.len()).step_by(CHUNK) {
         let samples = (start..rows.len().min(start + CHUNK))
             .map(|row| rows.get(row))
@@ -50,9 +52,7 @@ pub fn run(args: &Generate, global: &Global) -> Result<Done, Failure> {
         for rollout in sampler.generate(&prompts, &params, &mut |_| {})? {
             writeln!(out, "{}", record(&samples[rollout.prompt], &rollout))?;
         }
-        if !global.quiet && args.output.is_some() {
-            note!("{} of {} rows", start + samples.len(), rows.len());
-        }
+        counter.tell(start + samples.len(), rows.len(), "rows");
     }
     out.finish()?;
     Ok(Done::Well)

@@ -27,6 +27,7 @@ mod merge;
 mod open;
 mod output;
 mod progress;
+mod questions;
 mod quickstart;
 mod reward_arg;
 mod sampling;

@@ -1,7 +1,7 @@
 //! What a running training shows: bars on a terminal, lines in a log, JSON on request.
 
 use std::io::{IsTerminal, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use percept_train::{Event, Metrics, Observer, Stage};
@@ -17,6 +17,43 @@ pub enum Mode {
     Json,
     /// Nothing.
     Quiet,
+}
+
+/// One line whatever the width of the terminal: `wide_msg` ends at its edge. At 80 columns the
+/// message has 34 of them.
+const BAR: &str = "{prefix:>5} {bar:14} {pos}/{len} {elapsed} left {eta} {wide_msg}";
+
+/// At most one line of progress in this time, in a log and on a terminal.
+const EVERY: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(1)];
+
+/// "so many of so many" while a command works through rows: now and then, and at the end.
+pub struct Counter {
+    quiet: bool,
+    label: String,
+    said: Option<Instant>,
+    every: Duration,
+}
+
+impl Counter {
+    /// Says nothing where `quiet`.
+    pub fn new(label: &str, quiet: bool) -> Self {
+        Self {
+            quiet,
+            label: label.to_owned(),
+            said: None,
+            every: EVERY[usize::from(std::io::stderr().is_terminal())],
+        }
+    }
+
+    /// `done` of `total`, where enough time has passed or all is done.
+    pub fn tell(&mut self, done: usize, total: usize, unit: &str) {
+        let waited = self.said.is_none_or(|when| when.elapsed() >= self.every);
+        if self.quiet || !(waited || done == total) {
+            return;
+        }
+        self.said = Some(Instant::now());
+        note!("{}{done} of {total} {unit}", self.label);
+    }
 }
 
 /// Shows the events of a run on standard error.
@@ -55,9 +92,7 @@ impl Progress {
             self.every = (total / 20).max(1);
             return;
         }
-        let style = ProgressStyle::with_template(
-            "{prefix:>9} {bar:28} {pos}/{len} {elapsed_precise} left {eta} {msg}",
-        );
+        let style = ProgressStyle::with_template(BAR);
         let bar = ProgressBar::new(total as u64).with_prefix(label.to_owned());
         bar.set_draw_target(ProgressDrawTarget::stderr());
         if let Ok(style) = style {
@@ -81,8 +116,7 @@ impl Progress {
         match event {
             Event::StageStarted { stage, done, total } => {
                 self.lines = *done;
-                let label = if *stage == Stage::Sft { "sft" } else { "grpo" };
-                self.start(label, *done, *total);
+                self.start(stage.name(), *done, *total);
             }
             Event::Step {
                 stage,

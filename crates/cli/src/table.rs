@@ -1,5 +1,6 @@
 //! Small tables for the terminal.
 
+use percept_report::Change;
 use percept_train::StoredEvaluation;
 
 /// Accuracy before and after, by question type, in percent.
@@ -51,6 +52,30 @@ pub fn evaluations(all: &[StoredEvaluation]) -> String {
     }));
     rows.push(numbers("seconds", &|e| format!("{:.0}", e.seconds)));
     format(&rows)
+}
+
+/// What each stage changed, newest first, in percentage points.
+pub fn changes(all: &[Change]) -> String {
+    let points = |x: f64| format!("{:+.1}", 100.0 * x);
+    let rows: Vec<Vec<String>> = all
+        .iter()
+        .filter(|change| change.n > 0)
+        .map(|change| {
+            vec![
+                format!("{} over {}", change.to, change.from),
+                format!("{} points", points(change.mean)),
+                format!("[{}, {}]", points(change.ci_low), points(change.ci_high)),
+                format!("{} better, {} worse", change.better, change.worse),
+            ]
+        })
+        .collect();
+    match rows.is_empty() {
+        true => String::new(),
+        false => format!(
+            "change, question by question, with 95 % interval\n{}",
+            format(&rows)
+        ),
+    }
 }
 
 /// Columns as wide as their widest cell; the first is left-aligned, the others right-aligned.

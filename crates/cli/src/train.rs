@@ -84,11 +84,13 @@ fn close(outcome: &Outcome, mode: Mode) -> Result<(), Failure> {
                 "report": outcome.report,
                 "seconds": outcome.seconds,
                 "evaluations": outcome.evaluations,
+                "changes": outcome.changes,
             });
             say!("{line}");
         }
         Mode::Quiet | Mode::Human => {
             crate::output::result(format_args!("{}", table::evaluations(&outcome.evaluations)))?;
+            crate::output::result(format_args!("{}", table::changes(&outcome.changes)))?;
             if let Some(checkpoint) = &outcome.checkpoint {
                 say!("checkpoint  {}", checkpoint.display());
             }

@@ -27,6 +27,6 @@ pub fn run(args: &View) -> Result<Done, Failure> {
     let shown = dir.path().display().to_string();
     let server = Server::bind(dir, address)?;
     note!("serving {shown} at {} (Ctrl-C ends it)", server.url());
-    server.run(&stop);
+    server.run(&stop)?;
     Ok(Done::Well)
 }

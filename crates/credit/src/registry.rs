@@ -20,6 +20,7 @@ macro_rules! methods {
             $(
                 #[doc = concat!("`", $name, "`: see [`", stringify!($variant), "`].")]
                 #[serde(rename = $name)]
+                #[schemars(extend("description" = crate::registry::about::<$variant>()))]
                 $variant($variant),
             )+
         }
@@ -87,6 +88,14 @@ macro_rules! methods {
 }
 
 pub(crate) use methods;
+
+/// What the options of a method say of themselves: the first paragraph, as in the JSON Schema.
+pub(crate) fn about<T: schemars::JsonSchema>() -> String {
+    let schema = schemars::schema_for!(T);
+    let text = schema.get("description").and_then(Value::as_str);
+    let first = text.and_then(|text| text.split("\n\n").next());
+    first.unwrap_or_default().to_owned()
+}
 
 /// The schema of a registry also allows a method's bare name.
 pub(crate) fn or_name(schema: &mut Schema) {

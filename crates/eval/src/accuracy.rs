@@ -38,6 +38,9 @@ pub struct Record {
     pub tokens: usize,
     /// `stop` or `length`.
     pub finish_reason: String,
+    /// The prompt's pictures: files beside the records ([`keep_pictures`](crate::keep_pictures)).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<String>,
 }
 
 /// What one reward function said.
@@ -228,6 +231,7 @@ pub(crate) fn judge(
             parts,
             tokens: rollout.tokens.len(),
             finish_reason: rollout.finish_reason.name().to_owned(),
+            images: Vec::new(),
         });
     }
 }

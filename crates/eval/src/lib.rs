@@ -9,12 +9,14 @@ pub mod direction;
 pub mod halbench;
 pub mod hallucination;
 pub mod long;
+mod pictures;
 pub mod scm;
 mod stats;
 mod thumbnail;
 
 pub use accuracy::{Evaluation, Part, Record, evaluate, evaluate_with, question_type, summarise};
 pub use compare::{Curve, Point, paired_difference};
+pub use pictures::keep_pictures;
 pub use stats::{Estimate, estimate};
 pub use thumbnail::{ThumbnailError, thumbnail};
 

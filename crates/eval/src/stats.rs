@@ -41,8 +41,8 @@ pub(crate) const ANY: Range = (f64::NEG_INFINITY, f64::INFINITY);
 /// 97.5 % of a normal distribution lie below.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// Mean of `values` with a 95 % interval; values that all lie in `[0, 1]` are taken for shares. As
-/// [`estimate_in`] otherwise.
+/// Mean of `values` with a 95 % interval: Wilson's where every value is 0 or 1, else the percentile bootstrap. Values
+/// that all lie in `[0, 1]` are taken for shares, whose interval has a width also where all are equal.
 ///
 /// ```
 /// let e = percept_eval::estimate(&[1.0, 0.0, 1.0, 1.0]);

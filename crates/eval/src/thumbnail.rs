@@ -31,12 +31,17 @@ pub enum ThumbnailError {
 pub fn thumbnail(picture: &Media) -> Result<String, ThumbnailError> {
     picture.may_leave()?;
     let picture = picture.decode()?;
-    let (width, height) = picture.dimensions();
-    let scale = (f64::from(SIDE) / f64::from(width.max(height))).min(1.0);
-    let side = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
-    let small = resize(&picture, side(width), side(height), FilterType::Triangle);
-    let jpeg = jpeg(&small, QUALITY)?;
+    let jpeg = small_jpeg(&picture, SIDE)?;
     Ok(format!("data:image/jpeg;base64,{}", STANDARD.encode(jpeg)))
+}
+
+/// A picture as JPEG of at most `longest` pixels on the longer side.
+pub(crate) fn small_jpeg(picture: &RgbImage, longest: u32) -> Result<Vec<u8>, image::ImageError> {
+    let (width, height) = picture.dimensions();
+    let scale = (f64::from(longest) / f64::from(width.max(height))).min(1.0);
+    let side = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
+    let small = resize(picture, side(width), side(height), FilterType::Triangle);
+    jpeg(&small, QUALITY)
 }
 
 /// An image as JPEG of this quality, 1 to 100.

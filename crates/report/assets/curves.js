@@ -114,8 +114,9 @@ function hover(chart, step) {
   const inside = step !== null && step >= chart.steps[0] && step <= chart.steps.at(-1);
   const i = inside ? nearest(chart.steps, step) : chart.values.length - 1;
   const value = chart.values[i], smooth = chart.smooth[i];
-  chart.readout.replaceChildren(inside ? `step ${number(chart.steps[i])} · ` : "", el("strong", {}, finite(value) ? number(smooth) : "not finite"),
-    finite(value) && smooth !== value && inside ? ` (${number(value)})` : "");
+  // The number is the value that was measured; what is smoothed says so.
+  chart.readout.replaceChildren(inside ? `step ${number(chart.steps[i])} · ` : "last ", el("strong", {}, finite(value) ? number(value) : "not finite"),
+    finite(value) && smooth !== value ? ` · smoothed ${number(smooth, 3)}` : "");
   const visible = inside ? "visible" : "hidden";
   chart.cross.setAttribute("visibility", visible);
   chart.mark.setAttribute("visibility", inside && finite(value) ? "visible" : "hidden");
@@ -123,7 +124,7 @@ function hover(chart, step) {
   const at = chart.scale.x(chart.xs[i]);
   chart.cross.setAttribute("x1", at);
   chart.cross.setAttribute("x2", at);
-  if (finite(value)) { chart.mark.setAttribute("cx", at); chart.mark.setAttribute("cy", chart.scale.y(smooth)); }
+  if (finite(value)) { chart.mark.setAttribute("cx", at); chart.mark.setAttribute("cy", chart.scale.y(value)); }
 }
 
 function hoverAll(step) {

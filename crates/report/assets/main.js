@@ -1,6 +1,7 @@
 startTheme();
 drawFacts(data.summary, data.metrics);
 drawResults(data.summary);
+startAnswers(data.answers);
 startCurves(data.metrics);
 startRollouts();
 drawRecipe(data.recipe);

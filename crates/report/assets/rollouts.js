@@ -133,8 +133,20 @@ function partsTable(item) {
   return el("table", { class: "parts" }, el("tbody", {}, ...rows));
 }
 
+// In its own proportions; one of a few pixels is drawn larger, by a whole factor, with its pixels kept.
+function picture(source, alt) {
+  const image = el("img", { src: source, alt });
+  image.addEventListener("load", () => {
+    const factor = Math.min(Math.floor(320 / image.naturalWidth), Math.floor(260 / image.naturalHeight), 4);
+    if (factor < 2) return;
+    image.style.width = `${image.naturalWidth * factor}px`;
+    image.style.imageRendering = "pixelated";
+  });
+  return image;
+}
+
 function pictures(item) {
-  const nodes = item.pictures.map((source, i) => source ? el("img", { src: source, alt: `image ${i + 1} of the prompt` })
+  const nodes = item.pictures.map((source, i) => source ? picture(source, `image ${i + 1} of the prompt`)
     : el("div", { class: "missing" }, "This image is too large for the report; `percept view` shows it."));
   return nodes.length ? el("div", { class: "images" }, ...nodes) : null;
 }

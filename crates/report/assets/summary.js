@@ -26,13 +26,42 @@ function resultCell(result) {
   return el("td", { title: `${result.n} graded answers` }, `${percent(result.accuracy)} %`, el("span", { class: "ci" }, interval), meter(result));
 }
 
-// The change is called one only when the two intervals do not touch.
-function change(before, after) {
+// Percentage points with their sign.
+function points(value) {
+  const size = 100 * value;
+  return `${size < 0 ? "−" : "+"}${Math.abs(size).toFixed(1)}`;
+}
+
+// A change is called one when its interval does not hold zero. The interval is that of the paired
+// difference where the run has one, else the change counts when the two intervals do not touch.
+function change(paired, before, after) {
+  if (paired && finite(paired.mean)) {
+    const sure = paired.ci_low > 0 || paired.ci_high < 0;
+    return { text: points(paired.mean), interval: `${points(paired.ci_low)} to ${points(paired.ci_high)}`, kind: !sure ? "flat" : paired.mean > 0 ? "up" : "down" };
+  }
   if (!before || !after || !finite(before.accuracy) || !finite(after.accuracy)) return { text: "–", kind: "flat" };
-  const points = 100 * (after.accuracy - before.accuracy);
-  const text = `${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(1)}`;
   const apart = after.ci_low > before.ci_high || after.ci_high < before.ci_low;
-  return { text, kind: !apart ? "flat" : points > 0 ? "up" : "down" };
+  const difference = after.accuracy - before.accuracy;
+  return { text: points(difference), kind: !apart ? "flat" : difference > 0 ? "up" : "down" };
+}
+
+const isEnd = (stage) => !stage.name.includes("-step-");
+
+// What the last stage did to the one before it: that is the question which a run answers.
+function lastStep(summary) {
+  const ends = (summary.stages || []).filter(isEnd);
+  if (ends.length < 2) return null;
+  const [before, after] = ends.slice(-2);
+  const paired = (summary.changes || []).find((c) => c.from === before.name && c.to === after.name);
+  return { before, after, paired };
+}
+
+function changeLine(summary, before, after) {
+  const paired = (summary.changes || []).find((c) => c.from === before.name && c.to === after.name);
+  const found = change(paired, before, after);
+  const moved = paired && `${number(paired.better)} questions better, ${number(paired.worse)} worse`;
+  return el("li", {}, el("span", { class: "delta " + found.kind }, el("b", {}, found.text), `points, ${after.name} over ${before.name}`),
+    found.interval ? el("small", {}, `95 % of the paired difference ${found.interval}; ${moved}`) : el("small", {}, "not paired: coloured when the two intervals do not touch"));
 }
 
 // Accuracy from stage to stage with its intervals.
@@ -57,28 +86,34 @@ function drawResults(summary) {
     byId("results-body").replaceChildren(el("div", { class: "card empty" }, "No evaluation has been made yet."));
     return;
   }
-  const first = stages[0], last = stages.at(-1);
+  const last = stages.filter(isEnd).at(-1) || stages.at(-1);
   const types = [...new Set(stages.flatMap((stage) => Object.keys(stage.by_type || {})))].sort();
-  const row = (kind, name, of) => {
-    const delta = change(of(first), of(last));
+  const step = lastStep(summary);
+  const row = (kind, name, of, paired) => {
+    const delta = step && change(paired, of(step.before), of(step.after));
     return el("tr", { class: kind }, el("th", { scope: "row" }, name), ...stages.map((stage) => resultCell(of(stage))),
-      stages.length > 1 && el("td", { class: delta.kind, title: "in percentage points; coloured when the two intervals do not overlap" }, delta.text));
+      step && el("td", { class: delta.kind, title: "percentage points; coloured when the 95 % interval does not hold 0" }, delta.text, delta.interval && el("span", { class: "ci" }, delta.interval)));
+  };
+  const ofType = (type) => {
+    const found = step && step.paired && (step.paired.by_type || {})[type];
+    return found && { mean: found.accuracy, ci_low: found.ci_low, ci_high: found.ci_high };
   };
   const minor = (name, of) => el("tr", { class: "minor" }, el("th", { scope: "row" }, name),
-    ...stages.map((stage) => el("td", {}, of(stage))), stages.length > 1 && el("td", {}));
+    ...stages.map((stage) => el("td", {}, of(stage))), step && el("td", {}));
   const table = el("table", {},
-    el("thead", {}, el("tr", {}, el("th", {}, "accuracy, 95 % interval"), ...stages.map((stage) => el("th", {}, stage.name)), stages.length > 1 && el("th", {}, "change"))),
-    el("tbody", {}, row("overall", "all", (stage) => stage), ...types.map((type) => row("", type, (stage) => (stage.by_type || {})[type])),
+    el("thead", {}, el("tr", {}, el("th", {}, "accuracy, 95 % interval"), ...stages.map((stage) => el("th", {}, stage.name)), step && el("th", {}, `${step.after.name} over ${step.before.name}`))),
+    el("tbody", {}, row("overall", "all", (stage) => stage, step && step.paired), ...types.map((type) => row("", type, (stage) => (stage.by_type || {})[type], ofType(type))),
       minor("graded answers", (stage) => number(stage.n)),
       minor("not gradable", (stage) => number(stage.ungraded)),
       minor("mean length, tokens", (stage) => number(stage.mean_length, 3)),
       minor("training time", (stage) => (stage.seconds ? duration(stage.seconds) : "–"))));
-  const delta = change(first, last);
+  const ends = stages.filter(isEnd);
   const headline = el("div", { class: "card headline" },
     el("span", { class: "label" }, `accuracy after ${last.name}`),
     el("span", { class: "big" }, percent(last.accuracy), el("small", {}, "%")),
-    stages.length > 1 && el("p", {}, el("span", { class: "delta " + delta.kind }, `${delta.text} points`), ` from ${percent(first.accuracy)} % (${first.name})`),
     el("p", {}, `95 % interval ${percent(last.ci_low)} – ${percent(last.ci_high)} %, n\u00a0=\u00a0${number(last.n)}`),
+    ends.length > 1 && el("p", {}, ends.map((stage) => `${stage.name} ${percent(stage.accuracy)}`).join(" → ") + " %"),
+    ends.length > 1 && el("ul", { class: "changes" }, ...ends.slice(1).map((stage, i) => changeLine(summary, ends[i], stage)).reverse()),
     stages.length > 1 && stages.length < 9 && journey(stages));
   byId("results-body").replaceChildren(el("div", { class: "results" }, headline, el("div", { class: "card table" }, table)));
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use percept_report::{
-    MetricsWriter, RewardPart, RolloutRecord, Row, RunDir, StageSummary, Summary,
+    Change, MetricsWriter, RewardPart, RolloutRecord, Row, RunDir, StageSummary, Summary,
     TensorBoardWriter, TypeSummary, serve, write_atomic, write_report, write_rollouts,
 };
 
@@ -321,6 +321,17 @@ fn summary() -> Summary {
             stage("sft", 0.43, 58.2, 144.0),
             stage("rl", 0.868, 71.4, 240.0),
         ],
+        changes: vec![Change {
+            from: "sft".into(),
+            to: "rl".into(),
+            mean: 0.438,
+            ci_low: 0.391,
+            ci_high: 0.484,
+            n: 500,
+            better: 238,
+            worse: 19,
+            ..Change::default()
+        }],
         steps: STEPS,
         tokens: 4_213_000,
         seconds: 402.0,
@@ -329,6 +340,7 @@ fn summary() -> Summary {
             ("device".into(), "cpu, 2 threads".into()),
             ("percept".into(), "0.1.0".into()),
         ]),
+        ..Summary::default()
     }
 }
 

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::answers::Budget;
 use crate::page::escape;
 use crate::record::RolloutRecord;
-use crate::{Error, Row, RunDir, Summary, payload};
+use crate::{Error, Row, RunDir, Summary, answers, payload};
 use crate::{count_rollouts, read_metrics, read_rollouts_page, write_atomic};
 
 /// Rollouts embedded in a report.
@@ -21,12 +22,13 @@ const MAX_IMAGE_BYTES: usize = 3 << 20;
 
 const TEMPLATE: &str = include_str!("../assets/report.html");
 const CSS: &str = include_str!("../assets/report.css");
-const SCRIPTS: [&str; 6] = [
+const SCRIPTS: [&str; 7] = [
     include_str!("../assets/base.js"),
     include_str!("../assets/summary.js"),
     include_str!("../assets/curves.js"),
     include_str!("../assets/tokens.js"),
     include_str!("../assets/rollouts.js"),
+    include_str!("../assets/answers.js"),
     include_str!("../assets/main.js"),
 ];
 
@@ -45,6 +47,8 @@ pub struct Report {
     pub rollouts: Vec<RolloutRecord>,
     /// How many rollouts the run stored in all.
     pub rollouts_total: usize,
+    /// Held-out questions and what each stage answered, for the page's script.
+    pub answers: serde_json::Value,
     /// Lines shown at the top: what could not be read, for example.
     pub notices: Vec<String>,
 }
@@ -54,7 +58,7 @@ impl Report {
     /// where possible. Files that are missing leave their part of the page empty; a damaged one
     /// becomes a notice.
     pub fn of_run(run: &RunDir) -> Result<Self, Error> {
-        let mut report = Self::without_rollouts(run)?;
+        let mut report = Self::without_rollouts(run, Budget::FILE)?;
         let steps = run.rollout_steps()?;
         let chosen = spread(&steps, MAX_STEPS);
         for &step in &steps {
@@ -73,8 +77,8 @@ impl Report {
         Ok(report)
     }
 
-    /// The same without any rollouts.
-    pub(crate) fn without_rollouts(run: &RunDir) -> Result<Self, Error> {
+    /// The same without any rollouts, with as many held-out answers as `budget` allows.
+    pub(crate) fn without_rollouts(run: &RunDir, budget: Budget) -> Result<Self, Error> {
         let mut notices = Vec::new();
         let mut or_default = |error: Error| notices.push(one_line(&error));
         let metrics = read_metrics(&run.metrics()).unwrap_or_else(|error| {
@@ -89,6 +93,10 @@ impl Report {
         } else {
             Summary::default()
         };
+        let answers = answers::of_run(run, &summary, budget).unwrap_or_else(|error| {
+            or_default(error);
+            Value::Null
+        });
         let recipe_toml = fs::read_to_string(run.recipe()).unwrap_or_default();
         let title = if summary.name.is_empty() {
             run.name()
@@ -100,6 +108,7 @@ impl Report {
             recipe_toml,
             summary,
             metrics,
+            answers,
             notices,
             ..Self::default()
         })
@@ -149,6 +158,7 @@ fn page(report: &Report, live: bool, rollouts: Value, rollout_steps: &[u64]) -> 
     data["live"] = json!(live);
     data["recipe"] = json!(report.recipe_toml);
     data["rollouts"] = rollouts;
+    data["answers"] = report.answers.clone();
     let data = script_safe(&data.to_string());
     let script = format!("(() => {{\n\"use strict\";\n{}\n}})();", SCRIPTS.join("\n"));
     let title = escape(&report.title);

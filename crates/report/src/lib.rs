@@ -12,6 +12,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod answers;
 mod atomic;
 mod chart;
 mod columns;
@@ -41,6 +42,6 @@ pub use record::{RewardPart, RolloutRecord, Verdict};
 pub use rollouts::{count_rollouts, read_rollouts, read_rollouts_page, write_rollouts};
 pub use run_dir::{Checkpoint, RunDir};
 pub use serve::{Server, serve};
-pub use summary::{RunWarning, StageSummary, Summary, TypeSummary};
+pub use summary::{Change, RunWarning, StageSummary, Summary, TypeSummary};
 pub use table_file::{Column, write_table};
 pub use tensorboard::TensorBoardWriter;

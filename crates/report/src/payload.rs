@@ -104,7 +104,8 @@ impl Images {
     }
 }
 
-fn kind(bytes: &[u8]) -> Option<&'static str> {
+/// The media type of a picture that browsers show.
+pub(crate) fn kind(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0x89, b'P', b'N', b'G', ..] => Some("image/png"),
         [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),

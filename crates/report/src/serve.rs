@@ -8,27 +8,31 @@
 //! | `/files/…` | `recipe.toml`, `metrics.jsonl`, `summary.json`, `rollouts/*.parquet` of the run folder |
 
 use std::fs;
-use std::io::Read;
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
+use crate::answers::Budget;
 use crate::html::{Report, render_live};
-use crate::http::{Request, Response, read_request, write_response};
+use crate::http::{Content, Request, Response, visit};
 use crate::record::{RolloutRecord, Verdict};
 use crate::{Error, RunDir, payload, read_rollouts};
 
+/// Answers that are made at once.
 const THREADS: usize = 4;
-/// How long an idle thread sleeps before it looks for a visitor, or for `stop`.
-const POLL: Duration = Duration::from_millis(25);
-/// How much, and for how long, the rest of a refused request is read.
-const MAX_UNREAD: u64 = 1 << 20;
-const LINGER: Duration = Duration::from_millis(500);
+/// Visitors at once; the others wait at the door. Descriptors are few (often 1 024), and an idle visitor costs one.
+const VISITORS: usize = 256;
+/// How often the viewer looks whether it is to stop.
+const POLL: Duration = Duration::from_millis(50);
+/// How long visits under way may take when the viewer stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 const PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
 const EXTENSIONS: [&str; 4] = ["toml", "jsonl", "json", "parquet"];
@@ -38,7 +42,7 @@ const EXTENSIONS: [&str; 4] = ["toml", "jsonl", "json", "parquet"];
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
-    site: Site,
+    site: Arc<Site>,
 }
 
 impl Server {
@@ -57,7 +61,7 @@ impl Server {
         Ok(Self {
             listener,
             address,
-            site,
+            site: Arc::new(site),
         })
     }
 
@@ -71,30 +75,72 @@ impl Server {
         self.address
     }
 
-    /// Answers visitors on four threads until `stop` is set.
-    pub fn run(&self, stop: &AtomicBool) {
-        thread::scope(|scope| {
-            for _ in 0..THREADS {
-                scope.spawn(|| self.work(stop));
-            }
-        });
+    /// Answers visitors until `stop` is set; then visits under way have a moment to end. Visitors wait for each other only
+    /// while [`VISITORS`] of them are there, and one who sends or takes nothing is sent away.
+    ///
+    /// # Errors
+    /// [`Error::Listen`] when the system has no more descriptors for serving at all.
+    pub fn run(&self, stop: &AtomicBool) -> Result<(), Error> {
+        let failed = |source| Error::Listen {
+            address: self.address,
+            source,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(THREADS)
+            .build()
+            .map_err(failed)?;
+        let served = runtime.block_on(self.serve(stop));
+        // An answer in the making is not waited for.
+        runtime.shutdown_background();
+        served.map_err(failed)
     }
 
-    fn work(&self, stop: &AtomicBool) {
+    async fn serve(&self, stop: &AtomicBool) -> std::io::Result<()> {
+        let listener = tokio::net::TcpListener::from_std(self.listener.try_clone()?)?;
+        let (door, stopping) = (
+            Arc::new(Semaphore::new(VISITORS)),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let mut visits = JoinSet::new();
         while !stop.load(Ordering::Relaxed) {
-            match self.listener.accept() {
-                // A visitor who goes away in the middle is no concern of the viewer.
-                Ok((stream, _)) => drop(self.site.visit(stream)),
-                Err(_) => thread::sleep(POLL),
-            }
+            while visits.try_join_next().is_some() {}
+            let Ok(Ok(place)) = timeout(POLL, Arc::clone(&door).acquire_owned()).await else {
+                continue;
+            };
+            let stream = match timeout(POLL, listener.accept()).await {
+                Ok(Ok((stream, _))) => stream,
+                // No descriptor is left, or the visitor is gone already.
+                Ok(Err(_)) => {
+                    sleep(POLL).await;
+                    continue;
+                }
+                Err(_) => continue,
+            };
+            let (site, stopping) = (Arc::clone(&self.site), Arc::clone(&stopping));
+            visits.spawn(async move {
+                let _place = place;
+                let answer = |request| {
+                    let site = Arc::clone(&site);
+                    async move {
+                        let made = tokio::task::spawn_blocking(move || site.answer(&request));
+                        let failed = |_| Response::error(500, "the viewer failed on this page");
+                        made.await.unwrap_or_else(failed)
+                    }
+                };
+                visit(stream, answer, || stopping.load(Ordering::Relaxed)).await;
+            });
         }
+        stopping.store(true, Ordering::Relaxed);
+        let all = async { while visits.join_next().await.is_some() {} };
+        let _ = timeout(STOP_TIMEOUT, all).await;
+        Ok(())
     }
 }
 
 /// Serves a run folder at `address` until `stop` is set; [`Server`] also tells the port.
 pub fn serve(run: RunDir, address: SocketAddr, stop: &AtomicBool) -> Result<(), Error> {
-    Server::bind(run, address)?.run(stop);
-    Ok(())
+    Server::bind(run, address)?.run(stop)
 }
 
 /// Which file was read last, and what it held: paging does not decode it anew.
@@ -108,23 +154,19 @@ struct Site {
 }
 
 impl Site {
-    fn visit(&self, mut stream: TcpStream) -> std::io::Result<()> {
-        stream.set_nonblocking(false)?;
-        let response = match read_request(&mut stream)? {
-            Ok(request) => self.answer(&request),
-            Err(response) => response,
-        };
-        write_response(&mut stream, &response)?;
-        // Closing with unread bytes would reset the connection before the answer is read.
-        stream.shutdown(Shutdown::Write)?;
-        stream.set_read_timeout(Some(LINGER))?;
-        std::io::copy(&mut stream.take(MAX_UNREAD), &mut std::io::sink()).map(drop)
-    }
-
     fn answer(&self, request: &Request) -> Response {
         // A page elsewhere must not read the run through a name that it points at this machine.
         if self.local && !request.host.as_deref().is_some_and(is_local) {
             return Response::error(403, "the Host header names another machine");
+        }
+        // Nor may it ask in a browser's name. The viewer's own page sends no Origin, or this machine's.
+        if self.local
+            && request
+                .origin
+                .as_deref()
+                .is_some_and(|o| !is_local_origin(o))
+        {
+            return Response::error(403, "the Origin header names a page of another machine");
         }
         let answer = match request.path.as_str() {
             "/" => self.page(),
@@ -139,13 +181,13 @@ impl Site {
     }
 
     fn page(&self) -> Result<Response, Error> {
-        let report = Report::without_rollouts(&self.run)?;
+        let report = Report::without_rollouts(&self.run, Budget::SERVED)?;
         let html = render_live(&report, &self.run.rollout_steps()?);
         Ok(Response::new(200, "text/html; charset=utf-8", html))
     }
 
     fn metrics(&self) -> Result<Response, Error> {
-        let report = Report::without_rollouts(&self.run)?;
+        let report = Report::without_rollouts(&self.run, Budget::NONE)?;
         Ok(json_response(&report.live_data(&self.run.rollout_steps()?)))
     }
 
@@ -232,10 +274,18 @@ impl Site {
             Some("parquet") => "application/vnd.apache.parquet",
             _ => "text/plain; charset=utf-8",
         };
-        fs::read(&path).map_or_else(
-            |_| missing(),
-            |bytes| Response::new(200, content_type, bytes),
-        )
+        let open = fs::File::open(&path).and_then(|file| {
+            let len = file.metadata()?.len();
+            Ok((file, len))
+        });
+        match open {
+            Ok((file, len)) => Response {
+                status: 200,
+                content_type,
+                body: Content::File(file, len),
+            },
+            Err(_) => missing(),
+        }
     }
 }
 
@@ -270,6 +320,14 @@ fn is_local(host: &str) -> bool {
     let name = name.trim_start_matches('[').trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost")
         || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// `http://localhost:7860`.
+fn is_local_origin(origin: &str) -> bool {
+    let host = origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"));
+    host.is_some_and(is_local)
 }
 
 fn counts(rollouts: &[&RolloutRecord]) -> Value {

@@ -16,6 +16,8 @@ pub struct Summary {
     pub name: String,
     /// Evaluations in the order in which they were made: `base`, `sft`, `rl`.
     pub stages: Vec<StageSummary>,
+    /// What one stage changed over another, question by question: `rl` over `sft`, for example.
+    pub changes: Vec<Change>,
     /// Training steps of all stages.
     pub steps: u64,
     /// Tokens that went through forward passes of training.
@@ -85,6 +87,34 @@ pub struct TypeSummary {
     pub ci_high: f64,
     /// Graded answers.
     pub n: usize,
+}
+
+/// The difference of two evaluations on the questions that both answered: a paired difference,
+/// whose interval is narrower than the two intervals beside each other suggest.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Change {
+    /// The evaluation before.
+    pub from: String,
+    /// The evaluation after.
+    pub to: String,
+    /// Mean difference of the scores; 0.1 is ten percentage points.
+    #[serde(deserialize_with = "nan_from_null")]
+    pub mean: f64,
+    /// Lower end of the 95 % interval of the paired bootstrap.
+    #[serde(deserialize_with = "nan_from_null")]
+    pub ci_low: f64,
+    /// Upper end.
+    #[serde(deserialize_with = "nan_from_null")]
+    pub ci_high: f64,
+    /// Questions that both answered and the verifier graded.
+    pub n: usize,
+    /// Questions whose score rose.
+    pub better: usize,
+    /// Questions whose score fell.
+    pub worse: usize,
+    /// The same by question type; empty where there is one type only.
+    pub by_type: BTreeMap<String, TypeSummary>,
 }
 
 impl Summary {

@@ -156,7 +156,7 @@ fn visit(run: RunDir, test: impl FnOnce(&Visitor)) {
     let server = Server::bind(run, "127.0.0.1:0".parse().unwrap()).unwrap();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| server.run(&stop));
+        scope.spawn(|| server.run(&stop).unwrap());
         let visitor = Visitor {
             address: server.address(),
         };

@@ -16,6 +16,14 @@ pub trait Kind {
     fn build(&self) -> Result<Box<dyn Verifier>, Error>;
 }
 
+/// What the options of a kind say of themselves: the first paragraph, as in the JSON Schema.
+fn about<T: schemars::JsonSchema>() -> String {
+    let schema = schemars::schema_for!(T);
+    let text = schema.get("description").and_then(|text| text.as_str());
+    let first = text.and_then(|text| text.split("\n\n").next());
+    first.unwrap_or_default().to_owned()
+}
+
 macro_rules! kinds {
     ($($name:literal => $kind:ident,)+) => {
         /// Kind of a reward function with its options, told apart by `name`.
@@ -25,6 +33,7 @@ macro_rules! kinds {
             $(
                 #[doc = concat!("`", $name, "`: see [`", stringify!($kind), "`].")]
                 #[serde(rename = $name)]
+                #[schemars(extend("description" = about::<$kind>()))]
                 $kind($kind),
             )+
         }

@@ -7,10 +7,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod balance;
+mod changes;
 mod checkpoint;
 mod dynamic_sampling;
 mod error;
 mod experts;
+mod foreign_keys;
 mod group;
 mod learner;
 mod locate;
@@ -27,6 +29,8 @@ mod recipe_check;
 mod recipe_file;
 mod recipe_idle;
 mod recipe_parts;
+mod recipe_paths;
+mod recipe_schema;
 mod recipe_sizes;
 mod records;
 mod refused;

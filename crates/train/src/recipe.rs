@@ -53,7 +53,8 @@ pub struct Recipe {
 pub struct TrainerConfig {
     /// Name of the run; the folder is `output_dir/experiment_name`.
     pub experiment_name: String,
-    /// Folder that holds run folders.
+    /// Folder that holds run folders. Like every path in a recipe it is relative to the recipe file;
+    /// where it is not given, it is `runs` in the working directory.
     pub output_dir: PathBuf,
     /// Seed of data order, sampling and initialisation. Same seed, device and thread count give
     /// the same run bit for bit.
@@ -113,9 +114,10 @@ pub enum MetricNames {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSource {
-    /// Hugging Face folder (config.json, safetensors, tokenizer.json, preprocessor_config.json), a run folder (its
-    /// newest checkpoint at that time; name the checkpoint itself where that run goes on), or an id of the Hugging Face Hub in the local cache: `org/name`, `org/name@revision`.
-    /// Exactly one of `path` and `tiny` is given.
+    /// Hugging Face folder (config.json, safetensors, tokenizer.json, preprocessor_config.json), relative
+    /// to the recipe file; a run folder (its newest checkpoint at that time; name the checkpoint itself
+    /// where that run goes on); or an id of the Hugging Face Hub in the local cache: `org/name`,
+    /// `org/name@revision`. Exactly one of `path` and `tiny` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
     /// Build a small Qwen2.5-VL-architecture model with random weights and a tokenizer for the
@@ -148,8 +150,8 @@ pub struct ModelSource {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// JSONL, JSON, CSV, TSV or Parquet files; all but Parquet also packed with gzip or zstd
-    /// (`train.jsonl.gz`).
+    /// JSONL, JSON, CSV, TSV or Parquet files, relative to the recipe file; all but Parquet also packed
+    /// with gzip or zstd (`train.jsonl.gz`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub train_files: Vec<PathBuf>,
     /// Validation files of the same kinds.
@@ -172,8 +174,8 @@ pub struct DataConfig {
     /// `[x1, y1, x2, y2]`) or `plain`. Default: as ms-swift does for the model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bbox_format: Option<percept_data::BoxFormat>,
-    /// Prompts longer than this many tokens are refused by `percept data check` and dropped
-    /// (counted in `data/skipped_rows`, and said) in training.
+    /// Prompts longer than this many tokens are reported by `percept data check` and skipped (counted
+    /// in `data/skipped_rows`, and said) in training.
     #[serde(default = "default_prompt_length")]
     pub max_prompt_length: usize,
     /// Overrides the checkpoint's largest image size, in pixels.

@@ -230,7 +230,7 @@ pub(crate) fn check(recipe: &Recipe, name: &str) -> Result<(), Error> {
     }
     if recipe.trainer.bf16 && recipe.trainer.device != "cpu" {
         return problem(
-            "trainer.bf16 is of the processor; set it to false, or trainer.device to \"cpu\"",
+            "trainer.bf16 = true works on the CPU only; set trainer.bf16 = false, or trainer.device = \"cpu\"",
         );
     }
     if recipe.data.digit_sum.is_some() != recipe.data.train_files.is_empty() {

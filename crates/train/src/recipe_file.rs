@@ -5,10 +5,11 @@ use std::path::Path;
 use percept_credit::LossAggMode;
 
 use crate::recipe_check::check;
-use crate::{Error, Recipe, recipe_idle};
+use crate::{Error, Recipe, foreign_keys, recipe_idle, recipe_paths};
 
 /// Reads the recipe at `path` and applies `overrides` (each `a.b=value`; the value is TOML, and a
-/// bare word is taken as a string).
+/// bare word is taken as a string). Paths in the file are relative to it, those of overrides to the
+/// working directory.
 ///
 /// # Errors
 /// [`Error::Recipe`] with file, line, column and what was expected.
@@ -17,32 +18,36 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Recipe, Error> {
         path: path.to_owned(),
         source,
     })?;
-    parse(&text, &path.display().to_string(), overrides)
+    let folder = path.parent().unwrap_or(Path::new(""));
+    read(&text, &path.display().to_string(), overrides, folder)
 }
 
-/// Reads a recipe from `text`; `name` stands for it in errors.
+/// Reads a recipe from `text`; `name` stands for it in errors. Paths are relative to the working
+/// directory.
 ///
 /// # Errors
 /// As [`load`].
 pub fn parse(text: &str, name: &str, overrides: &[String]) -> Result<Recipe, Error> {
-    let plain = toml::from_str::<Recipe>(text);
-    let recipe = match (plain, overrides) {
-        (Ok(recipe), []) => recipe,
-        (Err(error), []) => return Err(located(text, name, &error)),
-        (plain, overrides) => match (merged(text, name, overrides)?, plain) {
-            (Ok(recipe), _) => recipe,
+    read(text, name, overrides, Path::new(""))
+}
+
+fn read(text: &str, name: &str, overrides: &[String], folder: &Path) -> Result<Recipe, Error> {
+    let mut table: toml::Table = toml::from_str(text).map_err(|e| located(text, name, &e))?;
+    recipe_paths::from_folder(&mut table, folder);
+    for entry in overrides {
+        set(&mut table, entry)?;
+    }
+    let recipe = Recipe::try_from_table(table.clone()).map_err(|error| {
+        match toml::from_str::<Recipe>(text) {
             // The file itself is wrong: its own error has line and column.
-            (Err(_), Err(error)) => return Err(located(text, name, &error)),
-            (Err(error), Ok(_)) => {
-                return Err(Error::Recipe {
-                    at: format!("--set {}", overrides.join(" --set ")),
-                    message: error.message().trim().to_owned(),
-                });
-            }
-        },
-    };
+            Err(own) => located(text, name, &own),
+            Ok(_) => Error::Recipe {
+                at: format!("--set {}", overrides.join(" --set ")),
+                message: explained(error.message(), &table),
+            },
+        }
+    })?;
     check(&recipe, name)?;
-    let table = table(text, name, overrides)?;
     recipe_idle::refused(&table, &recipe).map_err(|message| Error::Recipe {
         at: name.to_owned(),
         message,
@@ -50,21 +55,13 @@ pub fn parse(text: &str, name: &str, overrides: &[String]) -> Result<Recipe, Err
     Ok(recipe)
 }
 
-fn merged(
-    text: &str,
-    name: &str,
-    overrides: &[String],
-) -> Result<Result<Recipe, toml::de::Error>, Error> {
-    Ok(Recipe::try_from_table(table(text, name, overrides)?))
-}
-
-/// What the text and the overrides say.
-fn table(text: &str, name: &str, overrides: &[String]) -> Result<toml::Table, Error> {
-    let mut table: toml::Table = toml::from_str(text).map_err(|e| located(text, name, &e))?;
-    for entry in overrides {
-        set(&mut table, entry)?;
+/// What serde says of a key that it does not know, and what the key is called here.
+fn explained(message: &str, table: &toml::Table) -> String {
+    let message = message.trim();
+    match foreign_keys::help(message, table) {
+        Some(help) => format!("{message}\n{help}"),
+        None => message.to_owned(),
     }
-    Ok(table)
 }
 
 fn set(table: &mut toml::Table, entry: &str) -> Result<(), Error> {
@@ -106,15 +103,30 @@ fn located(text: &str, name: &str, error: &toml::de::Error) -> Error {
         }
         None => name.to_owned(),
     };
+    let table = toml::from_str(text).unwrap_or_default();
     Error::Recipe {
         at,
-        message: error.message().trim().to_owned(),
+        message: explained(error.message(), &table),
     }
 }
 
 impl Recipe {
     fn try_from_table(table: toml::Table) -> Result<Self, toml::de::Error> {
         toml::Value::Table(table).try_into()
+    }
+
+    /// The recipe as it is kept in `folder`: every field written out, paths relative to the folder.
+    ///
+    /// # Errors
+    /// Those of [`Recipe::to_toml`].
+    pub fn to_toml_in(&self, folder: &Path) -> Result<String, Error> {
+        let unwritable = |e: toml::ser::Error| Error::Recipe {
+            at: "recipe".into(),
+            message: e.to_string(),
+        };
+        let mut table = toml::Table::try_from(self.settled()?).map_err(unwritable)?;
+        recipe_paths::for_folder(&mut table, folder);
+        toml::to_string_pretty(&table).map_err(unwritable)
     }
 
     /// The recipe with what one field takes from another filled in: the mini-batch, and what the chosen
@@ -152,10 +164,5 @@ impl Recipe {
             at: "recipe".into(),
             message: e.to_string(),
         })
-    }
-
-    /// JSON Schema of the recipe, for editors.
-    pub fn json_schema() -> serde_json::Value {
-        schemars::schema_for!(Recipe).to_value()
     }
 }

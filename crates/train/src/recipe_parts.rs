@@ -109,8 +109,8 @@ impl Default for SftConfig {
     }
 }
 
-/// Reinforcement-learning stage: batches and optimiser. The mathematics is in
-/// [`AlgorithmConfig`], the sampling in [`RolloutConfig`].
+/// Reinforcement-learning stage: batches and optimiser. The mathematics is in `[algorithm]`, the
+/// sampling in `[rollout]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RlConfig {
@@ -271,9 +271,9 @@ pub struct RolloutConfig {
     /// Compute once what prompts have in common at their start: the same tokens and images. No token
     /// changes.
     pub enable_prefix_caching: bool,
-    /// Numbers of the sampler's weights: `float32`; `bfloat16` on processors with AMX or
-    /// AVX-512 BF16; `int8` (a scale for each output, a quarter of the memory). What the sampler then says of a token
-    /// differs from what the trainer says (`training/rollout_probs_diff_mean`);
+    /// Data type of the sampler's weights: `float32`; `bfloat16` on processors with AMX or
+    /// AVX-512 BF16; `int8` (one scale per output, a quarter of the memory). With the last two, the
+    /// sampler's log-probabilities differ from the trainer's (`training/rollout_probs_diff_mean`);
     /// `algorithm.loss.tis_imp_ratio_cap` with `rl.old_log_prob = "recompute"` corrects for it.
     pub dtype: WeightDtype,
 }

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use percept_eval::{Evaluation, evaluate};
+use percept_eval::{Evaluation, evaluate, keep_pictures};
 use percept_model::Processor;
 use percept_nn::sparse::AttentionConfig;
-use percept_report::{MetricsWriter, Row, RunDir, TensorBoardWriter};
+use percept_report::{Change, MetricsWriter, Row, RunDir, TensorBoardWriter};
 use percept_reward::RewardSet;
 use percept_rollout::SamplingParams;
 
@@ -20,7 +20,8 @@ use crate::source::{Data, open_data, open_model, open_rewards, unread};
 use crate::state::{State, StoredEvaluation};
 use crate::watch::Seen;
 use crate::{
-    Error, Learner, Recipe, checkpoint, names, recipe_idle, requirements, rl, sft, summary, warn,
+    Error, Learner, Recipe, changes, checkpoint, names, recipe_idle, requirements, rl, sft,
+    summary, warn,
 };
 
 /// Mean difference of the probabilities of sampler and trainer above which training is off-policy
@@ -52,6 +53,8 @@ pub struct Outcome {
     pub finished: bool,
     /// Every evaluation.
     pub evaluations: Vec<StoredEvaluation>,
+    /// What each stage changed, question by question.
+    pub changes: Vec<Change>,
     /// Seconds, over all resumes.
     pub seconds: f64,
 }
@@ -106,8 +109,10 @@ pub fn run(
     if finished {
         run.prune()?;
     }
+    let changes = changes::of_run(&run.dir, &run.state)?;
     let report = run.report()?;
     Ok(Outcome {
+        changes,
         checkpoint: run
             .dir
             .latest_checkpoint()?
@@ -148,7 +153,7 @@ impl<'a> Run<'a> {
         let device = percept_nn::parse_device(&recipe.trainer.device)?;
         let data = open_data(&recipe.data)?;
         let rewards = open_rewards(recipe)?;
-        let text = recipe.to_toml()?;
+        let text = recipe.to_toml_in(path)?;
         let (dir, saved, (model, processor)) = if start == Start::Overwrite {
             let opened = open_model(recipe, None, &device)?;
             (RunDir::replace(path)?, None, opened)
@@ -414,12 +419,23 @@ impl<'a> Run<'a> {
             limit,
             &mut |done, total| observer.event(Event::Evaluating { done, total }),
         )?;
-        self.store_evaluation(name, evaluation)
+        self.store_evaluation(name, evaluation, limit)
     }
 
-    fn store_evaluation(&mut self, name: &str, found: Evaluation) -> Result<(), Error> {
+    fn store_evaluation(
+        &mut self,
+        name: &str,
+        mut found: Evaluation,
+        limit: usize,
+    ) -> Result<(), Error> {
         let folder = self.dir.evaluations();
         std::fs::create_dir_all(&folder).map_err(|e| Error::write(&folder, e))?;
+        if let Some(val) = self.data.val.as_deref() {
+            let pictures = keep_pictures(val, limit, &folder)?;
+            for record in &mut found.records {
+                record.images = pictures.get(&record.id).cloned().unwrap_or_default();
+            }
+        }
         let path = folder.join(format!("{name}.jsonl"));
         let mut lines = Vec::new();
         for record in &found.records {
@@ -481,7 +497,8 @@ impl<'a> Run<'a> {
     }
 
     pub(crate) fn report(&mut self) -> Result<PathBuf, Error> {
-        summary::write(&self.dir, self.recipe, &self.state)?;
+        let changes = changes::of_run(&self.dir, &self.state)?;
+        summary::write(&self.dir, self.recipe, &self.state, &changes)?;
         Ok(percept_report::write_report(&self.dir)?)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use percept_report::{RunDir, RunWarning, StageSummary, Summary, TypeSummary};
+use percept_report::{Change, RunDir, RunWarning, StageSummary, Summary, TypeSummary};
 
 use crate::state::{State, StoredEvaluation};
 use crate::{Error, Recipe};
@@ -20,7 +20,12 @@ fn device(name: &str) -> String {
 ///
 /// # Errors
 /// [`Error::Report`] when the disk refuses.
-pub fn write(dir: &RunDir, recipe: &Recipe, state: &State) -> Result<(), Error> {
+pub fn write(
+    dir: &RunDir,
+    recipe: &Recipe,
+    state: &State,
+    changes: &[Change],
+) -> Result<(), Error> {
     let mut before = 0.0;
     let mut stages = Vec::new();
     for evaluation in &state.evaluations {
@@ -56,6 +61,7 @@ pub fn write(dir: &RunDir, recipe: &Recipe, state: &State) -> Result<(), Error> 
         warnings: warnings.collect(),
         name: dir.name(),
         stages,
+        changes: changes.to_vec(),
         steps: state.global_step as u64,
         tokens: state.tokens,
         seconds: state.seconds,

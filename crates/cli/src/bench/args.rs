@@ -9,19 +9,19 @@ use super::Suite;
 /// `percept bench`
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// What to measure; all when none is given.
+    /// Suites to run (default: all).
     #[arg(long, value_enum, value_delimiter = ',')]
     pub suite: Vec<Suite>,
-    /// Device of operators and training steps; any but cpu leaves the processor's suites out.
+    /// Device of operators and training steps; CPU-only suites are skipped on other devices.
     #[arg(long, default_value = "cpu")]
     pub device: String,
     /// Repetitions of each measurement; the fastest counts.
     #[arg(long, default_value_t = 5)]
     pub repeat: usize,
-    /// Python with torch and transformers, for the peer.
+    /// Python interpreter with torch and transformers, for the comparison.
     #[arg(long, default_value = "python3")]
     pub python: String,
-    /// Measure percept alone.
+    /// Do not compare with PyTorch.
     #[arg(long)]
     pub no_peer: bool,
     /// Write the numbers as JSON.
@@ -33,7 +33,7 @@ pub struct Bench {
     /// Where such a suite leaves what its peer needs.
     #[arg(long, hide = true)]
     pub folder: Option<PathBuf>,
-    /// Numbers of an earlier run (a file of --output), shown beside these.
+    /// Results of an earlier run (a file written by --output) to show next to these.
     #[arg(long)]
     pub baseline: Option<PathBuf>,
 }

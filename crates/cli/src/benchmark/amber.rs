@@ -37,7 +37,7 @@ pub struct AmberArgs {
     /// Folder of the pictures.
     #[arg(long)]
     pub images: Option<PathBuf>,
-    /// Answers that were given before: {id, response}.
+    /// Existing answers to score instead of asking a model: {id, response}.
     #[arg(long, conflicts_with_all = ["model", "endpoint"])]
     pub answers: Option<PathBuf>,
     /// Which questions.
@@ -47,7 +47,7 @@ pub struct AmberArgs {
     /// first word.
     #[arg(long, value_enum, default_value_t = AmberReading::Exact)]
     pub reading: AmberReading,
-    /// Text after every yes/no question.
+    /// Text appended to every yes/no question.
     #[arg(long, default_value = " Please answer with Yes or No.")]
     pub suffix: String,
     /// Who answers.
@@ -72,7 +72,7 @@ pub enum AmberPart {
 /// How yes/no answers are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AmberReading {
-    /// Letter for letter.
+    /// Exact match.
     Exact,
     /// By the first word.
     Word,

@@ -30,10 +30,10 @@ pub struct ChairArgs {
     /// What is in the pictures.
     #[command(flatten)]
     pub ground: GroundArgs,
-    /// Descriptions that were given before.
+    /// Existing descriptions to score instead of asking a model.
     #[arg(long, conflicts_with_all = ["model", "endpoint"])]
     pub captions: Option<PathBuf>,
-    /// Pictures to describe, drawn from the first --instances file.
+    /// Number of pictures to describe, drawn from the first --instances file.
     #[arg(long, default_value_t = 500)]
     pub sample: usize,
     /// Who describes.

@@ -28,10 +28,10 @@ pub struct GroundArgs {
     /// Folder of the pictures.
     #[arg(long)]
     pub images: Option<PathBuf>,
-    /// What is asked about every picture.
+    /// Prompt for every picture.
     #[arg(long, default_value = "Please describe this image in detail.")]
     pub prompt: String,
-    /// Seed of the choice of pictures.
+    /// Random seed of the choice of pictures.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
 }

@@ -30,11 +30,11 @@ pub enum Benchmark {
     /// Causal-HalBench: does the model look, or guess from what usually comes together? CAC, AAC, CHR, CPR.
     #[command(name = "causal-halbench")]
     Causal(Box<causal::CausalArgs>),
-    /// POPE: is this object in the picture? Every known reading of the answers side by side.
+    /// POPE: is this object in the picture? With every published answer parser side by side.
     Pope(Box<pope::PopeArgs>),
     /// CHAIR: objects of a description that are not in the picture.
     Chair(Box<chair::ChairArgs>),
-    /// Object HalBench: the same, every object once an answer.
+    /// Object HalBench: as CHAIR, with each object counted once per answer.
     ObjectHalbench(Box<object_halbench::ObjectHalbenchArgs>),
     /// AMBER: descriptions and yes/no questions from the official files.
     Amber(Box<amber::AmberArgs>),
@@ -59,11 +59,11 @@ pub fn run(benchmark: &Benchmark, global: &Global) -> Result<Done, Failure> {
 /// Where results go.
 #[derive(Debug, Clone, Args)]
 pub struct OutputArgs {
-    /// Folder for records.jsonl, summary.json, report.html and the file of answers from which a
-    /// stopped command goes on.
+    /// Output folder: records.jsonl, summary.json, report.html, and the answers from which a stopped
+    /// command resumes.
     #[arg(long)]
     pub output: Option<PathBuf>,
-    /// At most this many questions or pictures (0: all).
+    /// Maximum number of questions or pictures (0: all).
     #[arg(long, default_value_t = 0)]
     pub limit: usize,
 }

@@ -37,7 +37,7 @@ pub struct ObjectHalbenchArgs {
     /// Answers that were given before: {image_id, answer} (and question, for a judge).
     #[arg(long, conflicts_with_all = ["model", "endpoint"])]
     pub answers: Option<PathBuf>,
-    /// Pictures to describe, drawn from the first --instances file.
+    /// Number of pictures to describe, drawn from the first --instances file.
     #[arg(long, default_value_t = 300)]
     pub sample: usize,
     /// A list of words of your own: a class a line, its name first, separated by commas.

@@ -34,21 +34,21 @@ pub struct PopeArgs {
     /// Folder of the pictures.
     #[arg(long)]
     pub images: Option<PathBuf>,
-    /// Answers that were given before, one file for each question file.
+    /// Existing answers to score instead of asking a model, one file per question file.
     #[arg(long, conflicts_with_all = ["model", "endpoint"])]
     pub answers: Vec<PathBuf>,
-    /// Whose reading of the answers makes the headline; all are computed.
+    /// Which official script's answer parser gives the headline number; all are computed.
     #[arg(
         long,
         default_value = "original",
         value_name = "original|vlmevalkit|lmms"
     )]
     pub parser: Parser,
-    /// Text after every question; lmms-eval uses "\nAnswer the question using a single word or
+    /// Text appended to every question; lmms-eval uses "\nAnswer the question using a single word or
     /// phrase.".
     #[arg(long, default_value = "", hide_default_value = true)]
     pub suffix: String,
-    /// Make questions from COCO instances instead and write them to --output.
+    /// Build question files from COCO instances instead and write them to --output.
     #[arg(
         long,
         value_name = "INSTANCES.json",
@@ -56,10 +56,10 @@ pub struct PopeArgs {
         conflicts_with = "data"
     )]
     pub build: Option<PathBuf>,
-    /// Pictures that --build asks about.
+    /// Number of pictures that --build asks about.
     #[arg(long, default_value_t = 500, requires = "build")]
     pub build_images: usize,
-    /// Present objects, and as many absent ones, of each picture of --build.
+    /// Number of present objects, and of absent ones, per picture of --build.
     #[arg(long, default_value_t = 3, requires = "build")]
     pub objects: usize,
     /// Seed of --build.

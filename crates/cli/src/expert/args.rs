@@ -23,16 +23,16 @@ Examples:
   percept data expert recipe.toml --model DIR --out experts.jsonl"
 )]
 pub struct DataExpert {
-    /// A recipe (TOML): its training rows and its reward.
+    /// Recipe file (TOML): its training rows and its reward functions.
     #[arg(required_unless_present = "data")]
     pub recipe: Option<PathBuf>,
-    /// Change a field of the recipe.
+    /// Override a field of the recipe; paths are relative to the working directory.
     #[arg(long = "set", value_name = "KEY=VALUE", requires = "recipe")]
     pub set: Vec<String>,
-    /// Data files instead of a recipe's.
+    /// Data files, instead of a recipe.
     #[arg(long, conflicts_with = "recipe")]
     pub data: Vec<PathBuf>,
-    /// Verifier of --data; an answer is right where it scores 1.
+    /// Reward function for --data, by name; an answer is accepted if it scores 1.
     #[arg(long, default_value = "accuracy", conflicts_with = "recipe")]
     pub reward: String,
     /// OpenAI-compatible server: http://localhost:8000, https://host/v1.
@@ -43,7 +43,7 @@ pub struct DataExpert {
         requires = "api_model"
     )]
     pub endpoint: Option<String>,
-    /// The model in the server's word.
+    /// Model name as the server knows it.
     #[arg(long, value_name = "NAME", requires = "endpoint")]
     pub api_model: Option<String>,
     /// A local expert: Hugging Face folder, run folder, or id in the local Hugging Face cache.
@@ -55,40 +55,40 @@ pub struct DataExpert {
     /// Device of --model: cpu, or vulkan:0, cuda:0, … when the build has it.
     #[arg(long, default_value = "cpu")]
     pub device: String,
-    /// The data set to write (JSONL); its journal stands beside it.
+    /// Output data set (JSONL); its journal is written next to it.
     #[arg(long, value_name = "FILE.jsonl")]
     pub out: PathBuf,
-    /// At most this many candidates a row.
+    /// Maximum number of answers requested per row.
     #[arg(long, short, default_value_t = 4)]
     pub n: usize,
-    /// Ask a row no further when this many are right; each becomes a row of its own.
+    /// Stop asking about a row once this many answers are right; each becomes a row of its own.
     #[arg(long, default_value_t = 1)]
     pub keep: usize,
-    /// Leave rows without a right answer out.
+    /// Leave out rows without a right answer.
     #[arg(long)]
     pub only_verified: bool,
-    /// At most this many rows (0: all).
+    /// Maximum number of rows (0: all).
     #[arg(long, default_value_t = 0)]
     pub limit: usize,
-    /// Instructions to the expert that the rows do not keep.
+    /// System message for the expert; it is not written to the rows.
     #[arg(long)]
     pub system: Option<String>,
-    /// Leave out the reasoning that a server tells apart (else it stands between think tags).
+    /// Leave out reasoning that the server returns separately (by default it is kept in think tags).
     #[arg(long)]
     pub no_reasoning: bool,
-    /// Softmax temperature.
+    /// Sampling temperature.
     #[arg(long, default_value_t = 1.0)]
     pub temperature: f32,
-    /// Nucleus.
+    /// Nucleus sampling: keep the likeliest tokens whose probabilities sum to this (1: off).
     #[arg(long, default_value_t = 1.0)]
     pub top_p: f32,
-    /// Longest response in tokens, reasoning included.
+    /// Maximum length of a response in tokens, reasoning included.
     #[arg(long, default_value_t = 2048)]
     pub max_tokens: usize,
     /// Text that ends a response (may be repeated).
     #[arg(long)]
     pub stop: Vec<String>,
-    /// Seed; sent to servers only where it is given.
+    /// Random seed; sent to a server only if given.
     #[arg(long)]
     pub seed: Option<u64>,
     /// From where images may be sent.
@@ -97,7 +97,7 @@ pub struct DataExpert {
     /// How a server is asked.
     #[command(flatten)]
     pub calls: CallArgs,
-    /// Sequences that --model decodes at once.
+    /// Maximum number of sequences that --model decodes at once.
     #[arg(long, default_value_t = 64)]
     pub max_num_seqs: usize,
 }

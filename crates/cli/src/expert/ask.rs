@@ -28,7 +28,7 @@ pub struct Job<'a> {
     pub keep: usize,
     /// Whether the trajectory holds the reasoning that the server tells apart.
     pub reasoning: bool,
-    /// At most this many rows (0: all).
+    /// Maximum number of rows (0: all).
     pub limit: usize,
     pub quiet: bool,
 }

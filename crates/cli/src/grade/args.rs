@@ -33,16 +33,16 @@ pub struct Grade {
     /// file, f.py or f.py:function. May be repeated. Default: the recipe's functions, else accuracy.
     #[arg(long, value_name = "NAME|TABLE")]
     pub reward: Vec<RewardArg>,
-    /// A recipe: its reward functions and its data.columns.
+    /// Recipe file (TOML): its reward functions and its data.columns.
     #[arg(long)]
     pub recipe: Option<PathBuf>,
-    /// Change a field of the recipe.
+    /// Override a field of the recipe; paths are relative to the working directory.
     #[arg(long = "set", value_name = "KEY=VALUE", requires = "recipe")]
     pub set: Vec<String>,
     /// Rows (.jsonl, .json, .parquet); - reads JSON lines from standard input.
     #[arg(long)]
     pub input: PathBuf,
-    /// Where JSONL goes (default: standard output, and the summary to standard error).
+    /// Output file, JSONL (default: standard output; the summary then goes to standard error).
     #[arg(long)]
     pub output: Option<PathBuf>,
     /// Column of the completions. Default: completion, completions, response, output, or the recipe's
@@ -52,13 +52,13 @@ pub struct Grade {
     /// Column of the right answers. Default: the recipe's, else as training finds it.
     #[arg(long, value_name = "COLUMN")]
     pub answer: Option<String>,
-    /// Score from which on a completion is called right.
+    /// Completions that score at least this much are called right.
     #[arg(long, default_value_t = 0.5, allow_negative_numbers = true)]
     pub threshold: f64,
-    /// Rows that cannot be read or graded make the exit code 1.
+    /// Exit with 1 if any row cannot be read or graded.
     #[arg(long)]
     pub strict: bool,
-    /// Stop listing bad rows and disagreements after this many (0: list all).
+    /// Maximum number of bad rows and disagreements listed (0: all).
     #[arg(long, default_value_t = 20)]
     pub most: usize,
 }

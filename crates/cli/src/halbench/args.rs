@@ -12,9 +12,9 @@ use crate::calls::{AllowImages, CallArgs};
 pub enum Halbench {
     /// Build a counterfactual benchmark from images with COCO annotations.
     Build(Box<HalbenchBuild>),
-    /// Whether yes/no answers follow the object or its usual company: odds ratios, the causal graph.
+    /// Test whether yes/no answers follow the object or its usual context: odds ratios, causal graph.
     Scm(HalbenchScm),
-    /// Make a counterfactual benchmark of drawn shapes, where every true value is known.
+    /// Build a counterfactual benchmark of drawn shapes, where the ground truth is exact.
     Scenes(HalbenchScenes),
 }
 
@@ -32,13 +32,13 @@ pub struct HalbenchScenes {
     /// Folder of the benchmark.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Pairs of pictures; each has seven questions.
+    /// Number of picture pairs; each has seven questions.
     #[arg(long, default_value_t = 200)]
     pub pairs: usize,
-    /// Seed.
+    /// Random seed.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Strength of the shapes that are hard to see.
+    /// Contrast of the faint shapes.
     #[arg(long, default_value_t = 0.5)]
     pub contrast: f32,
 }
@@ -51,10 +51,10 @@ pub struct HalbenchScm {
     /// Answered yes/no questions: records.jsonl of `percept eval pope` or `percept eval causal-halbench`.
     #[arg(long, required = true)]
     pub records: Vec<PathBuf>,
-    /// COCO instances of the pictures: which objects are there, and which stand together.
+    /// COCO instances file of the pictures.
     #[arg(long)]
     pub annotations: PathBuf,
-    /// Whose reading of POPE's answers counts.
+    /// Which parser of POPE's answers to use.
     #[arg(long, default_value = "original")]
     pub parser: String,
     /// Folder for scm.json and scm.html.
@@ -100,17 +100,18 @@ pub struct HalbenchBuild {
     /// Folder of the benchmark.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Seed of every draw.
+    /// Random seed.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Do this step again, and no other.
+    /// Run only this step again.
     #[arg(long, value_name = "STEP", value_parser = step, conflicts_with = "from")]
     pub step: Option<Step>,
-    /// Do this step and those behind it again.
+    /// Run this step and all later ones again.
     #[arg(long, value_name = "STEP", value_parser = step)]
     pub from: Option<Step>,
 
-    /// Who chooses and describes: an OpenAI-compatible server (default: a rule).
+    /// OpenAI-compatible server whose model chooses the replacement and describes it (default: a
+    /// rule).
     #[arg(
         long,
         value_name = "URL",
@@ -118,35 +119,36 @@ pub struct HalbenchBuild {
         conflicts_with = "model"
     )]
     pub endpoint: Option<String>,
-    /// The model in the server's word.
+    /// Model name as the server knows it.
     #[arg(long, value_name = "NAME", requires = "endpoint")]
     pub api_model: Option<String>,
-    /// Who chooses and describes: a local model (folder, run, or id in the Hugging Face cache).
+    /// Local model that chooses the replacement and describes it (folder, run, or id in the Hugging Face
+    /// cache).
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
     /// Device of --model and --detect-model.
     #[arg(long, default_value = "cpu")]
     pub device: String,
 
-    /// Edit by a program: {image} {mask} {output}, and {prompt} (a text file), {class}, {seed},
-    /// {transparent} where it wants them (default: the built-in editor).
+    /// Edit with a program: {image} {mask} {output}, and {prompt} (a text file), {class}, {seed},
+    /// {transparent} as needed (default: the built-in editor).
     #[arg(long, value_name = "COMMAND", conflicts_with = "edit_endpoint")]
     pub edit_command: Option<String>,
     /// Edit by a server with the API of OpenAI's images/edits.
     #[arg(long, value_name = "URL", requires = "edit_model")]
     pub edit_endpoint: Option<String>,
-    /// Its model.
+    /// Name of the editing model.
     #[arg(long, value_name = "NAME", requires = "edit_endpoint")]
     pub edit_model: Option<String>,
-    /// Further fields of its form, as a JSON object of texts: {"size": "1024x1024"}.
+    /// Additional form fields, as a JSON object of strings: {"size": "1024x1024"}.
     #[arg(long, value_name = "JSON", requires = "edit_endpoint")]
     pub edit_fields: Option<String>,
-    /// Score classes by a program that reads {image} and {classes} (a text file, one a line) and
+    /// Score classes with a program that reads {image} and {classes} (a text file, one per line) and
     /// prints a JSON list of numbers: edits must gain the new class and lose the old one.
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["detect_endpoint", "detect_model"])]
     pub score_command: Option<String>,
-    /// Re-detect by a vision-language model of an OpenAI-compatible server: asked about the place of
-    /// an edit, it must see the old object before and the new one after, and not the other way round.
+    /// Check edits with a vision-language model on an OpenAI-compatible server: asked about the edited
+    /// region, it must see the old object before the edit and the new one after it.
     #[arg(
         long,
         value_name = "URL",
@@ -154,20 +156,21 @@ pub struct HalbenchBuild {
         conflicts_with = "detect_model"
     )]
     pub detect_endpoint: Option<String>,
-    /// That model in the server's word.
+    /// Name of that model as the server knows it.
     #[arg(long, value_name = "NAME", requires = "detect_endpoint")]
     pub detect_api_model: Option<String>,
-    /// Re-detect by a local model (folder, run, or id in the Hugging Face cache) on --device.
+    /// Check edits with a local vision-language model on --device (folder, run, or id in the Hugging Face
+    /// cache).
     #[arg(long, value_name = "DIR")]
     pub detect_model: Option<PathBuf>,
     /// How servers are asked.
     #[command(flatten)]
     pub calls: CallArgs,
 
-    /// Let classes that the image shows already be candidates, as the official script does.
+    /// Allow classes that are already in the image as candidates, as the official script does.
     #[arg(long)]
     pub allow_present: bool,
-    /// Objects of the replaced class in one image, at most.
+    /// Maximum number of objects of the replaced class in one image.
     #[arg(long, default_value_t = 3)]
     pub max_instances: usize,
     /// Smallest share of the image that a replaced object may cover.
@@ -176,7 +179,7 @@ pub struct HalbenchBuild {
     /// Largest share of the image that a replaced object may cover.
     #[arg(long, default_value_t = 0.35)]
     pub max_target_share: f64,
-    /// Edits of one image, at most (default: one for each class).
+    /// Maximum number of edits per image (default: one per class).
     #[arg(long)]
     pub max_edits_per_image: Option<usize>,
     /// How the two absent classes are chosen.
@@ -197,9 +200,9 @@ fn step(name: &str) -> Result<Step, String> {
 /// How absent classes are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Absent {
-    /// Those that occur most often with the replaced class.
+    /// The classes that occur most often with the replaced class.
     Target,
-    /// By chance.
+    /// At random.
     Random,
 }
 
@@ -217,7 +220,7 @@ impl From<Absent> for AbsentRule {
 pub enum Format {
     /// Lossless.
     Png,
-    /// As the official data set.
+    /// As in the official data set.
     Jpeg,
 }
 

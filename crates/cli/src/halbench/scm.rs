@@ -131,13 +131,16 @@ fn effects(found: &Scm) -> Vec<Vec<String>> {
         ["effect", "odds ratio", "answers"]
             .map(str::to_owned)
             .to_vec(),
-        line("company → yes, at fixed presence", &found.company_on_answer),
         line(
-            "presence → yes, at fixed company",
+            "context → yes, presence held fixed",
+            &found.company_on_answer,
+        ),
+        line(
+            "presence → yes, context held fixed",
             &found.presence_on_answer,
         ),
         line(
-            "company with presence, in the questions",
+            "context with presence, in the questions",
             &found.company_on_presence,
         ),
     ]
@@ -146,11 +149,11 @@ fn effects(found: &Scm) -> Vec<Vec<String>> {
 fn objects(found: &Scm) -> Vec<Vec<String>> {
     let head = [
         "object",
-        "company",
+        "context object",
         "yes % absent",
-        "… with company",
+        "… with context",
         "yes % present",
-        "… with company",
+        "… with context",
         "odds ratio",
     ];
     let mut lines = vec![head.map(str::to_owned).to_vec()];
@@ -187,7 +190,7 @@ fn page(found: &Scm) -> String {
 /// The three nodes with their effects; an arrow is as thick as its logarithm.
 fn graph(found: &Scm) -> String {
     let nodes = [
-        ("C", "company", 260, 50),
+        ("C", "context", 260, 50),
         ("X", "object there", 90, 220),
         ("Y", "says yes", 430, 220),
     ];

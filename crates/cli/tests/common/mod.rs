@@ -1,6 +1,7 @@
 //! Running the built binary on folders of a test's own.
 #![allow(dead_code, reason = "each test file uses its part of this module")]
 
+pub mod blocks;
 pub mod coco;
 pub mod files;
 

@@ -114,6 +114,7 @@ mod tests {
             parts: Vec::new(),
             tokens: tokens.len(),
             finish_reason: "stop".into(),
+            images: Vec::new(),
         };
         let deltas: Vec<f32> = tokens.iter().map(|(_, delta)| *delta as f32).collect();
         Response {

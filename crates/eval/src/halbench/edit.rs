@@ -83,7 +83,7 @@ pub(super) fn decoded(
     if image.dimensions() != (width, height) {
         let (w, h) = image.dimensions();
         return Ok(Err(format!(
-            "the image has {w} × {h} pixels, its annotation {width} × {height}"
+            "the image has not the size in its annotation: {w} × {h} pixels, annotated {width} × {height}"
         )));
     }
     Ok(Ok(image))

@@ -118,10 +118,16 @@ impl Gate<'_> {
             return (seen.iter().find(|(against, _)| *against)).map(|(_, why)| (*why).into());
         }
         if gain <= config.min_score_gain {
-            return Some(format!("the score of the new class rose by {gain:.3} only"));
+            let least = config.min_score_gain;
+            return Some(format!(
+                "the score of the new class rose by {least} or less: {gain:.3}"
+            ));
         }
         if loss <= config.min_score_gain {
-            return Some(format!("the score of the old class fell by {loss:.3} only"));
+            let least = config.min_score_gain;
+            return Some(format!(
+                "the score of the old class fell by {least} or less: {loss:.3}"
+            ));
         }
         None
     }

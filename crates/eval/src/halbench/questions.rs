@@ -27,7 +27,7 @@ pub(super) fn ask(
             let (found, wanted) = (absent.len(), config.absent);
             rows.push(Row::dropped(
                 row.id,
-                format!("{found} absent classes of {wanted}"),
+                format!("not {wanted} absent classes: {found}"),
             ));
             continue;
         }

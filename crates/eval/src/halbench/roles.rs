@@ -85,7 +85,7 @@ impl Scene<'_> {
         let (candidates, candidates_rule) = self.candidates(&contextual);
         if candidates.len() != self.config.candidates {
             let (found, wanted) = (candidates.len(), self.config.candidates);
-            return Err(format!("{found} candidate classes of {wanted}"));
+            return Err(format!("not {wanted} candidate classes: {found}"));
         }
         Ok(Role {
             image: self.image.id,
@@ -292,7 +292,10 @@ mod tests {
         };
         let rows = rows(&coco, &config);
         assert!(rows.iter().all(|row| row.kept.is_none()));
-        assert_eq!(rows[0].dropped.as_deref(), Some("5 candidate classes of 6"));
+        assert_eq!(
+            rows[0].dropped.as_deref(),
+            Some("not 6 candidate classes: 5")
+        );
     }
 
     #[test]

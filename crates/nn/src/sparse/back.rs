@@ -45,6 +45,22 @@ impl<'a, T> Shared<'a, T> {
         }
     }
 
+    /// Elements.
+    pub(super) fn len(self) -> usize {
+        self.len
+    }
+
+    /// Where an element is, for loops whose rows were compared with [`len`](Self::len) once.
+    ///
+    /// # Safety
+    /// `at` is below `len`.
+    #[inline(always)]
+    pub(super) unsafe fn at(self, at: usize) -> *mut T {
+        debug_assert!(at < self.len);
+        // SAFETY: inside the array, as the caller promises.
+        unsafe { self.first.add(at) }
+    }
+
     /// # Safety
     /// Nobody else uses these elements as long as the slice lives.
     ///
@@ -159,18 +175,15 @@ impl<L: Blocks> Step<'_, L> {
     /// Adds `dSᵀ·q` and `Pᵀ·do` of the key and value in a column of the scores to their gradients.
     ///
     /// # Safety
-    /// As [`Step::products`], after [`Step::query`] of all.
-    ///
-    /// # Panics
-    /// When `to` have fewer values than a head.
+    /// As [`Step::products`], after [`Step::query`] of all; `to` have a head's values, which nobody else uses.
     #[inline(always)]
-    pub(super) unsafe fn add_to_row<S: Lanes>(&self, column: usize, to: [&mut [f32]; 2]) {
+    pub(super) unsafe fn add_to_row<S: Lanes>(&self, column: usize, to: [*mut f32; 2]) {
         let row = self.scores.blocks.len() * BLOCK;
         let (dim, queries) = (self.scores.head_dim, self.scores.queries);
-        let to = to.map(|to| to[..dim].as_mut_ptr());
         let weights = [&*self.slopes.scores, &*self.scores.scores];
         let sources = [self.scores.q, self.slopes.q];
-        // SAFETY: `column` is below the row's length, sources have a head for each query, `to` was cut to a head.
+        // SAFETY: `column` is below the row's length, sources have a head for each query, `to` a head's values as
+        // the two callers check before their loops.
         unsafe {
             for (to, (weights, source)) in to.into_iter().zip(weights.into_iter().zip(sources)) {
                 for at in (0..dim).step_by(LANES) {

@@ -301,11 +301,12 @@ impl Sparse {
         } else {
             width
         };
-        let (choosers, top_k) = (self.choosers(), self.top_k());
+        let choosers = self.choosers();
         let kept = self
             .chosen
             .get()
             .expect("the forward pass of this call kept it");
+        let top_k = kept.len() / (self.tokens * choosers);
         let (shape, queries) = (keys.shape(), part / self.dim);
         let (offset, rows) = shape.offsets(0, head);
         let (mut pieces, mut p, mut ds) = (Vec::new(), Vec::new(), Vec::new());
@@ -379,8 +380,10 @@ impl Kernel for Back<'_> {
     #[inline(always)]
     unsafe fn run<S: Lanes>(mut self) {
         let ((head, heads), dim) = (self.heads, self.step.scores.head_dim);
-        // SAFETY: both have rows of whole vectors; the tokens' rows of this head belong to the task, and each is given
-        // back before the next is asked for.
+        // Once for all rows of the loop below: the text of a span ends with the span, and prefixes stand before it.
+        let end = self.span.end() * heads * dim;
+        assert!(self.to.iter().all(|to| end <= to.len()));
+        // SAFETY: both have rows of whole vectors; the tokens' rows of this head belong to the task, and lie before `end`.
         unsafe {
             self.step.products::<S>();
             for query in 0..self.step.scores.queries {
@@ -392,7 +395,7 @@ impl Kernel for Back<'_> {
                     None => self.span.prefix_start + text,
                     Some(own) => self.span.start + own,
                 };
-                let to = self.to.map(|to| to.rows((token * heads + head) * dim, dim));
+                let to = self.to.map(|to| to.at((token * heads + head) * dim));
                 self.step.add_to_row::<S>(place, to);
             }
         }

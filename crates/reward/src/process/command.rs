@@ -1,5 +1,6 @@
 //! `command`: any program that speaks the JSON-lines protocol.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -23,6 +24,10 @@ use crate::{Answer, Error, Kind, Verdict, Verifier};
 pub struct ExternalCommand {
     /// The program and its arguments; no shell.
     pub command: Vec<String>,
+    /// Folder in which it runs, from which relative paths among its arguments start. Default: the
+    /// folder of the recipe; without a recipe, the working directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<PathBuf>,
     /// Seconds for one verdict, and for the first one also for starting up.
     #[serde(default = "timeout_s")]
     pub timeout_s: f64,
@@ -87,6 +92,7 @@ impl Kind for ExternalCommand {
         }
         let plan = Plan {
             command: self.command.iter().map(Into::into).collect(),
+            cwd: self.cwd.clone(),
             timeout: seconds("timeout_s", self.timeout_s)?,
             startup: None,
             max_restarts: self.max_restarts,

@@ -56,7 +56,7 @@ impl CompletionFormat {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PythonFunction {
-    /// The Python file; a relative path is taken from the working directory.
+    /// The Python file, relative to the recipe; on the command line, to the working directory.
     pub path: PathBuf,
     /// Name of the function. Default: the only one in the file with a known signature.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -134,6 +134,7 @@ impl Kind for PythonFunction {
     fn build(&self) -> Result<Box<dyn Verifier>, Error> {
         let plan = Plan {
             command: self.command(),
+            cwd: None,
             timeout: seconds("timeout_s", self.timeout_s)?,
             startup: Some(seconds("startup_timeout_s", self.startup_timeout_s)?),
             max_restarts: self.max_restarts,

@@ -1,6 +1,7 @@
 //! Requests and replies with a subprocess that may hang, crash or print rubbish.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,8 @@ use crate::{Answer, Error, Verdict};
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub(super) command: Vec<OsString>,
+    /// Folder in which it runs; none: the working directory.
+    pub(super) cwd: Option<PathBuf>,
     /// Time for one verdict.
     pub(super) timeout: Duration,
     /// Time until a first line `{"ready": true}`; none: the process says nothing first.
@@ -140,7 +143,7 @@ impl State {
 }
 
 fn launch(plan: &Plan, log: &mut Log) -> Result<Worker, Failure> {
-    let mut worker = Worker::start(&plan.command)
+    let mut worker = Worker::start(&plan.command, plan.cwd.as_deref())
         .map_err(|reason| Failure(format!("the verifier does not start: {reason}")))?;
     let Some(startup) = plan.startup else {
         return Ok(worker);

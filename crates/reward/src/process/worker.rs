@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -46,13 +47,31 @@ pub(super) struct Worker {
     new_log: VecDeque<u8>,
 }
 
+/// The program in a folder; a relative path to it starts there too, not at ours.
+fn in_folder(program: &OsString, folder: &Path) -> Result<Command, String> {
+    let folder = std::path::absolute(folder).map_err(|error| error.to_string())?;
+    if !folder.is_dir() {
+        return Err(format!("cwd: there is no folder {}", folder.display()));
+    }
+    let mut command = match Path::new(program).components().count() {
+        // A bare name is looked up in PATH.
+        0 | 1 if !program.to_string_lossy().contains('/') => Command::new(program),
+        _ => Command::new(folder.join(program)),
+    };
+    command.current_dir(folder);
+    Ok(command)
+}
+
 impl Worker {
-    /// Starts `command`; what it starts ends with it.
-    pub(super) fn start(command: &[OsString]) -> Result<Self, String> {
+    /// Starts `command` in the folder `cwd` where one is given; what it starts ends with it.
+    pub(super) fn start(command: &[OsString], cwd: Option<&Path>) -> Result<Self, String> {
         let Some((program, arguments)) = command.split_first() else {
             return Err("the command is empty".into());
         };
-        let mut command = Command::new(program);
+        let mut command = match cwd {
+            None => Command::new(program),
+            Some(folder) => in_folder(program, folder)?,
+        };
         command
             .args(arguments)
             .stdin(Stdio::piped())

@@ -12,7 +12,7 @@ use percept_rollout::{Sampler, SamplingParams};
 use serde_json::{Value, json};
 
 use crate::Failure;
-use crate::output::note;
+use crate::progress::Counter;
 
 /// Who is asked and how.
 pub struct Asking<'a> {
@@ -54,6 +54,7 @@ pub fn answers(
         .collect();
     let sampler = Sampler::new(asking.model, asking.processor, 0)?;
     let mut done = questions.len() - open.len();
+    let mut counter = Counter::new("", asking.quiet);
     // Neighbours have the same length of answer, but for the border between two tasks.
     for part in open.chunk_by(|&a, &b| limit(&questions[a]) == limit(&questions[b])) {
         for part in part.chunks(asking.engine.max_num_seqs) {
@@ -77,9 +78,7 @@ pub fn answers(
                 log.append(&fresh)?;
             }
             done += part.len();
-            if !asking.quiet {
-                note!("{done} of {}", questions.len());
-            }
+            counter.tell(done, questions.len(), "questions");
         }
     }
     Ok(found.into_iter().flatten().collect())

@@ -42,31 +42,31 @@ pub struct LongArgs {
     /// What is measured.
     #[arg(long, value_enum)]
     pub task: Task,
-    /// Tokens of text, question and answer together; of a window for ppl.
+    /// Context length in tokens: text, question and answer; for ppl, the window.
     #[arg(long, value_delimiter = ',', default_value = "4096")]
     pub length: Vec<usize>,
-    /// A text: sentences of haystacks; for ppl what is scored.
+    /// Text file: the haystack's sentences; for ppl, the text to score.
     #[arg(long, value_name = "FILE")]
     pub text: Option<PathBuf>,
-    /// Questions of each RULER task, or of each cell of the needle grid.
+    /// Number of questions per RULER task, or per cell of the needle grid.
     #[arg(long, default_value_t = 5)]
     pub samples: usize,
-    /// Depths of the needle grid, from the beginning to the end of the text.
+    /// Number of needle depths, from the beginning to the end of the text.
     #[arg(long, default_value_t = 11)]
     pub depths: usize,
     /// Tokens from one window of ppl to the next (default: half of --length).
     #[arg(long)]
     pub stride: Option<usize>,
-    /// Longest answer in tokens (default: the task's).
+    /// Maximum length of an answer in tokens (default: the task's).
     #[arg(long)]
     pub max_tokens: Option<usize>,
-    /// Ask through the model's chat template; without, the model goes on with plain text.
+    /// Use the model's chat template (default: plain-text continuation).
     #[arg(long)]
     pub apply_chat_template: bool,
-    /// Seed of texts and needles.
+    /// Random seed of texts and needles.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Sequences decoded at once.
+    /// Maximum number of sequences decoded at once.
     #[arg(long, default_value_t = 8)]
     pub max_num_seqs: usize,
     /// Memory of keys and values.

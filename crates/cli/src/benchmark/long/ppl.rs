@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::LongArgs;
 use crate::args::Global;
 use crate::benchmark::{add_table, cells, print};
-use crate::output::note;
+use crate::progress::Counter;
 use crate::{Done, Failure, open};
 
 pub fn run(
@@ -41,17 +41,14 @@ pub fn run(
                  the length"
             )));
         }
+        let mut counter = Counter::new(&format!("length {length}: "), quiet);
         let found = score(
             &decoder,
             &tokens,
             length,
             stride,
             args.output.limit,
-            |done| {
-                if !quiet {
-                    note!("length {length}: {done} windows");
-                }
-            },
+            |done, total| counter.tell(done, total, "windows"),
         );
         records.extend(found.iter().enumerate().map(|(window, (nll, scored))| {
             json!({ "length": length, "window": window, "nll": nll, "tokens": scored })
@@ -100,14 +97,15 @@ fn score(
     length: usize,
     stride: usize,
     limit: usize,
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize, usize),
 ) -> Vec<(f64, usize)> {
     let mut all = windows(tokens.len(), length, stride);
     if limit > 0 {
         all.truncate(limit);
     }
     let positions: Vec<[u32; 3]> = (0..length as u32).map(|p| [p; 3]).collect();
-    let mut found = Vec::with_capacity(all.len());
+    let total = all.len();
+    let mut found = Vec::with_capacity(total);
     for window in all {
         let tokens = &tokens[window.start..window.end];
         let rows = decoder.embed(tokens);
@@ -115,9 +113,7 @@ fn score(
         let scored = &log_probs[log_probs.len() - window.scored..];
         let sum: f64 = scored.iter().map(|&l| f64::from(l)).sum();
         found.push((-sum / window.scored as f64, window.scored));
-        if found.len().is_multiple_of(20) {
-            progress(found.len());
-        }
+        progress(found.len(), total);
     }
     found
 }

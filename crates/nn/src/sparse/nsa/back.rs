@@ -119,7 +119,10 @@ impl Kernel for Query<'_> {
                 self.step.query::<S>(query);
             }
             for row in self.skip..self.step.scores.tokens {
-                let to = self.sums.each_mut().map(|sum| &mut sum[row * padded..]);
+                let to = self
+                    .sums
+                    .each_mut()
+                    .map(|sum| sum[row * padded..].as_mut_ptr());
                 self.step.add_to_row::<S>(row, to);
             }
         }
