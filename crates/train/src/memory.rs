@@ -118,7 +118,7 @@ fn largest_pass(recipe: &Recipe, rows: &RowLengths) -> Pass {
         ));
     }
     if let Some(rl) = &recipe.rl {
-        let batch = rl.ppo_mini_batch_size.min(rl.train_batch_size) as f64;
+        let batch = rl.mini_batch_size().min(rl.train_batch_size) as f64;
         let said = (recipe.rollout.num_generations
             * recipe.rollout.max_completion_length.saturating_sub(1)) as f64;
         let total = batch * (rows.prompt + said);
