@@ -51,6 +51,7 @@ fn grade(lines: &str) -> Tally {
             finished: true,
             n_tokens: 0,
             meta: &meta,
+            ..Answer::default()
         };
         let verdict = accuracy.verify(&[answer]).remove(0);
         let agrees = verdict == Verdict::right(right);

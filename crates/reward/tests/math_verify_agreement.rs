@@ -72,6 +72,7 @@ const DISAGREEMENTS: &[(&str, &str, &str)] = &[
     ("1.5e-3", "0.0015", "a spelling that models use"),
     ("10\\,000", "10000", "a spelling that models use"),
     ("1e3", "1000", "a spelling that models use"),
+    ("1000", "1 000", "a spelling that models use"),
     ("1e6", "1000000", "a spelling that models use"),
     ("2**10", "1024", "a spelling that models use"),
     ("3 1/2", "3.5", "a spelling that models use"),

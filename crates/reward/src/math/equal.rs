@@ -225,7 +225,7 @@ impl Compare<'_> {
     fn letters(&mut self, text: &str, expr: &Expr) -> Same {
         let product = matches!(expr, Expr::Product(_)) && !expr.is_constant();
         if !product
-            || !(2..=4).contains(&text.len())
+            || !(3..=4).contains(&text.len())
             || !text.bytes().all(|b| b.is_ascii_lowercase())
         {
             return Ok(false);

@@ -20,7 +20,7 @@ pub(super) fn tokens(text: &str, budget: &mut Budget) -> Result<Vec<Spaced>, Sto
         brackets: 0,
         depth: 0,
         upright: Vec::new(),
-        dollars_delimit: text.matches('$').count() % 2 == 0,
+        dollars_delimit: text.matches('$').count().is_multiple_of(2),
         out: Vec::new(),
     };
     while let Some(c) = lexer.peek() {

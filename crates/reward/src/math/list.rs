@@ -1,6 +1,7 @@
 //! Several answers between commas, `and`, `or`; names with their values; `2 hours and 30 minutes`.
 
 use super::budget::{Stop, invalid};
+use super::phrases;
 use super::relation::{self, Reduced};
 use super::scalar;
 use super::split::split;
@@ -35,8 +36,12 @@ pub(super) fn list(
     };
     let separates = |token: &Token| matches!(token, Token::Punct(',' | ';') | Token::And);
     let (parts, _) = split(tokens, separates, reader.budget)?;
+    // `Therefore, 6`
+    let opening =
+        parts.len() > 1 && matches!(parts[0], [word] if word.word().is_some_and(phrases::opens));
     let mut items = Vec::new();
-    for part in parts.into_iter().filter(|part| !part.is_empty()) {
+    let parts = parts.into_iter().skip(usize::from(opening));
+    for part in parts.filter(|part| !part.is_empty()) {
         match reader.item(part, depth)? {
             Value::Bare(more) => items.extend(more),
             one => items.push(one),

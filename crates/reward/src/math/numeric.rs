@@ -198,6 +198,8 @@ pub(super) fn points(a: &Expr, b: &Expr) -> Vec<Point> {
         return points;
     }
     points.extend(FAR);
+    // Whole numbers, where steps are: `\lceil x \rceil` is `\lfloor x \rfloor + 1` between them.
+    points.extend([point(23, 3.0, 0.0), point(24, -4.0, 0.0)]);
     let mut centres: Vec<f64> = Vec::new();
     for expr in [a, b] {
         expr.any(&mut |e| {

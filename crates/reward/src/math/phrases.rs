@@ -286,6 +286,11 @@ pub(super) fn introduces(words: &[&str]) -> bool {
     !named
 }
 
+/// Words that open a sentence before a comma: `Therefore, 6`.
+pub(super) fn opens(word: &str) -> bool {
+    among(&["so", "thus", "hence", "therefore", "then"], word)
+}
+
 /// Words after an answer that say nothing: `(approximately)`, `years old`, `in total`.
 pub(super) fn closes(words: &[&str]) -> bool {
     const CLOSERS: &[&str] = &[

@@ -330,13 +330,14 @@ impl Tidy<'_> {
             Some(rest) if first => (rest, true),
             _ => (text, false),
         };
-        if percent && text.is_empty() {
-            if let Some(number) = self.tokens.get(self.at + 1).filter(|next| next.is_number()) {
-                self.out.push(number.clone());
-                self.out.push(here.with(Token::Punct('%')));
-                self.at += 1;
-                return;
-            }
+        if percent
+            && text.is_empty()
+            && let Some(number) = self.tokens.get(self.at + 1).filter(|next| next.is_number())
+        {
+            self.out.push(number.clone());
+            self.out.push(here.with(Token::Punct('%')));
+            self.at += 1;
+            return;
         }
         let mut text = text;
         if first && let Some((expr, used)) = numerals::chinese(text) {

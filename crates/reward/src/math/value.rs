@@ -57,6 +57,15 @@ pub(super) struct Parsed {
 /// without a letter or digit, cannot be read.
 pub(super) fn parse(source: &str, budget: &mut Budget) -> Result<Parsed, Stop> {
     budget.spend(source.len())?;
+    let digits = source.trim();
+    if (1..=30).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) {
+        // Most answers: a whole number needs no reading.
+        return Ok(Parsed {
+            value: Value::Scalar(Expr::Number(Decimal::integer(digits)), None),
+            text: digits.to_owned(),
+            comma: None,
+        });
+    }
     let source = normal::normal(source);
     let text = text::normal(&source);
     if let Some(value) = whole(&text) {
