@@ -348,6 +348,7 @@ mod tests {
                 finished: true,
                 n_tokens: 0,
                 meta: &meta,
+                ..Answer::default()
             };
             options.verify(&[answer]).remove(0)
         };

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use percept_reward::{Answer, Extraction, RewardConfig, RewardSet, boxes, choice, extract};
 use proptest::prelude::*;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 fn set(name: &str) -> RewardSet {
     let threshold = if name == "iou" {
@@ -22,11 +22,7 @@ fn score(set: &RewardSet, completion: &str, truth: &str) -> Option<f64> {
     let answer = Answer {
         completion,
         ground_truth: Some(truth),
-        alternatives: &[],
-        prompt: "",
-        finished: true,
-        n_tokens: 1,
-        meta: &Map::new(),
+        ..Answer::default()
     };
     set.judge(&[answer])[0].total
 }

@@ -172,8 +172,7 @@ fn view<'a>(sample: &'a Sample, completion: &'a str, prompt: &'a str) -> Answer<
         ground_truth: sample.answer.as_deref(),
         alternatives: &sample.alternatives,
         prompt,
-        finished: true,
-        n_tokens: 0,
         meta: &sample.meta,
+        ..Answer::default()
     }
 }
