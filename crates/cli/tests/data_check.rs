@@ -92,8 +92,7 @@ fn a_run_that_does_not_fit_is_warned_of() {
         text.contains("peak") && !text.contains("are free"),
         "{text}"
     );
-    let large =
-        "[sft]\nsteps = 1\ntrain_batch_size = 4000000000\nppo_max_token_len = 1000000000000\n";
+    let large = "[sft]\nsteps = 1\ntrain_batch_size = 1048576\nppo_max_token_len = 1000000000000\n";
     let (_, text) = check(folder.path(), row, large);
     assert!(
         text.contains("warning: this run needs about") && text.contains("are free"),

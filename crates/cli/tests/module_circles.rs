@@ -8,7 +8,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// How many files of a crate stand in circles today. Lower a number when one is cut; a crate without a line has none.
-const STANDING: &[(&str, usize)] = &[];
+const STANDING: &[(&str, usize)] = &[
+    ("base", 2),
+    ("cli", 47),
+    ("credit", 25),
+    ("data", 18),
+    ("eval", 24),
+    ("model", 14),
+    ("nn", 35),
+    ("python", 2),
+    ("report", 2),
+    ("reward", 21),
+    ("rollout", 27),
+    ("train", 29),
+    ("vision", 4),
+];
 
 type ModulePath = Vec<String>;
 

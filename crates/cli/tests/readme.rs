@@ -37,7 +37,7 @@ const QUICK: &str = "percept quickstart --quiet --set sft.steps=200 --set rl.ste
     --set 'data.digit_sum.val.questions=[\"count\"]' --set trainer.rollout_freq=1";
 
 /// A few steps of a few rows.
-const SHORTER: &str = "--set rl.steps=1 --set rl.train_batch_size=2 --set rl.ppo_mini_batch_size=2 \
+const SHORTER: &str = "--set rl.steps=1 --set rl.train_batch_size=2 --set rl.ppo_mini_batch_size=1 \
     --set rollout.num_generations=2 --set rollout.max_completion_length=8";
 
 /// The same for a comparison: its warm start too.

@@ -117,11 +117,16 @@ impl Rows for CsvRows {
                 .expected(format!("{}: {}", self.names.len(), self.names.join(", ")))
                 .help("put cells that hold a comma or a line break in quotes"));
         }
-        let values = cells.into_iter().map(|cell| match cell.is_empty() {
-            true => Value::Null,
-            false => Value::Text(cell),
-        });
-        Ok(self.names.iter().cloned().zip(values).collect())
+        // An empty cell is what another row has and this one has not.
+        let filled = self
+            .names
+            .iter()
+            .cloned()
+            .zip(cells)
+            .filter(|(_, cell)| !cell.is_empty());
+        Ok(filled
+            .map(|(name, cell)| (name, Value::Text(cell)))
+            .collect())
     }
 
     fn number(&self, i: usize) -> usize {

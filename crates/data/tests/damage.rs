@@ -85,7 +85,7 @@ fn images_are_refused_with_their_row_and_field() {
         ("flat.png", png_header(10, 0), "Invalid image dimensions"),
         ("huge.png", png_header(20_000, 20_000), "too large"),
         ("wide.png", png_header(u32::MAX / 2, 1), "too large"),
-        ("scan.tiff", b"II*\0\x08\0\0\0".to_vec(), "not supported"),
+        ("scan.tiff", b"II*\0\x08\0\0\0".to_vec(), "corrupt"),
     ];
     for (name, bytes, expected) in cases {
         let folder = Folder::new();

@@ -193,8 +193,14 @@ fn not_selected(error: Error) -> Error {
             message,
         } => {
             let why = message.split(':').next().unwrap_or_default();
+            let gates = match name.contains(".g_proj.") {
+                true => {
+                    "; g_proj are the gates of attention \"nsa\", which this model does not have: choose it first"
+                }
+                false => "",
+            };
             let message = format!(
-                "{why}: no layer of this model that target_modules selects has it\n  help: is the adapter of another \
+                "{why}: no layer of this model that target_modules selects has it{gates}\n  help: is the adapter of another \
                  model? Adapters of embeddings, heads and patch embeddings are not supported; merge those with PEFT \
                  (merge_and_unload, then save_pretrained)"
             );

@@ -260,6 +260,10 @@ fn broken_files_are_refused_with_their_path() {
     );
     damage(
         &|p| std::fs::remove_file(p).unwrap(),
+        &["no model.safetensors", "no weights"],
+    );
+    damage(
+        &|p| std::fs::rename(p, p.with_file_name("pytorch_model.bin")).unwrap(),
         &["no model.safetensors", "pytorch_model.bin"],
     );
 }

@@ -241,7 +241,7 @@ fn the_tower_runs_once_for_all_passes_and_the_gradients_stay_the_same() {
     lora.add_lora(&LoraConfig::default(), 2).unwrap();
     let mut text_lora = load("qwen2_5_vl");
     let text = LoraConfig {
-        target_modules: TargetModules::One("q_proj".into()),
+        target_modules: TargetModules::Many(vec!["q_proj".into()]),
         ..LoraConfig::default()
     };
     text_lora.add_lora(&text, 2).unwrap();

@@ -361,7 +361,7 @@ fn the_answer_is_found_in_a_response() {
             "12",
             1.0,
         ),
-        ("<think>so \\boxed{12}", "12", 1.0),
+        ("<think>so \\boxed{12}", "12", 0.0),
         ("The answer is $\\frac{24}{2}$.", "12", 1.0),
         ("<answer>12</answer>", "12", 1.0),
         ("12", "12", 1.0),

@@ -184,7 +184,7 @@ fn other_formats() {
         ("empty.parquet", b""),
         ("text.parquet", b"PAR1 this is no parquet file PAR1"),
         ("footer.parquet", b"PAR1\xff\xff\xff\x7fPAR1"),
-        ("rows.csv", b"prompt,answer\n1+1,2\n"),
+        ("rows.csv", b"prompt,answer\n\"1+1,2\n"),
         ("rows", b"1+1"),
     ];
     for (name, content) in contents {

@@ -450,7 +450,13 @@ pub(super) fn option(text: &str) -> Option<(char, &str)> {
 pub(super) fn picked(text: &str) -> Option<&str> {
     ["choose ", "chose ", "select ", "pick ", "go with "]
         .into_iter()
-        .filter_map(|verb| text.rfind(verb).map(|at| at + verb.len()))
+        .filter_map(|verb| text.rfind(verb).map(|at| (at, at + verb.len())))
         .max()
-        .map(|at| text[at..].lines().next().unwrap_or(""))
+        .filter(|(at, _)| {
+            let before = text[..*at].trim_end().to_lowercase();
+            !["not", "n't", "n\u{2019}t", "never"]
+                .iter()
+                .any(|no| before.ends_with(no))
+        })
+        .map(|(_, at)| text[at..].lines().next().unwrap_or(""))
 }
