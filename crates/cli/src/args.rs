@@ -82,7 +82,7 @@ pub enum Command {
     /// Compute log-probabilities and entropies of given completions, per token.
     Score(Score),
     /// Measure accuracy on data with verifiable answers, or run a published benchmark.
-    Eval(Eval),
+    Eval(Box<Eval>),
     /// Build object-hallucination benchmarks from annotated images.
     #[command(subcommand)]
     Halbench(crate::halbench::Halbench),

@@ -93,7 +93,7 @@ fn every_example_runs() {
             let more = match command.as_str() {
                 c if c.starts_with("percept view") => "",
                 c if c.starts_with("percept eval") => "--max-tokens 6",
-                c if c == "percept train swift.toml" => &format!("{SHORTER} --set sft.steps=1"),
+                "percept train swift.toml" => &format!("{SHORTER} --set sft.steps=1"),
                 _ => SHORTER,
             };
             let outcome = shell(folder.path(), &format!("{command} {more}"));

@@ -4,6 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::{Normaliser, Stats};
 
+/// What a part of a batch reports, and how much of the batch it is.
+type Part = (Normaliser, Stats);
+
+/// A value of one statistic, and the part that reports it.
+type Value<'a> = (f64, &'a Part);
+
 /// The statistics of the whole from those of its parts, each with what it counted: `…/min` and `…/max`
 /// are the smallest and the largest of all, `…/effective_ratio` is made again from its sums,
 /// `…/dropped_sequences` is a mean over sequences, all others are means over trained tokens. How a batch
@@ -20,13 +26,13 @@ use crate::{Normaliser, Stats};
 /// assert_eq!(whole["credit/fipo/weight/max"], 2.0);
 /// ```
 pub fn combine_stats(parts: &[(Normaliser, Stats)]) -> Stats {
-    let mut values: BTreeMap<&'static str, Vec<(f64, &(Normaliser, Stats))>> = BTreeMap::new();
+    let mut values: BTreeMap<&'static str, Vec<Value<'_>>> = BTreeMap::new();
     for part in parts {
         for (&name, &value) in &part.1 {
             values.entry(name).or_default().push((value, part));
         }
     }
-    let whole = |(name, found): (&'static str, Vec<(f64, &(Normaliser, Stats))>)| {
+    let whole = |(name, found): (&'static str, Vec<Value<'_>>)| {
         let all = found.iter().map(|(value, _)| *value);
         let value = match name.rsplit('/').next() {
             Some("min") => all.fold(f64::INFINITY, f64::min),
@@ -40,14 +46,14 @@ pub fn combine_stats(parts: &[(Normaliser, Stats)]) -> Stats {
     values.into_iter().map(whole).collect()
 }
 
-fn mean(found: &[(f64, &(Normaliser, Stats))], weight: impl Fn(&Normaliser) -> usize) -> f64 {
+fn mean(found: &[Value<'_>], weight: impl Fn(&Normaliser) -> usize) -> f64 {
     let weights = found.iter().map(|(_, part)| weight(&part.0) as f64);
     let sum: f64 = weights.clone().zip(found).map(|(w, (x, _))| w * x).sum();
     sum / weights.sum::<f64>()
 }
 
 /// `(Σw)² / (n Σw²)`, with `Σw` and `Σw²` of a part from its mean and its own ratio.
-fn effective(name: &str, found: &[(f64, &(Normaliser, Stats))]) -> f64 {
+fn effective(name: &str, found: &[Value<'_>]) -> f64 {
     let mean_name = name.replace("/effective_ratio", "/weight/mean");
     let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
     for (ratio, (total, stats)) in found {

@@ -210,7 +210,10 @@ fn patterns<T: Copy>(
     patterns.0.iter().map(one).collect()
 }
 
-fn layers(config: &LoraConfig) -> Result<Option<(Vec<usize>, Vec<Regex>)>, Error> {
+/// Numbers of layers, and the patterns that place them.
+type Numbered = (Vec<usize>, Vec<Regex>);
+
+fn layers(config: &LoraConfig) -> Result<Option<Numbered>, Error> {
     let numbers = config.layers_to_transform.as_ref().map(Layers::numbers);
     let Some(numbers) = numbers.filter(|numbers| !numbers.is_empty()) else {
         return match &config.layers_pattern {

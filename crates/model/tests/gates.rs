@@ -316,6 +316,10 @@ fn adapters_may_learn_gates_and_keep_them_where_they_are() {
     model.set_attention(Attention::default()).unwrap();
     // Where nothing is said of gates, adapters stand where they stood.
     let mut model = switched();
-    model.add_lora(&lora("q_proj"), 1).unwrap();
+    let only = LoraConfig {
+        target_modules: TargetModules::Many(vec!["q_proj".into()]),
+        ..lora("all-linear")
+    };
+    model.add_lora(&only, 1).unwrap();
     assert_eq!(adapted(&model), 0);
 }

@@ -119,7 +119,7 @@ mod tests {
             .iter()
             .enumerate()
             .map(|(i, &r)| (id(i), f64::from(u8::from(r))));
-        let kind = |i: usize| if i % 2 == 0 { "even" } else { "odd" }.to_owned();
+        let kind = |i: usize| if i.is_multiple_of(2) { "even" } else { "odd" }.to_owned();
         let types = (0..right.len()).map(|i| (id(i), kind(i)));
         Scores {
             by_id: by_id.collect(),

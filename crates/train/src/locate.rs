@@ -203,8 +203,7 @@ impl HubName {
                 && part.chars().all(|c| ends(c) || c == '-' || c == '.')
                 && !part.contains("..")
         };
-        let plain =
-            |revision: &String| !revision.is_empty() && revision.split('/').all(|part| word(part));
+        let plain = |revision: &String| !revision.is_empty() && revision.split('/').all(word);
         let parts: Vec<&str> = id.split('/').collect();
         let ok = parts.len() == 2 && parts.iter().all(|part| word(part));
         (ok && revision.as_ref().is_none_or(plain)).then(|| Self {
