@@ -76,7 +76,7 @@ pub enum Command {
     #[command(subcommand)]
     Data(Data),
     /// Sample responses.
-    Generate(Generate),
+    Generate(Box<Generate>),
     /// Grade given completions with reward functions, to test a reward before training on it.
     Grade(Box<crate::grade::Grade>),
     /// Compute log-probabilities and entropies of given completions, per token.
@@ -426,7 +426,7 @@ pub struct Generate {
     /// The model.
     #[command(flatten)]
     pub model: ModelArgs,
-    /// The prompt (or use --input). <image> says where a picture stands; without it they come first.
+    /// The prompt (or use --input). `<image>` says where a picture stands; without it they come first.
     #[arg(required_unless_present = "input")]
     pub prompt: Option<String>,
     /// An image of the prompt (may be repeated).

@@ -76,7 +76,7 @@ impl Server {
     }
 
     /// Answers visitors until `stop` is set; then visits under way have a moment to end. Visitors wait for each other only
-    /// while [`VISITORS`] of them are there, and one who sends or takes nothing is sent away.
+    /// while 256 of them are there, and one who sends or takes nothing is sent away.
     ///
     /// # Errors
     /// [`Error::Listen`] when the system has no more descriptors for serving at all.
