@@ -70,12 +70,14 @@ def recipes(folder):
     rows = [{"prompt": " ".join([words] * (2 + i % 5)), "response": " ".join([words] * (3 + i % 4)), "answer": str(i)}
             for i in range(200)]
     (folder / "text.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "reward.py").write_text("import random\n\nrandom.seed(0)\n\n\ndef reward(completions, **_):\n"
+                                      "    return [random.random() for _ in completions]\n")
     text = f'train_files = ["{folder}/text.jsonl"]'
     sft = "[sft]\nsteps = 2\ntrain_batch_size = 16\n"
     rl = ("[rl]\nsteps = 2\ntrain_batch_size = {b}\nppo_mini_batch_size = {b}\n"
           "[rollout]\nnum_generations = 4\nmax_completion_length = {c}\n"
           # Random weights answer nothing right: a reward that differs between their responses, so that there are updates.
-          "[[reward.functions]]\nname = \"length\"\nunit = \"characters\"\nfree_length = 1\nmax_length = 400\n")
+          f'[[reward.functions]]\nname = "python"\npath = "{folder}/reward.py"\n')
     lora = "lora = { r = 8, lora_alpha = 16 }"
     tiny = lambda shape: f"tiny = {toml(shape)}"
     yield "tiny, all weights, images, SFT and RL", tiny(TINY), DIGITS, sft + rl.format(b=16, c=48)

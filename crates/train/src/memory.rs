@@ -33,8 +33,8 @@ pub struct MemoryEstimate {
 }
 
 /// The memory of a run, measured within 30 % on `tools/memory_peaks.py`'s recipes. Weights, gradients and
-/// moments are exact; activations are those of the largest forward pass, whose rows have `rows`' lengths and
-/// whose responses are as long as they may be.
+/// moments are exact; activations are those of the largest forward pass of each stage, whose rows have `rows`'
+/// lengths and whose responses are as long as they may be.
 pub fn estimate_memory(recipe: &Recipe, model: &Model, rows: &RowLengths) -> MemoryEstimate {
     let count = |counts: &dyn Fn(&percept_model::Param) -> bool| -> u64 {
         let params = model.parameters().iter().filter(|p| counts(p));
@@ -43,16 +43,20 @@ pub fn estimate_memory(recipe: &Recipe, model: &Model, rows: &RowLengths) -> Mem
     let (all, trained) = (count(&|_| true), count(&|p| p.trainable()));
     let sees = count(&|p| p.trainable() && p.name().contains("visual.")) > 0;
     let checkpointing = recipe.model.gradient_checkpointing;
-    let pass = largest_pass(recipe, rows);
     let layers = activations(&model.config().text, checkpointing) as f64;
-    let patches = match &model.config().vision {
+    let per_image_token = match &model.config().vision {
         Some(vision) if sees => {
             let merged = (vision.spatial_merge_size * vision.spatial_merge_size) as f64;
-            pass.image * merged * vision_activations(vision, checkpointing) as f64
+            merged * vision_activations(vision, checkpointing) as f64
         }
         _ => 0.0,
     };
-    let kept = ((pass.tokens * layers + patches) * F32 as f64) as u64;
+    // The pool keeps the buffers of one stage, and those of the next have other sizes.
+    let numbers = largest_passes(recipe, rows)
+        .iter()
+        .map(|pass| pass.tokens * layers + pass.image * per_image_token)
+        .sum::<f64>();
+    let kept = (numbers * F32 as f64) as u64;
     let mut parts = vec![
         ("weights", all * F32),
         ("gradients", trained * F32),
@@ -92,8 +96,8 @@ struct Pass {
     image: f64,
 }
 
-/// The largest forward pass with a gradient: a batch in as few equal parts as the budget allows.
-fn largest_pass(recipe: &Recipe, rows: &RowLengths) -> Pass {
+/// The largest forward pass with a gradient of each stage: a batch in as few equal parts as the budget allows.
+fn largest_passes(recipe: &Recipe, rows: &RowLengths) -> Vec<Pass> {
     let share = |total: f64, longest: f64, budget: usize, images: f64| {
         let parts = (total / budget.max(1) as f64).ceil().max(1.0);
         let tokens = (total / parts).max(longest.min(total));
@@ -101,10 +105,6 @@ fn largest_pass(recipe: &Recipe, rows: &RowLengths) -> Pass {
             tokens,
             image: images * tokens / total.max(1.0),
         }
-    };
-    let mut largest = Pass {
-        tokens: 0.0,
-        image: 0.0,
     };
     let mut passes = Vec::new();
     if let Some(sft) = &recipe.sft {
@@ -129,12 +129,7 @@ fn largest_pass(recipe: &Recipe, rows: &RowLengths) -> Pass {
             batch * rows.image,
         ));
     }
-    for pass in passes {
-        if pass.tokens > largest.tokens {
-            largest = pass;
-        }
-    }
-    largest
+    passes
 }
 
 /// Keys and values of the sequences that are decoded at once, and the scores of their next tokens.
