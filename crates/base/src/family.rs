@@ -14,8 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The environment variable that carries the mark.
-pub(crate) const MARK: &str = "PERCEPT_FAMILY";
+use crate::mark::{MARK, prefix};
 
 /// A running program with all that it started, killed when dropped.
 #[derive(Debug)]
@@ -91,16 +90,4 @@ impl Drop for Family {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// What the marks of this process begin with; a number of a process can come again, a moment cannot.
-pub(crate) fn prefix() -> &'static str {
-    use std::sync::OnceLock;
-    static PREFIX: OnceLock<String> = OnceLock::new();
-    PREFIX.get_or_init(|| {
-        let now = std::time::SystemTime::now();
-        let since = now.duration_since(std::time::UNIX_EPOCH);
-        let nanos = since.map_or(0, |since| since.as_nanos());
-        format!("{}-{nanos}", std::process::id())
-    })
 }

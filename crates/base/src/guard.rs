@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::family::{MARK, prefix};
+use crate::mark::{MARK, prefix};
 
 /// Rounds of looking for marked processes: one that forks while we look is found in the next.
 const ROUNDS: u64 = 30;

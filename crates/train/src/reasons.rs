@@ -1,9 +1,13 @@
 //! Why things failed, by kind: a thousand rows that fail alike are one line.
 
+use percept_base::without_numbers;
 use serde::{Deserialize, Serialize};
 
 /// Kinds that are told apart; what comes after is counted without a kind.
 const KINDS: usize = 50;
+
+/// Characters of a reason that tell its kind.
+const LETTERS: usize = 1000;
 
 /// Failures by kind, with an example of each.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -30,11 +34,11 @@ impl Reasons {
     }
 
     fn insert(&mut self, count: usize, place: &str, reason: &str) {
-        let wanted = form(reason);
+        let wanted = without_numbers(reason, LETTERS);
         let known = self
             .kinds
             .iter_mut()
-            .find(|kind| form(&kind.reason) == wanted);
+            .find(|kind| without_numbers(&kind.reason, LETTERS) == wanted);
         if let Some(kind) = known {
             kind.count += count;
         } else if self.kinds.len() < KINDS {
@@ -74,19 +78,6 @@ impl Reasons {
         }
         lines.join("\n")
     }
-}
-
-/// A reason without its numbers: two rows that are too long, by different amounts, fail alike.
-fn form(reason: &str) -> String {
-    let mut out = String::with_capacity(reason.len());
-    for c in reason.chars().take(1000) {
-        match c {
-            _ if !c.is_ascii_digit() => out.push(c),
-            _ if out.ends_with('#') => {}
-            _ => out.push('#'),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

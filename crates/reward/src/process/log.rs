@@ -2,11 +2,16 @@
 
 use std::collections::HashSet;
 
+use percept_base::without_numbers;
+
 /// Lines of standard error that are shown of one batch: its last new ones.
 const LINES: usize = 5;
 
 /// Messages that are shown of one verifier in one run.
 const MESSAGES: usize = 20;
+
+/// Characters of a message by which it is known again.
+const LETTERS: usize = 4000;
 
 /// Tracebacks and lines of standard error that were not shown yet.
 #[derive(Debug, Default)]
@@ -19,7 +24,7 @@ pub(super) struct Log {
 impl Log {
     /// The function raised an exception; the same one again is no news.
     pub(super) fn raised(&mut self, traceback: &str) {
-        if self.known.insert(without_numbers(traceback)) {
+        if self.known.insert(without_numbers(traceback, LETTERS)) {
             self.push(traceback.trim_end().to_owned());
         }
     }
@@ -28,7 +33,9 @@ impl Log {
     pub(super) fn wrote(&mut self, text: &str) {
         let new: Vec<&str> = text
             .lines()
-            .filter(|line| !line.trim().is_empty() && self.known.insert(without_numbers(line)))
+            .filter(|line| {
+                !line.trim().is_empty() && self.known.insert(without_numbers(line, LETTERS))
+            })
             .collect();
         if new.is_empty() {
             return;
@@ -54,19 +61,6 @@ impl Log {
     pub(super) fn take(&mut self) -> Vec<String> {
         std::mem::take(&mut self.new)
     }
-}
-
-/// A text in which numbers do not count: `row 7 failed` and `row 8 failed` say the same.
-fn without_numbers(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars().take(4000) {
-        match c {
-            _ if !c.is_ascii_digit() => out.push(c),
-            _ if out.ends_with('#') => {}
-            _ => out.push('#'),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
