@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::payload::kind;
+use crate::payload::media_type;
 use crate::{Error, RunDir, Summary};
 
 /// How much of the answers a page holds.
@@ -164,7 +164,7 @@ impl Pictures {
         let bytes = plain.then(|| fs::read(folder.join(name)).ok()).flatten();
         let fits = bytes.filter(|bytes| bytes.len() <= left.pictures);
         let index = fits.and_then(|bytes| {
-            let kind = kind(&bytes)?;
+            let kind = media_type(&bytes)?;
             left.pictures -= bytes.len();
             let data = STANDARD.encode(&bytes);
             self.sources.push(format!("data:{kind};base64,{data}"));

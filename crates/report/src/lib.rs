@@ -38,6 +38,7 @@ pub use heat_map::HeatMap;
 pub use html::{Report, render, write_report};
 pub use metrics::{MetricsWriter, Row, read_metrics};
 pub use page::{Page, escape};
+pub use payload::media_type;
 pub use record::{RewardPart, RolloutRecord, Verdict};
 pub use rollouts::{count_rollouts, read_rollouts, read_rollouts_page, write_rollouts};
 pub use run_dir::{Checkpoint, RunDir};

@@ -92,7 +92,7 @@ impl Images {
         if let Some(index) = self.index.get(image) {
             return *index;
         }
-        let kind = kind(image).filter(|_| image.len() <= self.left);
+        let kind = media_type(image).filter(|_| image.len() <= self.left);
         let index = kind.map(|kind| {
             self.left -= image.len();
             self.sources
@@ -104,8 +104,8 @@ impl Images {
     }
 }
 
-/// The media type of a picture that browsers show.
-pub(crate) fn kind(bytes: &[u8]) -> Option<&'static str> {
+/// The media type (`image/png`, …) of a picture that browsers show, by its first bytes; none for other data.
+pub fn media_type(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0x89, b'P', b'N', b'G', ..] => Some("image/png"),
         [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
