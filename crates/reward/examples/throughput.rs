@@ -60,10 +60,6 @@ fn main() -> Result<(), percept_reward::Error> {
         let answer = Answer {
             completion,
             ground_truth: Some(truth),
-            alternatives: &[],
-            prompt: "",
-            finished: true,
-            n_tokens: 0,
             meta: &meta,
             ..Answer::default()
         };

@@ -103,6 +103,10 @@ impl Kind for Accuracy {
         self.math.build()?;
         Ok(Box::new(self.clone()))
     }
+
+    fn reads(&self, column: &str) -> bool {
+        self.choice.reads(column)
+    }
 }
 
 #[cfg(test)]
@@ -128,10 +132,6 @@ mod tests {
             let answer = Answer {
                 completion,
                 ground_truth: Some(truth),
-                alternatives: &[],
-                prompt: "",
-                finished: true,
-                n_tokens: 0,
                 meta: &serde_json::Map::new(),
                 ..Answer::default()
             };

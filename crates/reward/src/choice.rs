@@ -219,6 +219,10 @@ impl Kind for Choice {
     fn build(&self) -> Result<Box<dyn Verifier>, Error> {
         Ok(Box::new(self.clone()))
     }
+
+    fn reads(&self, column: &str) -> bool {
+        column == self.options
+    }
 }
 
 #[cfg(test)]
@@ -283,10 +287,6 @@ mod tests {
         let answer = Answer {
             completion,
             ground_truth: Some(truth),
-            alternatives: &[],
-            prompt: "",
-            finished: true,
-            n_tokens: 0,
             meta,
             ..Answer::default()
         };

@@ -238,10 +238,6 @@ mod tests {
         let answer = Answer {
             completion,
             ground_truth: Some(truth),
-            alternatives: &[],
-            prompt: "",
-            finished: true,
-            n_tokens: 0,
             meta: &serde_json::Map::new(),
             ..Answer::default()
         };

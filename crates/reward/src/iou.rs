@@ -229,6 +229,10 @@ impl Kind for Iou {
         }
         Ok(Box::new(self.clone()))
     }
+
+    fn reads(&self, column: &str) -> bool {
+        coordinates::COLUMNS.contains(&column)
+    }
 }
 
 #[cfg(test)]
@@ -239,10 +243,6 @@ mod tests {
         let answer = Answer {
             completion,
             ground_truth: Some(truth),
-            alternatives: &[],
-            prompt: "",
-            finished: true,
-            n_tokens: 0,
             meta: &serde_json::Map::new(),
             ..Answer::default()
         };
@@ -343,10 +343,6 @@ mod tests {
             let answer = Answer {
                 completion,
                 ground_truth: Some("[100, 50, 300, 150]"),
-                alternatives: &[],
-                prompt: "",
-                finished: true,
-                n_tokens: 0,
                 meta: &meta,
                 ..Answer::default()
             };

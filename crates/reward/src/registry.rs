@@ -14,6 +14,11 @@ pub trait Kind {
     /// # Errors
     /// An option outside its range, a process that does not start.
     fn build(&self) -> Result<Box<dyn Verifier>, Error>;
+
+    /// Whether it looks at this column of a row, beside the answer.
+    fn reads(&self, _column: &str) -> bool {
+        false
+    }
 }
 
 /// What the options of a kind say of themselves: the first paragraph, as in the JSON Schema.
@@ -49,6 +54,11 @@ macro_rules! kinds {
                 }
             }
 
+            /// Whether it looks at this column of a row, beside the answer.
+            pub fn reads(&self, column: &str) -> bool {
+                self.kind().reads(column)
+            }
+
             /// Its options.
             pub(crate) fn kind(&self) -> &dyn Kind {
                 match self {
@@ -69,4 +79,27 @@ kinds! {
     "length" => Length,
     "python" => PythonFunction,
     "command" => ExternalCommand,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_function_looks_at_is_not_called_unused() {
+        let reads = |text: &str, column: &str| {
+            let kind: FunctionKind = serde_json::from_str(text).unwrap();
+            kind.reads(column)
+        };
+        let iou = r#"{"name": "iou", "coordinates": "fractions"}"#;
+        assert!(reads(iou, "width") && reads(iou, "resized_height") && !reads(iou, "level"));
+        let choice = r#"{"name": "choice", "options": "choices"}"#;
+        assert!(reads(choice, "choices") && !reads(choice, "options"));
+        assert!(reads(r#"{"name": "accuracy"}"#, "options"));
+        assert!(!reads(r#"{"name": "math"}"#, "options"));
+        assert!(reads(
+            r#"{"name": "command", "command": ["x"]}"#,
+            "anything"
+        ));
+    }
 }

@@ -6,7 +6,7 @@ use percept_data::digit_sum::DigitSum;
 use percept_data::{Dataset, FileDataset, Unread};
 use percept_model::{Device, Model, Processor};
 use percept_nn::Precision;
-use percept_reward::{FunctionKind, RewardSet};
+use percept_reward::RewardSet;
 
 use crate::{DataConfig, Error, Located, Recipe, locate};
 
@@ -108,13 +108,9 @@ pub fn open_model(
 /// Whether something of a run reads a column that no convention knows: a reward function, or the tables by
 /// kind of question.
 pub fn reads_column(recipe: &Recipe, column: &str) -> bool {
-    let functions = &recipe.reward.functions;
+    let mut functions = recipe.reward.functions.iter();
     matches!(column, "question_type" | "reward_model")
-        || functions.iter().any(|function| match &function.kind {
-            FunctionKind::PythonFunction(_) | FunctionKind::ExternalCommand(_) => true,
-            FunctionKind::Choice(choice) => choice.options == column,
-            _ => false,
-        })
+        || functions.any(|function| function.kind.reads(column))
 }
 
 /// Rows that are looked at before a run for what nothing uses.

@@ -21,6 +21,17 @@ pub enum Coordinates {
     Thousandths,
 }
 
+/// Columns that say the size of a row's image.
+pub(super) const COLUMNS: [&str; 7] = [
+    "width",
+    "height",
+    "image_width",
+    "image_height",
+    "image_size",
+    "resized_width",
+    "resized_height",
+];
+
 /// What a row says of its image.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Size {
