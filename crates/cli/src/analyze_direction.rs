@@ -14,8 +14,9 @@ use percept_reward::RewardSet;
 use percept_rollout::{Draft, Extrapolate, Gate, Sampler, SamplingParams};
 use serde_json::{Value, json};
 
-use crate::args::{AnalyzeDirection, Global};
+use crate::args::AnalyzeDirection;
 use crate::output::{note, say};
+use crate::shared_args::Global;
 use crate::{Done, Failure, direction_page, open, table};
 
 /// All that was measured.

@@ -14,10 +14,10 @@ use percept_rollout::chat::{
 use percept_rollout::{Sampler, SamplingParams};
 use serde_json::Value;
 
-use crate::args::{MemoryArgs, ModelArgs, dtype};
 use crate::attention_arg::AttentionArg;
 use crate::calls::{AllowImages, CallArgs};
 use crate::output::note;
+use crate::shared_args::{MemoryArgs, ModelArgs, dtype};
 use crate::{Failure, open};
 
 /// So many questions without an answer and no answer between them: the fault is not in the questions.

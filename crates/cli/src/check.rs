@@ -13,8 +13,9 @@ use percept_train::{
     Recipe, RowLengths, available_memory, estimate_memory, open_data, open_model, open_rewards,
 };
 
-use crate::args::{DataCheck, DataExport, Global, Task};
+use crate::args::{DataCheck, DataExport, Task};
 use crate::output::{note, say};
+use crate::shared_args::Global;
 use crate::{Done, Failure, table};
 
 pub fn run(args: &DataCheck, global: &Global) -> Result<Done, Failure> {

@@ -14,9 +14,10 @@ use percept_report::{Chart, Page, Series, read_metrics, write_atomic};
 use percept_train::{Recipe, Start, with_method};
 use serde::{Deserialize, Serialize};
 
-use crate::args::{Compare, Global};
+use crate::args::Compare;
 use crate::output::{note, say};
 use crate::progress::{Mode, Progress};
+use crate::shared_args::Global;
 use crate::{Done, Failure, table, train};
 
 /// What is kept of a finished run.

@@ -5,9 +5,10 @@ use std::io::Write;
 use percept_eval::{evaluate_with, keep_pictures};
 use percept_train::StoredEvaluation;
 
-use crate::args::{Eval, EvalRows, Global};
+use crate::args::{Eval, EvalRows};
 use crate::output::say;
 use crate::progress::Counter;
+use crate::shared_args::Global;
 use crate::{Done, Failure, open, sampling, table};
 
 pub fn run(args: &Eval, global: &Global) -> Result<Done, Failure> {

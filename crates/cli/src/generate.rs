@@ -7,9 +7,10 @@ use percept_data::{Dataset, Media, Message, Part, Role, Sample};
 use percept_model::Prompt;
 use percept_rollout::Rollout;
 
-use crate::args::{Generate, Global};
+use crate::args::Generate;
 use crate::output::say;
 use crate::progress::Counter;
+use crate::shared_args::Global;
 use crate::{Done, Failure, open, sampling};
 
 /// Rows that are decoded together; bounds memory, changes no result.

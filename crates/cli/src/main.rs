@@ -32,6 +32,7 @@ mod quickstart;
 mod reward_arg;
 mod sampling;
 mod score;
+mod shared_args;
 mod table;
 mod train;
 mod view;
@@ -41,8 +42,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use args::{Analyze, Cli, Color, Command, Data, Global};
+use args::{Analyze, Cli, Command, Data};
 use failure::Failure;
+use shared_args::{Color, Global};
 
 /// A training step makes and drops hundreds of large arrays; this keeps their memory mapped.
 #[global_allocator]

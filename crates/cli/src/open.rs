@@ -12,9 +12,9 @@ use percept_rollout::Sampler;
 use serde_json::{Value, json};
 
 use crate::Failure;
-use crate::args::{ExtrapolateArgs, ModelArgs};
 use crate::output::note;
 use crate::reward_arg::RewardArg;
+use crate::shared_args::{ExtrapolateArgs, ModelArgs};
 
 /// The model, its adapter merged, and its processor.
 pub fn model(args: &ModelArgs) -> Result<(Model, Processor), Failure> {

@@ -1,6 +1,7 @@
 //! `percept quickstart`: the main job on an embedded recipe.
 
-use crate::args::{Global, Quickstart};
+use crate::args::Quickstart;
+use crate::shared_args::Global;
 use crate::{Done, Failure, train};
 
 /// The recipe of the main job.

@@ -3,8 +3,8 @@
 use percept_model::{GenerationConfig, Processor};
 use percept_rollout::{Draft, Extrapolate, SamplingParams};
 
-use crate::args::{Drafting, ExtrapolateArgs, GenerationSource, SamplingArgs};
 use crate::output::note;
+use crate::shared_args::{Drafting, ExtrapolateArgs, GenerationSource, SamplingArgs};
 
 /// Sampling parameters of the command line. What generation_config.json recommends is used or said.
 pub fn sampling(

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use percept_train::{Outcome, Recipe, Start};
 
-use crate::args::{Global, Train};
+use crate::args::Train;
 use crate::output::{note, say};
 use crate::progress::{Mode, Progress};
+use crate::shared_args::Global;
 use crate::{Done, Failure, table};
 
 pub fn run(args: &Train, global: &Global) -> Result<Done, Failure> {

@@ -21,8 +21,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::args::Global;
 use crate::output::{note, say};
+use crate::shared_args::Global;
 use crate::{Done, Failure, table};
 
 /// What a row's number is.

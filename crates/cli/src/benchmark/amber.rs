@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use super::{OutputArgs, add_table, answered_by, cells, percent, pictures, print};
 use crate::answerer::{AnswererArgs, Query};
-use crate::args::Global;
 use crate::output::note;
+use crate::shared_args::Global;
 use crate::{Done, Failure};
 
 /// `percept eval amber`

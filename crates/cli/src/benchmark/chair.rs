@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::ground::GroundArgs;
 use super::{OutputArgs, add_table, cells, number, percent, print};
 use crate::answerer::AnswererArgs;
-use crate::args::Global;
+use crate::shared_args::Global;
 use crate::{Done, Failure};
 
 /// Descriptions that the report shows.

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::{OutputArgs, add_table, answered_by, cells, number, percent, print};
 use crate::answerer::{AnswererArgs, JudgeArgs, Query};
-use crate::args::Global;
 use crate::output::note;
+use crate::shared_args::Global;
 use crate::{Done, Failure};
 
 /// `percept eval mmhal`

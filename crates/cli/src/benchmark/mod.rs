@@ -20,8 +20,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::answerer::{AnswererArgs, Answers};
-use crate::args::Global;
 use crate::output::say;
+use crate::shared_args::Global;
 use crate::{Done, Failure, open, table};
 
 /// Published benchmarks.

@@ -15,7 +15,7 @@ use super::chair::descriptions;
 use super::ground::{GroundArgs, Said};
 use super::{OutputArgs, add_table, cells, number, percent, print};
 use crate::answerer::{AnswererArgs, JudgeArgs, Query};
-use crate::args::Global;
+use crate::shared_args::Global;
 use crate::{Done, Failure};
 
 /// `percept eval object-halbench`

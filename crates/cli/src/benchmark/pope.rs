@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::{OutputArgs, add_table, answered_by, cells, percent, pictures, print};
 use crate::answerer::{AnswererArgs, Answers, Query};
-use crate::args::Global;
 use crate::output::note;
+use crate::shared_args::Global;
 use crate::{Done, Failure};
 
 /// Mistakes that the report shows.

@@ -24,8 +24,8 @@ use percept_reward::RewardSet;
 use percept_rollout::chat::{Cached, ChatModel, Endpoint, Local, Turn};
 use percept_rollout::{Sampler, SamplingParams};
 
-use crate::args::{Global, ModelArgs};
 use crate::output::note;
+use crate::shared_args::{Global, ModelArgs};
 use crate::{Done, Failure, open};
 
 pub fn run(args: &DataExpert, global: &Global) -> Result<Done, Failure> {

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::DataExpert;
 use super::ask::{Judged, Outcome, Try};
-use crate::args::Global;
 use crate::output::say;
+use crate::shared_args::Global;
 use crate::{Failure, table};
 
 /// Counts over all rows, earlier runs included; `this_run` is what was sent now.

@@ -12,8 +12,8 @@ use percept_data::{ColumnMap, RawRows};
 use percept_reward::{Extracted, Reward, RewardConfig, RewardSet, Verdict};
 use serde_json::{Value, json};
 
-use crate::args::Global;
 use crate::output::{note, say};
+use crate::shared_args::Global;
 use crate::{Done, Failure, open};
 
 pub use args::Grade;

@@ -12,9 +12,9 @@ use percept_rollout::{Sampler, SamplingParams};
 use percept_vision::{BuiltIn, ClassScorer, CommandEditor, CommandScorer, Editor};
 
 use super::HalbenchBuild;
-use crate::args::{Global, ModelArgs};
 use crate::calls::{json_object, seconds};
 use crate::output::{note, say};
+use crate::shared_args::{Global, ModelArgs};
 use crate::{Done, Failure, open};
 
 /// Lines of progress in a log are this far apart.

@@ -7,7 +7,7 @@ mod scm;
 
 pub use args::{Halbench, HalbenchBuild};
 
-use crate::args::Global;
+use crate::shared_args::Global;
 use crate::{Done, Failure};
 
 pub fn run(command: &Halbench, global: &Global) -> Result<Done, Failure> {

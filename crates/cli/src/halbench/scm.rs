@@ -12,8 +12,8 @@ use percept_report::{Page, write_atomic};
 use serde_json::{Value, json};
 
 use super::args::HalbenchScm;
-use crate::args::Global;
 use crate::output::{note, say};
+use crate::shared_args::Global;
 use crate::{Done, Failure, table};
 
 /// Objects that terminal and report show.

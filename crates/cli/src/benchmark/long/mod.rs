@@ -16,8 +16,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{OutputArgs, add_table, cells, percent, print};
-use crate::args::{Global, MemoryArgs, ModelArgs};
 use crate::output::note;
+use crate::shared_args::{Global, MemoryArgs, ModelArgs};
 use crate::{Done, Failure, open};
 use answers::{Asking, answers};
 

@@ -8,9 +8,9 @@ use percept_report::Page;
 use serde_json::{Value, json};
 
 use super::LongArgs;
-use crate::args::Global;
 use crate::benchmark::{add_table, cells, print};
 use crate::progress::Counter;
+use crate::shared_args::Global;
 use crate::{Done, Failure, open};
 
 pub fn run(
