@@ -9,8 +9,7 @@ use std::path::Path;
 
 /// How many files of a crate stand in circles today. Lower a number when one is cut; a crate without a line has none.
 const STANDING: &[(&str, usize)] = &[
-    ("base", 2),
-    ("cli", 47),
+    ("cli", 43),
     ("credit", 25),
     ("data", 18),
     ("eval", 24),

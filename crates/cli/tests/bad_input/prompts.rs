@@ -52,15 +52,14 @@ fn prompts_and_images() {
         &generate(&model, &["hi", "--image", &at("thin.png")]),
         &[""],
     );
-    for text in ["<|image_pad|>", "what is <|image_pad|> in <|video_pad|>?"] {
+    // With an image, it takes the first placeholder; the one that is too many is named.
+    for (text, named) in [
+        ("<|image_pad|>", "<|image_pad|>"),
+        ("what is <|image_pad|> in <|video_pad|>?", "<|video_pad|>"),
+    ] {
         cases.refused(text, &generate(&model, &[text]), &["<|image_pad|>"]);
         let outcome = generate(&model, &[text, "--image", &good]);
-        cases.refused(
-            // The picture takes the first placeholder; the one that is too many is named.
-            &format!("{text} with an image"),
-            &outcome,
-            &["_pad|>"],
-        );
+        cases.refused(&format!("{text} with an image"), &outcome, &[named]);
     }
     let text_model = folder.path().join("text");
     copy(&model, &text_model);
