@@ -1,7 +1,7 @@
 //! The floors of the house: inside a crate a file imports from its own floor or below, so no two files of a crate need
 //! each other. Files that do, today, are counted here by crate; the numbers may only fall.
 //!
-//! `cargo test --release -p percept-cli --test module_circles -- --nocapture` names the files of each.
+//! `cargo test --release -p percept-base --test module_circles -- --nocapture` names the files of each.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
