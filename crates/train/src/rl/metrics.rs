@@ -2,12 +2,12 @@
 
 use percept_credit::{Credit, LossAggMode};
 
-use crate::group::Collected;
-use crate::observer::Metrics;
 use crate::rl::Updates;
+use crate::rl::group::Collected;
+use crate::rl::sampled::Responses;
+use crate::rl::signals::Batch;
 use crate::run::Run;
-use crate::sampled::Responses;
-use crate::signals::Batch;
+use crate::run::observer::Metrics;
 
 /// Seconds of the parts of a step.
 pub(crate) struct Times {

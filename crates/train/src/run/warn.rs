@@ -3,11 +3,12 @@
 use percept_eval::Record;
 use percept_report::RunDir;
 
-use crate::observer::{Event, Metrics, Stage};
 use crate::reasons::Reasons;
 use crate::run::Run;
-use crate::watch::{Place, WarningKind};
-use crate::{Error, State, checkpoint};
+use crate::run::checkpoint;
+use crate::run::observer::{Event, Metrics, Stage};
+use crate::run::watch::{Place, WarningKind};
+use crate::{Error, State};
 
 /// Messages of reward functions that an error quotes.
 const QUOTED: usize = 3;

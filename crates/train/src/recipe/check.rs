@@ -2,9 +2,9 @@
 
 use percept_nn::sparse::AttentionConfig;
 
-use crate::{
-    Error, ModelSource, OptimConfig, Recipe, dynamic_sampling, recipe_sizes, requirements,
-};
+use crate::recipe::sizes;
+use crate::rl::{dynamic_sampling, requirements};
+use crate::{Error, ModelSource, OptimConfig, Recipe};
 
 /// Where a number may lie. NaN and infinity lie nowhere.
 #[derive(Debug, Clone, Copy)]
@@ -245,7 +245,7 @@ pub(crate) fn check(recipe: &Recipe, name: &str) -> Result<(), Error> {
             return problem(&format!("{field} is {found}; expected {expected}"));
         }
     }
-    recipe_sizes::check(recipe).or_else(|message| problem(&message))?;
+    sizes::check(recipe).or_else(|message| problem(&message))?;
     run_name(&recipe.trainer.experiment_name).or_else(|message| problem(&message))?;
     let Some(rl) = &recipe.rl else { return Ok(()) };
     if rl.mini_batch_size() > rl.train_batch_size {

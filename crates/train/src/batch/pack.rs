@@ -10,7 +10,7 @@ use percept_model::{PackedBatch, Prompt, SharedVision, Training};
 use percept_nn::{Layout, Span};
 
 use crate::Error;
-use crate::balance::balance;
+use crate::batch::balance::balance;
 
 /// A prompt and the responses whose tokens are scored.
 #[derive(Debug, Clone)]

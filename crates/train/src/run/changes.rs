@@ -6,7 +6,7 @@ use percept_eval::{Estimate, Record, paired_difference};
 use percept_report::{Change, RunDir, TypeSummary};
 
 use crate::Error;
-use crate::state::State;
+use crate::run::state::State;
 
 /// Scores of one evaluation: by question, with the question's type.
 struct Scores {

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use percept_credit::LossAggMode;
 
-use crate::recipe_check::check;
-use crate::{Error, Recipe, foreign_keys, recipe_idle, recipe_paths};
+use crate::recipe::check::check;
+use crate::recipe::{foreign_keys, idle, paths};
+use crate::{Error, Recipe};
 
 /// Reads the recipe at `path` and applies `overrides` (each `a.b=value`; the value is TOML, and a
 /// bare word is taken as a string). Paths in the file are relative to it, those of overrides to the
@@ -33,7 +34,7 @@ pub fn parse(text: &str, name: &str, overrides: &[String]) -> Result<Recipe, Err
 
 fn read(text: &str, name: &str, overrides: &[String], folder: &Path) -> Result<Recipe, Error> {
     let mut table: toml::Table = toml::from_str(text).map_err(|e| located(text, name, &e))?;
-    recipe_paths::from_folder(&mut table, folder);
+    paths::from_folder(&mut table, folder);
     for entry in overrides {
         set(&mut table, entry)?;
     }
@@ -48,7 +49,7 @@ fn read(text: &str, name: &str, overrides: &[String], folder: &Path) -> Result<R
         }
     })?;
     check(&recipe, name)?;
-    recipe_idle::refused(&table, &recipe).map_err(|message| Error::Recipe {
+    idle::refused(&table, &recipe).map_err(|message| Error::Recipe {
         at: name.to_owned(),
         message,
     })?;
@@ -125,7 +126,7 @@ impl Recipe {
             message: e.to_string(),
         };
         let mut table = toml::Table::try_from(self.settled()?).map_err(unwritable)?;
-        recipe_paths::for_folder(&mut table, folder);
+        paths::for_folder(&mut table, folder);
         toml::to_string_pretty(&table).map_err(unwritable)
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use percept_report::{Change, RunDir, RunWarning, StageSummary, Summary, TypeSummary};
 
-use crate::state::{State, StoredEvaluation};
+use crate::run::state::{State, StoredEvaluation};
 use crate::{Error, Recipe};
 
 /// The recipe's name of a device, and what the driver calls it.

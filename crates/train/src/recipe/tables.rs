@@ -11,7 +11,9 @@ use percept_nn::sparse::AttentionConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use crate::recipe_parts::*;
+use crate::recipe::parts::{
+    AlgorithmConfig, EvalConfig, RlConfig, RolloutConfig, SftConfig, TopKAnnealing,
+};
 
 /// One run: which model learns what from which data, and how.
 ///

@@ -1,7 +1,7 @@
 //! What the algorithm asks of the data: looked at before the first rollout, so that a method that
 //! could do nothing is refused instead of costing a run.
 
-use crate::experts::experts_of;
+use crate::rl::experts::experts_of;
 use crate::run::Run;
 use crate::{Error, OldLogProb, Recipe};
 

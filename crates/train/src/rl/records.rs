@@ -5,9 +5,9 @@ use percept_report::{RewardPart, RolloutRecord, write_rollouts};
 use percept_reward::Verdict;
 
 use crate::Error;
-use crate::group::Group;
+use crate::rl::group::Group;
+use crate::rl::signals::Batch;
 use crate::run::Run;
-use crate::signals::Batch;
 
 /// Writes the groups of the step that is going on.
 pub(crate) fn write(

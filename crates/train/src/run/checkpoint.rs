@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use percept_report::RunDir;
 
-use crate::state::FORMAT;
+use crate::run::state::FORMAT;
 use crate::{Error, Learner, State};
 
 const STATE: &str = "percept/state.json";

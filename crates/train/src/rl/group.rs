@@ -8,14 +8,15 @@ use percept_model::Prompt;
 use percept_reward::{Answer, Reward, Verdict};
 use percept_rollout::{FinishReason, Progress, Rollout, Sampler, SamplingParams};
 
-use crate::dynamic_sampling::informative;
-use crate::order::{RowOrder, Stream};
-use crate::pack::PackItem;
-use crate::refused::{Refusal, Refused};
+use crate::batch::order::{RowOrder, Stream};
+use crate::batch::pack::PackItem;
+use crate::batch::refused::{Refusal, Refused};
+use crate::rl::dynamic_sampling::informative;
+use crate::rl::experts;
+use crate::rl::sampled::Responses;
 use crate::run::Run;
-use crate::sampled::Responses;
-use crate::watch::Seen;
-use crate::{Error, RlConfig, experts};
+use crate::run::watch::Seen;
+use crate::{Error, RlConfig};
 
 /// One prompt, its G rollouts, their rewards.
 #[derive(Debug, Clone)]

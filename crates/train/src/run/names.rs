@@ -1,7 +1,7 @@
 //! Metric names: verl's, and TRL's on a switch.
 
 use crate::MetricNames;
-use crate::observer::Metrics;
+use crate::run::observer::Metrics;
 
 /// verl's name, TRL's name. Metrics that TRL does not have keep verl's name.
 const TRL: &[(&str, &str)] = &[

@@ -12,10 +12,10 @@ use percept_model::Prompt;
 use percept_reward::{Answer, Reward};
 use percept_rollout::{FinishReason, Rollout};
 
-use crate::group::{Collected, Group, first_score};
-use crate::pack::PackItem;
+use crate::batch::pack::PackItem;
+use crate::rl::group::{Collected, Group, first_score};
+use crate::rl::signals::{ablated, forward};
 use crate::run::Run;
-use crate::signals::{ablated, forward};
 use crate::{Error, TokenValues};
 
 /// An expert's answer to the prompt of a group, in the policy's tokens.
@@ -181,7 +181,7 @@ fn right(filter: &TgrlFilter, reward: &Reward) -> bool {
 }
 
 fn replace(run: &Run<'_>, groups: &mut [Group], expert: Trajectory, log_probs: Vec<f32>) {
-    let score = crate::group::shaped(run, expert.tokens.len(), &expert.reward);
+    let score = crate::rl::group::shaped(run, expert.tokens.len(), &expert.reward);
     let group = &mut groups[expert.group];
     let sampled = group.rollouts.len() - group.experts;
     let Some(place) = sampled.checked_sub(1) else {

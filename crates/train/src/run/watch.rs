@@ -6,8 +6,8 @@
 use percept_reward::Reward;
 use serde::{Deserialize, Serialize};
 
-use crate::observer::{Metrics, Stage};
 use crate::reasons::Reasons;
+use crate::run::observer::{Metrics, Stage};
 
 /// Steps in a row of which all, or all of a shorter stage, show the same fault before it is spoken of.
 const PATIENCE: usize = 3;

@@ -1,20 +1,31 @@
 //! One step of reinforcement learning with verifiable rewards, top to bottom:
 //! groups → signals → credit → loss → weights.
 
+pub(crate) mod dynamic_sampling;
+mod experts;
+mod group;
+mod metrics;
+mod records;
+pub(crate) mod requirements;
+mod sampled;
+mod signals;
+mod update_metrics;
+mod visual_entropy;
+
 use std::time::Instant;
 
 use percept_credit::{Credit, Mismatch, Normaliser, Signals, policy_loss};
 
-use crate::group::{Collected, Group, collect};
-use crate::learner::{Objective, Update};
-use crate::observer::{Event, Metrics};
-use crate::order::Stream;
-use crate::pack::{PackItem, Packed, micro_batches, pack};
+use crate::batch::order::Stream;
+use crate::batch::pack::{PackItem, Packed, micro_batches, pack};
+use crate::policy::local::{Objective, Update};
+use crate::policy::schedule::learning_rate;
+use crate::rl::group::{Collected, Group, collect};
+use crate::rl::signals::Batch;
+use crate::rl::update_metrics::{Pass, UpdateMetrics};
 use crate::run::Run;
-use crate::schedule::learning_rate;
-use crate::signals::Batch;
-use crate::update_metrics::{Pass, UpdateMetrics};
-use crate::{AlgorithmConfig, Error, OldLogProb, RlConfig, TokenValues, records, rl_metrics};
+use crate::run::observer::{Event, Metrics};
+use crate::{AlgorithmConfig, Error, OldLogProb, RlConfig, TokenValues};
 
 /// One rollout batch and its updates.
 pub(crate) fn step(run: &mut Run<'_>, config: &RlConfig) -> Result<Metrics, Error> {
@@ -33,13 +44,13 @@ pub(crate) fn step(run: &mut Run<'_>, config: &RlConfig) -> Result<Metrics, Erro
     let update_seconds = before.elapsed().as_secs_f64();
     run.state.tokens += (found.tokens + updates.tokens) as u64;
 
-    let times = rl_metrics::Times {
+    let times = metrics::Times {
         step: clock.elapsed().as_secs_f64(),
         update_actor: update_seconds,
     };
     note_nothing_learned(run, &found, &credit);
     store(run, &found, &batch, &credit)?;
-    Ok(rl_metrics::collect(
+    Ok(metrics::collect(
         run, &found, &batch, &credit, &updates, &times,
     ))
 }

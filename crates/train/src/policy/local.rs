@@ -10,8 +10,8 @@ use percept_model::{GradientCheckpointing, Model, ParamGrads, SaveDtype, SharedV
 use percept_nn::{AdamW, Moments};
 use percept_report::RunDir;
 
-use crate::moments;
-use crate::pack::{Packed, shared_vision};
+use crate::batch::pack::{Packed, shared_vision};
+use crate::policy::moments;
 use crate::{Error, OptimConfig, Recipe};
 
 /// Values at the loss's token rows, in the order of [`Packed::targets`].

@@ -1,5 +1,15 @@
 //! A run from its recipe to its report: stages, evaluations, checkpoints, resume.
 
+mod changes;
+mod checkpoint;
+pub(crate) mod memory;
+mod names;
+pub(crate) mod observer;
+pub(crate) mod state;
+mod summary;
+mod warn;
+pub(crate) mod watch;
+
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,17 +22,16 @@ use percept_report::{Change, MetricsWriter, Row, RunDir, TensorBoardWriter};
 use percept_reward::RewardSet;
 use percept_rollout::SamplingParams;
 
-use crate::learner::Update;
-use crate::observer::{Event, Metrics, Observer, Stage};
-use crate::order::Stream;
-use crate::schedule::chosen_blocks;
+use crate::batch::order::Stream;
+use crate::policy::local::Update;
+use crate::policy::schedule::chosen_blocks;
+use crate::recipe::idle;
+use crate::rl::requirements;
+use crate::run::observer::{Event, Metrics, Observer, Stage};
+use crate::run::state::{State, StoredEvaluation};
+use crate::run::watch::Seen;
 use crate::source::{Data, open_data, open_model, open_rewards, unread};
-use crate::state::{State, StoredEvaluation};
-use crate::watch::Seen;
-use crate::{
-    Error, Learner, Recipe, changes, checkpoint, names, recipe_idle, requirements, rl, sft,
-    summary, warn,
-};
+use crate::{Error, Learner, Recipe, rl, sft};
 
 /// Mean difference of the probabilities of sampler and trainer above which training is off-policy
 /// without knowing it (verl's and this project's reading of `rollout_probs_diff_mean`).
@@ -195,7 +204,7 @@ impl<'a> Run<'a> {
                 "the recipe differs from the one this run began with; going on with the new one";
             observer.event(Event::Notice(note.into()));
         }
-        for note in recipe_idle::notes(recipe) {
+        for note in idle::notes(recipe) {
             observer.event(Event::Notice(note));
         }
         percept_report::write_atomic(&dir.recipe(), text.as_bytes())?;
@@ -239,7 +248,7 @@ impl<'a> Run<'a> {
     fn stages(&mut self) -> Result<bool, Error> {
         self.evaluate_once("base", 0)?;
         if let Some(config) = &self.recipe.sft {
-            let done = self.stage(Stage::Sft, config.steps, |run| sft::step(run, config))?;
+            let done = self.stage(Stage::Sft, config.steps, |run| sft::step::step(run, config))?;
             if !done {
                 return Ok(false);
             }

@@ -3,8 +3,8 @@
 
 use percept_model::{Model, SharedVision};
 
-use crate::learner::token_values;
-use crate::pack::{PackItem, Packed, micro_batches, pack, shared_vision};
+use crate::batch::pack::{PackItem, Packed, micro_batches, pack, shared_vision};
+use crate::policy::local::token_values;
 use crate::{Error, TokenValues};
 
 /// Tokens of one forward pass of [`score`].

@@ -14,11 +14,12 @@ use std::time::Instant;
 use percept_credit::{Mismatch, Needs, Offsets, Signals};
 use percept_model::{Prompt, SharedVision};
 
-use crate::group::Group;
-use crate::pack::PackItem;
+use crate::batch::pack::PackItem;
+use crate::batch::score::by_response;
+use crate::rl::group::Group;
+use crate::rl::visual_entropy;
 use crate::run::Run;
-use crate::score::by_response;
-use crate::{Error, Learner, OldLogProb, RlConfig, TokenValues, visual_entropy};
+use crate::{Error, Learner, OldLogProb, RlConfig, TokenValues};
 
 /// The signals of one rollout batch, owned: rows are responses in the order of the groups.
 pub(crate) struct Batch {

@@ -6,13 +6,13 @@ use std::time::Instant;
 use percept_credit::{LossAggMode, Normaliser, Offsets, sft_loss};
 use percept_model::Training;
 
-use crate::learner::{Objective, Update};
-use crate::observer::Metrics;
-use crate::order::RowOrder;
-use crate::pack::{Packed, pack_training, training_batches};
-use crate::refused::{Refusal, Refused};
+use crate::batch::order::RowOrder;
+use crate::batch::pack::{Packed, pack_training, training_batches};
+use crate::batch::refused::{Refusal, Refused};
+use crate::policy::local::{Objective, Update};
+use crate::policy::schedule::learning_rate;
 use crate::run::Run;
-use crate::schedule::learning_rate;
+use crate::run::observer::Metrics;
 use crate::{Error, SftConfig};
 
 /// One optimiser step on the next rows.

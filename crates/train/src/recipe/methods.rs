@@ -32,7 +32,7 @@ pub fn with_method(recipe: &Recipe, method: &str) -> Result<Recipe, Error> {
             message,
         })?;
     }
-    crate::recipe_check::check(&recipe, &format!("method {method}"))?;
+    crate::recipe::check::check(&recipe, &format!("method {method}"))?;
     Ok(recipe)
 }
 

@@ -1,0 +1,7 @@
+//! From rows to forward passes: which rows a step sees, and how they are packed.
+
+mod balance;
+pub(crate) mod order;
+pub(crate) mod pack;
+pub(crate) mod refused;
+pub(crate) mod score;

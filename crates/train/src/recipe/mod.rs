@@ -1,0 +1,12 @@
+//! The recipe: one typed TOML file that fixes a run completely.
+
+pub(crate) mod check;
+pub(crate) mod file;
+mod foreign_keys;
+pub(crate) mod idle;
+pub(crate) mod methods;
+pub(crate) mod parts;
+mod paths;
+mod schema;
+mod sizes;
+pub(crate) mod tables;

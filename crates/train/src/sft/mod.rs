@@ -1,0 +1,3 @@
+//! Supervised fine-tuning.
+
+pub(crate) mod step;
