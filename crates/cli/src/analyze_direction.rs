@@ -11,7 +11,7 @@ use percept_eval::direction::{
 };
 use percept_report::{Column, write_atomic, write_table};
 use percept_reward::RewardSet;
-use percept_rollout::{Draft, Extrapolate, Gate, Sampler, SamplingParams};
+use percept_sampler::{Draft, Extrapolate, Gate, LocalSampler, SamplingParams};
 use serde_json::{Value, json};
 
 use crate::args::AnalyzeDirection;
@@ -35,7 +35,7 @@ pub struct Found {
 
 /// What samples and judges, and says how far it is.
 struct Bench<'a> {
-    sampler: &'a Sampler<'a>,
+    sampler: &'a LocalSampler<'a>,
     data: &'a dyn Dataset,
     rewards: &'a RewardSet,
     args: &'a AnalyzeDirection,
@@ -103,7 +103,7 @@ fn measure(bench: &mut Bench<'_>) -> Result<Found, Failure> {
     let (base_scores, tuned_scores) = (question_scores(&base), question_scores(&tuned));
     let mut curves = Vec::new();
     for draft in [Draft::Base, Draft::Tuned] {
-        // The other model alone is γ = 0 or −1 (see percept_rollout::Extrapolate).
+        // The other model alone is γ = 0 or −1 (see percept_sampler::Extrapolate).
         let (drafts, gamma) = match draft {
             Draft::Base => (&base, 0.0),
             Draft::Tuned => (&tuned, -1.0),

@@ -6,12 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use percept_chat::{Cached, ChatError, ChatModel, ChatReply, ChatRequest, Local, Turn, Usage};
 use percept_data::{Media, Message, Part, Role, Sample};
 use percept_nn::host::WeightDtype;
-use percept_rollout::chat::{
-    Cached, ChatError, ChatModel, ChatReply, ChatRequest, Local, Turn, Usage,
-};
-use percept_rollout::{Sampler, SamplingParams};
+use percept_sampler::{LocalSampler, SamplingParams};
 use serde_json::Value;
 
 use crate::attention_arg::AttentionArg;
@@ -145,7 +143,7 @@ impl AnswererArgs {
             let identity = open::weights(&args)?;
             let (model, processor) = open::model(&args)?;
             crate::sampling::say_unused_of(&processor, self.temperature, self.top_p);
-            let sampler = Sampler::new(&model, &processor, 0)?;
+            let sampler = LocalSampler::new(&model, &processor, 0)?;
             let engine = self.memory.apply(SamplingParams {
                 max_num_seqs: self.max_num_seqs,
                 ..SamplingParams::default()

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use percept_chat::{Endpoint, EndpointConfig, Prices};
 use percept_data::{Dataset, Sample};
-use percept_rollout::chat::{Endpoint, EndpointConfig, Prices, RetryPolicy};
+use percept_http::{ClientConfig, RetryPolicy};
 use serde_json::{Map, Value};
 
 use crate::Failure;
@@ -93,14 +94,17 @@ impl CallArgs {
     /// How a server is asked, whatever it serves.
     pub fn config(&self, url: &str, name: &str, seed: u64) -> Result<EndpointConfig, Failure> {
         Ok(EndpointConfig {
-            max_concurrency: self.max_concurrency,
-            requests_per_minute: self.rpm,
-            timeout: seconds("--timeout", self.timeout)?,
-            retry: RetryPolicy {
-                attempts: self.max_attempts,
-                first: seconds("--retry-pause", self.retry_pause)?,
-                seed,
-                ..RetryPolicy::default()
+            client: ClientConfig {
+                max_concurrency: self.max_concurrency,
+                requests_per_minute: self.rpm,
+                timeout: seconds("--timeout", self.timeout)?,
+                retry: RetryPolicy {
+                    attempts: self.max_attempts,
+                    first: seconds("--retry-pause", self.retry_pause)?,
+                    seed,
+                    ..RetryPolicy::default()
+                },
+                ..ClientConfig::default()
             },
             prices: self.prices(),
             extra_body: json_object("--extra-body", self.extra_body.as_deref())?,

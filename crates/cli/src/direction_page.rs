@@ -5,7 +5,7 @@ use percept_eval::direction::{
     Occurrence, Response, Rule, TokenMove, histogram, occurrences, sparsity, token_moves,
 };
 use percept_report::{Chart, Page, Series, escape};
-use percept_rollout::Draft;
+use percept_sampler::Draft;
 
 use crate::analyze_direction::{Found, accuracy, curve, separation};
 use crate::args::AnalyzeDirection;

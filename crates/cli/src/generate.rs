@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use percept_data::{Dataset, Media, Message, Part, Role, Sample};
 use percept_model::Prompt;
-use percept_rollout::Rollout;
+use percept_sampler::Rollout;
 
 use crate::args::Generate;
 use crate::output::say;
@@ -46,7 +46,7 @@ pub fn run(args: &Generate, global: &Global) -> Result<Done, Failure> {
             .map(|sample| processor.prompt(sample).map(Arc::new))
             .collect::<Result<Vec<Arc<Prompt>>, _>>()?;
         // A row's random numbers depend on its place in the file, not in the chunk.
-        let params = percept_rollout::SamplingParams {
+        let params = percept_sampler::SamplingParams {
             seed: params.seed.wrapping_add(start as u64),
             ..params.clone()
         };

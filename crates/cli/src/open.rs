@@ -8,7 +8,7 @@ use percept_data::{ColumnMap, Dataset, FileDataset};
 use percept_model::{Model, Processor};
 use percept_nn::host::WeightDtype;
 use percept_reward::{RewardConfig, RewardSet};
-use percept_rollout::Sampler;
+use percept_sampler::LocalSampler;
 use serde_json::{Value, json};
 
 use crate::Failure;
@@ -110,8 +110,8 @@ pub fn base(
 pub fn sampler<'a>(
     (model, processor): &'a (Model, Processor),
     base: Option<&'a (Model, Processor)>,
-) -> Result<Sampler<'a>, Failure> {
-    let sampler = Sampler::new(model, processor, 0)?;
+) -> Result<LocalSampler<'a>, Failure> {
+    let sampler = LocalSampler::new(model, processor, 0)?;
     Ok(match base {
         None => sampler,
         Some((model, processor)) => sampler.with_base(model, processor)?,

@@ -1,7 +1,7 @@
 //! From options and generation_config.json to sampling parameters.
 
 use percept_model::{GenerationConfig, Processor};
-use percept_rollout::{Draft, Extrapolate, SamplingParams};
+use percept_sampler::{Draft, Extrapolate, SamplingParams};
 
 use crate::output::note;
 use crate::shared_args::{Drafting, ExtrapolateArgs, GenerationSource, SamplingArgs};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use percept_nn::host::WeightDtype;
-use percept_rollout::SamplingParams;
+use percept_sampler::SamplingParams;
 
 use crate::attention_arg::AttentionArg;
 
@@ -188,7 +188,7 @@ pub struct ExtrapolateArgs {
     /// through training, logp:-0.3 (at most), raised:0.3 (at least), abs:0.3 (in size); by
     /// entropy:1 or kl:0.1 (at least, in nats); random:0.1 (with this probability).
     #[arg(long, default_value = "always", requires = "extrapolate")]
-    pub gate: percept_rollout::Gate,
+    pub gate: percept_sampler::Gate,
     /// Which model drafts tokens; drafts at which --gate does not extrapolate are kept.
     #[arg(long, value_enum, default_value_t = Drafting::Model, requires = "extrapolate")]
     pub draft: Drafting,

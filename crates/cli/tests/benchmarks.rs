@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod common;
-#[path = "../../rollout/tests/mock/mod.rs"]
+#[path = "../../chat/tests/mock/mod.rs"]
 mod mock;
 
 use std::fs;

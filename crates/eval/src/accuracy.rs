@@ -6,7 +6,7 @@ use std::sync::Arc;
 use percept_data::{Dataset, Sample};
 use percept_model::{Model, Processor, Prompt};
 use percept_reward::{Answer, RewardSet};
-use percept_rollout::{FinishReason, Rollout, Sampler, SamplingParams};
+use percept_sampler::{FinishReason, LocalSampler, Rollout, SamplingParams};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{Error, Estimate, estimate};
@@ -107,7 +107,7 @@ pub fn evaluate(
     limit: usize,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Evaluation, Error> {
-    let sampler = Sampler::new(model, processor, 0)?;
+    let sampler = LocalSampler::new(model, processor, 0)?;
     evaluate_with(&sampler, dataset, rewards, sampling, limit, progress)
 }
 
@@ -116,7 +116,7 @@ pub fn evaluate(
 /// # Errors
 /// Those of [`evaluate`].
 pub fn evaluate_with(
-    sampler: &Sampler<'_>,
+    sampler: &LocalSampler<'_>,
     dataset: &dyn Dataset,
     rewards: &RewardSet,
     sampling: &SamplingParams,

@@ -31,7 +31,7 @@ pub enum Error {
     Model(#[from] percept_model::Error),
     /// Sampling failed.
     #[error(transparent)]
-    Rollout(#[from] percept_rollout::Error),
+    Rollout(#[from] percept_sampler::Error),
     /// A benchmark's file that cannot be read.
     #[error("{path}: {source}")]
     File {

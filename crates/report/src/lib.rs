@@ -19,7 +19,6 @@ mod columns;
 mod error;
 mod heat_map;
 mod html;
-mod http;
 mod metrics;
 mod page;
 mod payload;

@@ -127,7 +127,7 @@ pub enum Error {
     Nn(#[from] percept_nn::Error),
     /// Sampling.
     #[error(transparent)]
-    Rollout(#[from] percept_rollout::Error),
+    Rollout(#[from] percept_sampler::Error),
     /// Verifiers.
     #[error(transparent)]
     Reward(#[from] percept_reward::Error),

@@ -6,7 +6,7 @@
 //! diffusion models (FLUX.1 with an inpainting ControlNet, in Causal-HalBench) that paint what a
 //! text asks for: light, shadow and contact with the ground are not adapted, and it can only insert
 //! what another picture shows. Good enough to study and to test; an image service ([`Editor`] in
-//! `percept-rollout`) or a local program ([`CommandEditor`]) is the faithful way.
+//! `percept-chat`) or a local program ([`CommandEditor`]) is the faithful way.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

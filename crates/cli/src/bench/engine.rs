@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use percept_model::{Model, Processor, Prompt, TinyConfig};
-use percept_rollout::{Sampler, SamplingParams};
+use percept_sampler::{LocalSampler, SamplingParams};
 
 use super::measure::best;
 use super::subject::tokens;
@@ -20,7 +20,7 @@ pub fn engine(
 ) -> Result<(), Failure> {
     // Its words do not matter: nothing ends a response early, and its text is not read.
     let processor = Processor::tiny(&TinyConfig::default())?;
-    let sampler = Sampler::new(model, &processor, 0)?;
+    let sampler = LocalSampler::new(model, &processor, 0)?;
     let prompts: Vec<Arc<Prompt>> = (0..batch)
         .map(|row| Arc::new(Prompt::text(tokens(prompt, row), String::new())))
         .collect();

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use burn::tensor::{Tensor, TensorData};
 use clap::ValueEnum;
+use percept_base::random::uniform;
 use percept_model::{Decoder, Device, Sequence};
 use percept_nn::host::WeightDtype;
 use percept_nn::{self as nn, AdamW, Layout, Moments, Precision};
-use percept_rollout::{SamplingParams, draw, draw_from, uniform};
+use percept_sampler::{SamplingParams, draw, draw_from};
 use percept_train::{Learner, Packed};
 use rayon::prelude::*;
 

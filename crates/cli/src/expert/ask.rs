@@ -4,9 +4,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use percept_chat::{ChatError, ChatFinish, ChatModel, ChatReply, ChatRequest, Turn};
 use percept_data::{Dataset, Message, Role, Sample};
 use percept_reward::{Answer, RewardSet, Verdict};
-use percept_rollout::chat::{ChatError, ChatFinish, ChatModel, ChatReply, ChatRequest, Turn};
 
 use crate::Failure;
 use crate::output::note;

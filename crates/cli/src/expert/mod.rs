@@ -17,12 +17,12 @@ pub use args::DataExpert;
 
 use std::path::{Path, PathBuf};
 
+use percept_chat::{Cached, ChatModel, Endpoint, Local, Turn};
 use percept_data::{ColumnMap, Dataset, FileDataset};
 use percept_model::{Model, Processor};
 use percept_nn::host::WeightDtype;
 use percept_reward::RewardSet;
-use percept_rollout::chat::{Cached, ChatModel, Endpoint, Local, Turn};
-use percept_rollout::{Sampler, SamplingParams};
+use percept_sampler::{LocalSampler, SamplingParams};
 
 use crate::output::note;
 use crate::shared_args::{Global, ModelArgs};
@@ -56,7 +56,7 @@ pub fn run(args: &DataExpert, global: &Global) -> Result<Done, Failure> {
         };
         let identity = open::weights(&model)?;
         let (model, processor): (Model, Processor) = open::model(&model)?;
-        let sampler = Sampler::new(&model, &processor, 0)?;
+        let sampler = LocalSampler::new(&model, &processor, 0)?;
         let engine = SamplingParams {
             max_num_seqs: args.max_num_seqs,
             ..SamplingParams::default()

@@ -1,6 +1,6 @@
 //! What came of it all.
 
-use percept_rollout::chat::{Prices, Usage};
+use percept_chat::{Prices, Usage};
 use serde::Serialize;
 
 use super::DataExpert;

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use percept_chat::{Cached, ChatModel, EndpointConfig, ImageEndpoint, Local};
 use percept_eval::halbench::{Build, BuildConfig, Outcome, Redetector, Step, build};
 use percept_nn::host::WeightDtype;
-use percept_rollout::chat::{Cached, ChatModel, EndpointConfig, ImageEndpoint, Local};
-use percept_rollout::{Sampler, SamplingParams};
+use percept_sampler::{LocalSampler, SamplingParams};
 use percept_vision::{BuiltIn, ClassScorer, CommandEditor, CommandScorer, Editor};
 
 use super::HalbenchBuild;
@@ -86,7 +86,7 @@ impl Who<'_> {
             ..SamplingParams::default()
         };
         let local = Local::new(
-            Sampler::new(&model, &processor, args.seed)?,
+            LocalSampler::new(&model, &processor, args.seed)?,
             identity,
             engine,
         );
@@ -187,12 +187,12 @@ fn editor(args: &HalbenchBuild, timeout: Duration) -> Result<Box<dyn Editor>, Fa
     let (Some(url), Some(model)) = (&args.edit_endpoint, &args.edit_model) else {
         return Ok(Box::new(BuiltIn));
     };
-    let config = EndpointConfig {
+    let mut config = EndpointConfig {
         extra_body: json_object("--edit-fields", args.edit_fields.as_deref())?,
-        // An edit keeps a server busy for seconds.
-        max_concurrency: args.calls.max_concurrency.min(4),
         ..args.calls.config(url, model, args.seed)?
     };
+    // An edit keeps a server busy for seconds.
+    config.client.max_concurrency = args.calls.max_concurrency.min(4);
     Ok(Box::new(ImageEndpoint::new(config)?))
 }
 

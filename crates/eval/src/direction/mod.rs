@@ -18,7 +18,7 @@ pub use rules::Rule;
 
 use percept_data::Dataset;
 use percept_reward::RewardSet;
-use percept_rollout::{Sampler, SamplingParams, Trace};
+use percept_sampler::{LocalSampler, SamplingParams, Trace};
 
 use crate::accuracy::{chunks, judge};
 use crate::{Error, Record};
@@ -60,7 +60,7 @@ impl Response {
 /// # Errors
 /// Those of [`evaluate`](crate::evaluate), and a sampler without a second model.
 pub fn responses(
-    sampler: &Sampler<'_>,
+    sampler: &LocalSampler<'_>,
     dataset: &dyn Dataset,
     rewards: &RewardSet,
     sampling: &SamplingParams,

@@ -1,6 +1,6 @@
 //! Rules that choose which tokens are replaced.
 
-use percept_rollout::{Draft, Gate};
+use percept_sampler::{Draft, Gate};
 
 use super::Response;
 

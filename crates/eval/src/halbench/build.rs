@@ -5,9 +5,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use percept_chat::ChatModel;
 use percept_data::coco::CocoInstances;
 use percept_report::write_atomic;
-use percept_rollout::chat::ChatModel;
 use percept_vision::{ClassScorer, Editor};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};

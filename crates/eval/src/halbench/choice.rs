@@ -6,9 +6,9 @@
 //! description is a sentence with the classes.
 
 use image::{Rgb, RgbImage};
+use percept_chat::ChatModel;
 use percept_data::coco::Mask;
 use percept_data::{Media, Message};
-use percept_rollout::chat::ChatModel;
 
 use super::catalogue::Catalogue;
 use super::edit::{Scene, decoded};

@@ -15,7 +15,7 @@ pub enum BuildError {
     Vision(#[from] percept_vision::Error),
     /// A model that did not answer.
     #[error(transparent)]
-    Chat(#[from] percept_rollout::chat::ChatError),
+    Chat(#[from] percept_chat::ChatError),
     /// A file that cannot be written.
     #[error(transparent)]
     Report(#[from] percept_report::Error),

@@ -1,8 +1,8 @@
 //! What models are asked while a benchmark is built. The wording is ours; the official scripts'
 //! requests (two turns for the description, one for the choice) have this content.
 
+use percept_chat::{ChatRequest, Turn};
 use percept_data::{Media, Message, Part};
-use percept_rollout::chat::{ChatRequest, Turn};
 
 use super::Role;
 

@@ -4,8 +4,8 @@
 use std::fmt::Write;
 
 use image::RgbImage;
+use percept_chat::{ChatModel, ChatRequest};
 use percept_data::Media;
-use percept_rollout::chat::{ChatModel, ChatRequest};
 use percept_vision::{ClassScorer, Error};
 use serde_json::{Value, json};
 
@@ -86,7 +86,7 @@ impl ClassScorer for Redetector<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use percept_rollout::chat::Recorded;
+    use percept_chat::Recorded;
 
     #[test]
     fn yes_is_one_no_is_nought_and_what_is_neither_is_asked_again_then_given_up() {

@@ -1,6 +1,6 @@
 //! Draws that a seed and a place in the benchmark fix.
 
-use percept_rollout::uniform;
+use percept_base::random::uniform;
 
 /// One stream of random numbers.
 #[derive(Clone)]

@@ -2,7 +2,7 @@
 
 use percept_credit as credit;
 use percept_nn::host::WeightDtype;
-use percept_rollout::SamplingParams;
+use percept_sampler::SamplingParams;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

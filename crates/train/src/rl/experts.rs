@@ -10,7 +10,7 @@ use percept_credit::{ExpertCandidate, TgrlFilter};
 use percept_data::Sample;
 use percept_model::Prompt;
 use percept_reward::{Answer, Reward};
-use percept_rollout::{FinishReason, Rollout};
+use percept_sampler::{FinishReason, Rollout};
 
 use crate::batch::pack::PackItem;
 use crate::rl::group::{Collected, Group, first_score};

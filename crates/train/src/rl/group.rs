@@ -6,7 +6,7 @@ use std::time::Instant;
 use percept_data::Sample;
 use percept_model::Prompt;
 use percept_reward::{Answer, Reward, Verdict};
-use percept_rollout::{FinishReason, Progress, Rollout, Sampler, SamplingParams};
+use percept_sampler::{FinishReason, LocalSampler, Progress, Rollout, SamplingParams};
 
 use crate::batch::order::{RowOrder, Stream};
 use crate::batch::pack::PackItem;
@@ -77,7 +77,7 @@ pub struct Collected {
 pub(crate) fn collect(run: &mut Run<'_>, config: &RlConfig) -> Result<Collected, Error> {
     let dapo = run.recipe.algorithm.dapo().cloned();
     let mut found = Collected::default();
-    let sampler = Sampler::new(
+    let sampler = LocalSampler::new(
         run.learner.model(),
         &run.processor,
         run.state.weight_version,
@@ -167,7 +167,7 @@ fn read_prompt(run: &Run<'_>, row: usize, limit: usize) -> Result<(Sample, Arc<P
 
 fn sample_groups(
     run: &Run<'_>,
-    sampler: &Sampler<'_>,
+    sampler: &LocalSampler<'_>,
     rows: Vec<(Sample, Arc<Prompt>)>,
     found: &mut Collected,
 ) -> Result<Vec<Group>, Error> {

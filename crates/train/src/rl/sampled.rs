@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use percept_reward::Verdict;
-use percept_rollout::FinishReason;
+use percept_sampler::FinishReason;
 
 use crate::rl::group::Group;
 

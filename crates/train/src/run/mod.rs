@@ -20,7 +20,7 @@ use percept_model::Processor;
 use percept_nn::sparse::AttentionConfig;
 use percept_report::{Change, MetricsWriter, Row, RunDir, TensorBoardWriter};
 use percept_reward::RewardSet;
-use percept_rollout::SamplingParams;
+use percept_sampler::SamplingParams;
 
 use crate::batch::order::Stream;
 use crate::policy::local::Update;

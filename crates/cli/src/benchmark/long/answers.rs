@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use percept_base::AppendLog;
 use percept_data::{Message, Role, Sample};
 use percept_eval::long::Question;
 use percept_model::{Model, Processor, Prompt};
-use percept_rollout::chat::AppendLog;
-use percept_rollout::{Sampler, SamplingParams};
+use percept_sampler::{LocalSampler, SamplingParams};
 use serde_json::{Value, json};
 
 use crate::Failure;
@@ -52,7 +52,7 @@ pub fn answers(
     let open: Vec<usize> = (0..questions.len())
         .filter(|&i| found[i].is_none())
         .collect();
-    let sampler = Sampler::new(asking.model, asking.processor, 0)?;
+    let sampler = LocalSampler::new(asking.model, asking.processor, 0)?;
     let mut done = questions.len() - open.len();
     let mut counter = Counter::new("", asking.quiet);
     // Neighbours have the same length of answer, but for the border between two tasks.

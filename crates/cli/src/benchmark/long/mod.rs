@@ -11,7 +11,7 @@ use percept_eval::long::{Haystack, Plan, Question, TASKS, grid, questions, strin
 use percept_eval::{Estimate, estimate};
 use percept_model::{Model, Processor};
 use percept_report::{HeatMap, Page};
-use percept_rollout::SamplingParams;
+use percept_sampler::SamplingParams;
 use serde::Serialize;
 use serde_json::{Value, json};
 

@@ -1,0 +1,24 @@
+//! Sampling responses from a model: continuous batching over a KV cache.
+//!
+//! [`LocalSampler`] holds a snapshot of the weights and decodes many prompts at once. A response is a
+//! function of (weights, prompt, sampling parameters, seed, prompt index, sample index) alone:
+//! what else is in the batch, whether a start was computed for another prompt, and whether memory
+//! ran out on the way change no bit of it.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod contrast;
+mod error;
+mod local;
+mod params;
+mod progress;
+mod rollout;
+mod sampling;
+
+pub use contrast::{Draft, Extrapolate, Gate, Trace};
+pub use error::Error;
+pub use local::LocalSampler;
+pub use params::SamplingParams;
+pub use progress::Progress;
+pub use rollout::{FinishReason, Rollout};
+pub use sampling::{Draw, draw, draw_from};

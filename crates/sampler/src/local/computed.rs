@@ -1,0 +1,15 @@
+//! A computed prompt.
+
+use std::sync::Arc;
+
+use percept_model::Prefix;
+
+use super::prefix_cache::Pin;
+use super::runner::PerModel;
+
+/// A computed prompt.
+#[derive(Clone)]
+pub(crate) struct Computed {
+    pub prefixes: PerModel<Arc<Prefix>>,
+    pub pin: Pin,
+}

@@ -1,0 +1,12 @@
+//! Drawing one token from one row of logits.
+
+mod draw;
+mod penalties;
+mod place;
+mod scratch;
+
+pub(crate) use draw::draw_penalised;
+pub use draw::{Draw, draw, draw_from};
+pub(crate) use penalties::Penalties;
+pub(crate) use place::Place;
+pub(crate) use scratch::Scratch;

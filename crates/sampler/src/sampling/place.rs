@@ -1,0 +1,22 @@
+//! Where in a call a token is.
+
+use percept_base::random::uniform;
+
+/// Where in the call a token is: its random numbers depend on nothing else.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub prompt: usize,
+    pub sample: usize,
+    pub position: usize,
+}
+
+impl Place {
+    pub(crate) fn uniform(self, seed: u64) -> f64 {
+        uniform(
+            seed,
+            self.prompt as u64,
+            self.sample as u64,
+            self.position as u64,
+        )
+    }
+}
