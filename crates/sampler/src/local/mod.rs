@@ -3,6 +3,7 @@
 mod caches;
 mod call;
 mod computed;
+mod encodings;
 mod engine;
 mod images;
 mod memory;
