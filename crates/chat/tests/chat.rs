@@ -182,12 +182,12 @@ fn a_server_that_stays_broken_is_given_up_with_its_last_word() {
 fn limits_of_concurrency_and_rate_hold() {
     let mock = Mock::start(|_, _| Act::Late(Duration::from_millis(20), "ok".into()));
     let mut three = config(&mock);
-    three.max_concurrency = 3;
+    three.client.max_concurrency = 3;
     let endpoint = Endpoint::new(three).unwrap();
     assert!(endpoint.chat(&questions(24)).iter().all(Result::is_ok));
     assert_eq!(mock.most_busy(), 3);
     let mut slow = config(&mock);
-    slow.requests_per_minute = Some(1200.0);
+    slow.client.requests_per_minute = Some(1200.0);
     let endpoint = Endpoint::new(slow).unwrap();
     let start = Instant::now();
     assert!(endpoint.chat(&questions(11)).iter().all(Result::is_ok));
