@@ -53,6 +53,16 @@ pub enum Error {
         /// Its value.
         second_value: f64,
     },
+    /// Two options that exclude each other.
+    #[error("`{first}` does not go with `{second}`: {why}")]
+    Apart {
+        /// Name of one.
+        first: &'static str,
+        /// Name of the other.
+        second: &'static str,
+        /// The reason, and what to try.
+        why: &'static str,
+    },
     /// A reward that is not a number.
     #[error(
         "rewards[{row}] is {value}: a reward must be finite; pass None for a response that could not be graded"

@@ -85,6 +85,7 @@ mod signals;
 pub mod advantage;
 pub mod filter;
 pub mod loss;
+pub mod preference;
 pub mod weight;
 
 pub use advantage::AdvantageConfig;

@@ -13,7 +13,7 @@ use serde_json::Value;
 type Registry = (&'static str, &'static str, fn() -> Schema);
 
 /// All of them.
-const FOLDERS: [Registry; 4] = [
+const FOLDERS: [Registry; 5] = [
     ("advantage", "algorithm.advantage", || {
         schemars::schema_for!(percept_credit::AdvantageConfig)
     }),
@@ -25,6 +25,9 @@ const FOLDERS: [Registry; 4] = [
     }),
     ("loss", "algorithm.loss.policy_loss", || {
         schemars::schema_for!(percept_credit::PolicyLossConfig)
+    }),
+    ("preference", "preference.loss", || {
+        schemars::schema_for!(percept_credit::preference::PreferenceConfig)
     }),
 ];
 
