@@ -158,14 +158,21 @@ fn use_tree(tokens: &[String], mut at: usize, prefix: &[String], into: &mut Sour
     at
 }
 
+/// Whether the attribute at the start stands before what only tests build: `cfg(test)`, `cfg(all(test, …))`.
+fn of_tests(tokens: &[String]) -> bool {
+    let attribute = tokens.iter().take_while(|token| *token != "]");
+    let names: Vec<&str> = attribute.map(String::as_str).collect();
+    names.contains(&"test") && !names.contains(&"not") && !names.contains(&"any")
+}
+
 fn read(text: &str) -> Source {
     let tokens = tokens(text);
     let mut source = Source::default();
     let mut at = 0;
     while at < tokens.len() {
         let is = |offset: usize, what: &str| tokens.get(at + offset).is_some_and(|t| t == what);
-        if is(0, "#") && is(1, "[") && is(2, "cfg") && is(4, "test") {
-            at = behind_item(&tokens, at + 7);
+        if is(0, "#") && is(1, "[") && is(2, "cfg") && of_tests(&tokens[at..]) {
+            at = behind_item(&tokens, at + 3);
         } else if is(0, "use") && !is(1, "<") {
             at = use_tree(&tokens, at + 1, &[], &mut source);
         } else if is(1, "::") {
