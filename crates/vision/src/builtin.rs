@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::editor::fits;
+use crate::fits::fits;
 use crate::{Edit, Edited, Editor, Error, poisson, remove};
 
 /// Takes the object away by [`remove`] and blends a cut-out of the new class in its place by

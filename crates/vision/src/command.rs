@@ -9,7 +9,7 @@ use percept_base::Family;
 use image::{ImageFormat, RgbImage};
 use serde_json::{Value, json};
 
-use crate::editor::fits;
+use crate::fits::fits;
 use crate::{Edit, Edited, Editor, Error, transparent_mask};
 
 /// Bytes of standard error that a message shows.

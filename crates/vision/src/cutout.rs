@@ -5,7 +5,7 @@ use percept_data::coco::{Mask, Rect};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::editor::fits;
+use crate::fits::fits;
 
 /// Pixels of the surroundings that are kept around an object: the gradients across its outline.
 const MARGIN: u32 = 2;

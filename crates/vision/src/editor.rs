@@ -4,6 +4,7 @@ use image::{RgbImage, Rgba, RgbaImage, imageops};
 use percept_data::coco::Mask;
 use serde_json::Value;
 
+use crate::fits::fits;
 use crate::{Cutout, Error, Placement};
 
 /// One edit: what `mask` shows is to become an object of `class`.
@@ -55,17 +56,6 @@ pub trait Editor: Send + Sync {
     /// Edits under way at once that the editor can use.
     fn at_once(&self) -> usize {
         1
-    }
-}
-
-/// Checks that a mask belongs to a picture.
-pub(crate) fn fits(image: &RgbImage, mask: &Mask) -> Result<(), Error> {
-    match (mask.width(), mask.height()) == image.dimensions() {
-        true => Ok(()),
-        false => Err(Error::Size {
-            mask: (mask.width(), mask.height()),
-            picture: image.dimensions(),
-        }),
     }
 }
 

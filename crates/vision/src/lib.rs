@@ -15,6 +15,7 @@ mod command;
 mod cutout;
 mod editor;
 mod error;
+mod fits;
 mod inpaint;
 mod picture;
 pub mod poisson;

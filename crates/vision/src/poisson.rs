@@ -14,7 +14,7 @@ use image::RgbImage;
 use percept_data::coco::Mask;
 
 use crate::Error;
-use crate::editor::fits;
+use crate::fits::fits;
 use crate::picture::Picture;
 
 /// What the equations may be off by, in levels of 255: far below a rounding step.

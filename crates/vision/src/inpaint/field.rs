@@ -3,12 +3,9 @@
 use crate::picture::Picture;
 use crate::random::Random;
 
+use super::patch::{RADIUS, SIDE};
 use super::pyramid::Level;
 
-/// A patch reaches this far from its middle: 7 × 7 pixels, as in PatchMatch.
-pub(super) const RADIUS: usize = 3;
-/// Its side.
-pub(super) const SIDE: usize = 2 * RADIUS + 1;
 const PIXELS: f32 = (SIDE * SIDE) as f32;
 
 /// Levels by which a patch may be made lighter or darker to fit (Image Melding allows ±50 of its

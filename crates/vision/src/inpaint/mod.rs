@@ -10,13 +10,14 @@
 //! et al., *Image Melding*, SIGGRAPH 2012 (the shift).
 
 mod field;
+mod patch;
 mod pyramid;
 
 use image::RgbImage;
 use percept_data::coco::Mask;
 
 use crate::Error;
-use crate::editor::fits;
+use crate::fits::fits;
 use crate::picture::Picture;
 use crate::poisson;
 

@@ -2,7 +2,7 @@
 
 use percept_data::coco::Mask;
 
-use super::field::{RADIUS, SIDE};
+use super::patch::{RADIUS, SIDE};
 use crate::picture::Picture;
 
 /// One size of the picture.
