@@ -74,7 +74,7 @@ impl<'py> Arrays<'py> {
                     .map_err(|_| PyValueError::new_err(format!("batch[\"offsets\"] holds {bound}")))
             })
             .collect::<PyResult<_>>()?;
-        let offsets = Offsets::from_cu_seqlens(&bounds).map_err(crate::refused)?;
+        let offsets = Offsets::from_cu_seqlens(&bounds).map_err(crate::error::refused)?;
         let rows = offsets.rows();
         let group = match &self.group {
             // The losses read no groups and no rewards.

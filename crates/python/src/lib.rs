@@ -6,6 +6,7 @@
 
 mod algorithm;
 mod batch;
+mod error;
 
 use numpy::{IntoPyArray, PyArray1};
 use percept_credit::{Credit, Normaliser, policy_loss as credit_policy_loss};
@@ -15,10 +16,7 @@ use pyo3::types::PyDict;
 
 use algorithm::Algorithm;
 use batch::Arrays;
-
-fn refused(error: impl std::fmt::Display) -> PyErr {
-    PyValueError::new_err(error.to_string())
-}
+use error::refused;
 
 /// Advantage (weights included), weight, mask and statistics of a rollout batch.
 #[pyfunction]
