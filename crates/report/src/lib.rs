@@ -12,36 +12,18 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod answers;
 mod atomic;
-mod chart;
-mod columns;
 mod error;
-mod heat_map;
-mod html;
-mod metrics;
 mod page;
-mod payload;
-mod record;
-mod rollouts;
-mod run_dir;
+mod run;
 mod serve;
-mod summary;
-mod table_file;
-mod tensorboard;
 
 pub use atomic::{AtomicFile, recover, replace_dir, temporary_path, write_atomic};
-pub use chart::{Chart, Series};
 pub use error::Error;
-pub use heat_map::HeatMap;
-pub use html::{Report, render, write_report};
-pub use metrics::{MetricsWriter, Row, read_metrics};
-pub use page::{Page, escape};
-pub use payload::media_type;
-pub use record::{RewardPart, RolloutRecord, Verdict};
-pub use rollouts::{count_rollouts, read_rollouts, read_rollouts_page, write_rollouts};
-pub use run_dir::{Checkpoint, RunDir};
+pub use page::{Chart, HeatMap, Page, Report, Series, escape, media_type, render, write_report};
+pub use run::{
+    Change, Checkpoint, Column, MetricsWriter, RewardPart, RolloutRecord, Row, RunDir, RunWarning,
+    StageSummary, Summary, TensorBoardWriter, TypeSummary, Verdict, count_rollouts, read_metrics,
+    read_rollouts, read_rollouts_page, write_rollouts, write_table,
+};
 pub use serve::{Server, serve};
-pub use summary::{Change, RunWarning, StageSummary, Summary, TypeSummary};
-pub use table_file::{Column, write_table};
-pub use tensorboard::TensorBoardWriter;

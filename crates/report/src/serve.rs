@@ -18,10 +18,9 @@ use percept_base::lock;
 use percept_http::server::{Content, Listener, Request, Response};
 use serde_json::{Value, json};
 
-use crate::answers::Budget;
-use crate::html::{Report, render_live};
-use crate::record::{RolloutRecord, Verdict};
-use crate::{Error, RunDir, payload, read_rollouts};
+use crate::page::{self, Budget, Report, render_live};
+use crate::run::{RolloutRecord, Verdict};
+use crate::{Error, RunDir, read_rollouts};
 
 const PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
@@ -157,7 +156,7 @@ impl Site {
             .take(limit.min(MAX_PAGE))
             .map(|&r| r.clone())
             .collect();
-        let mut answer = payload::rollouts(&page, usize::MAX);
+        let mut answer = page::rollouts(&page, usize::MAX);
         answer["steps"] = json!(steps);
         answer["step"] = json!(step);
         answer["types"] = json!(types);

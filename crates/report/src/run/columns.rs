@@ -2,6 +2,7 @@
 //! (Dremel encoding; <https://parquet.apache.org/docs/file-format/nestedencoding/>).
 
 use std::io::Write;
+use std::path::Path;
 
 use parquet::column::reader::get_typed_column_reader;
 use parquet::data_type::DataType;
@@ -9,6 +10,8 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::RowGroupReader;
 use parquet::file::writer::SerializedRowGroupWriter;
 use parquet::schema::types::{SchemaDescriptor, Type};
+
+use crate::Error;
 
 /// Values of one list column in one row: `None` is a null list, an inner `None` a null element.
 pub(crate) type ListCell<T> = Option<Vec<Option<T>>>;
@@ -211,4 +214,16 @@ fn slot_level(root: &Type, path: &[String]) -> i16 {
         node = child;
     }
     0
+}
+
+/// What went wrong with writing a Parquet file: the disk, as a rule.
+pub(crate) fn write_error(path: &Path, error: ParquetError) -> Error {
+    let source = match error {
+        ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
+            Ok(source) => *source,
+            Err(other) => std::io::Error::other(other),
+        },
+        other => std::io::Error::other(other),
+    };
+    Error::io("write", path)(source)
 }

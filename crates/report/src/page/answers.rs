@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::payload::media_type;
+use super::payload::media_type;
 use crate::{Error, RunDir, Summary};
 
 /// How much of the answers a page holds.

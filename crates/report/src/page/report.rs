@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::answers::Budget;
-use crate::page::escape;
-use crate::record::RolloutRecord;
-use crate::{Error, Row, RunDir, Summary, answers, payload};
+use super::answers::Budget;
+use super::escape::escape;
+use super::{answers, payload};
+use crate::run::RolloutRecord;
+use crate::{Error, Row, RunDir, Summary};
 use crate::{count_rollouts, read_metrics, read_rollouts_page, write_atomic};
 
 /// Rollouts embedded in a report.
@@ -20,16 +21,16 @@ const MAX_STEPS: usize = 8;
 const MAX_TEXT_BYTES: usize = 5 << 20;
 const MAX_IMAGE_BYTES: usize = 3 << 20;
 
-const TEMPLATE: &str = include_str!("../assets/report.html");
-const CSS: &str = include_str!("../assets/report.css");
+const TEMPLATE: &str = include_str!("../../assets/report.html");
+const CSS: &str = include_str!("../../assets/report.css");
 const SCRIPTS: [&str; 7] = [
-    include_str!("../assets/base.js"),
-    include_str!("../assets/summary.js"),
-    include_str!("../assets/curves.js"),
-    include_str!("../assets/tokens.js"),
-    include_str!("../assets/rollouts.js"),
-    include_str!("../assets/answers.js"),
-    include_str!("../assets/main.js"),
+    include_str!("../../assets/base.js"),
+    include_str!("../../assets/summary.js"),
+    include_str!("../../assets/curves.js"),
+    include_str!("../../assets/tokens.js"),
+    include_str!("../../assets/rollouts.js"),
+    include_str!("../../assets/answers.js"),
+    include_str!("../../assets/main.js"),
 ];
 
 /// What a report shows.

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::record::RolloutRecord;
+use crate::run::RolloutRecord;
 use crate::{RewardPart, Row};
 
 /// More rows than a chart has pixels only make the page slow.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::page::escape;
+use super::escape::escape;
 
 /// Rows and columns of shares.
 #[derive(Debug, Clone, Default)]

@@ -12,8 +12,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
-use crate::columns::GroupWriter;
-use crate::rollouts::write_error;
+use super::columns::{GroupWriter, write_error};
 use crate::{AtomicFile, Error};
 
 /// A column: one value, or one list, for each row.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::page::escape;
+use super::escape::escape;
 
 /// Colours of the series, told apart by people who see few colours (Okabe and Ito).
 const COLOURS: [&str; 8] = [

@@ -1,0 +1,19 @@
+//! Pages: the report of a run, and plain pages of tables and charts. Each is one HTML file that loads nothing.
+
+mod answers;
+mod chart;
+mod escape;
+mod heat_map;
+mod payload;
+mod plain;
+mod report;
+
+pub(crate) use answers::Budget;
+pub use chart::{Chart, Series};
+pub use escape::escape;
+pub use heat_map::HeatMap;
+pub use payload::media_type;
+pub(crate) use payload::rollouts;
+pub use plain::Page;
+pub(crate) use report::render_live;
+pub use report::{Report, render, write_report};
