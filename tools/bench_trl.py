@@ -20,7 +20,7 @@ import tempfile
 
 import torch
 
-sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "crates/cli/src/bench"))
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "crates/cli/src/commands/bench"))
 from peer_grpo import SKIPPED, VERSION, measure, text  # noqa: E402
 
 STEPS = 6

@@ -5,108 +5,78 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod analyze_direction;
-mod analyze_tokens;
-mod answerer;
-mod args;
-mod attention_arg;
-mod bench;
-mod benchmark;
-mod calls;
-mod check;
-mod compare;
-mod config;
-mod direction_page;
-mod eval;
-mod expert;
-mod failure;
-mod generate;
-mod grade;
-mod halbench;
-mod merge;
-mod open;
-mod output;
-mod progress;
-mod questions;
-mod quickstart;
-mod reward_arg;
-mod sampling;
-mod score;
-mod shared_args;
-mod table;
-mod train;
-mod view;
+mod commands;
+mod shared;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, Subcommand};
 
-use args::{Analyze, Cli, Command, Data};
-use failure::Failure;
-use shared_args::{Color, Global};
+use commands::Command;
+use shared::{Done, Failure, Global, output};
 
 /// A training step makes and drops hundreds of large arrays; this keeps their memory mapped.
 #[global_allocator]
 static MEMORY: percept_nn::Recycler = percept_nn::Recycler::new(1 << 30);
 
-/// What a command that did not fail has to say.
-enum Done {
-    /// All is well.
-    Well,
-    /// It ran to its end and found problems.
-    Problems,
-    /// Stopped by Ctrl-C.
-    Stopped,
+/// Train vision-language models to reason from what they see, and measure them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "percept",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+#[command(after_help = "Examples:
+  percept quickstart                                  train a small model on digit-sum, end to end
+  percept train recipe.toml --set rl.optim.lr=2e-6    train your model on your data
+  percept train recipe.toml --resume                  go on where a killed run stopped
+  percept eval --model DIR --data test.jsonl --reward math
+  percept view runs/quickstart                        look at curves and rollouts")]
+struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    verb: Verb,
+    /// Options of every command.
+    #[command(flatten)]
+    global: Global,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// A command.
+    #[command(flatten)]
+    Command(Command),
+    /// Print a shell completion script.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match dispatch(&cli) {
+    let global = &cli.global;
+    let done = match &cli.verb {
+        Verb::Command(command) => commands::run(command, global),
+        Verb::Completions { shell } => completions(*shell),
+    };
+    match done {
         Ok(Done::Well) => ExitCode::SUCCESS,
         Ok(Done::Problems) => ExitCode::from(1),
         Ok(Done::Stopped) => ExitCode::from(130),
         Err(failure) => {
-            failure.print(colour(&cli.global, std::io::stderr().is_terminal()));
+            output::failure(&failure, global.colours(std::io::stderr().is_terminal()));
             ExitCode::from(failure.code())
         }
     }
 }
 
-fn dispatch(cli: &Cli) -> Result<Done, Failure> {
-    let global = &cli.global;
-    match &cli.command {
-        Command::Quickstart(args) => quickstart::run(args, global),
-        Command::Train(args) => train::run(args, global),
-        Command::Config(args) => config::run(args),
-        Command::Data(Data::Check(args)) => check::run(args, global),
-        Command::Data(Data::Export(args)) => check::export(args),
-        Command::Data(Data::Expert(args)) => expert::run(args, global),
-        Command::Generate(args) => generate::run(args, global),
-        Command::Grade(args) => grade::run(args, global),
-        Command::Score(args) => score::run(args),
-        Command::Eval(args) => eval::run(args, global),
-        Command::Halbench(command) => halbench::run(command, global),
-        Command::Compare(args) => compare::run(args, global),
-        Command::Analyze(Analyze::Direction(args)) => analyze_direction::run(args, global),
-        Command::Analyze(Analyze::Tokens(args)) => analyze_tokens::run(args),
-        Command::Bench(args) => bench::run(args, global),
-        Command::View(args) => view::run(args),
-        Command::Merge(args) => merge::run(args),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "percept", &mut script);
-            output::result(format_args!("{}", String::from_utf8_lossy(&script)))?;
-            Ok(Done::Well)
-        }
-    }
-}
-
-/// Whether to colour a stream that is or is not a terminal.
-fn colour(global: &Global, terminal: bool) -> bool {
-    match global.color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
-    }
+fn completions(shell: clap_complete::Shell) -> Result<Done, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "percept", &mut script);
+    output::result(format_args!("{}", String::from_utf8_lossy(&script)))?;
+    Ok(Done::Well)
 }

@@ -26,7 +26,7 @@ const NOT_RUN: [(&str, &str); 3] = [
     ("cargo test --workspace --release", "runs this test"),
     (
         "percept bench --python python3",
-        "measures this machine for minutes; crates/cli/src/bench has its own tests",
+        "measures this machine for minutes; crates/cli/src/commands/bench has its own tests",
     ),
 ];
 

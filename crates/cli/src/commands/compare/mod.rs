@@ -1,0 +1,120 @@
+//! `percept compare`: methods under the same data, seeds and token budget.
+//!
+//! Folder: `seed-K/warm` is the warm start of a seed (the recipe's `[sft]`), `seed-K/METHOD` a run
+//! of its `[rl]` from there. A finished run leaves its file in `results/`; what has one is not run
+//! again, what was killed goes on where it stopped.
+
+mod runs;
+mod summary;
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::Args;
+use percept_report::write_atomic;
+use percept_train::{Recipe, with_method};
+
+use crate::shared::output::say;
+use crate::shared::run_args::strict_setting;
+use crate::shared::training::stop_on_ctrl_c;
+use crate::shared::{Done, Failure, Global, table};
+use runs::{Finished, finished, of_seed, warm_start};
+use summary::{page, summarise, terminal};
+
+/// Train several methods on the same data, seeds and token budget, and compare them.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A method is a part of [algorithm] by its name, or several joined by +:
+grpo, dr_grpo, rloo, durian, tgrl, tor, direction, fipo, dapo, gspo, cispo, sapo, ….
+
+Examples:
+  percept compare recipe.toml --methods grpo,dapo,tor,fipo,durian,tgrl,direction --seeds 5
+  percept compare recipe.toml --baseline dapo --methods dapo+tor,dapo+fipo --seeds 3"
+)]
+pub struct Compare {
+    /// Recipe file (TOML); paths in it are relative to it.
+    pub recipe: PathBuf,
+    /// Methods, separated by commas.
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub methods: Vec<String>,
+    /// Method that the others are compared with.
+    #[arg(long, default_value = "grpo")]
+    pub baseline: String,
+    /// Number of seeds per method, starting from trainer.seed.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pub seeds: u16,
+    /// Output folder (runs, results, compare.html); finished runs in it are not repeated.
+    #[arg(long, default_value = "runs/compare")]
+    pub output: PathBuf,
+    /// Override a field of the recipe; paths are relative to the working directory.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// End at the first warning of a run, with a checkpoint and exit code 1 (sets trainer.strict).
+    #[arg(long)]
+    pub strict: bool,
+}
+
+pub fn run(args: &Compare, global: &Global) -> Result<Done, Failure> {
+    let mut set = args.set.clone();
+    set.extend(strict_setting(args.strict));
+    let recipe = percept_train::load(&args.recipe, &set)?;
+    if recipe.rl.is_none() {
+        return Err(Failure::new(format!(
+            "{}: no [rl] table; there is nothing to compare",
+            args.recipe.display()
+        )));
+    }
+    let mut methods = args.methods.clone();
+    // The baseline comes first: what it spends is the budget of the others.
+    methods.retain(|method| *method != args.baseline);
+    methods.insert(0, args.baseline.clone());
+    // All that can be wrong with a method is said before the first hour of training.
+    let recipes = methods
+        .iter()
+        .map(|method| Ok((method.clone(), with_method(&recipe, method)?)))
+        .collect::<Result<Vec<(String, Recipe)>, Failure>>()?;
+    let stop = stop_on_ctrl_c()?;
+    let results = args.output.join("results");
+    fs::create_dir_all(&results)
+        .map_err(|e| Failure::new(format!("{}: {e}", results.display())))?;
+    let mut found: Vec<Vec<Finished>> = vec![Vec::new(); recipes.len()];
+    for seed in 0..args.seeds {
+        let seed = recipe.trainer.seed + seed as u64;
+        let Some(start) = warm_start(&recipe, seed, &args.output, global, &stop)? else {
+            return Ok(Done::Stopped);
+        };
+        let mut budget = 0;
+        for ((method, recipe), found) in recipes.iter().zip(&mut found) {
+            let mut recipe = of_seed(recipe, seed, method, &start, &args.output);
+            if budget > 0 {
+                recipe.trainer.max_tokens = budget;
+            }
+            let Some(result) = finished(&recipe, &results, method, seed, global, &stop)? else {
+                return Ok(Done::Stopped);
+            };
+            if budget == 0 {
+                budget = result.tokens as u64;
+            }
+            found.push(result);
+        }
+    }
+    let rows = summarise(&methods, &found, &args.baseline);
+    let page = page(&recipe, &methods, &found, &rows, &args.baseline);
+    let report = args.output.join("compare.html");
+    write_atomic(&report, page.as_bytes())?;
+    let json = serde_json::to_vec_pretty(&rows).unwrap_or_default();
+    write_atomic(&args.output.join("compare.json"), &json)?;
+    if global.json {
+        say!(
+            "{}",
+            serde_json::json!({ "event": "finished", "methods": rows, "report": report })
+        );
+        return Ok(Done::Well);
+    }
+    crate::shared::output::result(format_args!(
+        "{}",
+        table::format(&terminal(&rows, &args.baseline))
+    ))?;
+    say!("report  {}", report.display());
+    Ok(Done::Well)
+}

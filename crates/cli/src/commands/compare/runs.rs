@@ -1,0 +1,186 @@
+//! The runs of a comparison, and what is kept of each.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use percept_eval::Record;
+use percept_report::{read_metrics, write_atomic};
+use percept_train::{Recipe, Start};
+use serde::{Deserialize, Serialize};
+
+use crate::shared::output::note;
+use crate::shared::progress::{Mode, Progress};
+use crate::shared::{Failure, Global};
+
+/// What is kept of a finished run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Finished {
+    /// The recipe it was made with: another one is another result.
+    pub recipe: String,
+    /// Evaluations with their tokens since the warm start.
+    pub points: Vec<StoredPoint>,
+    pub response_length: f64,
+    pub entropy: f64,
+    pub tokens: f64,
+    pub seconds: f64,
+}
+
+/// One evaluation of a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StoredPoint {
+    pub name: String,
+    pub tokens: f64,
+    pub scores: BTreeMap<String, f64>,
+}
+
+/// Steps at the end of a run over which response length and entropy are averaged.
+const LAST: usize = 10;
+
+/// Trains the warm start of a seed unless it is there; the model that all methods begin with.
+pub fn warm_start(
+    recipe: &Recipe,
+    seed: u64,
+    output: &Path,
+    global: &Global,
+    stop: &AtomicBool,
+) -> Result<Option<PathBuf>, Failure> {
+    if recipe.sft.is_none() {
+        let Some(path) = recipe.model.path.clone() else {
+            return Err(Failure::new(
+                "the recipe has neither an [sft] stage nor model.path to start from".to_owned(),
+            ));
+        };
+        return Ok(Some(path));
+    }
+    let mut warm = recipe.clone();
+    warm.rl = None;
+    // What only [rl] reads would be said to do nothing.
+    warm.algorithm = percept_train::AlgorithmConfig::default();
+    warm.trainer.seed = seed;
+    warm.trainer.output_dir = output.join(format!("seed-{seed}"));
+    warm.trainer.experiment_name = "warm".into();
+    let folder = warm.trainer.output_dir.join("warm");
+    let done = folder.join("finished");
+    if !done.exists() {
+        note!("seed {seed}: warm start");
+        let outcome = train_quietly(&warm, global, stop)?;
+        if !outcome.finished {
+            return Ok(None);
+        }
+        write_atomic(&done, b"")?;
+    }
+    let run = percept_report::RunDir::resume(&folder)?;
+    let newest = run.latest_checkpoint()?.map(|checkpoint| checkpoint.path);
+    newest.map(Some).ok_or_else(|| {
+        let folder = folder.display();
+        Failure::new(format!(
+            "{folder}: no checkpoint\n  help: remove the folder and run again"
+        ))
+    })
+}
+
+/// The recipe of a method's run with this seed, from the warm start.
+pub fn of_seed(recipe: &Recipe, seed: u64, method: &str, start: &Path, output: &Path) -> Recipe {
+    let mut recipe = recipe.clone();
+    recipe.sft = None;
+    recipe.model.tiny = None;
+    recipe.model.path = Some(start.to_path_buf());
+    recipe.trainer.seed = seed;
+    recipe.trainer.output_dir = output.join(format!("seed-{seed}"));
+    recipe.trainer.experiment_name = method.to_owned();
+    recipe
+}
+
+/// The result of a run, made now unless it is there. None when stopped on the way.
+pub fn finished(
+    recipe: &Recipe,
+    results: &Path,
+    method: &str,
+    seed: u64,
+    global: &Global,
+    stop: &AtomicBool,
+) -> Result<Option<Finished>, Failure> {
+    let file = results.join(format!("{method}-seed-{seed}.json"));
+    let text = recipe.to_toml()?;
+    if let Ok(bytes) = fs::read(&file) {
+        let known: Finished = serde_json::from_slice(&bytes)
+            .map_err(|e| Failure::new(format!("{}: {e}\n  help: remove it", file.display())))?;
+        if known.recipe == text {
+            return Ok(Some(known));
+        }
+        return Err(Failure::new(format!(
+            "{}: made with another recipe\n  help: give another --output, or remove {} and {}",
+            file.display(),
+            file.display(),
+            recipe.trainer.output_dir.join(method).display()
+        )));
+    }
+    note!("seed {seed}: {method}");
+    let outcome = train_quietly(recipe, global, stop)?;
+    if !outcome.finished {
+        return Ok(None);
+    }
+    let mut points = Vec::new();
+    for evaluation in &outcome.evaluations {
+        points.push(StoredPoint {
+            name: evaluation.name.clone(),
+            tokens: evaluation.tokens as f64,
+            scores: scores(
+                &outcome
+                    .dir
+                    .join("eval")
+                    .join(format!("{}.jsonl", evaluation.name)),
+            )?,
+        });
+    }
+    let metrics = read_metrics(&outcome.dir.join("metrics.jsonl"))?;
+    let tail = &metrics[metrics.len().saturating_sub(LAST)..];
+    let mean = |name: &str| {
+        let values: Vec<f64> = tail.iter().filter_map(|row| row.get(name)).collect();
+        values.iter().sum::<f64>() / values.len() as f64
+    };
+    let result = Finished {
+        recipe: text,
+        response_length: mean("response_length/mean"),
+        entropy: mean("actor/entropy"),
+        tokens: points.last().map_or(0.0, |point| point.tokens),
+        seconds: outcome.seconds,
+        points,
+    };
+    let bytes = serde_json::to_vec(&result).map_err(|e| Failure::new(e.to_string()))?;
+    write_atomic(&file, &bytes)?;
+    Ok(Some(result))
+}
+
+fn train_quietly(
+    recipe: &Recipe,
+    global: &Global,
+    stop: &AtomicBool,
+) -> Result<percept_train::Outcome, Failure> {
+    let mode = if global.quiet || global.json {
+        Mode::Quiet
+    } else {
+        Mode::Human
+    };
+    let mut progress = Progress::new(mode);
+    let outcome = percept_train::run(recipe, Start::Resume, &mut progress, stop);
+    progress.finish();
+    Ok(outcome?)
+}
+
+/// Mean score of each question in the records of an evaluation.
+fn scores(path: &Path) -> Result<BTreeMap<String, f64>, Failure> {
+    let broken = |e: &dyn std::fmt::Display| Failure::new(format!("{}: {e}", path.display()));
+    let text = fs::read_to_string(path).map_err(|e| broken(&e))?;
+    let mut all: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for line in text.lines() {
+        let record: Record = serde_json::from_str(line).map_err(|e| broken(&e))?;
+        all.entry(record.id).or_default().extend(record.score);
+    }
+    let graded = all.into_iter().filter(|(_, scores)| !scores.is_empty());
+    Ok(graded
+        .map(|(id, scores)| (id, scores.iter().sum::<f64>() / scores.len() as f64))
+        .collect())
+}

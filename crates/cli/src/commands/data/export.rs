@@ -1,0 +1,76 @@
+//! `percept data export`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use percept_data::digit_sum::{DigitSum, DigitSumConfig, Split};
+use percept_data::scenes::{Scenes, ScenesConfig};
+use percept_data::{Dataset, write_jsonl};
+
+use crate::shared::output::say;
+use crate::shared::{Done, Failure, Global};
+
+/// Write a built-in task as a JSONL file with PNG images.
+#[derive(Debug, Args)]
+pub struct DataExport {
+    /// Task to write.
+    #[arg(long, value_enum, default_value_t = Task::DigitSum)]
+    pub task: Task,
+    /// Output folder.
+    #[arg(long)]
+    pub output: PathBuf,
+    /// Number of rows.
+    #[arg(long, default_value_t = 100)]
+    pub rows: usize,
+    /// For digit-sum: handwriting of the `train` or the `test` writers.
+    #[arg(long, default_value = "train")]
+    pub split: String,
+    /// For scenes: probability that a shape appears if its companion shape does, and that it is
+    /// absent if its companion is (0.5: independent).
+    #[arg(long, default_value_t = 0.5)]
+    pub cooccurrence: f32,
+    /// For scenes: contrast of the faint shapes.
+    #[arg(long, default_value_t = 0.5)]
+    pub contrast: f32,
+    /// Random seed.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// A built-in task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Task {
+    /// Questions about handwritten digits.
+    DigitSum,
+    /// Is this shape in the image? Pictures with planted co-occurrence.
+    Scenes,
+}
+
+pub fn run(args: &DataExport, _: &Global) -> Result<Done, Failure> {
+    let split = match args.split.as_str() {
+        "train" => Split::Train,
+        "test" => Split::Test,
+        other => {
+            return Err(Failure::new(format!(
+                "--split {other}: expected train or test"
+            )));
+        }
+    };
+    let task: Box<dyn Dataset> = match args.task {
+        Task::DigitSum => Box::new(DigitSum::new(DigitSumConfig {
+            split,
+            seed: args.seed,
+            len: args.rows,
+            ..DigitSumConfig::default()
+        })?),
+        Task::Scenes => Box::new(Scenes::new(ScenesConfig {
+            seed: args.seed,
+            len: args.rows,
+            cooccurrence: args.cooccurrence,
+            contrast: args.contrast,
+        })?),
+    };
+    let path = write_jsonl((0..task.len()).map(|row| task.get(row)), &args.output)?;
+    say!("{}", path.display());
+    Ok(Done::Well)
+}

@@ -1,0 +1,16 @@
+//! `percept data …`.
+
+mod check;
+mod expert;
+mod export;
+
+use crate::shared::subcommands;
+
+subcommands! {
+    /// Check a data set, write a built-in task as files, collect verified answers of a strong model.
+    pub enum Data {
+        Check(check::DataCheck),
+        Export(export::DataExport),
+        Expert(expert::DataExpert),
+    }
+}

@@ -1,0 +1,325 @@
+//! Who answers a benchmark's questions, and asking them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use percept_chat::{Cached, ChatError, ChatModel, ChatReply, ChatRequest, Local, Turn, Usage};
+use percept_data::{Media, Message, Part, Role, Sample};
+use percept_nn::host::WeightDtype;
+use percept_sampler::{LocalSampler, SamplingParams};
+use serde_json::Value;
+
+use super::endpoint_args::{AllowImages, CallArgs, EndpointArgs};
+use crate::shared::attention_arg::AttentionArg;
+use crate::shared::memory_args::MemoryArgs;
+use crate::shared::model_args::{ModelArgs, dtype};
+use crate::shared::output::note;
+use crate::shared::{Failure, open};
+
+/// After this many consecutive questions without an answer the fault is not in the questions.
+const MAX_FAILURES: usize = 10;
+
+/// Who answers: a local model or a server.
+#[derive(Debug, Clone, Args)]
+pub struct AnswererArgs {
+    /// Local model: a Hugging Face folder, a run folder, or an id in the local Hugging Face cache.
+    #[arg(long, conflicts_with = "endpoint")]
+    pub model: Option<PathBuf>,
+    /// LoRA adapter folder (PEFT format) on top of it.
+    #[arg(long, requires = "model")]
+    pub adapter: Option<PathBuf>,
+    /// Device of --model: cpu, or vulkan:0, cuda:0, … when the build has it.
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+    /// What the decoder of --model sees, instead of what its checkpoint says (as in percept generate).
+    #[arg(long, value_name = "NAME", requires = "model")]
+    pub attention: Option<AttentionArg>,
+    /// Data type of --model's weights: float32, bfloat16 (on processors with AMX or AVX-512 BF16) or int8.
+    #[arg(long, default_value = "float32", value_parser = dtype)]
+    pub dtype: WeightDtype,
+    /// A server.
+    #[command(flatten)]
+    pub server: EndpointArgs,
+    /// Sampling temperature; 0 is greedy decoding.
+    #[arg(long, default_value_t = 0.0)]
+    pub temperature: f32,
+    /// Nucleus sampling: keep the likeliest tokens whose probabilities sum to this (1: off).
+    #[arg(long, default_value_t = 1.0)]
+    pub top_p: f32,
+    /// Maximum length of an answer in tokens (default: the benchmark's).
+    #[arg(long)]
+    pub max_tokens: Option<usize>,
+    /// Random seed; sent to a server only if given.
+    #[arg(long)]
+    pub sampling_seed: Option<u64>,
+    /// System message of every question.
+    #[arg(long)]
+    pub system: Option<String>,
+    /// From where pictures may be sent.
+    #[command(flatten)]
+    pub allow: AllowImages,
+    /// How a server is asked.
+    #[command(flatten)]
+    pub calls: CallArgs,
+    /// Maximum number of sequences that --model decodes at once.
+    #[arg(long, default_value_t = 64)]
+    pub max_num_seqs: usize,
+    /// Memory of keys and values of --model.
+    #[command(flatten)]
+    pub memory: MemoryArgs,
+}
+
+/// Who judges.
+#[derive(Debug, Clone, Args)]
+pub struct JudgeArgs {
+    /// OpenAI-compatible server of a judge (key: PERCEPT_API_KEY).
+    #[arg(long, value_name = "URL", requires = "judge_model")]
+    pub judge_endpoint: Option<String>,
+    /// Judge's model name as the server knows it; recorded in the results.
+    #[arg(long, value_name = "NAME", requires = "judge_endpoint")]
+    pub judge_model: Option<String>,
+}
+
+/// A question.
+pub struct Query {
+    /// For messages and records.
+    pub id: String,
+    /// Text after the picture.
+    pub text: String,
+    /// The picture.
+    pub image: Option<Media>,
+}
+
+/// What was answered, in the order of the questions, and by whom.
+pub struct Answers {
+    pub texts: Vec<String>,
+    /// Who answered, as the results record it.
+    pub identity: Value,
+    pub usage: Usage,
+}
+
+impl AnswererArgs {
+    /// The picture of this name in a folder; it is sent from there, and from the folders that are allowed besides.
+    pub fn picture(&self, folder: &Path, path: PathBuf) -> Media {
+        let folders = std::iter::once(folder.to_owned()).chain(self.allow.allow_images.clone());
+        Media::from_path(path).within(&folders.collect())
+    }
+
+    /// Whether anybody is named.
+    pub fn named(&self) -> bool {
+        self.model.is_some() || self.server.endpoint.is_some()
+    }
+
+    /// Asks all questions. Answers go through the file `log`, where one is given: a command that was
+    /// stopped goes on where it was.
+    pub fn ask(
+        &self,
+        queries: Vec<Query>,
+        max_tokens: usize,
+        log: Option<&Path>,
+        quiet: bool,
+    ) -> Result<Answers, Failure> {
+        let turn = Turn {
+            temperature: self.temperature,
+            top_p: self.top_p,
+            max_tokens: self.max_tokens.unwrap_or(max_tokens),
+            seed: self.sampling_seed,
+            ..Turn::default()
+        };
+        let requests = requests(queries, self.system.as_deref(), &turn);
+        if let Some(folder) = &self.model {
+            let args = ModelArgs {
+                model: folder.clone(),
+                adapter: self.adapter.clone(),
+                device: self.device.clone(),
+                attention: self.attention.clone(),
+                dtype: self.dtype,
+            };
+            let identity = open::weights(&args)?;
+            let (model, processor) = open::model(&args)?;
+            crate::shared::sampling::say_unused_of(&processor, self.temperature, self.top_p);
+            let sampler = LocalSampler::new(&model, &processor, 0)?;
+            let engine = self.memory.apply(SamplingParams {
+                max_num_seqs: self.max_num_seqs,
+                ..SamplingParams::default()
+            });
+            let local = Local::new(sampler, identity, engine);
+            return logged(local, log, &requests, quiet);
+        }
+        let Some((url, name)) = self.server.named() else {
+            return Err(Failure::new(
+                "nobody to ask: give --model DIR, or --endpoint URL --api-model NAME, or a file of answers",
+            ));
+        };
+        logged(self.calls.endpoint(url, name, 0)?, log, &requests, quiet)
+    }
+}
+
+impl JudgeArgs {
+    /// Whether there is a judge.
+    pub fn named(&self) -> bool {
+        self.judge_endpoint.is_some()
+    }
+
+    /// Asks the judge, greedily.
+    pub fn ask(
+        &self,
+        calls: &CallArgs,
+        queries: Vec<Query>,
+        log: Option<&Path>,
+        quiet: bool,
+    ) -> Result<Answers, Failure> {
+        let (Some(url), Some(name)) = (&self.judge_endpoint, &self.judge_model) else {
+            return Err(Failure::new(
+                "no judge: give --judge-endpoint URL --judge-model NAME",
+            ));
+        };
+        let turn = Turn {
+            temperature: 0.0,
+            ..Turn::default()
+        };
+        let requests = requests(queries, None, &turn);
+        logged(calls.endpoint(url, name, 0)?, log, &requests, quiet)
+    }
+}
+
+fn requests(queries: Vec<Query>, system: Option<&str>, turn: &Turn) -> Vec<ChatRequest> {
+    let one = |query: Query| {
+        let mut messages: Vec<Message> = system
+            .iter()
+            .map(|text| Message::text(Role::System, *text))
+            .collect();
+        let mut question = Message::text(Role::User, query.text);
+        if query.image.is_some() {
+            question.content.insert(0, Part::Image(0));
+        }
+        messages.push(question);
+        let mut sample = Sample::new(query.id, messages);
+        sample.images.extend(query.image);
+        ChatRequest::of(&sample, turn.clone())
+    };
+    queries.into_iter().map(one).collect()
+}
+
+fn logged<M: ChatModel>(
+    model: M,
+    log: Option<&Path>,
+    requests: &[ChatRequest],
+    quiet: bool,
+) -> Result<Answers, Failure> {
+    let Some(path) = log else {
+        return all(&model, requests, quiet);
+    };
+    let model = Cached::open(model, path)?;
+    all(&model, requests, quiet).inspect_err(|_| {
+        let place = path.display();
+        note!("every answer so far is in {place}: the same command goes on from there");
+    })
+}
+
+struct Shared {
+    replies: Vec<Option<ChatReply>>,
+    done: usize,
+    /// Questions without an answer since the last answer.
+    failures: usize,
+    missing: usize,
+    stop: Option<ChatError>,
+    shown: Instant,
+}
+
+/// Asks all questions as the model likes to be called. A benchmark with questions left out is
+/// another benchmark, so one that stays without an answer is a failure.
+fn all(model: &dyn ChatModel, requests: &[ChatRequest], quiet: bool) -> Result<Answers, Failure> {
+    let calls = model.calls();
+    let size = calls.requests.max(1);
+    let shared = Mutex::new(Shared {
+        replies: vec![None; requests.len()],
+        done: 0,
+        failures: 0,
+        missing: 0,
+        stop: None,
+        shown: Instant::now(),
+    });
+    let (next, start) = (AtomicUsize::new(0), Instant::now());
+    let lock = || {
+        shared
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    };
+    let work = || {
+        loop {
+            let first = next.fetch_add(1, Ordering::Relaxed) * size;
+            if first >= requests.len() || lock().stop.is_some() {
+                return;
+            }
+            let chunk = &requests[first..requests.len().min(first + size)];
+            let replies = model.chat(chunk);
+            let mut shared = lock();
+            for (at, reply) in replies.into_iter().enumerate() {
+                shared.settle(first + at, reply, quiet);
+            }
+            if !quiet && shared.shown.elapsed() > Duration::from_secs(5) {
+                shared.shown = Instant::now();
+                let left = requests.len() - shared.done;
+                let left = start.elapsed().as_secs_f64() / shared.done.max(1) as f64 * left as f64;
+                note!(
+                    "{} of {} answers, {left:.0} s left",
+                    shared.done,
+                    requests.len()
+                );
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..calls.at_once.clamp(1, requests.len().div_ceil(size).max(1)) {
+            scope.spawn(work);
+        }
+    });
+    let shared = shared
+        .into_inner()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    if let Some(error) = shared.stop {
+        return Err(error.into());
+    }
+    if shared.missing > 0 {
+        return Err(Failure::new(format!(
+            "{} of {} questions have no answer; the same command asks them again",
+            shared.missing,
+            requests.len()
+        )));
+    }
+    Ok(Answers {
+        texts: shared
+            .replies
+            .into_iter()
+            .flatten()
+            .map(|reply| reply.text)
+            .collect(),
+        identity: model.identity(),
+        usage: model.usage(),
+    })
+}
+
+impl Shared {
+    fn settle(&mut self, at: usize, reply: Result<ChatReply, ChatError>, quiet: bool) {
+        self.done += 1;
+        match reply {
+            Ok(reply) => {
+                self.failures = 0;
+                self.replies[at] = Some(reply);
+            }
+            Err(error) => {
+                self.failures += 1;
+                self.missing += 1;
+                if error.is_final() || self.failures >= MAX_FAILURES {
+                    self.stop.get_or_insert(error);
+                } else if !quiet {
+                    note!("{error}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! What commands share: options, opening models and data, output, progress. Knows no command.
+
+pub mod answerer;
+pub mod attention_arg;
+mod done;
+pub mod endpoint_args;
+mod failure;
+mod global;
+pub mod memory_args;
+pub mod model_args;
+pub mod open;
+pub mod output;
+pub mod progress;
+pub mod quickstart_recipe;
+pub mod reward_arg;
+pub mod run_args;
+pub mod sampling;
+pub mod sampling_args;
+#[macro_use]
+mod subcommands;
+pub mod table;
+pub mod training;
+
+pub use done::Done;
+pub use failure::Failure;
+pub use global::Global;
+
+pub(crate) use subcommands::subcommands;

@@ -1,0 +1,251 @@
+//! What a running training shows: bars on a terminal, lines in a log, JSON on request.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use percept_train::{Event, Metrics, Observer, Stage};
+
+use crate::shared::output::{note, visible};
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Bars on a terminal, a line now and then in a log.
+    Human,
+    /// One JSON object per event on standard output.
+    Json,
+    /// Nothing.
+    Quiet,
+}
+
+/// One line whatever the width of the terminal: `wide_msg` ends at its edge. At 80 columns the
+/// message has 34 of them.
+const BAR: &str = "{prefix:>5} {bar:14} {pos}/{len} {elapsed} left {eta} {wide_msg}";
+
+/// At most one line of progress in this time, in a log and on a terminal.
+const EVERY: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(1)];
+
+/// "so many of so many" while a command works through rows: now and then, and at the end.
+pub struct Counter {
+    quiet: bool,
+    label: String,
+    shown: Option<Instant>,
+    every: Duration,
+}
+
+impl Counter {
+    /// Says nothing where `quiet`.
+    pub fn new(label: &str, quiet: bool) -> Self {
+        Self {
+            quiet,
+            label: label.to_owned(),
+            shown: None,
+            every: EVERY[usize::from(std::io::stderr().is_terminal())],
+        }
+    }
+
+    /// `done` of `total`, where enough time has passed or all is done.
+    pub fn tell(&mut self, done: usize, total: usize, unit: &str) {
+        let waited = self.shown.is_none_or(|when| when.elapsed() >= self.every);
+        if self.quiet || !(waited || done == total) {
+            return;
+        }
+        self.shown = Some(Instant::now());
+        note!("{}{done} of {total} {unit}", self.label);
+    }
+}
+
+/// Shows the events of a run on standard error.
+pub struct Progress {
+    mode: Mode,
+    bar: Option<ProgressBar>,
+    terminal: bool,
+    lines: usize,
+    /// Logs get a line this often, in steps.
+    every: usize,
+}
+
+impl Progress {
+    /// Nothing is shown before the first event.
+    pub fn new(mode: Mode) -> Self {
+        Self {
+            mode,
+            bar: None,
+            terminal: std::io::stderr().is_terminal(),
+            lines: 0,
+            every: 10,
+        }
+    }
+
+    /// Takes the bar away, for a result to be printed.
+    pub fn finish(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn start(&mut self, label: &str, done: usize, total: usize) {
+        self.finish();
+        if !self.terminal {
+            self.say(&format!("{label}: {total} steps{}", resumed(done)));
+            self.every = (total / 20).max(1);
+            return;
+        }
+        let style = ProgressStyle::with_template(BAR);
+        let bar = ProgressBar::new(total as u64).with_prefix(label.to_owned());
+        bar.set_draw_target(ProgressDrawTarget::stderr());
+        if let Ok(style) = style {
+            bar.set_style(style);
+        }
+        // Steps of an earlier process say nothing about this one's speed.
+        bar.set_position(done as u64);
+        bar.reset_eta();
+        bar.enable_steady_tick(Duration::from_millis(500));
+        self.bar = Some(bar);
+    }
+
+    fn say(&mut self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| note!("{line}")),
+            None => note!("{line}"),
+        }
+    }
+
+    fn human(&mut self, event: &Event<'_>) {
+        match event {
+            Event::StageStarted { stage, done, total } => {
+                self.lines = *done;
+                self.start(stage.name(), *done, *total);
+            }
+            Event::Step {
+                stage,
+                done,
+                metrics,
+            } => {
+                let line = summary(*stage, metrics);
+                match &self.bar {
+                    Some(bar) => {
+                        bar.set_position(*done as u64);
+                        bar.set_message(line);
+                    }
+                    None if done % self.every == 0 => {
+                        note!("  {} {done:>5}  {line}", stage.name());
+                    }
+                    None => {}
+                }
+            }
+            Event::Evaluating { done, total } => {
+                if self.terminal {
+                    if self.bar.as_ref().is_none_or(|bar| bar.prefix() != "eval") {
+                        self.start("eval", 0, *total);
+                    }
+                    if let Some(bar) = &self.bar {
+                        bar.set_position(*done as u64);
+                    }
+                }
+            }
+            Event::Evaluated { name, accuracy } => {
+                if self.bar.as_ref().is_some_and(|bar| bar.prefix() == "eval") {
+                    self.finish();
+                }
+                self.say(&format!("  accuracy ({name}): {:.1} %", accuracy * 100.0));
+            }
+            Event::Saved { .. } => {}
+            Event::Notice(text) => self.say(&format!("note: {text}")),
+            Event::Warning { message, .. } => self.say(&format!("warning: {message}")),
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn event(&mut self, event: Event<'_>) {
+        match self.mode {
+            // What is wrong is said also to those who want to hear nothing else.
+            Mode::Quiet => {
+                if let Event::Warning { message, .. } = &event {
+                    note!("warning: {message}");
+                }
+            }
+            Mode::Human => self.human(&event),
+            Mode::Json => {
+                let mut out = std::io::stdout().lock();
+                // A closed pipe must not stop the training.
+                let _ = writeln!(out, "{}", visible(&json(&event).to_string()));
+            }
+        }
+    }
+}
+
+fn resumed(done: usize) -> String {
+    if done == 0 {
+        String::new()
+    } else {
+        format!(", {done} done before")
+    }
+}
+
+fn get(metrics: &Metrics, name: &str) -> Option<f64> {
+    metrics
+        .iter()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| *value)
+}
+
+/// The numbers that a person watches, in one line.
+fn summary(stage: Stage, metrics: &Metrics) -> String {
+    let wanted: &[(&str, &str, usize)] = match stage {
+        Stage::Sft => &[("loss", "train/loss", 3), ("grad", "train/grad_norm", 2)],
+        Stage::Rl => &[
+            ("reward", "critic/rewards/mean", 3),
+            ("len", "response_length/mean", 1),
+            ("entropy", "actor/entropy", 3),
+        ],
+    };
+    let mut parts: Vec<String> = wanted
+        .iter()
+        .filter_map(|(label, name, digits)| {
+            get(metrics, name).map(|value| format!("{label} {value:.digits$}"))
+        })
+        .collect();
+    // In f32 sampler and trainer agree to the last digits, and nothing is said.
+    if let Some(gap) = get(metrics, "training/rollout_probs_diff_mean").filter(|g| *g >= 5e-5) {
+        parts.push(format!("mismatch {gap:.4}"));
+    }
+    if let Some(rate) = get(metrics, "perf/throughput") {
+        parts.push(format!("{:.1}k tok/s", rate / 1000.0));
+    }
+    parts.join("  ")
+}
+
+fn json(event: &Event<'_>) -> serde_json::Value {
+    match event {
+        Event::StageStarted { stage, done, total } => serde_json::json!({
+            "event": "stage", "stage": stage.name(), "done": done, "total": total,
+        }),
+        Event::Step {
+            stage,
+            done,
+            metrics,
+        } => {
+            let numbers: serde_json::Map<String, serde_json::Value> = metrics
+                .iter()
+                .map(|(name, value)| (name.clone(), (*value).into()))
+                .collect();
+            serde_json::json!({
+                "event": "step", "stage": stage.name(), "done": done, "metrics": numbers,
+            })
+        }
+        Event::Evaluating { done, total } => {
+            serde_json::json!({"event": "evaluating", "done": done, "total": total})
+        }
+        Event::Evaluated { name, accuracy } => {
+            serde_json::json!({"event": "evaluated", "name": name, "accuracy": accuracy})
+        }
+        Event::Saved { path } => serde_json::json!({"event": "saved", "path": path}),
+        Event::Warning { kind, message } => {
+            serde_json::json!({"event": "warning", "kind": kind, "message": message})
+        }
+        Event::Notice(text) => serde_json::json!({"event": "notice", "text": text}),
+    }
+}
