@@ -29,7 +29,7 @@ pub struct Generate {
     /// The model.
     #[command(flatten)]
     pub model: ModelArgs,
-    /// The prompt (or use --input). `<image>` says where a picture stands; without it they come first.
+    /// The prompt (or use --input). `<image>` marks the place of an image; without it they come first.
     #[arg(required_unless_present = "input")]
     pub prompt: Option<String>,
     /// An image of the prompt (may be repeated).
@@ -108,7 +108,7 @@ fn single(args: &Generate) -> Result<Sample, Failure> {
     Ok(sample)
 }
 
-/// The prompt with its pictures: in the places of `<image>`, without any first, as data rows have it.
+/// The prompt with its images: in the places of `<image>`, without any first, as data rows have it.
 fn content(prompt: &str, images: usize) -> Result<Vec<Part>, Failure> {
     const TAG: &str = "<image>";
     let named = prompt.matches(TAG).count();

@@ -34,7 +34,7 @@ pub struct AnswererArgs {
     /// Device of --model: cpu, or vulkan:0, cuda:0, … when the build has it.
     #[arg(long, default_value = "cpu")]
     pub device: String,
-    /// What the decoder of --model sees, instead of what its checkpoint says (as in percept generate).
+    /// Attention pattern of --model instead of the checkpoint's (as in percept generate).
     #[arg(long, value_name = "NAME", requires = "model")]
     pub attention: Option<AttentionArg>,
     /// Data type of --model's weights: float32, bfloat16 (on processors with AMX or AVX-512 BF16) or int8.
@@ -58,7 +58,7 @@ pub struct AnswererArgs {
     /// System message of every question.
     #[arg(long)]
     pub system: Option<String>,
-    /// From where pictures may be sent.
+    /// From where images may be sent.
     #[command(flatten)]
     pub allow: AllowImages,
     /// How a server is asked.
@@ -87,9 +87,9 @@ pub struct JudgeArgs {
 pub struct Query {
     /// For messages and records.
     pub id: String,
-    /// Text after the picture.
+    /// Text after the image.
     pub text: String,
-    /// The picture.
+    /// The image.
     pub image: Option<Media>,
 }
 
@@ -102,7 +102,7 @@ pub struct Answers {
 }
 
 impl AnswererArgs {
-    /// The picture of this name in a folder; it is sent from there, and from the folders that are allowed besides.
+    /// The image of this name in a folder; it is sent from there, and from the folders that are allowed besides.
     pub fn picture(&self, folder: &Path, path: PathBuf) -> Media {
         let folders = std::iter::once(folder.to_owned()).chain(self.allow.allow_images.clone());
         Media::from_path(path).within(&folders.collect())
@@ -151,7 +151,7 @@ impl AnswererArgs {
         }
         let Some((url, name)) = self.server.named() else {
             return Err(Failure::new(
-                "nobody to ask: give --model DIR, or --endpoint URL --api-model NAME, or a file of answers",
+                "no model to ask: give --model DIR, or --endpoint URL --api-model NAME, or a file of answers",
             ));
         };
         logged(self.calls.endpoint(url, name, 0)?, log, &requests, quiet)
@@ -216,7 +216,7 @@ fn logged<M: ChatModel>(
     let model = Cached::open(model, path)?;
     all(&model, requests, quiet).inspect_err(|_| {
         let place = path.display();
-        note!("every answer so far is in {place}: the same command goes on from there");
+        note!("the answers so far are in {place}: run the same command to resume");
     })
 }
 
@@ -286,7 +286,7 @@ fn all(model: &dyn ChatModel, requests: &[ChatRequest], quiet: bool) -> Result<A
     }
     if shared.missing > 0 {
         return Err(Failure::new(format!(
-            "{} of {} questions have no answer; the same command asks them again",
+            "{} of {} questions have no answer; run the same command to ask them again",
             shared.missing,
             requests.len()
         )));

@@ -74,7 +74,9 @@ impl AttentionArg {
         let without_gates = before.branches().is_ok_and(|branches| branches.is_none());
         let after = processor.attention(after)?;
         if without_gates && after.config().name() == "nsa" {
-            note!("the model has no gates of NSA: until it is trained, each branch counts half");
+            note!(
+                "the model has no NSA gates: until they are trained, every branch has weight 0.5"
+            );
         }
         Ok(model.set_attention(after)?)
     }

@@ -149,5 +149,6 @@ pub fn json_object(option: &str, text: Option<&str>) -> Result<Map<String, Value
     let Some(text) = text else {
         return Ok(Map::new());
     };
-    serde_json::from_str(text).map_err(|e| Failure::new(format!("{option} is no JSON object: {e}")))
+    serde_json::from_str(text)
+        .map_err(|e| Failure::new(format!("{option} is not a JSON object: {e}")))
 }

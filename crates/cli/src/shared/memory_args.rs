@@ -7,8 +7,8 @@ use percept_sampler::SamplingParams;
 #[derive(Debug, Clone, Args)]
 pub struct MemoryArgs {
     /// Limit on the memory of the KV cache: bytes, or 512M, 1.5G (powers of 1,024); 0: no limit.
-    /// Sequences wait until they fit; if memory runs out, the youngest are preempted and computed
-    /// again. The result does not change.
+    /// Sequences wait until they fit; if memory runs out, the youngest are preempted and recomputed.
+    /// The result does not change.
     #[arg(long, value_name = "SIZE", default_value = "0", value_parser = size)]
     pub kv_cache_memory_bytes: usize,
     /// Turn off prefix caching: compute every prompt from its start, even if another prompt begins

@@ -16,7 +16,6 @@ pub mod reward_arg;
 pub mod run_args;
 pub mod sampling;
 pub mod sampling_args;
-#[macro_use]
 mod subcommands;
 pub mod table;
 pub mod training;

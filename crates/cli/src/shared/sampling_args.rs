@@ -31,7 +31,7 @@ pub struct SamplingArgs {
     #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
     pub frequency_penalty: f32,
     /// Whether options that are not given come from the model's generation_config.json (auto) or are percept's
-    /// (none); what the file recommends and is not used is said.
+    /// (none); recommendations that are not used are reported.
     #[arg(long, value_enum, default_value_t = GenerationSource::None)]
     pub generation_config: GenerationSource,
     /// Maximum length of a response, in tokens [default: 512].

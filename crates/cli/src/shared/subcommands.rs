@@ -14,7 +14,10 @@ macro_rules! subcommands {
         }
 
         /// Runs the chosen command.
-        pub fn run(command: &$Enum, global: &$crate::shared::Global) -> Result<$crate::shared::Done, $crate::shared::Failure> {
+        pub fn run(
+            command: &$Enum,
+            global: &$crate::shared::Global,
+        ) -> Result<$crate::shared::Done, $crate::shared::Failure> {
             match command {
                 $($Enum::$Name(options) => $module::run(options, global),)*
             }

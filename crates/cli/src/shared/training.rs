@@ -68,7 +68,7 @@ fn close(outcome: &Outcome, mode: Mode) -> Result<(), Failure> {
             }
             say!("report      {}", outcome.report.display());
             if !outcome.finished {
-                say!("stopped before the end; go on with --resume");
+                say!("stopped before the end; resume with --resume");
             }
         }
     }

@@ -42,7 +42,7 @@ pub struct DataExport {
 pub enum Task {
     /// Questions about handwritten digits.
     DigitSum,
-    /// Is this shape in the image? Pictures with planted co-occurrence.
+    /// Is this shape in the image? Images with planted co-occurrence.
     Scenes,
 }
 

@@ -26,7 +26,7 @@ pub struct EvalRows {
     /// Maximum number of rows (0: all).
     #[arg(long, default_value_t = 0)]
     pub limit: usize,
-    /// Output folder: records.jsonl with every graded response, summary.json, pictures.
+    /// Output folder: records.jsonl with every graded response, summary.json, images.
     #[arg(long)]
     pub output: Option<PathBuf>,
     /// Sampling.

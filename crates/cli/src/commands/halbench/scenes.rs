@@ -11,8 +11,8 @@ use crate::shared::{Done, Failure, Global};
 /// Build a counterfactual benchmark of drawn shapes, where the ground truth is exact.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Its pictures go with the questions of `percept data export --task scenes`, on which a small model
-learns to look, or to guess from company.
+    after_help = "Its images go with the questions of `percept data export --task scenes`, on which a small model
+learns to look, or to guess from co-occurrence.
 
 Examples:
   percept halbench scenes --out bench --pairs 200
@@ -22,7 +22,7 @@ pub struct HalbenchScenes {
     /// Folder of the benchmark.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Number of picture pairs; each has seven questions.
+    /// Number of image pairs; each has seven questions.
     #[arg(long, default_value_t = 200)]
     pub pairs: usize,
     /// Random seed.

@@ -8,7 +8,7 @@ use clap::Args;
 use percept_data::coco::CocoInstances;
 use percept_eval::causal::object_of;
 use percept_eval::halbench::base_name;
-use percept_eval::hallucination::files::annotated;
+use percept_eval::hallucination::files::{annotated, rows};
 use percept_eval::scm::{Observation, OddsRatio, Scm, estimate_scm};
 use percept_report::{Page, write_atomic};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ pub struct HalbenchScm {
     /// Answered yes/no questions: records.jsonl of `percept eval pope` or `percept eval causal-halbench`.
     #[arg(long, required = true)]
     pub records: Vec<PathBuf>,
-    /// COCO instances file of the pictures.
+    /// COCO instances file of the images.
     #[arg(long)]
     pub annotations: PathBuf,
     /// Which parser of POPE's answers to use.
@@ -52,14 +52,14 @@ pub fn run(args: &HalbenchScm, global: &Global) -> Result<Done, Failure> {
     let found = estimate_scm(&observations, &present);
     if found.objects.is_empty() {
         return Err(Failure::new(format!(
-            "none of {} answers is about a picture and an object of {}\n  help: give the annotations of the pictures that were asked about",
+            "none of {} answers is about an image and an object of {}\n  help: give the annotations of the images that were asked about",
             observations.len(),
             args.annotations.display()
         )));
     }
     if !global.quiet && found.left_out > 0 {
         note!(
-            "{} of {} answers are about pictures or objects without annotations (edits have none)",
+            "{} of {} answers are about images or objects without annotations (edits have none)",
             found.left_out,
             observations.len()
         );
@@ -82,7 +82,7 @@ pub fn run(args: &HalbenchScm, global: &Global) -> Result<Done, Failure> {
     Ok(Done::Well)
 }
 
-/// Gives pictures of a built benchmark, whose names have another ending, the names of their annotations.
+/// Gives images of a built benchmark, whose names have another ending, the names of their annotations.
 fn rename(observations: &mut [Observation], present: &BTreeMap<String, BTreeSet<String>>) {
     let names: BTreeMap<String, &String> =
         present.keys().map(|name| (base_name(name), name)).collect();
@@ -97,27 +97,22 @@ fn rename(observations: &mut [Observation], present: &BTreeMap<String, BTreeSet<
     }
 }
 
+/// What records have to be.
+const RECORDS: &str = "records.jsonl of `percept eval causal-halbench` or `percept eval pope`";
+
 /// Records of `percept eval causal-halbench` or `percept eval pope`.
 fn read(path: &Path, parser: &str) -> Result<Vec<Observation>, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
-    let lines = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.is_empty());
-    lines
-        .map(|(number, line)| {
-            let row: Value = serde_json::from_str(line)
-                .map_err(|e| Failure::new(format!("{}:{}: {e}", path.display(), number + 1)))?;
-            observation(&row, parser).ok_or_else(|| {
-                Failure::new(format!(
-                    "{}:{}: no answered yes/no question\n  help: give records.jsonl of `percept eval causal-halbench` or `percept eval pope`",
-                    path.display(),
-                    number + 1
-                ))
-            })
+    let rows: Vec<Value> = rows(path, RECORDS)?;
+    let one = |(at, row)| {
+        observation(row, parser).ok_or_else(|| {
+            Failure::new(format!(
+                "{}:{}: no answered yes/no question\n  help: give {RECORDS}",
+                path.display(),
+                at + 1
+            ))
         })
-        .collect()
+    };
+    rows.iter().enumerate().map(one).collect()
 }
 
 fn observation(row: &Value, parser: &str) -> Option<Observation> {
@@ -191,7 +186,7 @@ fn objects(found: &Scm) -> Vec<Vec<String>> {
 
 fn page(found: &Scm) -> String {
     let mut page = Page::new("What the answers follow");
-    page.text("C: the class that usually stands beside the object is in the picture. X: the object itself is there. Y: the \
+    page.text("C: the class that usually stands beside the object is in the image. X: the object itself is there. Y: the \
         model says yes. Numbers are odds ratios with 95 % intervals, adjusted by stratification (Mantel and Haenszel): how \
         much company raises the odds of a yes where presence is the same, and presence where company is the same. 1 is no \
         effect; a model that looks has 1 on C → Y.");

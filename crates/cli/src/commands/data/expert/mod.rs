@@ -103,7 +103,7 @@ fn finish<M: ChatModel>(
     };
     let found = ask::all(&job).inspect_err(|_| {
         let place = journal.display();
-        note!("every answer so far is in {place}: the same command goes on from there");
+        note!("the answers so far are in {place}: run the same command to resume");
     })?;
     rows::write(data, &found, &args.out, args.only_verified)?;
     let prices = args.calls.prices();
@@ -114,7 +114,7 @@ fn finish<M: ChatModel>(
     }
     if !global.quiet {
         note!(
-            "{} rows have no answer; the same command asks them again",
+            "{} rows have no answer; run the same command to ask them again",
             tally.failed
         );
     }

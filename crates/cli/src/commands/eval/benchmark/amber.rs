@@ -33,7 +33,7 @@ pub struct AmberArgs {
     /// The official folder `data`.
     #[arg(long)]
     pub data: PathBuf,
-    /// Folder of the pictures.
+    /// Folder of the images.
     #[arg(long)]
     pub images: Option<PathBuf>,
     /// Existing answers to score instead of asking a model: {id, response}.

@@ -32,20 +32,20 @@ pub struct CausalArgs {
     /// Folder with qa.json and images/, as the authors distribute it and `percept halbench build` makes it.
     #[arg(long, required_unless_present = "compare")]
     pub data: Option<PathBuf>,
-    /// Folder of the pictures (default: images/ in --data).
+    /// Folder of the images (default: images/ in --data).
     #[arg(long)]
     pub images: Option<PathBuf>,
-    /// Records of an earlier run (records.jsonl): its replies are read and counted again, nobody is asked.
+    /// Records of an earlier run (records.jsonl): its replies are parsed and scored again; no model is asked.
     #[arg(long, conflicts_with_all = ["model", "endpoint"])]
     pub records: Option<PathBuf>,
-    /// Whose reading of the replies makes the headline; all are computed.
+    /// Which program's answer parser gives the headline number; all are computed.
     #[arg(
         long,
         default_value = "original",
         value_name = "original|pope|vlmevalkit|lmms"
     )]
     pub parser: Reading,
-    /// Two output folders: what changed from the first to the second.
+    /// Compare two output folders: the change from the first to the second.
     #[arg(long, num_args = 2, value_names = ["RUN_A", "RUN_B"], conflicts_with_all = ["data", "model", "endpoint"])]
     pub compare: Vec<PathBuf>,
     /// Who answers.
@@ -177,7 +177,7 @@ fn report(
     let line = json!({"benchmark": "causal-halbench", "parser": args.parser, "metrics": metrics});
     print(global, &table, &[line])?;
     let mut page = Page::new("Causal-HalBench");
-    page.text("One object of each picture was replaced. CAC: how much worse the kept object is recognised without its \
+    page.text("One object of each image was replaced. CAC: how much worse the kept object is recognised without its \
         company. AAC: how much better absent objects are denied once the object that calls them up is gone. CHR: \
         replaced-in objects that are denied. Lower is better; 0 is a model that looks. CPR: pairs with both answers \
         right. 95 % bootstrap intervals over originals with their edits. Columns read the same replies by the rules of \
@@ -266,7 +266,7 @@ fn compare(a: &Path, b: &Path, global: &Global) -> Result<Done, Failure> {
     let found = paired(&before, &after);
     if found.iter().all(|(_, difference, _)| difference.n == 0) {
         return Err(Failure::new(format!(
-            "{} and {} have no picture in common",
+            "{} and {} have no image in common",
             a.display(),
             b.display()
         )));
@@ -288,7 +288,7 @@ fn compare(a: &Path, b: &Path, global: &Global) -> Result<Done, Failure> {
     }
     if !global.quiet && before.len() != after.len() {
         note!(
-            "{} and {} answers: only shared pictures count in the difference",
+            "{} and {} answers: only shared images count in the difference",
             before.len(),
             after.len()
         );

@@ -16,7 +16,7 @@ use crate::shared::{Done, Failure, Global};
 /// Descriptions that the report shows.
 const SHOWN: usize = 100;
 
-/// CHAIR: objects of a description that are not in the picture.
+/// CHAIR: objects of a description that are not in the image.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   percept eval chair --instances instances_val2014.json --references captions_val2014.json \\
@@ -26,13 +26,13 @@ const SHOWN: usize = 100;
 
 Captions are JSON lines or a JSON array of {image_id, caption}, or {\"imgToEval\": ...}.")]
 pub struct ChairArgs {
-    /// What is in the pictures.
+    /// What is in the images.
     #[command(flatten)]
     pub ground: GroundArgs,
     /// Existing descriptions to score instead of asking a model.
     #[arg(long, conflicts_with_all = ["model", "endpoint"])]
     pub captions: Option<PathBuf>,
-    /// Number of pictures to describe, drawn from the first --instances file.
+    /// Number of images to describe, drawn from the first --instances file.
     #[arg(long, default_value_t = 500)]
     pub sample: usize,
     /// Who describes.
@@ -71,7 +71,7 @@ pub fn run(args: &ChairArgs, global: &Global) -> Result<Done, Failure> {
     summary["scores"] = serde_json::to_value(&scores)?;
     print(global, &rows, std::slice::from_ref(&summary))?;
     let mut page = Page::new("CHAIR");
-    page.text("Objects of a description that are not in the picture: CHAIR_i is their share of all mentioned objects, \
+    page.text("Objects of a description that are not in the image: CHAIR_i is their share of all mentioned objects, \
         CHAIR_s the share of descriptions with one. Words and classes as in the official script; 95 % bootstrap \
         intervals over descriptions.");
     add_table(&mut page, &rows);
@@ -136,7 +136,7 @@ pub fn descriptions(page: &mut Page, captions: &[Caption]) {
     };
     let escape = percept_report::escape;
     let mut html = String::from(
-        "<table><thead><tr><th>picture</th><th>not there</th><th>there</th><th>description</th></tr></thead><tbody>",
+        "<table><thead><tr><th>image</th><th>not there</th><th>there</th><th>description</th></tr></thead><tbody>",
     );
     for caption in &worst[..shown] {
         let cell = |text: &str| {

@@ -1,4 +1,4 @@
-//! Descriptions of annotated pictures: which pictures, what is in them, what a model answered about them.
+//! Descriptions of annotated images: which images, what is in them, what a model answered about them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,23 +15,23 @@ use super::output::{OutputArgs, answered_by, pictures};
 use crate::shared::Failure;
 use crate::shared::answerer::{AnswererArgs, Answers, Query};
 
-/// What is in the pictures, and which are described.
+/// What is in the images, and which are described.
 #[derive(Debug, Clone, Args)]
 pub struct GroundArgs {
-    /// COCO instances files; name every split that has a picture (may be repeated).
+    /// COCO instances files; name every split that has an image (may be repeated).
     #[arg(long, required = true, value_name = "INSTANCES.json")]
     pub instances: Vec<PathBuf>,
-    /// COCO captions files: what they mention is in the picture too (may be repeated). The official
+    /// COCO captions files: what they mention is in the image too (may be repeated). The official
     /// numbers need them.
     #[arg(long, value_name = "CAPTIONS.json")]
     pub references: Vec<PathBuf>,
-    /// Folder of the pictures.
+    /// Folder of the images.
     #[arg(long)]
     pub images: Option<PathBuf>,
-    /// Prompt for every picture.
+    /// Prompt for every image.
     #[arg(long, default_value = "Please describe this image in detail.")]
     pub prompt: String,
-    /// Random seed of the choice of pictures.
+    /// Random seed of the choice of images.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
 }
@@ -43,7 +43,7 @@ pub struct Description {
     pub text: String,
 }
 
-/// Descriptions, what is in their pictures, and who gave them.
+/// Descriptions, what is in their images, and who gave them.
 pub struct Descriptions {
     pub descriptions: Vec<Description>,
     pub objects: Objects,
@@ -51,7 +51,7 @@ pub struct Descriptions {
 }
 
 impl GroundArgs {
-    /// Descriptions from `file`, or of `count` pictures of the first instances file.
+    /// Descriptions from `file`, or of `count` images of the first instances file.
     pub fn describe(
         &self,
         vocabulary: &Vocabulary,

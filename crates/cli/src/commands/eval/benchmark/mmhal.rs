@@ -29,17 +29,17 @@ pub struct MmhalArgs {
     /// The benchmark's JSON array (question, image_content, gt_answer, ...).
     #[arg(long)]
     pub data: PathBuf,
-    /// Folder of the pictures, named as in image_src or by image_id.
+    /// Folder of the images, named as in image_src or by image_id.
     #[arg(long)]
     pub images: Option<PathBuf>,
-    /// Answers that were given before, in the order of the questions.
+    /// Existing answers to rate instead of asking a model, in the order of the questions.
     #[arg(long, conflicts_with_all = ["model", "endpoint", "given"])]
     pub answers: Option<PathBuf>,
     /// The answers are in --data, as model_answer.
     #[arg(long, conflicts_with_all = ["model", "endpoint"])]
     pub given: bool,
-    /// The judge's prompt: a text with four gaps {} (contents, question, right answer, answer), or
-    /// the published script that holds one.
+    /// The judge's prompt: a text with four placeholders {} (contents, question, right answer,
+    /// answer), or the published script that holds one.
     #[arg(long, value_name = "FILE")]
     pub judge_template: Option<PathBuf>,
     /// Who judges.
@@ -133,10 +133,10 @@ fn answers(args: &MmhalArgs, items: &[Item], quiet: bool) -> Result<(Vec<String>
     Ok((texts, answered_by(&Some(found), None)))
 }
 
-/// The picture of a question under the name that its address ends in, or under its number.
+/// The image of a question under the name that its address ends in, or under its number.
 fn picture(args: &MmhalArgs, item: &Item) -> Result<Media, Failure> {
     let Some(folder) = args.images.as_deref() else {
-        return Err(Failure::new("no pictures: give --images DIR"));
+        return Err(Failure::new("no images: give --images DIR"));
     };
     let source = item.image_src.rsplit('/').next().unwrap_or_default();
     let names = [source.to_owned()]
@@ -149,7 +149,7 @@ fn picture(args: &MmhalArgs, item: &Item) -> Result<Media, Failure> {
     let media = |path| args.answerer.picture(folder, path);
     found.map(media).ok_or_else(|| {
         Failure::new(format!(
-            "no picture {source} or {}.jpg in --images {}",
+            "no image {source} or {}.jpg in --images {}",
             item.image_id,
             folder.display()
         ))

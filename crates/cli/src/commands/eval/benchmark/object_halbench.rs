@@ -30,16 +30,16 @@ Examples:
       --judge-endpoint URL --judge-model NAME"
 )]
 pub struct ObjectHalbenchArgs {
-    /// What is in the pictures.
+    /// What is in the images.
     #[command(flatten)]
     pub ground: GroundArgs,
-    /// Answers that were given before: {image_id, answer} (and question, for a judge).
+    /// Existing answers to score instead of asking a model: {image_id, answer} (and question, for a judge).
     #[arg(long, conflicts_with_all = ["model", "endpoint"])]
     pub answers: Option<PathBuf>,
-    /// Number of pictures to describe, drawn from the first --instances file.
+    /// Number of images to describe, drawn from the first --instances file.
     #[arg(long, default_value_t = 300)]
     pub sample: usize,
-    /// A list of words of your own: a class a line, its name first, separated by commas.
+    /// Your own word list: one class per line, its name first, separated by commas.
     #[arg(long)]
     pub words: Option<PathBuf>,
     /// Who lists objects instead of the word rules.
@@ -156,9 +156,8 @@ fn listed(
             return Ok(Vec::new());
         }
         let reply = texts.next().map_or("", String::as_str);
-        let list = parse_list(reply).map_err(|what| {
-            Failure::new(format!("judge, picture {}: {what}", description.image))
-        })?;
+        let list = parse_list(reply)
+            .map_err(|what| Failure::new(format!("judge, image {}: {what}", description.image)))?;
         Ok(listed_objects(words, &list))
     };
     let mentions = descriptions

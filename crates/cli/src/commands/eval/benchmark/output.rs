@@ -21,7 +21,7 @@ pub struct OutputArgs {
     /// command resumes.
     #[arg(long)]
     pub output: Option<PathBuf>,
-    /// Maximum number of questions or pictures (0: all).
+    /// Maximum number of questions or images (0: all).
     #[arg(long, default_value_t = 0)]
     pub limit: usize,
 }
@@ -118,20 +118,20 @@ pub fn cells<const N: usize>(texts: [&str; N]) -> Vec<String> {
     texts.map(str::to_owned).into()
 }
 
-/// Pictures of a folder; the first that is missing is named.
+/// Images of a folder; the first that is missing is named.
 pub fn pictures(
     answerer: &AnswererArgs,
     folder: Option<&Path>,
     names: &[&str],
 ) -> Result<Vec<Media>, Failure> {
     let Some(folder) = folder else {
-        return Err(Failure::new("no pictures: give --images DIR"));
+        return Err(Failure::new("no images: give --images DIR"));
     };
     let paths: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
     let missing: Vec<&PathBuf> = paths.iter().filter(|path| !path.is_file()).collect();
     if let Some(first) = missing.first() {
         return Err(Failure::new(format!(
-            "{} of {} pictures are missing, the first is {}: expected them in --images {}",
+            "{} of {} images are missing, the first is {}: expected them in --images {}",
             missing.len(),
             paths.len(),
             first.display(),

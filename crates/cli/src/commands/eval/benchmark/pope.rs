@@ -18,7 +18,7 @@ use crate::shared::{Done, Failure, Global};
 /// Mistakes that the report shows.
 const SHOWN: usize = 200;
 
-/// POPE: is this object in the picture? With every published answer parser side by side.
+/// POPE: is this object in the image? With every published answer parser side by side.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   percept eval pope --data POPE/output/coco --images val2014 --model DIR --output runs/pope
@@ -30,7 +30,7 @@ pub struct PopeArgs {
     /// coco_pope_random.json, coco_pope_popular.json and coco_pope_adversarial.json.
     #[arg(long, required_unless_present = "build")]
     pub data: Vec<PathBuf>,
-    /// Folder of the pictures.
+    /// Folder of the images.
     #[arg(long)]
     pub images: Option<PathBuf>,
     /// Existing answers to score instead of asking a model, one file per question file.
@@ -55,10 +55,10 @@ pub struct PopeArgs {
         conflicts_with = "data"
     )]
     pub build: Option<PathBuf>,
-    /// Number of pictures that --build asks about.
+    /// Number of images that --build asks about.
     #[arg(long, default_value_t = 500, requires = "build")]
     pub build_images: usize,
-    /// Number of present objects, and of absent ones, per picture of --build.
+    /// Number of present objects, and of absent ones, per image of --build.
     #[arg(long, default_value_t = 3, requires = "build")]
     pub objects: usize,
     /// Seed of --build.
@@ -255,7 +255,7 @@ fn report(
         );
     }
     let mut page = Page::new("POPE");
-    page.text("Is this object in the picture? \"yes\" is the positive class. 95 % bootstrap intervals over pictures. \
+    page.text("Is this object in the image? \"yes\" is the positive class. 95 % bootstrap intervals over images. \
         Each row reads the same answers as another public program does; * marks the headline. \
         yes % is the share of answers read as yes; unread are answers that are neither.");
     add_table(&mut page, &table);
@@ -279,7 +279,7 @@ fn report(
         ]
     };
     let lines: Vec<Vec<String>> = wrong.iter().take(SHOWN).map(line).collect();
-    page.table(&["picture", "split", "question", "right", "answer"], &lines);
+    page.table(&["image", "split", "question", "right", "answer"], &lines);
     let records: Vec<Value> = rows.iter().map(record).collect::<Result<_, _>>()?;
     let summary = json!({"benchmark": "pope", "parser": args.parser, "suffix": args.suffix,
         "answered_by": by, "splits": objects});

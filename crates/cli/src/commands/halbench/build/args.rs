@@ -11,8 +11,8 @@ use crate::shared::endpoint_args::{AllowImages, CallArgs, EndpointArgs};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Steps: statistics, roles, choice, edit, quality, questions, dataset. Each writes its decisions and
-their reasons to OUT/steps. A stopped build goes on with the same command; a step is done again when
-its settings or what it reads changed. The same seed gives the same files.
+their reasons to OUT/steps. The same command resumes a stopped build; a step is repeated when its
+settings or its inputs have changed. The same seed gives the same files.
 
 The built-in editor puts a cut-out of another image in the place of what it takes away: a stand-in
 for a diffusion model. A model that re-detects keeps what it can see: it, and its like, should not

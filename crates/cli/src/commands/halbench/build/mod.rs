@@ -162,7 +162,7 @@ fn build_with(
     });
     let outcome = outcome.inspect_err(|_| {
         let place = args.out.display();
-        note!("what is finished is in {place}: the same command goes on from there");
+        note!("the finished work is in {place}: run the same command to resume");
     })?;
     print(args, global, &outcome)?;
     Ok(Done::Well)

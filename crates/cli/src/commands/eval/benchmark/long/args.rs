@@ -13,7 +13,7 @@ use crate::shared::model_args::ModelArgs;
 #[command(after_help = "Tasks:
   needle        a magic number at --depths depths of texts of each --length; a heat map
   ruler-subset  RULER's needle, variable tracking, common and frequent words tasks in its words;
-                those that need an essay are left out without --text
+                those that need an essay are skipped without --text
   ppl           perplexity of --text in sliding windows
 
 Without --text, haystacks are RULER's noise sentences. Decoding is greedy.

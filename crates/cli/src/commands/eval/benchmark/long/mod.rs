@@ -52,7 +52,7 @@ pub fn run(args: &LongArgs, global: &Global) -> Result<Done, Failure> {
     if let Some(length) = args.length.iter().find(|&&length| length > longest)
         && !global.quiet
     {
-        note!("--length {length} is more than the {longest} tokens that config.json announces");
+        note!("--length {length} exceeds max_position_embeddings of config.json, {longest}");
     }
     if args.task == Task::Ppl {
         let Some((path, text)) = text else {
