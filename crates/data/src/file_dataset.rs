@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::convention::Convention;
-use crate::parquet::{Cache, DEFAULT_CACHE_BYTES};
-use crate::row::Rows;
-use crate::{ColumnMap, Dataset, Error, Sample, csv_rows, json, jsonl, packed, parquet};
+use crate::convention::read::Convention;
+use crate::formats::parquet::{Cache, DEFAULT_CACHE_BYTES};
+use crate::formats::row::Rows;
+use crate::formats::{compressed, csv, json, jsonl, parquet};
+use crate::{ColumnMap, Dataset, Error, Sample};
 
 /// Rows of one or more files, one after the other. A row is read when it is asked for.
 pub struct FileDataset {
@@ -102,7 +103,7 @@ pub(crate) fn open(path: &Path, index: usize, cache: &Arc<Cache>) -> Result<Box<
             .found(crate::error::kind_of_file(found.file_type()))
             .help("write its content to a file first"));
     }
-    let plain = match packed::is_packed(path) {
+    let plain = match compressed::is_packed(path) {
         true => path.with_extension(""),
         false => path.to_path_buf(),
     };
@@ -110,12 +111,12 @@ pub(crate) fn open(path: &Path, index: usize, cache: &Arc<Cache>) -> Result<Box<
         .extension()
         .map(|e| e.to_string_lossy().to_lowercase());
     match ending.as_deref() {
-        Some("csv") => Ok(Box::new(csv_rows::open(path, b',')?)),
-        Some("tsv") => Ok(Box::new(csv_rows::open(path, b'\t')?)),
+        Some("csv") => Ok(Box::new(csv::open(path, b',')?)),
+        Some("tsv") => Ok(Box::new(csv::open(path, b'\t')?)),
         Some("arrow" | "feather") => Err(Error::file("Arrow files are not read")
             .expected(ENDINGS)
             .help(HELP_ARROW)),
-        Some("parquet") if packed::is_packed(path) => {
+        Some("parquet") if compressed::is_packed(path) => {
             Err(Error::file("compressed Parquet file")
                 .help("unpack it; Parquet is compressed inside"))
         }

@@ -37,32 +37,27 @@
 //! needed. Foreign *code* runs in a subprocess with a deadline.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod accuracy;
-pub mod choice;
 mod config;
 mod error;
-mod exact;
 pub mod extract;
-mod format;
-mod iou;
-mod length;
 mod math;
 mod process;
 mod registry;
 mod set;
 mod verdict;
+mod verifier;
 
-pub use accuracy::Accuracy;
-pub use choice::Choice;
 pub use config::{FunctionConfig, RewardConfig};
 pub use error::Error;
-pub use exact::Exact;
 pub use extract::Extraction;
-pub use format::Format;
-pub use iou::{BoxFormat, Coordinates, Iou, Rectangle, boxes, iou};
-pub use length::{Length, LengthShape, LengthUnit};
 pub use math::Math;
 pub use process::{CompletionFormat, ExternalCommand, PythonFunction};
 pub use registry::{FunctionKind, Kind};
 pub use set::RewardSet;
 pub use verdict::{Answer, Extracted, Reward, Verdict, Verifier};
+pub use verifier::accuracy::Accuracy;
+pub use verifier::choice::{self, Choice};
+pub use verifier::exact::Exact;
+pub use verifier::format::Format;
+pub use verifier::iou::{BoxFormat, Coordinates, Iou, Rectangle, boxes, iou};
+pub use verifier::length::{Length, LengthShape, LengthUnit};

@@ -25,7 +25,7 @@ pub(super) trait Sink {
 
 /// Opens a file and reads it.
 pub(super) fn read_file<S: Sink>(path: &Path, sink: &mut S) -> Result<(), Error> {
-    let file = crate::random_file::open(path)?;
+    let file = crate::formats::random_file::open(path)?;
     read(file, sink).map_err(|e| e.in_file(path))
 }
 

@@ -1,7 +1,7 @@
 //! Many tokens of one sequence at once: prompts, and tokens that a sequence already had.
 
+use super::decoder::{ATTENTION, Decoder, Prefix, Sequence};
 use super::past::Past;
-use super::{ATTENTION, Decoder, Prefix, Sequence};
 use percept_nn::host::Threads;
 use rayon::prelude::*;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Cosines and sines of single rows, from the frequencies that training uses.
 
 use crate::TextConfig;
-use crate::rope::scaled_frequencies;
+use crate::text::rope::scaled_frequencies;
 
 /// Positions whose angles are computed once.
 const TABLE: usize = 4096;

@@ -1,0 +1,464 @@
+//! Image preprocessing equal, bit for bit, to transformers' `Qwen2VLImageProcessor` on Pillow 13:
+//! resize to a multiple of the patch grid within a pixel budget, normalise, cut into patches.
+
+use image::RgbImage;
+use serde_json::{Value, json};
+
+use crate::Error;
+use crate::media::resize::resize;
+
+/// What the vision tower reads of one image or video.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Patches {
+    /// Temporal, vertical and horizontal patches.
+    pub grid_thw: [usize; 3],
+    /// `[t·h·w, 3 · temporal_patch_size · patch_size²]`: patches of one merged token are
+    /// neighbours; inside a patch: channel, frame, row, column.
+    pub pixels: Vec<f32>,
+}
+
+impl Patches {
+    /// Patches.
+    pub fn len(&self) -> usize {
+        self.grid_thw.iter().product()
+    }
+
+    /// Whether both show the same, pixel by pixel. A glance decides it for most pairs.
+    pub fn same_picture(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+            || self.grid_thw == other.grid_thw
+                && self.glance().eq(other.glance())
+                && self.pixels == other.pixels
+    }
+
+    /// At most 64 values from all over, so that pictures which begin with one margin differ in them.
+    pub fn glance(&self) -> impl Iterator<Item = f32> {
+        let far = self.pixels.len() / 64 + 1;
+        self.pixels.iter().copied().step_by(far)
+    }
+
+    /// Whether there is no patch.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// `preprocessor_config.json` of the Qwen2-VL family.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageProcessor {
+    /// Pixels along a side of a patch.
+    pub patch_size: usize,
+    /// Frames in a patch; a still image is repeated.
+    pub temporal_patch_size: usize,
+    /// Patches along a side of a merged token.
+    pub merge_size: usize,
+    /// Smaller images are enlarged to at least this many pixels.
+    pub min_pixels: usize,
+    /// Larger images are shrunk to at most this many pixels.
+    pub max_pixels: usize,
+    /// Mean of each channel after rescaling.
+    pub image_mean: [f32; 3],
+    /// Standard deviation of each channel after rescaling.
+    pub image_std: [f32; 3],
+    /// Grey levels are multiplied by this first, in double precision as NumPy does it.
+    pub rescale_factor: f64,
+}
+
+impl Default for ImageProcessor {
+    /// Qwen2-VL's values.
+    fn default() -> Self {
+        Self {
+            patch_size: 14,
+            temporal_patch_size: 2,
+            merge_size: 2,
+            min_pixels: 56 * 56,
+            max_pixels: 28 * 28 * 1280,
+            image_mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
+            image_std: [0.268_629_54, 0.261_302_6, 0.275_777_1],
+            rescale_factor: 1.0 / 255.0,
+        }
+    }
+}
+
+/// The most pixels along a side of a patch, frames in one, or patches along a merged token. The largest known is 32.
+const MOST_OF_A_PATCH: u64 = 512;
+
+impl ImageProcessor {
+    /// The largest `min_pixels`: every picture is enlarged to it.
+    pub const MOST_MIN_PIXELS: usize = 1 << 26;
+
+    /// Reads `preprocessor_config.json`, with the pixel limits under `min_pixels`/`max_pixels` or
+    /// `size.shortest_edge`/`size.longest_edge`. Absent fields keep Qwen2-VL's values.
+    ///
+    /// # Errors
+    /// [`Error::File`] naming a field of the wrong type or of an absurd value, or a switched-off step that percept
+    /// always does.
+    pub fn from_json(config: &Value) -> Result<Self, Error> {
+        Self::read(config, Self::default())
+    }
+
+    /// Reads `video_preprocessor_config.json`: where it gives no sizes, those of `Qwen2VLVideoProcessor`, which are
+    /// not the image processor's.
+    ///
+    /// # Errors
+    /// As [`ImageProcessor::from_json`].
+    pub fn videos_from_json(config: &Value) -> Result<Self, Error> {
+        let sizes = Self {
+            min_pixels: 128 * 28 * 28,
+            max_pixels: 28 * 28 * 768,
+            ..Self::default()
+        };
+        Self::read(config, sizes)
+    }
+
+    fn read(config: &Value, mut out: Self) -> Result<Self, Error> {
+        let bad = |field: &str, found: &Value, expected: &str| {
+            Error::config("preprocessor_config.json cannot be used")
+                .field(field)
+                .found(found)
+                .expected(expected)
+        };
+        if config.get("do_resize") == Some(&Value::Bool(false)) {
+            return Err(bad("do_resize", &config["do_resize"], "true"));
+        }
+        // transformers' fast processors read null as their default, its slow ones as false.
+        for field in ["do_resize", "do_rescale", "do_normalize"] {
+            if config.get(field).is_some_and(|value| !value.is_boolean()) {
+                let expected = "true or false (null means one to the fast image processors of transformers and the \
+                                other to the slow ones)";
+                return Err(bad(field, &config[field], expected));
+            }
+        }
+        // Pillow's number of the filter.
+        if config["resample"]
+            .as_u64()
+            .is_some_and(|filter| filter != 3)
+        {
+            return Err(bad("resample", &config["resample"], "3 (bicubic)"));
+        }
+        let size = &config["size"];
+        let limited = |field: &str, value: &Value, limit: u64, into: &mut usize| match value {
+            Value::Null => Ok(()),
+            value => match value.as_u64().filter(|&n| n > 0 && n <= limit) {
+                Some(n) => {
+                    *into = n as usize;
+                    Ok(())
+                }
+                None => {
+                    let expected = format!("a whole number from 1 to {limit}");
+                    Err(bad(field, value, &expected))
+                }
+            },
+        };
+        let number = |field: &str, value: &Value, into: &mut usize| {
+            limited(field, value, MOST_OF_A_PATCH, into)
+        };
+        number("patch_size", &config["patch_size"], &mut out.patch_size)?;
+        let temporal = &config["temporal_patch_size"];
+        number(
+            "temporal_patch_size",
+            temporal,
+            &mut out.temporal_patch_size,
+        )?;
+        number("merge_size", &config["merge_size"], &mut out.merge_size)?;
+        for (field, value) in [
+            ("size.shortest_edge", &size["shortest_edge"]),
+            ("min_pixels", &config["min_pixels"]),
+        ] {
+            limited(
+                field,
+                value,
+                Self::MOST_MIN_PIXELS as u64,
+                &mut out.min_pixels,
+            )?;
+        }
+        for (field, value) in [
+            ("size.longest_edge", &size["longest_edge"]),
+            ("max_pixels", &config["max_pixels"]),
+        ] {
+            limited(field, value, 1 << 40, &mut out.max_pixels)?;
+        }
+        for (field, into) in [
+            ("image_mean", &mut out.image_mean),
+            ("image_std", &mut out.image_std),
+        ] {
+            let value = &config[field];
+            if value.is_null() {
+                continue;
+            }
+            let list: Option<Vec<f32>> = value.as_array().map(|items| {
+                items
+                    .iter()
+                    .filter_map(|v| v.as_f64().map(|v| v as f32))
+                    .collect()
+            });
+            *into = list
+                .and_then(|list| list.try_into().ok())
+                .ok_or_else(|| bad(field, value, "three numbers"))?;
+        }
+        if out.image_std.iter().any(|std| !std.is_normal()) {
+            let expected = "three numbers that are not 0";
+            return Err(bad("image_std", &config["image_std"], expected));
+        }
+        match &config["rescale_factor"] {
+            Value::Null => {}
+            value => {
+                out.rescale_factor = value
+                    .as_f64()
+                    .ok_or_else(|| bad("rescale_factor", value, "a number"))?;
+            }
+        }
+        // Steps that are switched off: nothing is subtracted, all is divided by 1.
+        if config.get("do_normalize") == Some(&Value::Bool(false)) {
+            (out.image_mean, out.image_std) = ([0.0; 3], [1.0; 3]);
+        }
+        if config.get("do_rescale") == Some(&Value::Bool(false)) {
+            out.rescale_factor = 1.0;
+        }
+        if out.min_pixels > out.max_pixels {
+            return Err(bad(
+                "min_pixels",
+                &json!(out.min_pixels),
+                "at most max_pixels",
+            ));
+        }
+        Ok(out)
+    }
+
+    /// `preprocessor_config.json` that transformers loads.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "image_processor_type": "Qwen2VLImageProcessor",
+            "do_convert_rgb": true,
+            "do_normalize": true,
+            "do_rescale": true,
+            "do_resize": true,
+            "image_mean": self.image_mean.map(decimal),
+            "image_std": self.image_std.map(decimal),
+            "size": {"shortest_edge": self.min_pixels, "longest_edge": self.max_pixels},
+            "min_pixels": self.min_pixels,
+            "max_pixels": self.max_pixels,
+            "merge_size": self.merge_size,
+            "patch_size": self.patch_size,
+            "resample": 3,
+            "rescale_factor": self.rescale_factor,
+            "temporal_patch_size": self.temporal_patch_size,
+        })
+    }
+
+    /// Width and height after `smart_resize`: multiples of a merged token's side, within the
+    /// pixel limits, the aspect ratio kept as nearly as possible.
+    ///
+    /// # Errors
+    /// [`Error::Media`] for an empty image or an aspect ratio above 200.
+    pub fn resized(&self, width: usize, height: usize) -> Result<(usize, usize), Error> {
+        let (long, short) = (width.max(height), width.min(height));
+        if short == 0 || long as f64 / short as f64 > 200.0 {
+            return Err(Error::media("image cannot be resized to the patch grid")
+                .found(format!("{width} × {height}"))
+                .expected("both sides above 0, aspect ratio at most 200")
+                .help("crop the image"));
+        }
+        let factor = (self.patch_size * self.merge_size) as f64;
+        let (w, h) = (width as f64, height as f64);
+        // Python's round(): halves go to the even neighbour.
+        let near = |side: f64| (side / factor).round_ties_even() * factor;
+        let (mut to_w, mut to_h) = (near(w), near(h));
+        if to_w * to_h > self.max_pixels as f64 {
+            let beta = (w * h / self.max_pixels as f64).sqrt();
+            let down = |side: f64| ((side / beta / factor).floor() * factor).max(factor);
+            (to_w, to_h) = (down(w), down(h));
+        } else if to_w * to_h < self.min_pixels as f64 {
+            let beta = (self.min_pixels as f64 / (w * h)).sqrt();
+            let up = |side: f64| (side * beta / factor).ceil() * factor;
+            (to_w, to_h) = (up(w), up(h));
+        }
+        Ok((to_w as usize, to_h as usize))
+    }
+
+    /// Merged tokens of a still image of this size.
+    ///
+    /// # Errors
+    /// As [`ImageProcessor::resized`].
+    pub fn token_count(&self, width: usize, height: usize) -> Result<usize, Error> {
+        let (width, height) = self.resized(width, height)?;
+        let side = self.patch_size * self.merge_size;
+        Ok((width / side) * (height / side))
+    }
+
+    /// Patches of a still image.
+    ///
+    /// # Errors
+    /// As [`ImageProcessor::resized`].
+    pub fn process(&self, image: &RgbImage) -> Result<Patches, Error> {
+        let (width, height) = self.resized(image.width() as usize, image.height() as usize)?;
+        let frame = self.normalise(&resize(image, width, height));
+        let frames: Vec<&[f32]> = vec![&frame; self.temporal_patch_size];
+        Ok(self.cut(&frames, width, height))
+    }
+
+    /// Patches of a video's frames, all of one size; the last frame is repeated to fill a patch.
+    ///
+    /// # Errors
+    /// [`Error::Media`] for no frame or frames of different sizes, and as
+    /// [`ImageProcessor::resized`].
+    pub fn process_video(&self, frames: &[RgbImage]) -> Result<Patches, Error> {
+        let Some(first) = frames.first() else {
+            return Err(Error::media("video has no frames"));
+        };
+        if let Some(odd) = frames.iter().find(|f| f.dimensions() != first.dimensions()) {
+            return Err(Error::media("frames of a video differ in size")
+                .found(format!("{:?}", odd.dimensions()))
+                .expected(format!("{:?}", first.dimensions())));
+        }
+        let (width, height) = self.resized(first.width() as usize, first.height() as usize)?;
+        let pixels: Vec<Vec<f32>> = frames
+            .iter()
+            .map(|f| self.normalise(&resize(f, width, height)))
+            .collect();
+        let count = pixels.len().next_multiple_of(self.temporal_patch_size);
+        let last = pixels.len() - 1;
+        let padded: Vec<&[f32]> = (0..count).map(|i| pixels[i.min(last)].as_slice()).collect();
+        Ok(self.cut(&padded, width, height))
+    }
+
+    /// Channels first: `[3, height, width]`.
+    fn normalise(&self, image: &RgbImage) -> Vec<f32> {
+        let area = (image.width() * image.height()) as usize;
+        let mut out = vec![0.0; 3 * area];
+        let tables: Vec<[f32; 256]> = (0..3)
+            .map(|c| {
+                std::array::from_fn(|level| {
+                    let rescaled = (level as f64 * self.rescale_factor) as f32;
+                    (rescaled - self.image_mean[c]) / self.image_std[c]
+                })
+            })
+            .collect();
+        for (at, pixel) in image.as_raw().chunks_exact(3).enumerate() {
+            for (c, &level) in pixel.iter().enumerate() {
+                out[c * area + at] = tables[c][usize::from(level)];
+            }
+        }
+        out
+    }
+
+    fn cut(&self, frames: &[&[f32]], width: usize, height: usize) -> Patches {
+        let (patch, merge, depth) = (self.patch_size, self.merge_size, self.temporal_patch_size);
+        let grid = [frames.len() / depth, height / patch, width / patch];
+        let area = width * height;
+        let mut pixels = Vec::with_capacity(3 * frames.len() * area);
+        for time in frames.chunks_exact(depth) {
+            for (top, left) in blocks(grid[1], grid[2], merge) {
+                for channel in 0..3 {
+                    for frame in time {
+                        for row in 0..patch {
+                            let start = channel * area + (top * patch + row) * width + left * patch;
+                            pixels.extend_from_slice(&frame[start..start + patch]);
+                        }
+                    }
+                }
+            }
+        }
+        Patches {
+            grid_thw: grid,
+            pixels,
+        }
+    }
+}
+
+/// The shortest decimal number that reads back as `value`.
+fn decimal(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(f64::from(value))
+}
+
+/// Patches in the order in which they are merged: blocks row by row, inside a block row by row.
+fn blocks(rows: usize, columns: usize, merge: usize) -> impl Iterator<Item = (usize, usize)> {
+    let block = move |top: usize, left: usize| {
+        (0..merge * merge).map(move |i| (top * merge + i / merge, left * merge + i % merge))
+    };
+    (0..rows / merge)
+        .flat_map(move |top| (0..columns / merge).flat_map(move |left| block(top, left)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn config_reads_back() {
+        let p = ImageProcessor {
+            patch_size: 7,
+            min_pixels: 10,
+            ..ImageProcessor::default()
+        };
+        assert_eq!(ImageProcessor::from_json(&p.to_json()).unwrap(), p);
+        // Single precision is written in as many digits as it has.
+        assert!(p.to_json()["image_mean"][0].to_string().len() <= 10);
+        let error = ImageProcessor::from_json(&json!({"resample": 2})).unwrap_err();
+        assert!(error.to_string().contains("bicubic"), "{error}");
+        let error = ImageProcessor::from_json(&json!({"patch_size": "big"})).unwrap_err();
+        assert!(error.to_string().contains("patch_size"), "{error}");
+    }
+
+    /// D11
+    #[test]
+    fn steps_that_are_switched_off_are_left_out_and_unclear_ones_refused() {
+        let image = RgbImage::from_fn(28, 28, |x, y| image::Rgb([x as u8, y as u8, 200]));
+        let read = |more: Value| ImageProcessor::from_json(&more);
+        let raw = read(json!({"do_normalize": false}))
+            .unwrap()
+            .process(&resized(&image))
+            .unwrap();
+        assert!(raw.pixels.iter().all(|v| (0.0..=1.0).contains(v)));
+        let levels = read(json!({"do_normalize": false, "do_rescale": false})).unwrap();
+        let levels = levels.process(&resized(&image)).unwrap();
+        for (level, raw) in levels.pixels.iter().zip(&raw.pixels) {
+            assert!((level / 255.0 - raw).abs() < 1e-6);
+        }
+        for field in ["do_normalize", "do_rescale", "do_resize"] {
+            let error = read(json!({field: null})).unwrap_err().to_string();
+            assert!(
+                error.contains(field) && error.contains("true or false"),
+                "{error}"
+            );
+        }
+        assert!(read(json!({"do_resize": false})).is_err());
+    }
+
+    fn resized(image: &RgbImage) -> RgbImage {
+        image::imageops::resize(image, 56, 56, image::imageops::FilterType::Nearest)
+    }
+
+    /// D11
+    #[test]
+    fn videos_have_sizes_of_their_own() {
+        let videos = ImageProcessor::videos_from_json(&json!({})).unwrap();
+        assert_eq!((videos.min_pixels, videos.max_pixels), (100_352, 602_112));
+        let given = ImageProcessor::videos_from_json(
+            &json!({"size": {"shortest_edge": 784, "longest_edge": 9408}}),
+        );
+        let given = given.unwrap();
+        assert_eq!((given.min_pixels, given.max_pixels), (784, 9408));
+    }
+
+    /// Absurd numbers are refused, not allocated.
+    #[test]
+    fn absurd_sizes_are_refused_by_name() {
+        for (field, value) in [
+            ("patch_size", json!(1_000_000_000_000u64)),
+            ("merge_size", json!(1u64 << 33)),
+            ("temporal_patch_size", json!(u64::MAX)),
+            ("min_pixels", json!(1u64 << 50)),
+            ("max_pixels", json!(u64::MAX)),
+            ("patch_size", json!(0)),
+            ("patch_size", json!(-14)),
+            ("patch_size", json!(1e30)),
+            ("rescale_factor", json!("1/255")),
+        ] {
+            let error = ImageProcessor::from_json(&json!({field: value}))
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(field), "{error}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Tasks that make their own data: nothing is downloaded.
+
+pub mod digit_sum;
+mod random;
+pub mod scenes;

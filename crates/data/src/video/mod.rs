@@ -1,0 +1,3 @@
+//! Videos as frames.
+
+pub(crate) mod gif;
