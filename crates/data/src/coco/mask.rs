@@ -2,15 +2,6 @@
 
 use crate::{Error, MAX_PIXELS};
 
-use super::{polygon, rle};
-
-/// The outline is walked point by point: coordinates beyond any image would take for ever.
-const MAX_COORDINATE: f64 = 1e6;
-
-/// Points of all outlines of a mask together, on a grid five times finer than the image: a minute of walking at most, and a
-/// hundred times the outline of the most jagged object in COCO.
-const MAX_OUTLINE: u64 = 1 << 30;
-
 /// A rectangle of whole pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rect {
@@ -70,67 +61,6 @@ impl Mask {
         Self::from_fn(width, height, |x, y| {
             (rect.x..right).contains(&x) && (rect.y..bottom).contains(&y)
         })
-    }
-
-    /// The pixels inside any of the polygons `[x0, y0, x1, y1, …]`, drawn as pycocotools draws them
-    /// (`frPyObjects` and `merge`).
-    ///
-    /// # Errors
-    /// An image larger than [`MAX_PIXELS`], a polygon of fewer than three points, of an odd number of coordinates or with
-    /// one beyond a million pixels, and outlines that are too long to walk.
-    pub fn from_polygons(polygons: &[Vec<f64>], width: u32, height: u32) -> Result<Self, Error> {
-        check_pixels(width, height)?;
-        let mut mask = Self::new(width, height);
-        let mut walked = 0;
-        for (at, polygon) in polygons.iter().enumerate() {
-            let wrong = |what: &str| {
-                Err(Error::row(what)
-                    .field(format!("segmentation[{at}]"))
-                    .found(format!("{} numbers", polygon.len()))
-                    .expected("x and y of three points or more"))
-            };
-            if polygon.len() % 2 == 1 || polygon.len() < 6 {
-                return wrong("not a polygon");
-            }
-            if !polygon.iter().all(|c| c.abs() <= MAX_COORDINATE) {
-                return wrong("a polygon with a coordinate far from every image");
-            }
-            walked += polygon::length(polygon);
-            if walked > MAX_OUTLINE {
-                return Err(Error::row("an outline too long to be drawn")
-                    .field(format!("segmentation[{at}]"))
-                    .found(format!("{} points of the fine grid so far", walked))
-                    .expected(format!("at most {MAX_OUTLINE}")));
-            }
-            polygon::fill(&mut mask, polygon);
-        }
-        Ok(mask)
-    }
-
-    /// The pixels of run lengths: alternately of pixels outside and inside, down the columns.
-    ///
-    /// # Errors
-    /// Runs that are not as long as the image has pixels.
-    pub fn from_counts(counts: &[u32], width: u32, height: u32) -> Result<Self, Error> {
-        rle::decode(counts, width, height)
-    }
-
-    /// The pixels of a compressed string of run lengths (`counts` of pycocotools' `encode`).
-    ///
-    /// # Errors
-    /// A string that breaks off or has foreign characters, and those of [`Mask::from_counts`].
-    pub fn from_rle_string(text: &str, width: u32, height: u32) -> Result<Self, Error> {
-        rle::decode(&rle::parse(text)?, width, height)
-    }
-
-    /// Run lengths, the first of pixels outside (0 when the first pixel is inside).
-    pub fn counts(&self) -> Vec<u32> {
-        rle::encode(self)
-    }
-
-    /// Run lengths as pycocotools' `encode` writes them.
-    pub fn rle_string(&self) -> String {
-        rle::format(&self.counts())
     }
 
     /// Columns of the image.

@@ -6,13 +6,59 @@
 //! This follows `rleFrPoly` of the COCO API (`common/maskApi.c`, P. Dollár and T.-Y. Lin,
 //! Simplified BSD licence) to the rounding, so that masks and areas agree bit for bit.
 
-use super::Mask;
+use crate::Error;
+
+use super::mask::{Mask, check_pixels};
 
 /// Points of the fine grid per pixel.
 const SCALE: f64 = 5.0;
 
+/// The outline is walked point by point: coordinates beyond any image would take for ever.
+const MAX_COORDINATE: f64 = 1e6;
+
+/// Points of all outlines of a mask together, on a grid five times finer than the image: a minute of walking at most, and a
+/// hundred times the outline of the most jagged object in COCO.
+const MAX_OUTLINE: u64 = 1 << 30;
+
+impl Mask {
+    /// The pixels inside any of the polygons `[x0, y0, x1, y1, …]`, drawn as pycocotools draws them
+    /// (`frPyObjects` and `merge`).
+    ///
+    /// # Errors
+    /// An image larger than [`MAX_PIXELS`](crate::MAX_PIXELS), a polygon of fewer than three points, of an odd number of coordinates or with
+    /// one beyond a million pixels, and outlines that are too long to walk.
+    pub fn from_polygons(polygons: &[Vec<f64>], width: u32, height: u32) -> Result<Self, Error> {
+        check_pixels(width, height)?;
+        let mut mask = Self::new(width, height);
+        let mut walked = 0;
+        for (at, polygon) in polygons.iter().enumerate() {
+            let wrong = |what: &str| {
+                Err(Error::row(what)
+                    .field(format!("segmentation[{at}]"))
+                    .found(format!("{} numbers", polygon.len()))
+                    .expected("x and y of three points or more"))
+            };
+            if polygon.len() % 2 == 1 || polygon.len() < 6 {
+                return wrong("not a polygon");
+            }
+            if !polygon.iter().all(|c| c.abs() <= MAX_COORDINATE) {
+                return wrong("a polygon with a coordinate far from every image");
+            }
+            walked += length(polygon);
+            if walked > MAX_OUTLINE {
+                return Err(Error::row("an outline too long to be drawn")
+                    .field(format!("segmentation[{at}]"))
+                    .found(format!("{} points of the fine grid so far", walked))
+                    .expected(format!("at most {MAX_OUTLINE}")));
+            }
+            fill(&mut mask, polygon);
+        }
+        Ok(mask)
+    }
+}
+
 /// Adds the pixels inside `polygon`, `[x0, y0, x1, y1, …]`, to `mask`. All numbers are finite.
-pub(super) fn fill(mask: &mut Mask, polygon: &[f64]) {
+fn fill(mask: &mut Mask, polygon: &[f64]) {
     let (width, height) = (mask.width() as usize, mask.height() as usize);
     if width == 0 || height == 0 {
         return;
@@ -38,7 +84,7 @@ pub(super) fn fill(mask: &mut Mask, polygon: &[f64]) {
 }
 
 /// Points of the outline on the fine grid: what [`fill`] walks.
-pub(super) fn length(polygon: &[f64]) -> u64 {
+fn length(polygon: &[f64]) -> u64 {
     let corners = corners(polygon);
     let next = corners.iter().cycle().skip(1);
     let lines = corners.iter().zip(next);

@@ -6,14 +6,41 @@
 
 use crate::Error;
 
-use super::Mask;
-use super::mask::check_pixels;
+use super::mask::{Mask, check_pixels};
 
 /// Groups of five bits that a length can need: more would overflow its sum.
 const MAX_GROUPS: u32 = 8;
 
+impl Mask {
+    /// The pixels of run lengths: alternately of pixels outside and inside, down the columns.
+    ///
+    /// # Errors
+    /// Runs that are not as long as the image has pixels.
+    pub fn from_counts(counts: &[u32], width: u32, height: u32) -> Result<Self, Error> {
+        decode(counts, width, height)
+    }
+
+    /// The pixels of a compressed string of run lengths (`counts` of pycocotools' `encode`).
+    ///
+    /// # Errors
+    /// A string that breaks off or has foreign characters, and those of [`Mask::from_counts`].
+    pub fn from_rle_string(text: &str, width: u32, height: u32) -> Result<Self, Error> {
+        decode(&parse(text)?, width, height)
+    }
+
+    /// Run lengths, the first of pixels outside (0 when the first pixel is inside).
+    pub fn counts(&self) -> Vec<u32> {
+        encode(self)
+    }
+
+    /// Run lengths as pycocotools' `encode` writes them.
+    pub fn rle_string(&self) -> String {
+        format(&self.counts())
+    }
+}
+
 /// Run lengths of a mask.
-pub(super) fn encode(mask: &Mask) -> Vec<u32> {
+fn encode(mask: &Mask) -> Vec<u32> {
     let mut counts = Vec::new();
     let (mut run, mut inside) = (0, false);
     for x in 0..mask.width() {
@@ -30,7 +57,7 @@ pub(super) fn encode(mask: &Mask) -> Vec<u32> {
 }
 
 /// The mask of run lengths.
-pub(super) fn decode(counts: &[u32], width: u32, height: u32) -> Result<Mask, Error> {
+fn decode(counts: &[u32], width: u32, height: u32) -> Result<Mask, Error> {
     let total: u64 = counts.iter().map(|&run| u64::from(run)).sum();
     if total != u64::from(width) * u64::from(height) {
         return Err(Error::row("run lengths of another image")
@@ -55,7 +82,7 @@ pub(super) fn decode(counts: &[u32], width: u32, height: u32) -> Result<Mask, Er
 }
 
 /// Run lengths as a compressed string.
-pub(super) fn format(counts: &[u32]) -> String {
+fn format(counts: &[u32]) -> String {
     let mut text = String::new();
     for (at, &run) in counts.iter().enumerate() {
         let before = if at > 2 { counts[at - 2] } else { 0 };
@@ -75,7 +102,7 @@ pub(super) fn format(counts: &[u32]) -> String {
 }
 
 /// The run lengths of a compressed string.
-pub(super) fn parse(text: &str) -> Result<Vec<u32>, Error> {
+fn parse(text: &str) -> Result<Vec<u32>, Error> {
     let wrong = |what: &str, at: usize| {
         Error::row(format!(
             "{what} at character {} of a compressed mask",

@@ -1,68 +1,18 @@
-//! Turns of a conversation in the forms of the field, and the place of every image in them.
+//! Turns of a conversation in the forms of the field.
 
+use crate::convention::media::frame_rate;
+use crate::convention::media_list::{MediaList, NEXT, TAG};
 use crate::convention::padding::without_padding;
-use crate::convention::placement::{NEXT, TAG};
-use crate::convention::read::Convention;
 use crate::convention::roles::{Speaker, speaker};
+use crate::convention::tags::numbered_tag;
 use crate::convention::tool_calls;
+use crate::convention::written::written_turns;
 use crate::error::shorten;
 use crate::formats::python_literal;
 use crate::formats::row::Value;
-use crate::{Error, Media, Message, Part, Role, Video};
+use crate::{Error, Message, Part, Role};
 
-/// Media of a row while its messages are read.
-pub(crate) struct MediaList<'a> {
-    /// Images of the row's column; after [`MediaList::place`] all, in order of appearance.
-    pub images: Vec<Media>,
-    /// The same for videos.
-    pub videos: Vec<Video>,
-    /// What turns say and nothing reads, by kind.
-    pub unread: Vec<String>,
-    /// Images that messages carry themselves.
-    pub(crate) inline_images: Vec<Media>,
-    pub(crate) inline_videos: Vec<Video>,
-    /// Images of columns `image_1`, `image_2`, …: their numbers and places among `inline_images`, and whether
-    /// a turn shows them.
-    pub(crate) numbered: Vec<Numbered>,
-    convention: &'a Convention<'a>,
-}
-
-/// An image that turns name by its number: `<image 2>`.
-pub(crate) struct Numbered {
-    number: usize,
-    pub(crate) inline: usize,
-    pub(crate) shown: bool,
-}
-
-impl<'a> MediaList<'a> {
-    pub(crate) fn new(
-        images: Vec<Media>,
-        videos: Vec<Video>,
-        convention: &'a Convention<'a>,
-    ) -> Self {
-        Self {
-            images,
-            videos,
-            unread: Vec::new(),
-            inline_images: Vec::new(),
-            inline_videos: Vec::new(),
-            numbered: Vec::new(),
-            convention,
-        }
-    }
-
-    /// Images that the turns read from now on may name by number.
-    pub(crate) fn number_images(&mut self, images: Vec<(usize, Media)>) {
-        for (number, image) in images {
-            self.inline_images.push(image);
-            self.numbered.push(Numbered {
-                number,
-                inline: self.inline_images.len() - 1,
-                shown: false,
-            });
-        }
-    }
-
+impl MediaList<'_> {
     pub(crate) fn messages(&mut self, column: &str, value: Value) -> Result<Vec<Message>, Error> {
         match value {
             Value::Text(text) => match written_turns(&text) {
@@ -145,7 +95,7 @@ impl<'a> MediaList<'a> {
                 }
                 (_, value) => {
                     let json = value.into_json();
-                    let json = if self.convention.padded {
+                    let json = if self.padded {
                         without_padding(json)
                     } else {
                         json
@@ -305,8 +255,7 @@ impl<'a> MediaList<'a> {
                 let own = ["image", "image_url", "url", "path", "base64", "bytes"];
                 match own.iter().find_map(|key| get(key)) {
                     Some(value) => {
-                        self.inline_images
-                            .push(self.convention.image(field, value)?);
+                        self.inline_images.push(self.reader.image(field, value)?);
                         out.push(Part::Image(self.inline_images.len() - 1));
                     }
                     None => out.push(Part::Image(NEXT)),
@@ -317,7 +266,7 @@ impl<'a> MediaList<'a> {
                 .find_map(|key| get(key))
             {
                 Some(value) => {
-                    let mut video = self.convention.video(field, value)?;
+                    let mut video = self.reader.video(field, value)?;
                     if let Some(fps) = get("fps") {
                         video.fps = frame_rate(field, &fps)?;
                     }
@@ -354,33 +303,6 @@ const READ_OF_PARTS: [&str; 13] = [
     "tags",
 ];
 
-/// Whether a prompt is a list of turns, also one that was written into a text.
-pub(crate) fn is_conversation(prompt: &Value) -> bool {
-    match prompt {
-        Value::List(_) => true,
-        Value::Text(text) => written_turns(text).is_some(),
-        _ => false,
-    }
-}
-
-/// A conversation that was written into a text column, as verl's exports and CSV files have it.
-fn written_turns(text: &str) -> Option<Value> {
-    if !text.trim_start().starts_with(['[', '{']) {
-        return None;
-    }
-    let is_turn = |value: &Value| {
-        (value.get("role").is_some() || value.get("from").is_some())
-            && matches!(value, Value::Struct(fields) if fields.len() > 1)
-    };
-    match python_literal::parse(text)? {
-        Value::List(turns) if !turns.is_empty() && turns.iter().all(is_turn) => {
-            Some(Value::List(turns))
-        }
-        turn @ Value::Struct(_) if is_turn(&turn) => Some(Value::List(vec![turn])),
-        _ => None,
-    }
-}
-
 /// A truth value, or 0 and 1 as OpenAI's `weight` and older ms-swift rows have them.
 fn as_switch(value: &Value) -> Option<bool> {
     match value {
@@ -392,31 +314,4 @@ fn as_switch(value: &Value) -> Option<bool> {
         },
         _ => None,
     }
-}
-
-/// `<image 3>`, `<image_3>` or `<image3>` at the start of a text: the number and the tag's length.
-pub(crate) fn numbered_tag(text: &str) -> Option<(usize, usize)> {
-    let rest = text.strip_prefix("<image")?;
-    let digits = rest.strip_prefix([' ', '_']).unwrap_or(rest);
-    let end = digits.find('>').filter(|&end| (1..=3).contains(&end))?;
-    let number = digits[..end].parse().ok()?;
-    let length = text.len() - digits.len() + end + 1;
-    digits.as_bytes()[0]
-        .is_ascii_digit()
-        .then_some((number, length))
-}
-
-/// The `fps` of a video.
-pub(crate) fn frame_rate(field: &str, value: &Value) -> Result<f32, Error> {
-    let rate = match value {
-        Value::Number(number) => number.as_f64().unwrap_or(f64::NAN) as f32,
-        _ => f32::NAN,
-    };
-    if rate > 0.0 && rate.is_finite() {
-        return Ok(rate);
-    }
-    Err(Error::row("frame rate must be above 0")
-        .field(format!("{field}.fps"))
-        .found(value.describe())
-        .expected("a number above 0"))
 }

@@ -1,11 +1,19 @@
 //! From a row of a file to a [`Sample`](crate::Sample): the conventions of the field, told apart by their columns.
 
+pub(crate) mod answers;
 pub(crate) mod columns;
-pub(crate) mod conversation;
+mod conversation;
+mod experts;
+pub(crate) mod media;
+mod media_list;
 pub(crate) mod objects;
-pub(crate) mod padding;
-pub(crate) mod placement;
+mod padding;
+mod placement;
 pub(crate) mod read;
-pub(crate) mod roles;
-pub(crate) mod tool_calls;
+mod roles;
+mod tags;
+mod take;
+mod template;
+mod tool_calls;
 pub(crate) mod unread;
+mod written;

@@ -5,14 +5,8 @@
 //! repeats them and is left out; else it stays text. An image of the column that a turn carries itself is
 //! shown once, where the turn has it. Images without any mark stand before the first turn of the user (TRL).
 
-use crate::convention::conversation::MediaList;
+use crate::convention::media_list::{MediaList, NEXT, TAG};
 use crate::{Error, Media, Message, Part, Role, Video};
-
-/// Stands for "the next image of the column" until [`MediaList::place`] numbers them.
-pub(crate) const NEXT: usize = usize::MAX;
-
-/// The same for a tag inside a text part, which may be more text than tag.
-pub(crate) const TAG: usize = usize::MAX - 1;
 
 /// Which of the two kinds of media.
 #[derive(Clone, Copy, PartialEq, Eq)]

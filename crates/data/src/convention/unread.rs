@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::convention::tags::numbered_tag;
 use crate::{Message, Part, Sample};
 
 /// Counts what rows have and nothing uses.
@@ -109,10 +110,7 @@ pub(crate) fn note_tags(sample: &mut Sample) {
     }
     let by_number = |text: &str| {
         let starts = text.match_indices("<image").map(|(at, _)| &text[at..]);
-        starts
-            .filter_map(crate::convention::conversation::numbered_tag)
-            .next()
-            .is_some()
+        starts.filter_map(numbered_tag).next().is_some()
     };
     if spoken().any(by_number) {
         found.push("tag <image N> without a column image_N".to_owned());

@@ -5,6 +5,7 @@ pub(crate) mod compressed;
 pub(crate) mod csv;
 pub(crate) mod json;
 pub(crate) mod jsonl;
+pub(crate) mod open;
 pub(crate) mod parquet;
 pub(crate) mod python_literal;
 pub(crate) mod random_file;

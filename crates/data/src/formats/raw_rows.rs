@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde_json::Map;
 
+use crate::Error;
+use crate::formats::open::open;
 use crate::formats::parquet::{Cache, DEFAULT_CACHE_BYTES};
 use crate::formats::row::Rows;
-use crate::{Error, file_dataset};
 
 /// The rows of one data file, each a JSON object of its columns; for commands whose rows need not have a
 /// prompt. Bytes (an image inside Parquet) are named by their size.
@@ -23,7 +24,7 @@ impl RawRows {
     /// [`Error::File`] for a file that is missing, of another kind or damaged.
     pub fn open(path: &Path, shown: &Path) -> Result<Self, Error> {
         let cache = Arc::new(Cache::new(DEFAULT_CACHE_BYTES));
-        let rows = file_dataset::open(path, 0, &cache).map_err(|error| error.in_file(shown))?;
+        let rows = open(path, 0, &cache).map_err(|error| error.in_file(shown))?;
         Ok(Self {
             shown: shown.to_owned(),
             rows,
@@ -57,10 +58,4 @@ impl RawRows {
             .map(|(name, value)| (name, value.into_json()))
             .collect())
     }
-}
-
-/// The right answers in a column's value, as [`crate::Sample::answer`] and
-/// [`crate::Sample::alternatives`] hold them: several for a list of texts, none for null.
-pub fn right_answers(value: serde_json::Value) -> Vec<String> {
-    crate::convention::read::right_answers(value.into())
 }

@@ -12,18 +12,10 @@ use image::RgbImage;
 use sha2::{Digest, Sha256};
 
 use crate::Error;
+use crate::media::animation::Animation;
 use crate::media::decode;
-use crate::media::outgoing::Named;
-use crate::video::gif::Clip;
-
-/// Images with more pixels are refused from their header (64 Mpx = 8 192 × 8 192).
-pub const MAX_PIXELS: u64 = 64 << 20;
-
-/// Encoded files with more bytes are refused before they are read.
-pub const MAX_ENCODED_BYTES: u64 = 512 << 20;
-
-/// Frames per second when a video does not say: the rate at which Qwen2.5-VL samples by default.
-pub const DEFAULT_FPS: f32 = 2.0;
+use crate::media::limits::MAX_ENCODED_BYTES;
+use crate::media::named_file::NamedFile;
 
 /// SHA-256 of a media's content.
 pub type MediaHash = [u8; 32];
@@ -34,7 +26,7 @@ pub struct Media {
     source: Source,
     place: Option<Arc<Place>>,
     /// The file that a row named, where one did.
-    pub(crate) named: Option<Arc<Named>>,
+    pub(crate) named: Option<Arc<NamedFile>>,
 }
 
 #[derive(Debug, Clone)]
@@ -42,7 +34,7 @@ enum Source {
     Path(Arc<Path>),
     Bytes(Arc<[u8]>),
     Pixels(Arc<RgbImage>),
-    Frame(Arc<Clip>, usize),
+    Frame(Arc<Animation>, usize),
 }
 
 #[derive(Debug)]
@@ -50,15 +42,6 @@ struct Place {
     file: PathBuf,
     row: usize,
     field: String,
-}
-
-/// A video as its frames.
-#[derive(Debug, Clone)]
-pub struct Video {
-    /// Frames in order of time.
-    pub frames: Vec<Media>,
-    /// Frames per second of `frames`.
-    pub fps: f32,
 }
 
 impl Media {
@@ -100,8 +83,8 @@ impl Media {
     }
 
     /// Frame `index` of an animation that all frames share.
-    pub(crate) fn from_clip(clip: Arc<Clip>, index: usize) -> Self {
-        Self::new(Source::Frame(clip, index))
+    pub(crate) fn from_animation(animation: Arc<Animation>, index: usize) -> Self {
+        Self::new(Source::Frame(animation, index))
     }
 
     fn new(source: Source) -> Self {
@@ -153,13 +136,13 @@ impl Media {
     ///
     /// # Errors
     /// When the image is missing, truncated, corrupt, of another format, 0×0, or larger than
-    /// [`MAX_PIXELS`] (known from its header, before anything is decoded).
+    /// [`MAX_PIXELS`](crate::MAX_PIXELS) (known from its header, before anything is decoded).
     pub fn decode(&self) -> Result<RgbImage, Error> {
         match &self.source {
             Source::Path(path) => read_file(path).and_then(|bytes| decode::rgb(&bytes)),
             Source::Bytes(bytes) => decode::rgb(bytes),
             Source::Pixels(image) => Ok(RgbImage::clone(image)),
-            Source::Frame(clip, index) => clip.frame(*index),
+            Source::Frame(animation, index) => animation.frame(*index),
         }
         .map_err(|e| self.locate(e))
     }
@@ -175,7 +158,7 @@ impl Media {
             }
             Source::Bytes(bytes) => decode::dimensions(Cursor::new(&bytes[..])),
             Source::Pixels(image) => Ok(image.dimensions()),
-            Source::Frame(clip, _) => Ok(clip.dimensions()),
+            Source::Frame(animation, _) => Ok(animation.dimensions()),
         }
         .map_err(|e| self.locate(e))
     }
@@ -193,7 +176,7 @@ impl Media {
                 hasher.update(image.height().to_le_bytes());
                 hasher.update(image.as_raw());
             }
-            Source::Frame(clip, index) => return Ok(clip.hash(*index)),
+            Source::Frame(animation, index) => return Ok(animation.hash(*index)),
         }
         Ok(hasher.finalize().into())
     }

@@ -1,9 +1,14 @@
 //! Images: encoded bytes, pixels, and the patches that a vision tower reads.
 
 pub(crate) mod ablation;
+pub(crate) mod animation;
 pub(crate) mod base64;
 pub(crate) mod decode;
 pub(crate) mod encoded;
+mod gif_blocks;
 pub(crate) mod image_processor;
+pub(crate) mod limits;
+mod named_file;
 pub(crate) mod outgoing;
-pub(crate) mod resize;
+mod resize;
+mod rgb;

@@ -10,75 +10,25 @@
 //! What counts is where the file is, not how it is written: `..`, absolute paths and symbolic links are followed to their
 //! end. A file that the *user* names, on the command line, may always leave.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::media::named_file::NamedFile;
 use crate::{Error, Media, Sample};
-
-/// A file that data named, and the folders from which it may leave.
-#[derive(Debug, Clone)]
-pub(crate) struct Named {
-    path: Arc<Path>,
-    folders: Arc<[PathBuf]>,
-}
-
-impl Named {
-    pub(crate) fn new(path: &Path, folders: &Arc<[PathBuf]>) -> Self {
-        Self {
-            path: path.into(),
-            folders: Arc::clone(folders),
-        }
-    }
-
-    fn also(&mut self, folders: &[PathBuf]) {
-        self.folders = self.folders.iter().chain(folders).cloned().collect();
-    }
-
-    /// Whether the file lies in one of the folders, links followed.
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        let Ok(real) = self.path.canonicalize() else {
-            // What is missing cannot leave, and reading it says so better.
-            return Ok(());
-        };
-        let is_inside = |folder: &PathBuf| {
-            let folder = match folder.as_os_str().is_empty() {
-                true => Path::new("."),
-                false => folder,
-            };
-            folder
-                .canonicalize()
-                .is_ok_and(|folder| real.starts_with(folder))
-        };
-        if self.folders.iter().any(is_inside) {
-            return Ok(());
-        }
-        let folders: Vec<String> = self
-            .folders
-            .iter()
-            .map(|folder| folder.join("").display().to_string())
-            .collect();
-        Err(
-            Error::media("the image lies outside the folders from which images are sent or copied")
-                .found(real.display())
-                .expected(format!("a file in {}", folders.join(" or ")))
-                .help("if it may leave this machine, allow its folder: --allow-images DIR"),
-        )
-    }
-}
 
 impl Media {
     /// Says that a row named this file: it may be sent or copied only from these folders; see [`Media::outgoing`].
     #[must_use]
     pub fn within(mut self, folders: &Arc<[PathBuf]>) -> Self {
         if let Some(path) = self.path() {
-            self.named = Some(Arc::new(Named::new(path, folders)));
+            self.named = Some(Arc::new(NamedFile::new(path, folders)));
         }
         self
     }
 
     /// The same for what was made of the file at `path`, such as the frames of an animation.
     #[must_use]
-    pub(crate) fn read_from(mut self, named: Option<Arc<Named>>) -> Self {
+    pub(crate) fn read_from(mut self, named: Option<Arc<NamedFile>>) -> Self {
         self.named = named;
         self
     }

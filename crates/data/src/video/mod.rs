@@ -1,3 +1,4 @@
 //! Videos as frames.
 
-pub(crate) mod gif;
+pub(crate) mod frames;
+mod gif;

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::sync::OnceLock;
 
-use super::Split;
+use super::config::Split;
 use crate::tasks::random::Random;
 
 /// Made by `tools/digits.py`; licence in `assets/LICENCE-digits.md`.

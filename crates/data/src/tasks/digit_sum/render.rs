@@ -2,7 +2,7 @@
 
 use image::{Rgb, RgbImage};
 
-use super::DigitSumConfig;
+use super::config::DigitSumConfig;
 use super::handwriting::{Handwriting, SIDE};
 use crate::tasks::random::Random;
 
@@ -167,6 +167,18 @@ fn blend(pixel: &mut Colour, ink: Colour, alpha: f32) {
     }
 }
 
+/// `digits` of the `cells`, ascending; every choice is equally likely.
+pub(super) fn cells(digits: usize, cells: usize, random: &mut Random) -> Vec<usize> {
+    let mut left = digits;
+    (0..cells)
+        .filter(|&cell| {
+            let taken = random.below(cells - cell) < left;
+            left -= usize::from(taken);
+            taken
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::handwriting;
@@ -183,7 +195,7 @@ mod tests {
             let digits: Vec<&Handwriting> = (0..2 + random.below(4))
                 .map(|_| &handwriting::all()[random.below(1797)])
                 .collect();
-            let cells = super::super::cells(digits.len(), config.cells, &mut random);
+            let cells = cells(digits.len(), config.cells, &mut random);
             let mut edge = 0.0;
             for place in places(&digits, &cells, &config, &mut random) {
                 assert!(place.left >= edge + GAP - 1e-3, "digits touch");

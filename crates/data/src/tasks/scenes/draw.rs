@@ -2,7 +2,7 @@
 
 use image::{Rgb, RgbImage};
 
-use super::{LEADS, SHAPES};
+use super::world::{LEADS, SHAPES};
 use crate::tasks::random::Random;
 
 /// Pixels along a side of a cell: one merged token of the small model.
