@@ -31,7 +31,7 @@
 //!
 //! # Where a new verifier goes
 //!
-//! A file with a struct of options that implements [`Kind`], and its line in the registry
+//! A file in `verifier/` with a struct of options that implements [`Kind`], and its line in the registry
 //! (`registry.rs`). Judging foreign text must take time linear in it: no regular expressions, no
 //! recursion without a depth limit, a [step budget](Math::max_steps) where more than one pass is
 //! needed. Foreign *code* runs in a subprocess with a deadline.
@@ -40,6 +40,7 @@
 mod config;
 mod error;
 pub mod extract;
+mod kind;
 mod math;
 mod process;
 mod registry;
@@ -50,9 +51,10 @@ mod verifier;
 pub use config::{FunctionConfig, RewardConfig};
 pub use error::Error;
 pub use extract::Extraction;
+pub use kind::Kind;
 pub use math::Math;
 pub use process::{CompletionFormat, ExternalCommand, PythonFunction};
-pub use registry::{FunctionKind, Kind};
+pub use registry::FunctionKind;
 pub use set::RewardSet;
 pub use verdict::{Answer, Extracted, Reward, Verdict, Verifier};
 pub use verifier::accuracy::Accuracy;

@@ -3,23 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Accuracy, Choice, Error, Exact, ExternalCommand, Format, Iou, Length, Math, PythonFunction,
-    Verifier,
+    Accuracy, Choice, Exact, ExternalCommand, Format, Iou, Kind, Length, Math, PythonFunction,
 };
-
-/// Options of one kind of verifier: what `[[reward.functions]]` holds besides name and weight.
-pub trait Kind {
-    /// Checks the options and makes the verifier.
-    ///
-    /// # Errors
-    /// An option outside its range, a process that does not start.
-    fn build(&self) -> Result<Box<dyn Verifier>, Error>;
-
-    /// Whether it looks at this column of a row, beside the answer.
-    fn reads(&self, _column: &str) -> bool {
-        false
-    }
-}
 
 /// What the options of a kind say of themselves: the first paragraph, as in the JSON Schema.
 fn about<T: schemars::JsonSchema>() -> String {

@@ -1,25 +1,16 @@
 //! Whether an answer is the ground truth. The ground truth is always the first of a pair: what a
 //! comma or a colon means, and whether a unit may be left out, is told by it.
 
-use super::budget::{Budget, OutOfSteps};
-use super::expr::{Expr, Order};
+use super::compare::{Compare, Same};
+use super::expr::{Expr, Order, difference};
 use super::forms::Form;
 use super::relation::{self, Reduced};
 use super::text;
 use super::value::{Parsed, Value};
 use super::vector;
 
-/// Compares answers within a budget.
-pub(super) struct Compare<'a> {
-    /// Relative tolerance of the recipe; none: exact, but for the last digit of long decimals.
-    pub(super) tolerance: Option<f64>,
-    pub(super) budget: &'a mut Budget,
-}
-
 /// Largest relative error of a rounding that an answer may end on.
 const ROUNDING: f64 = 0.005;
-
-pub(super) type Same = Result<bool, OutOfSteps>;
 
 impl Compare<'_> {
     /// Whether the answer is the ground truth.
@@ -354,19 +345,4 @@ fn as_rows(items: &[Value]) -> Vec<Vec<Value>> {
             _ => None,
         })
         .collect()
-}
-
-/// `a − b`.
-pub(super) fn difference(a: &Expr, b: &Expr) -> Expr {
-    Expr::Sum(vec![a.clone(), Expr::Negative(Box::new(b.clone()))])
-}
-
-/// Flips `>` to `<`: the sign and whether the sides change places.
-pub(super) fn flipped(order: Order) -> (Order, bool) {
-    match order {
-        Order::Greater => (Order::Less, true),
-        Order::GreaterEqual => (Order::LessEqual, true),
-        Order::Approximate => (Order::Equal, false),
-        other => (other, false),
-    }
 }

@@ -183,3 +183,18 @@ impl Expr {
         }
     }
 }
+
+/// `a − b`.
+pub(super) fn difference(a: &Expr, b: &Expr) -> Expr {
+    Expr::Sum(vec![a.clone(), Expr::Negative(Box::new(b.clone()))])
+}
+
+/// Flips `>` to `<`: the sign and whether the sides change places.
+pub(super) fn flipped(order: Order) -> (Order, bool) {
+    match order {
+        Order::Greater => (Order::Less, true),
+        Order::GreaterEqual => (Order::LessEqual, true),
+        Order::Approximate => (Order::Equal, false),
+        other => (other, false),
+    }
+}

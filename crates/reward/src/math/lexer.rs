@@ -7,7 +7,7 @@
 use super::budget::{Budget, Stop, invalid};
 use super::expr::{Function, Order};
 use super::token::{Spaced, Token, command, single};
-use super::words;
+use super::{greek, words};
 
 /// Splits `text`; every byte is a step.
 pub(super) fn tokens(text: &str, budget: &mut Budget) -> Result<Vec<Spaced>, Stop> {
@@ -170,7 +170,7 @@ impl<'a> Lexer<'a> {
                 if chinese {
                     !words::is_chinese(c)
                 } else {
-                    !c.is_alphabetic() || words::is_chinese(c) || words::greek_letter(c).is_some()
+                    !c.is_alphabetic() || words::is_chinese(c) || greek::greek_letter(c).is_some()
                 }
             })
             .unwrap_or(rest.len());
@@ -275,7 +275,7 @@ impl<'a> Lexer<'a> {
             self.push(Token::Name(format!("\\mathbb{{{set}}}")));
             return Ok(());
         }
-        if let Some(greek) = words::greek(name) {
+        if let Some(greek) = greek::greek(name) {
             self.push(Token::Name(greek.to_owned()));
             return Ok(());
         }

@@ -2,11 +2,12 @@
 
 use super::budget::{Stop, invalid};
 use super::phrases;
+use super::reader::Reader;
 use super::relation::{self, Reduced};
 use super::scalar;
 use super::split::split;
 use super::token::{Spaced, Token};
-use super::value::{Reader, Value};
+use super::value::Value;
 
 /// One answer, or several.
 pub(super) fn list(

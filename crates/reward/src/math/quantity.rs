@@ -1,6 +1,6 @@
 //! Numbers and expressions, with and without units.
 
-use super::equal::{Compare, Same};
+use super::compare::{Compare, Same};
 use super::expr::{Expr, Function};
 use super::unit::{self, Unit};
 use super::units::Dimension;

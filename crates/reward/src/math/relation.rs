@@ -1,8 +1,8 @@
 //! Equations and inequalities.
 
 use super::budget::OutOfSteps;
-use super::equal::{Compare, difference, flipped};
-use super::expr::{Expr, Order};
+use super::compare::Compare;
+use super::expr::{Expr, Order, difference, flipped};
 use super::modular;
 use super::numeric::{self, Complex};
 use super::sets;

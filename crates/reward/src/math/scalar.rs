@@ -6,10 +6,11 @@ use super::expr::{Decimal, Expr};
 use super::numerals;
 use super::parser;
 use super::phrases;
+use super::reader::Reader;
 use super::token::{Spaced, Token};
 use super::unit::{self, Unit};
 use super::units::{self, Dimension};
-use super::value::{Reader, Value};
+use super::value::Value;
 use super::words;
 
 impl Reader<'_, '_> {

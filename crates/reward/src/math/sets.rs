@@ -3,9 +3,10 @@
 use super::budget::{Stop, invalid};
 use super::expr::Expr;
 use super::numeric;
+use super::reader::Reader;
 use super::split::{inside, split};
 use super::token::{Spaced, Token};
-use super::value::{Reader, Value, reals};
+use super::value::{Value, reals};
 
 impl Reader<'_, '_> {
     pub(super) fn matrix(&mut self, inner: &[Spaced], depth: usize) -> Result<Value, Stop> {

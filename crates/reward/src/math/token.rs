@@ -1,7 +1,7 @@
 //! What the lexer hands to the parser.
 
 use super::expr::{Decimal, Function, Order};
-use super::words;
+use super::greek;
 
 /// One token.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,7 +108,7 @@ pub(super) fn single(c: char) -> Option<Token> {
         '∪' => Token::Cup,
         '∈' => Token::In,
         '∅' | 'Ø' => Token::EmptySet,
-        c => match words::greek_letter(c) {
+        c => match greek::greek_letter(c) {
             Some(name) => Token::Name(name.to_owned()),
             None => return None,
         },

@@ -1,6 +1,6 @@
 //! Vectors: a row, a column, `3\mathbf{i} - 4\mathbf{j}`.
 
-use super::equal::{Compare, Same};
+use super::compare::{Compare, Same};
 use super::expr::{Decimal, Expr};
 use super::value::Value;
 

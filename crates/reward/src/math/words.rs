@@ -1,6 +1,7 @@
 //! Letters: which runs are functions, constants, decoration or products of variables.
 
 use super::expr::Function;
+use super::greek::greek;
 use super::token::Token;
 
 /// Commands that only space, size or decorate.
@@ -184,46 +185,3 @@ const SHORT_WORDS: &[&str] = &[
     "lb", "hr", "ms", "ml", "et", "un", "du", "en", "se", "uh", "ah", "ax", "st", "nd", "rd", "th",
     "sq", "cu",
 ];
-
-const GREEK: [(&str, char); 23] = [
-    ("alpha", 'α'),
-    ("beta", 'β'),
-    ("gamma", 'γ'),
-    ("delta", 'δ'),
-    ("epsilon", 'ε'),
-    ("zeta", 'ζ'),
-    ("eta", 'η'),
-    ("theta", 'θ'),
-    ("iota", 'ι'),
-    ("kappa", 'κ'),
-    ("lambda", 'λ'),
-    ("mu", 'μ'),
-    ("nu", 'ν'),
-    ("xi", 'ξ'),
-    ("rho", 'ρ'),
-    ("sigma", 'σ'),
-    ("tau", 'τ'),
-    ("phi", 'φ'),
-    ("chi", 'χ'),
-    ("psi", 'ψ'),
-    ("omega", 'ω'),
-    ("Delta", 'Δ'),
-    ("Omega", 'Ω'),
-];
-
-/// A Greek letter's name, variants folded.
-pub(super) fn greek(name: &str) -> Option<&'static str> {
-    let name = name.strip_prefix("var").unwrap_or(name);
-    GREEK
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(known, _)| *known)
-}
-
-/// The same by the letter itself.
-pub(super) fn greek_letter(letter: char) -> Option<&'static str> {
-    GREEK
-        .iter()
-        .find(|(_, known)| *known == letter)
-        .map(|(name, _)| *name)
-}

@@ -4,8 +4,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::Iou;
-
 /// What the numbers of a box count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -71,7 +69,7 @@ impl Coordinates {
     ///
     /// # Errors
     /// The size is needed and not known.
-    pub(super) fn extent(self, size: Size, options: &Iou) -> Result<[f64; 2], String> {
+    pub(super) fn extent(self, size: Size, limits: Resize) -> Result<[f64; 2], String> {
         let known = || {
             size.original.ok_or_else(|| {
                 "the size of the image is not known: boxes in pixels need the row's columns `width` and `height`"
@@ -84,28 +82,41 @@ impl Coordinates {
             Self::Pixels => known(),
             Self::ResizedPixels => match size.resized {
                 Some(resized) => Ok(resized),
-                None => Ok(resize(known()?, options)),
+                None => Ok(limits.apply(known()?)),
             },
         }
     }
 }
 
-/// Width and height that Qwen's processors give an image: multiples of the factor, the number of pixels
-/// within its limits (`smart_resize` of qwen-vl-utils).
-fn resize([width, height]: [f64; 2], options: &Iou) -> [f64; 2] {
-    let factor = f64::from(options.resize_factor);
-    let (least, most) = (options.min_pixels as f64, options.max_pixels as f64);
-    let rounded = |side: f64| ((side / factor).round_ties_even() * factor).max(factor);
-    let area = rounded(width) * rounded(height);
-    if area > most {
-        let beta = (width * height / most).sqrt();
-        let side = |side: f64| ((side / beta / factor).floor() * factor).max(factor);
-        return [side(width), side(height)];
+/// How a processor changes the size of an image before the model sees it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Resize {
+    /// Both sides become multiples of it.
+    pub(super) factor: u32,
+    /// Fewest pixels.
+    pub(super) min_pixels: u64,
+    /// Most pixels.
+    pub(super) max_pixels: u64,
+}
+
+impl Resize {
+    /// Width and height that Qwen's processors give an image: multiples of the factor, the number of pixels
+    /// within its limits (`smart_resize` of qwen-vl-utils).
+    fn apply(self, [width, height]: [f64; 2]) -> [f64; 2] {
+        let factor = f64::from(self.factor);
+        let (least, most) = (self.min_pixels as f64, self.max_pixels as f64);
+        let rounded = |side: f64| ((side / factor).round_ties_even() * factor).max(factor);
+        let area = rounded(width) * rounded(height);
+        if area > most {
+            let beta = (width * height / most).sqrt();
+            let side = |side: f64| ((side / beta / factor).floor() * factor).max(factor);
+            return [side(width), side(height)];
+        }
+        if area < least {
+            let beta = (least / (width * height)).sqrt();
+            let side = |side: f64| (side * beta / factor).ceil() * factor;
+            return [side(width), side(height)];
+        }
+        [rounded(width), rounded(height)]
     }
-    if area < least {
-        let beta = (least / (width * height)).sqrt();
-        let side = |side: f64| (side * beta / factor).ceil() * factor;
-        return [side(width), side(height)];
-    }
-    [rounded(width), rounded(height)]
 }

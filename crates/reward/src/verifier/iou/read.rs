@@ -1,6 +1,6 @@
 //! Boxes in a text: one pass.
 
-use super::Rectangle;
+use super::rectangle::Rectangle;
 
 /// What is known of four numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

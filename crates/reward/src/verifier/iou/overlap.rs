@@ -1,16 +1,12 @@
 //! `iou`: overlap of named boxes with the true ones (grounding).
 
-mod coordinates;
-mod read;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::coordinates::{self, Coordinates, Resize, Size};
+use super::read::{self, Shape};
+use super::rectangle::{Rectangle, iou};
 use crate::{Answer, Error, Extracted, Kind, Verdict, Verifier, extract};
-pub use coordinates::Coordinates;
-use coordinates::Size;
-use read::Shape;
-pub use read::boxes;
 
 /// How four numbers make a box.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -70,13 +66,18 @@ impl Default for Iou {
     }
 }
 
-/// A box: left, top, right, bottom.
-pub type Rectangle = [f64; 4];
-
 /// Most boxes that are compared; matching is quadratic.
 const MAX_BOXES: usize = 256;
 
 impl Iou {
+    fn resize(&self) -> Resize {
+        Resize {
+            factor: self.resize_factor,
+            min_pixels: self.min_pixels,
+            max_pixels: self.max_pixels,
+        }
+    }
+
     /// The sides of a box that has an area.
     fn rectangle(&self, (numbers, shape): (Rectangle, Shape)) -> Option<Rectangle> {
         let [a, b, c, d] = numbers;
@@ -129,7 +130,7 @@ impl Iou {
         if let Some(coordinates) = self.coordinates {
             let size = Size::of(answer.meta);
             let fractions = |of: Coordinates, boxes: &mut Vec<Rectangle>| -> Result<(), String> {
-                let [x, y] = of.extent(size, self)?;
+                let [x, y] = of.extent(size, self.resize())?;
                 for sides in boxes {
                     *sides = [sides[0] / x, sides[1] / y, sides[2] / x, sides[3] / y];
                 }
@@ -168,19 +169,6 @@ fn matched(named: &[Rectangle], truth: &[Rectangle]) -> f64 {
         }
     }
     sum
-}
-
-/// Intersection over union of two boxes, in 0…1.
-pub fn iou(a: &Rectangle, b: &Rectangle) -> f64 {
-    let side = |low: usize| (a[low + 2].min(b[low + 2]) - a[low].max(b[low])).max(0.0);
-    let area = |r: &Rectangle| (r[2] - r[0]).max(0.0) * (r[3] - r[1]).max(0.0);
-    let common = side(0) * side(1);
-    let union = area(a) + area(b) - common;
-    if union > 0.0 && union.is_finite() {
-        (common / union).clamp(0.0, 1.0)
-    } else {
-        0.0
-    }
 }
 
 impl Verifier for Iou {
@@ -237,6 +225,7 @@ impl Kind for Iou {
 
 #[cfg(test)]
 mod tests {
+    use super::super::boxes;
     use super::*;
 
     fn score(options: &Iou, completion: &str, truth: &str) -> Option<f64> {
