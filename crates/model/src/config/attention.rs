@@ -10,9 +10,9 @@ use std::sync::Arc;
 use percept_nn::sparse::{AttentionConfig, Branches, Pattern};
 use serde_json::{Map, Value, json};
 
+use crate::Error;
 use crate::config::fields::Fields;
 use crate::weights::save::write_json;
-use crate::{Error, Processor};
 
 const KEY: &str = "percept";
 
@@ -30,7 +30,7 @@ pub struct Attention {
 }
 
 impl Attention {
-    /// `punctuation_token_ids` are read by PHSA alone; [`Processor::attention`] finds them.
+    /// `punctuation_token_ids` are read by PHSA alone; [`Processor::attention`](crate::Processor::attention) finds them.
     ///
     /// # Errors
     /// [`Error::Nn`] when an option is out of its range.
@@ -166,22 +166,5 @@ impl Sight {
             },
             (None, None) => Self::Full,
         }
-    }
-}
-
-impl Processor {
-    /// The attention for this tokenizer: with the ids of its punctuation where the choice asks for
-    /// them. A token is punctuation by its decoded text; special tokens never are.
-    ///
-    /// # Errors
-    /// As [`Attention::new`].
-    pub fn attention(&self, config: AttentionConfig) -> Result<Attention, Error> {
-        let ids = match config.punctuation() {
-            None => Vec::new(),
-            Some(set) => (0..self.vocab_size() as u32)
-                .filter(|&id| set.covers(&self.decode(&[id])))
-                .collect(),
-        };
-        Attention::new(config, ids)
     }
 }

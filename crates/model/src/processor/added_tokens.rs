@@ -11,8 +11,8 @@ use serde_json::Value;
 use tokenizers::{AddedToken, Tokenizer};
 
 use crate::Error;
+use crate::processor::errors::bad;
 use crate::processor::files::json_file;
-use crate::processor::prompts::bad;
 
 /// Fields that name special tokens.
 const NAMED: [&str; 7] = [

@@ -4,69 +4,74 @@ use std::borrow::Cow;
 
 use percept_data::{BoxFormat, Message, Role, Sample, Scale};
 
-use crate::processor::prompts::at;
-use crate::{Error, Processor};
+use crate::Error;
+use crate::processor::errors::at;
+use crate::processor::vision::VisionProcessor;
 
-impl Processor {
-    /// The sample with `<ref-object>` and `<bbox>` filled from its `objects`: coordinates are thousandths for
-    /// Qwen2-VL (and text models), pixels of the resized picture for Qwen2.5-VL.
-    ///
-    /// # Errors
-    /// [`Error::Processor`] naming the row, when objects are missing or their image cannot be read.
-    pub fn grounded<'a>(&self, sample: &'a Sample) -> Result<Cow<'a, Sample>, Error> {
-        let Some(objects) = &sample.objects else {
-            return Ok(Cow::Borrowed(sample));
+/// The sample with `<ref-object>` and `<bbox>` filled from its `objects`: coordinates are thousandths for
+/// Qwen2-VL (and text models), pixels of the resized picture for Qwen2.5-VL.
+///
+/// `format` comes before the family's own way.
+///
+/// # Errors
+/// [`Error::Processor`] naming the row, when objects are missing or their image cannot be read.
+pub(super) fn grounded<'a>(
+    vision: Option<&VisionProcessor>,
+    format: Option<BoxFormat>,
+    sample: &'a Sample,
+) -> Result<Cow<'a, Sample>, Error> {
+    let Some(objects) = &sample.objects else {
+        return Ok(Cow::Borrowed(sample));
+    };
+    let native = match vision {
+        Some(_) => BoxFormat::Tokens,
+        None => BoxFormat::Plain,
+    };
+    let format = format.unwrap_or(native);
+    let scale = |image: usize| -> Result<Option<Scale>, percept_data::Error> {
+        if sample.images.is_empty() {
+            return Ok(None);
+        }
+        let missing = || {
+            percept_data::Error::row("image_id names an image that the row does not have")
+                .field("objects.image_id")
+                .found(image)
+                .expected(format!("below {}", sample.images.len()))
         };
-        let native = match self.vision {
-            Some(_) => BoxFormat::Tokens,
-            None => BoxFormat::Plain,
-        };
-        let format = self.box_format.unwrap_or(native);
-        let scale = |image: usize| -> Result<Option<Scale>, percept_data::Error> {
-            if sample.images.is_empty() {
-                return Ok(None);
+        let picture = sample.images.get(image).ok_or_else(missing)?;
+        let (width, height) = picture.dimensions()?;
+        let stored = (f64::from(width), f64::from(height));
+        let target = match vision {
+            Some(vision) if vision.tokens_per_second.is_some() => {
+                let (width, height) = vision.images.resized(width as usize, height as usize)?;
+                (width as f64, height as f64)
             }
-            let missing = || {
-                percept_data::Error::row("image_id names an image that the row does not have")
-                    .field("objects.image_id")
-                    .found(image)
-                    .expected(format!("below {}", sample.images.len()))
-            };
-            let picture = sample.images.get(image).ok_or_else(missing)?;
-            let (width, height) = picture.dimensions()?;
-            let stored = (f64::from(width), f64::from(height));
-            let target = match &self.vision {
-                Some(vision) if vision.tokens_per_second.is_some() => {
-                    let (width, height) = vision.images.resized(width as usize, height as usize)?;
-                    (width as f64, height as f64)
-                }
-                _ => (1000.0, 1000.0),
-            };
-            Ok(Some([stored, target]))
+            _ => (1000.0, 1000.0),
         };
-        let mut filled = sample.clone();
-        // The expert's text is the last turn.
-        let turns = filled.messages.len();
-        let mut messages = std::mem::take(&mut filled.messages);
-        if filled.trajectory.is_empty() {
-            let expert = filled.expert.take();
-            messages.extend(expert.map(|text| Message::text(Role::Assistant, text)));
-        } else {
-            messages.append(&mut filled.trajectory);
-        }
-        objects
-            .fill(&mut messages, format, &scale)
-            .map_err(|error| match error.report().row {
-                Some(_) => Error::from(error),
-                None => at(sample, "objects", error.report().to_string()),
-            })?;
-        let said = messages.split_off(turns);
-        filled.messages = messages;
-        if sample.trajectory.is_empty() {
-            filled.expert = said.first().map(Message::plain_text);
-        } else {
-            filled.trajectory = said;
-        }
-        Ok(Cow::Owned(filled))
+        Ok(Some([stored, target]))
+    };
+    let mut filled = sample.clone();
+    // The expert's text is the last turn.
+    let turns = filled.messages.len();
+    let mut messages = std::mem::take(&mut filled.messages);
+    if filled.trajectory.is_empty() {
+        let expert = filled.expert.take();
+        messages.extend(expert.map(|text| Message::text(Role::Assistant, text)));
+    } else {
+        messages.append(&mut filled.trajectory);
     }
+    objects
+        .fill(&mut messages, format, &scale)
+        .map_err(|error| match error.report().row {
+            Some(_) => Error::from(error),
+            None => at(sample, "objects", error.report().to_string()),
+        })?;
+    let said = messages.split_off(turns);
+    filled.messages = messages;
+    if sample.trajectory.is_empty() {
+        filled.expert = said.first().map(Message::plain_text);
+    } else {
+        filled.trajectory = said;
+    }
+    Ok(Cow::Owned(filled))
 }

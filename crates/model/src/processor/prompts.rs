@@ -1,29 +1,32 @@
 //! From a [`Sample`] to token ids and back: tokenizer, chat template, image placeholders, M-RoPE
 //! positions, loss masks.
 
+use std::borrow::Cow;
 use std::path::Path;
 
-use percept_data::{
-    BoxFormat, ChatTemplate, ImageProcessor, Message, Part, Role, Sample, TemplateFields,
-};
+use percept_data::{BoxFormat, ChatTemplate, ImageProcessor, Message, Role, Sample};
+use percept_nn::sparse::AttentionConfig;
 use serde_json::{Map, Value, json};
-use tokenizers::Tokenizer;
 
-use crate::processor::files::{VisionSide, ids, json_file, special, template_source};
-use crate::{Error, GenerationConfig, Prompt, VisionTokens};
+use crate::processor::assemble::assemble;
+use crate::processor::chat::Chat;
+use crate::processor::errors::{at, bad};
+use crate::processor::files::{json_file, special, template_source};
+use crate::processor::grounding::grounded;
+use crate::processor::segments::segments;
+use crate::processor::tokenizer::ModelTokenizer;
+use crate::processor::unread_fields::unread;
+use crate::processor::vision::VisionProcessor;
+use crate::{Attention, Error, GenerationConfig, Prompt, VisionTokens};
 
 /// Everything between text and token ids of one model family.
 pub struct Processor {
-    tokenizer: Tokenizer,
-    template: Option<ChatTemplate>,
-    pub(crate) vision: Option<VisionSide>,
-    pub(crate) eos_ids: Vec<u32>,
-    tokenizer_config: Value,
+    tokenizer: ModelTokenizer,
+    chat: Chat,
+    vision: Option<VisionProcessor>,
     generation: GenerationConfig,
-    /// What every conversation gives the chat template; a row's own values come first.
-    chat_template_kwargs: Map<String, Value>,
     /// How boxes are written, where the model's own way is not wanted.
-    pub(crate) box_format: Option<BoxFormat>,
+    box_format: Option<BoxFormat>,
 }
 
 /// A conversation for supervised training.
@@ -58,53 +61,42 @@ impl Processor {
     /// # Errors
     /// As [`Processor::load`].
     pub fn load_with(model: &Path, dir: &Path) -> Result<Self, Error> {
-        let path = dir.join("tokenizer.json");
-        let mut tokenizer = crate::processor::tokenizer_file::read(&path)?;
-        // Some files carry the settings of the run that wrote them; prompts are never cut or filled.
-        tokenizer.with_padding(None);
-        tokenizer
-            .with_truncation(None)
-            .map_err(|e| bad(path.display(), e.to_string()))?;
-        let tokenizer_config = json_file(&dir.join("tokenizer_config.json"))?.unwrap_or(json!({}));
         let config = json_file(&model.join("config.json"))?.unwrap_or(json!({}));
-        let generation = json_file(&model.join("generation_config.json"))?.unwrap_or(json!({}));
-        let text = config.get("text_config").unwrap_or(&config);
-        let rows = text["vocab_size"]
-            .as_u64()
-            .or(config["vocab_size"].as_u64());
-        crate::processor::added_tokens::add(&mut tokenizer, dir, &tokenizer_config, rows)?;
-        let token = |field: &str| special(&tokenizer_config, field).unwrap_or_default();
-        let template =
-            match template_source(dir, &tokenizer_config, config["vision_config"].is_null())? {
-                None => None,
-                Some(source) => Some(ChatTemplate::new(
-                    &source,
-                    &token("bos_token"),
-                    &token("eos_token"),
-                )?),
-            };
-        let mut eos_ids = ids(&generation["eos_token_id"]);
-        if eos_ids.is_empty() {
-            eos_ids = ids(&config["eos_token_id"]);
-        }
-        if eos_ids.is_empty() {
-            eos_ids = ids(&config["text_config"]["eos_token_id"]);
-        }
-        eos_ids.extend(tokenizer.token_to_id(&token("eos_token")));
-        eos_ids.sort_unstable();
-        eos_ids.dedup();
-        let vision = VisionSide::load(dir, &config)?;
-        let file = model.join("generation_config.json").display().to_string();
-        Ok(Self {
+        let path = model.join("generation_config.json");
+        let generation = json_file(&path)?.unwrap_or(json!({}));
+        let tokenizer = ModelTokenizer::load(dir, &config, &generation)?;
+        let own = tokenizer.config();
+        let token = |field: &str| special(own, field).unwrap_or_default();
+        let template = match template_source(dir, own, config["vision_config"].is_null())? {
+            None => None,
+            Some(source) => Some(ChatTemplate::new(
+                &source,
+                &token("bos_token"),
+                &token("eos_token"),
+            )?),
+        };
+        let vision = VisionProcessor::load(dir, &config)?;
+        let generation = GenerationConfig::from_json(&generation, &path.display().to_string())?;
+        Ok(Self::new(tokenizer, template, vision, generation))
+    }
+
+    fn new(
+        tokenizer: ModelTokenizer,
+        template: Option<ChatTemplate>,
+        vision: Option<VisionProcessor>,
+        generation: GenerationConfig,
+    ) -> Self {
+        Self {
             tokenizer,
-            template,
+            chat: Chat {
+                template,
+                kwargs: Map::new(),
+                text_only: vision.is_none(),
+            },
             vision,
-            eos_ids,
-            tokenizer_config,
-            generation: GenerationConfig::from_json(&generation, &file)?,
-            chat_template_kwargs: Map::new(),
+            generation,
             box_format: None,
-        })
+        }
     }
 
     /// Puts a processor together from its parts.
@@ -117,45 +109,30 @@ impl Processor {
         images: ImageProcessor,
         tokens_per_second: f64,
     ) -> Result<Self, Error> {
-        let text = tokenizer.to_string();
-        let tokenizer =
-            Tokenizer::from_bytes(text.as_bytes()).map_err(|e| bad("tokenizer", e.to_string()))?;
-        let id = |token: &str| {
-            tokenizer
-                .token_to_id(token)
-                .ok_or_else(|| bad("tokenizer", format!("has no {token}")))
-        };
+        let tokenizer = ModelTokenizer::from_parts(tokenizer, tokenizer_config)?;
         let tokens = VisionTokens {
-            image: id("<|image_pad|>")?,
-            video: id("<|video_pad|>")?,
-            start: id("<|vision_start|>")?,
-            end: id("<|vision_end|>")?,
+            image: tokenizer.required_id("<|image_pad|>")?,
+            video: tokenizer.required_id("<|video_pad|>")?,
+            start: tokenizer.required_id("<|vision_start|>")?,
+            end: tokenizer.required_id("<|vision_end|>")?,
         };
-        let eos_ids = vec![id(
-            &special(&tokenizer_config, "eos_token").unwrap_or_default()
-        )?];
-        let source = tokenizer_config["chat_template"]
+        let source = tokenizer.config()["chat_template"]
             .as_str()
             .unwrap_or_default();
-        let template = Some(ChatTemplate::new(source, "", "")?);
-        let videos = images.clone();
-        let tokens_per_second = Some(tokens_per_second);
-        let vision = VisionSide {
+        let template = ChatTemplate::new(source, "", "")?;
+        let vision = VisionProcessor {
+            videos: images.clone(),
             images,
-            videos,
             tokens,
-            tokens_per_second,
+            tokens_per_second: Some(tokens_per_second),
         };
-        Ok(Self {
+        let generation = GenerationConfig::default();
+        Ok(Self::new(
             tokenizer,
-            template,
-            vision: Some(vision),
-            eos_ids,
-            tokenizer_config,
-            generation: GenerationConfig::default(),
-            chat_template_kwargs: Map::new(),
-            box_format: None,
-        })
+            Some(template),
+            Some(vision),
+            generation,
+        ))
     }
 
     /// Writes the files that [`Processor::load`] and transformers read, besides those that
@@ -164,17 +141,8 @@ impl Processor {
     /// # Errors
     /// [`Error::Io`] when the disk refuses.
     pub fn save(&self, dir: &Path) -> Result<(), Error> {
-        let path = dir.join("tokenizer.json");
-        let text = self
-            .tokenizer
-            .to_string(false)
-            .map_err(|e| bad(path.display(), e.to_string()))?;
-        std::fs::write(&path, text).map_err(Error::io(&path))?;
-        crate::weights::save::write_json(
-            &dir.join("tokenizer_config.json"),
-            &self.tokenizer_config,
-        )?;
-        if let Some(template) = &self.template {
+        self.tokenizer.save(dir)?;
+        if let Some(template) = &self.chat.template {
             let path = dir.join("chat_template.jinja");
             std::fs::write(&path, template.source()).map_err(Error::io(&path))?;
         }
@@ -218,7 +186,7 @@ impl Processor {
     /// Named values that the chat template gets with every conversation: `enable_thinking`, …. Those of a row
     /// (`chat_template_kwargs`) come before them.
     pub fn set_chat_template_kwargs(&mut self, kwargs: Map<String, Value>) {
-        self.chat_template_kwargs = kwargs;
+        self.chat.kwargs = kwargs;
     }
 
     /// How `<ref-object>` and `<bbox>` of ms-swift rows are written; by default as ms-swift does for the model.
@@ -244,8 +212,8 @@ impl Processor {
                     .to_owned();
             return Err(at(sample, "messages", message));
         }
-        let text = self.render(sample, turns, true)?;
-        let prompt = self.assemble(sample, turns, &[(text, false)])?;
+        let text = self.chat.render(sample, turns, true)?;
+        let prompt = self.assemble(sample, turns, &[(text, false)], &mut Vec::new())?;
         if prompt.tokens.is_empty() {
             let message =
                 "the chat template made no text of them\n  help: check chat_template.jinja";
@@ -282,46 +250,51 @@ impl Processor {
             return Err(at(sample, "messages", message));
         };
         messages.truncate(last + 1);
-        let segments = self.segments(sample, &messages)?;
+        let segments = segments(&self.chat, &self.tokenizer.ends(), sample, &messages)?;
         let mut mask = Vec::new();
-        let prompt = self.assemble_masked(sample, &messages, &segments, &mut mask)?;
+        let prompt = self.assemble(sample, &messages, &segments, &mut mask)?;
         Ok(Training { prompt, mask })
     }
 
-    pub(crate) fn render(
+    fn assemble(
         &self,
         sample: &Sample,
         messages: &[Message],
-        open_answer: bool,
-    ) -> Result<String, Error> {
-        let medium = |part: &Part| !matches!(part, Part::Text(_));
-        if self.vision.is_none() && messages.iter().flat_map(|m| &m.content).any(medium) {
-            let message = "this model reads text only\n  help: remove the images and videos or \
-                           choose a vision-language model"
-                .to_owned();
-            return Err(at(sample, "messages", message));
-        }
-        let Some(template) = &self.template else {
-            let message = "the model has no chat template\n  help: add chat_template.jinja to its \
-                           folder"
-                .to_owned();
-            return Err(at(sample, "messages", message));
-        };
-        template
-            .render_with(messages, &self.template_fields(sample), open_answer)
-            .map_err(|e| at(sample, "messages", e.report().what.clone()))
+        segments: &[(String, bool)],
+        mask: &mut Vec<bool>,
+    ) -> Result<Prompt, Error> {
+        let vision = self.vision.as_ref();
+        assemble(&self.tokenizer, vision, sample, messages, segments, mask)
     }
 
-    /// What the template gets besides the turns: the row's values, then the recipe's.
-    fn template_fields(&self, sample: &Sample) -> TemplateFields {
-        let mut fields = sample.template.clone();
-        for (name, value) in &self.chat_template_kwargs {
-            fields
-                .kwargs
-                .entry(name.clone())
-                .or_insert_with(|| value.clone());
-        }
-        fields
+    /// The sample with `<ref-object>` and `<bbox>` filled from its `objects`: coordinates are thousandths for
+    /// Qwen2-VL (and text models), pixels of the resized picture for Qwen2.5-VL.
+    ///
+    /// # Errors
+    /// [`Error::Processor`] naming the row, when objects are missing or their image cannot be read.
+    pub fn grounded<'a>(&self, sample: &'a Sample) -> Result<Cow<'a, Sample>, Error> {
+        grounded(self.vision.as_ref(), self.box_format, sample)
+    }
+
+    /// Fields of turns, `tools` and `chat_template_kwargs` of a row that change nothing in the text: the chat
+    /// template does not know them. Empty where the template refuses the row, which is another error.
+    pub fn unread(&self, sample: &Sample) -> Vec<String> {
+        unread(&self.chat, sample)
+    }
+
+    /// The attention for this tokenizer: with the ids of its punctuation where the choice asks for
+    /// them. A token is punctuation by its decoded text; special tokens never are.
+    ///
+    /// # Errors
+    /// As [`Attention::new`].
+    pub fn attention(&self, config: AttentionConfig) -> Result<Attention, Error> {
+        let ids = match config.punctuation() {
+            None => Vec::new(),
+            Some(set) => (0..self.vocab_size() as u32)
+                .filter(|&id| set.covers(&self.decode(&[id])))
+                .collect(),
+        };
+        Attention::new(config, ids)
     }
 
     /// Token ids of a text; special tokens in it are recognised, none are added.
@@ -329,11 +302,7 @@ impl Processor {
     /// # Errors
     /// [`Error::Processor`] when the tokenizer cannot encode it.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
-        let encoding = self.tokenizer.encode_fast(text, false);
-        Ok(encoding
-            .map_err(|e| bad("tokenizer", e.to_string()))?
-            .get_ids()
-            .to_vec())
+        self.tokenizer.encode(text)
     }
 
     /// Token ids of a text that stands alone, with the tokens that the tokenizer puts around one (the
@@ -342,26 +311,22 @@ impl Processor {
     /// # Errors
     /// As [`Processor::encode`].
     pub fn encode_document(&self, text: &str) -> Result<Vec<u32>, Error> {
-        let encoding = self.tokenizer.encode_fast(text, true);
-        Ok(encoding
-            .map_err(|e| bad("tokenizer", e.to_string()))?
-            .get_ids()
-            .to_vec())
+        self.tokenizer.encode_document(text)
     }
 
     /// Text of token ids, special tokens left out.
     pub fn decode(&self, tokens: &[u32]) -> String {
-        self.tokenizer.decode(tokens, true).unwrap_or_default()
+        self.tokenizer.decode(tokens)
     }
 
     /// Text of one token, special tokens by name.
     pub fn token_text(&self, token: u32) -> String {
-        self.tokenizer.decode(&[token], false).unwrap_or_default()
+        self.tokenizer.token_text(token)
     }
 
     /// Tokens that end a response.
     pub fn eos_ids(&self) -> &[u32] {
-        &self.eos_ids
+        &self.tokenizer.eos_ids
     }
 
     /// How the model's makers would sample from it.
@@ -379,7 +344,7 @@ impl Processor {
 
     /// Token ids in all, special ones included.
     pub fn vocab_size(&self) -> usize {
-        self.tokenizer.get_vocab_size(true)
+        self.tokenizer.vocab_size()
     }
 
     /// Ids of the vision tokens; none for a text model.
@@ -392,24 +357,8 @@ impl Processor {
         self.vision.as_ref().map(|v| &v.images)
     }
 
-    /// The text by which the tokenizer knows a token.
-    pub(crate) fn token_name(&self, token: u32) -> Option<String> {
-        self.tokenizer.id_to_token(token)
-    }
-
     /// The id of a token by its text.
     pub fn token_id(&self, token: &str) -> Option<u32> {
-        self.tokenizer.token_to_id(token)
+        self.tokenizer.token_id(token)
     }
-}
-
-pub(crate) fn bad(what: impl std::fmt::Display, message: String) -> Error {
-    Error::Processor {
-        what: what.to_string(),
-        message,
-    }
-}
-
-pub(crate) fn at(sample: &Sample, field: &str, message: String) -> Error {
-    bad(format!("{}, {field}", sample.id), message)
 }

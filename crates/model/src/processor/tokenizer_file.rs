@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokenizers::Tokenizer;
 
 use crate::Error;
-use crate::processor::prompts::bad;
+use crate::processor::errors::bad;
 
 /// The largest known has 37 MB.
 const MOST_BYTES: u64 = 1 << 30;

@@ -4,56 +4,54 @@ use std::collections::BTreeSet;
 
 use percept_data::{Message, Sample};
 
-use crate::Processor;
+use crate::processor::chat::Chat;
 
-impl Processor {
-    /// Fields of turns, `tools` and `chat_template_kwargs` of a row that change nothing in the text: the chat
-    /// template does not know them. Empty where the template refuses the row, which is another error.
-    pub fn unread(&self, sample: &Sample) -> Vec<String> {
-        let turns = || sample.messages.iter().chain(&sample.trajectory);
-        let fields: BTreeSet<&String> = turns().flat_map(|turn| turn.fields.keys()).collect();
-        if fields.is_empty() && sample.template == percept_data::TemplateFields::default() {
-            return Vec::new();
-        }
-        let all: Vec<Message> = turns().cloned().collect();
-        let Ok(text) = self.render(sample, &all, false) else {
-            return Vec::new();
-        };
-        let mut unread = Vec::new();
-        for field in fields {
-            let mut without = all.clone();
-            for turn in &mut without {
-                turn.fields.remove(field);
-            }
-            if self
-                .render(sample, &without, false)
-                .is_ok_and(|found| found == text)
-            {
-                unread.push(format!(
-                    "field {field} of a turn: the chat template does not write it"
-                ));
-            }
-        }
-        let open = self.render(sample, &all, true).ok();
-        let mut note = |what: String, without: &Sample| {
-            let same = self
-                .render(without, &all, false)
-                .is_ok_and(|found| found == text)
-                && self.render(without, &all, true).ok() == open;
-            if same {
-                unread.push(format!("{what}: the chat template does not write it"));
-            }
-        };
-        if sample.template.tools.is_some() {
-            let mut without = sample.clone();
-            without.template.tools = None;
-            note("column tools".to_owned(), &without);
-        }
-        for name in sample.template.kwargs.keys() {
-            let mut without = sample.clone();
-            without.template.kwargs.shift_remove(name);
-            note(format!("chat_template_kwargs.{name}"), &without);
-        }
-        unread
+/// Fields of turns, `tools` and `chat_template_kwargs` of a row that change nothing in the text: the chat
+/// template does not know them. Empty where the template refuses the row, which is another error.
+pub(super) fn unread(chat: &Chat, sample: &Sample) -> Vec<String> {
+    let turns = || sample.messages.iter().chain(&sample.trajectory);
+    let fields: BTreeSet<&String> = turns().flat_map(|turn| turn.fields.keys()).collect();
+    if fields.is_empty() && sample.template == percept_data::TemplateFields::default() {
+        return Vec::new();
     }
+    let all: Vec<Message> = turns().cloned().collect();
+    let Ok(text) = chat.render(sample, &all, false) else {
+        return Vec::new();
+    };
+    let mut unread = Vec::new();
+    for field in fields {
+        let mut without = all.clone();
+        for turn in &mut without {
+            turn.fields.remove(field);
+        }
+        if chat
+            .render(sample, &without, false)
+            .is_ok_and(|found| found == text)
+        {
+            unread.push(format!(
+                "field {field} of a turn: the chat template does not write it"
+            ));
+        }
+    }
+    let open = chat.render(sample, &all, true).ok();
+    let mut note = |what: String, without: &Sample| {
+        let same = chat
+            .render(without, &all, false)
+            .is_ok_and(|found| found == text)
+            && chat.render(without, &all, true).ok() == open;
+        if same {
+            unread.push(format!("{what}: the chat template does not write it"));
+        }
+    };
+    if sample.template.tools.is_some() {
+        let mut without = sample.clone();
+        without.template.tools = None;
+        note("column tools".to_owned(), &without);
+    }
+    for name in sample.template.kwargs.keys() {
+        let mut without = sample.clone();
+        without.template.kwargs.shift_remove(name);
+        note(format!("chat_template_kwargs.{name}"), &without);
+    }
+    unread
 }
