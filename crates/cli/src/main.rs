@@ -18,7 +18,7 @@ use shared::{Done, Failure, Global, output};
 
 /// A training step makes and drops hundreds of large arrays; this keeps their memory mapped.
 #[global_allocator]
-static MEMORY: percept_nn::Recycler = percept_nn::Recycler::new(1 << 30);
+static MEMORY: percept_kernels::Recycler = percept_kernels::Recycler::new(1 << 30);
 
 /// Train vision-language models to reason from what they see, and measure them.
 #[derive(Debug, Parser)]

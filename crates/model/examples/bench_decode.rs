@@ -10,8 +10,8 @@
 use std::path::Path;
 use std::time::Instant;
 
+use percept_kernels::decode::WeightDtype;
 use percept_model::{Decoder, Device, Model, ModelConfig, Sequence};
-use percept_nn::host::WeightDtype;
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use percept_data::Patches;
+use percept_kernels::{Layout, Recycler, Span};
 use percept_model::{
     Device, Error, GradientCheckpointing, Model, PackedBatch, TinyConfig, VisionTokens,
 };
-use percept_nn::{Layout, Recycler, Span};
 
 /// As in the binary: freed memory is used again.
 #[global_allocator]

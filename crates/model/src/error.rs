@@ -102,9 +102,9 @@ pub enum Error {
     /// Media or rows of a data set.
     #[error(transparent)]
     Data(#[from] percept_data::Error),
-    /// Operators.
+    /// Layouts, options of attention, data types.
     #[error(transparent)]
-    Nn(#[from] percept_nn::Error),
+    Kernel(#[from] percept_kernels::Error),
 }
 
 impl Error {

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use common::*;
+use percept_kernels::sparse::{AttentionConfig, InfLlm2, Moba, Nsa, Phsa, Punctuation, Sliding};
 use percept_model::{
     Attention, Decoder, Error, GradientCheckpointing, LoraConfig, Model, ModelConfig, PackedBatch,
     ParamGrads, Processor, SaveDtype, TinyConfig,
 };
-use percept_nn::sparse::{AttentionConfig, InfLlm2, Moba, Nsa, Phsa, Punctuation, Sliding};
 use percept_nn::{Layout, Span};
 use serde_json::{Value, json};
 use tempfile::TempDir;

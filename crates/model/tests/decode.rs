@@ -8,9 +8,9 @@ mod common;
 use std::sync::Arc;
 
 use common::*;
+use percept_kernels::decode::WeightDtype;
 use percept_model::{Decoder, LoraConfig, Model, ModelConfig, Prefix, Prompt, Sequence};
 use percept_nn::Precision;
-use percept_nn::host::WeightDtype;
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -8,10 +8,10 @@ mod common;
 mod subjects;
 
 use common::*;
+use percept_kernels::sparse::{AttentionConfig, Phsa};
 use percept_model::{
     Attention, Decoder, Device, Error, LoraConfig, Model, PackedBatch, ParamGrads, SaveDtype,
 };
-use percept_nn::sparse::{AttentionConfig, Phsa};
 use subjects::{Subject, subjects};
 
 fn open(case: &str, device: &Device) -> Model {

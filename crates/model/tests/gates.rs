@@ -7,11 +7,11 @@ mod common;
 use std::sync::Arc;
 
 use common::*;
+use percept_kernels::sparse::{AttentionConfig, Nsa};
 use percept_model::{
     Attention, Decoder, LoraConfig, Model, ModelConfig, PackedBatch, ParamGrads, SaveDtype,
     TargetModules,
 };
-use percept_nn::sparse::{AttentionConfig, Nsa};
 use percept_nn::{AdamW, Layout, Moments, Span, linear_log_prob};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use percept_nn::sparse::{self, AttentionConfig, Phsa};
-use percept_nn::{self as nn, Layout};
+use percept_kernels::sparse::{AttentionConfig, Phsa};
+use percept_nn::{self as nn, Layout, sparse};
 
 const HIDDEN: usize = 512;
 const VOCABULARY: usize = 8192;
@@ -17,7 +17,7 @@ const HEADS: usize = 8;
 const KV_HEADS: usize = 2;
 const DIM: usize = 64;
 
-fn main() -> Result<(), percept_nn::Error> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
     let name = args.next().unwrap_or_else(|| "cpu".to_owned());
     let times = args.next().and_then(|n| n.parse().ok()).unwrap_or(5);

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use percept_nn::{self as nn, AdamW, Layout, Moments, Recycler, Span, TokenStats, reference};
+use percept_kernels::Recycler;
+use percept_nn::{self as nn, AdamW, Layout, Moments, Span, TokenStats, reference};
 
 #[global_allocator]
 static MEMORY: Recycler = Recycler::new(1 << 30);

@@ -3,7 +3,6 @@
 //! A [`HostOp`] computes on f32 slices and knows its own backward. [`run`] puts it into Burn's
 //! autodiff graph; the glue below exists once, so a kernel is one file of plain Rust.
 
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -17,59 +16,8 @@ use burn::backend::{
     TensorMetadata, backend_extension,
 };
 use burn::tensor::{Device, Tensor, TensorData};
-
-/// Inputs of an operation; [`Input::none`] fills shorter lists up.
-pub const INPUTS: usize = 3;
-
-/// What the backward pass of an operation reads, and so must be kept in memory until then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Keep {
-    /// Of the inputs.
-    pub inputs: [bool; INPUTS],
-    /// The result.
-    pub output: bool,
-}
-
-impl Keep {
-    /// The inputs and not the result.
-    pub const INPUTS: Self = Self {
-        inputs: [true; INPUTS],
-        output: false,
-    };
-    /// Everything.
-    pub const ALL: Self = Self {
-        inputs: [true; INPUTS],
-        output: true,
-    };
-    /// Nothing but the gradient of the result.
-    pub const NOTHING: Self = Self {
-        inputs: [false; INPUTS],
-        output: false,
-    };
-}
-
-/// A differentiable function of up to three arrays. An instance serves one call: it may keep
-/// what its backward needs.
-pub trait HostOp: Debug + Send + Sync {
-    /// Shape of the result.
-    fn shape(&self) -> Vec<usize>;
-
-    /// What [`HostOp::backward`] reads, given which inputs need a gradient.
-    fn keep(&self, wanted: [bool; INPUTS]) -> Keep;
-
-    /// The result, row-major.
-    fn forward(&self, inputs: [&[f32]; INPUTS]) -> Vec<f32>;
-
-    /// Gradients of the inputs; those that are not `wanted` may be empty. Arrays that are not in
-    /// [`HostOp::keep`] come as empty slices.
-    fn backward(
-        &self,
-        inputs: [&[f32]; INPUTS],
-        output: &[f32],
-        grad: &[f32],
-        wanted: [bool; INPUTS],
-    ) -> [Vec<f32>; INPUTS];
-}
+use percept_kernels::train::HostArray;
+use percept_kernels::{HostOp, INPUTS, Keep};
 
 /// Burn backends that run a [`HostOp`].
 #[backend_extension(Flex, Autodiff)]
@@ -248,8 +196,10 @@ impl Constant {
             other => panic!("expected floats in host memory, found {other:?}"),
         }
     }
+}
 
-    pub(crate) fn elements(&self) -> &[f32] {
+impl HostArray for Constant {
+    fn elements(&self) -> &[f32] {
         Flex::elements(&self.0)
     }
 }

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use common::{constant_on, leaf_on, values};
-use percept_nn::sparse::{self, AttentionConfig, InfLlm2, Moba, Phsa, Sliding};
-use percept_nn::{self as nn, AdamW, Layout, Moments, Span};
+use percept_kernels::sparse::{AttentionConfig, InfLlm2, Moba, Phsa, Sliding};
+use percept_nn::{self as nn, AdamW, Layout, Moments, Span, sparse};
 use subjects::subjects;
 
 fn close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {

@@ -146,14 +146,14 @@ fn swiglu_before_a_linear_layer() {
     let both = |gate: &Tensor<2>| gate.clone() * 4.0;
     compare!(
         "swiglu_linear",
-        nn::Precision::F32.swiglu_linear(both(&gate), up.clone(), w.clone()),
+        nn::swiglu_linear(nn::Precision::F32, both(&gate), up.clone(), w.clone()),
         reference::linear(reference::swiglu(both(&gate), up.clone()), w.clone(), None),
         gate,
         up,
         w
     );
     // The bits of the two operators one after the other.
-    let found = nn::Precision::F32.swiglu_linear(gate.clone(), up.clone(), w.clone());
+    let found = nn::swiglu_linear(nn::Precision::F32, gate.clone(), up.clone(), w.clone());
     let expected = nn::linear(nn::swiglu(gate, up), w, None);
     assert_eq!(nn::to_vec(&found), nn::to_vec(&expected));
 }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use common::{close, constant, layout, leaf, values};
-use percept_nn::host::{KvCache, KvShape};
-use percept_nn::sparse::{AttentionConfig, Branches, Nsa, NsaCache, Sliding, nsa, reference};
+use percept_kernels::decode::{KvCache, KvShape};
+use percept_kernels::sparse::{AttentionConfig, Branches, Nsa, NsaCache, Sliding};
+use percept_nn::sparse::{nsa, reference};
 use percept_nn::{self as nn, Layout, sparse};
 
 fn branches(options: Nsa) -> Branches {

@@ -171,7 +171,7 @@ fn bfloat16_products_are_those_of_f32_within_the_rounding() {
     let (x, w) = (leaf(1, [70, 40]), leaf(2, [50, 40]));
     let c = constant(3, [70, 50]);
     let results = [nn::Precision::F32, bf16].map(|precision| {
-        let y = precision.linear(x.clone(), w.clone(), None);
+        let y = nn::linear_in(precision, x.clone(), w.clone(), None);
         let mut grads = (y.clone() * c.clone()).sum().backward();
         let [dx, dw] = [&x, &w].map(|leaf| nn::to_vec(&leaf.grad_remove(&mut grads).unwrap()));
         [nn::to_vec(&y), dx, dw]

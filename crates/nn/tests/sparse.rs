@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use common::{close, constant, layout, leaf, values};
-use percept_nn::host::{KvCache, KvShape};
-use percept_nn::sparse::{
-    self, AttentionConfig, InfLlm2, Moba, Pattern, Phsa, Sliding, SparseCache, reference,
+use percept_kernels::decode::{KvCache, KvShape};
+use percept_kernels::sparse::{
+    AttentionConfig, InfLlm2, Moba, Pattern, Phsa, Sliding, SparseCache,
 };
+use percept_nn::sparse::{self, reference};
 use percept_nn::{self as nn, Layout, Span};
 
 fn pattern(config: AttentionConfig) -> Pattern {
@@ -464,7 +465,7 @@ fn options_are_a_name_or_a_table_and_mistakes_are_named() {
 
 #[test]
 fn punctuation_is_a_text_of_marks_alone() {
-    use percept_nn::sparse::Punctuation::{En, EnZh};
+    use percept_kernels::sparse::Punctuation::{En, EnZh};
     for (text, en, zh) in [
         (".", true, true),
         (" ,\n", true, true),

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use percept_data::digit_sum::{DigitSum, DigitSumConfig};
 use percept_data::{Dataset, Media, Message, Part, Role, Sample};
+use percept_kernels::decode::WeightDtype;
+use percept_kernels::sparse::AttentionConfig;
 use percept_model::{Decoder, Model, Processor, Prompt, SaveDtype, TinyConfig, TinyCorpus};
-use percept_nn::host::WeightDtype;
-use percept_nn::sparse::AttentionConfig;
 use percept_sampler::{
     Draft, Error, Extrapolate, Gate, LocalSampler, Progress, Rollout, SamplingParams,
 };

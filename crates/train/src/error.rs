@@ -122,7 +122,10 @@ pub enum Error {
     /// Model.
     #[error(transparent)]
     Model(#[from] percept_model::Error),
-    /// Operators.
+    /// Layouts, options of attention, data types.
+    #[error(transparent)]
+    Kernel(#[from] percept_kernels::Error),
+    /// A device.
     #[error(transparent)]
     Nn(#[from] percept_nn::Error),
     /// Sampling.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use percept_chat::{Cached, ChatError, ChatModel, ChatReply, ChatRequest, Local, Turn, Usage};
 use percept_data::{Media, Message, Part, Role, Sample};
-use percept_nn::host::WeightDtype;
+use percept_kernels::decode::WeightDtype;
 use percept_sampler::{LocalSampler, SamplingParams};
 use serde_json::Value;
 

@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
+use percept_kernels::sparse::AttentionConfig;
 use percept_model::{Model, Processor};
-use percept_nn::sparse::AttentionConfig;
 use serde::Deserialize;
 
 use crate::shared::Failure;
@@ -87,7 +87,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use percept_nn::sparse::{InfLlm2, Phsa};
+    use percept_kernels::sparse::{InfLlm2, Phsa};
 
     #[test]
     fn a_name_begins_anew_and_options_alone_change_what_is_there() {

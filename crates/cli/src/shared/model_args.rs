@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use percept_nn::host::WeightDtype;
+use percept_kernels::decode::WeightDtype;
 
 use super::attention_arg::AttentionArg;
 

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use percept_data::digit_sum::{DigitSum, DigitSumConfig, Split};
 use percept_data::{ColumnMap, Dataset, FileDataset};
+use percept_kernels::decode::WeightDtype;
 use percept_model::{Model, Processor};
-use percept_nn::host::WeightDtype;
 use percept_reward::{RewardConfig, RewardSet};
 use percept_sampler::LocalSampler;
 use serde_json::{Value, json};

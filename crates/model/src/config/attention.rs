@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use percept_nn::sparse::{AttentionConfig, Branches, Pattern};
+use percept_kernels::sparse::{AttentionConfig, Branches, Pattern};
 use serde_json::{Map, Value, json};
 
 use crate::Error;
@@ -33,7 +33,7 @@ impl Attention {
     /// `punctuation_token_ids` are read by PHSA alone; [`Processor::attention`](crate::Processor::attention) finds them.
     ///
     /// # Errors
-    /// [`Error::Nn`] when an option is out of its range.
+    /// [`Error::Kernel`] when an option is out of its range.
     pub fn new(
         config: AttentionConfig,
         mut punctuation_token_ids: Vec<u32>,

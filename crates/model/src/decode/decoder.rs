@@ -5,12 +5,13 @@ use super::past::Past;
 use super::rope::Rope;
 use super::weights::Weights;
 use crate::{Attention, Error, Model};
-use percept_nn::host::{KvCounter, KvShape, Mass, Threads};
+use percept_kernels::Threads;
+use percept_kernels::decode::{KvCounter, KvShape, Mass};
 use rayon::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Tokens of a block of keys and values: the unit of their memory.
-pub const BLOCK_SIZE: usize = percept_nn::host::BLOCK;
+pub const BLOCK_SIZE: usize = percept_kernels::decode::BLOCK;
 
 /// Weights below this size are read from the caches at every step, so each thread takes its own sequences through all
 /// layers and no thread ever waits for another. Above, and for a single sequence, threads share each product, so that

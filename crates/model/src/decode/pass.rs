@@ -1,8 +1,9 @@
 //! The decoder's arithmetic on rows; attention is the caller's.
 
 use super::weights::{Layer, Weights};
-use percept_nn::host::{
-    Threads, add_rms_norm_rows, rms_norm_heads, rms_norm_rows, rotary_rows, swiglu_rows,
+use percept_kernels::Threads;
+use percept_kernels::decode::{
+    add_rms_norm_rows, rms_norm_heads, rms_norm_rows, rotary_rows, swiglu_rows,
 };
 use rayon::prelude::*;
 

@@ -1,7 +1,7 @@
 //! The past of one sequence: keys and values, and the block keys where attention chooses blocks.
 
-use percept_nn::host::{KvCache, KvCounter, KvShape, attend};
-use percept_nn::sparse::{NsaCache, SparseCache};
+use percept_kernels::decode::{KvCache, KvCounter, KvShape, attend};
+use percept_kernels::sparse::{NsaCache, SparseCache};
 
 use crate::Attention;
 

@@ -2,7 +2,7 @@
 
 use super::decoder::{ATTENTION, Decoder, Prefix, Sequence};
 use super::past::Past;
-use percept_nn::host::Threads;
+use percept_kernels::Threads;
 use rayon::prelude::*;
 use std::sync::Arc;
 

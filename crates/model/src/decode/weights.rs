@@ -1,8 +1,8 @@
 //! Packed weights of a decoder, found by their Hugging Face names.
 
 use crate::{Error, ModelConfig};
-use percept_nn::host::{Linear, WeightDtype};
-use percept_nn::sparse::nsa::GATES;
+use percept_kernels::decode::{Linear, WeightDtype};
+use percept_kernels::sparse::nsa::GATES;
 use rayon::prelude::*;
 
 /// All weights. Products that read the same rows are one: q, k, v, NSA's gates; and gate, up.

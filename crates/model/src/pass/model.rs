@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor};
+use percept_kernels::decode::WeightDtype;
 use percept_nn::Precision;
-use percept_nn::host::WeightDtype;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 

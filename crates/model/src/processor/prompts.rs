@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use percept_data::{BoxFormat, ChatTemplate, ImageProcessor, Message, Role, Sample};
-use percept_nn::sparse::AttentionConfig;
+use percept_kernels::sparse::AttentionConfig;
 use serde_json::{Map, Value, json};
 
 use crate::processor::assemble::assemble;

@@ -5,7 +5,7 @@
 //! that σ(0) = ½ of each branch counts: a checkpoint of a dense model has none, and with small
 //! random ones (fla's) every head would prefer a branch by chance.
 
-use percept_nn::sparse::nsa::GATES;
+use percept_kernels::sparse::nsa::GATES;
 
 use crate::weights::layers::{Linear, Specs};
 use crate::{Attention, Error, Model, Param, TextConfig};

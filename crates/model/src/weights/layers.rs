@@ -123,11 +123,11 @@ impl Weights<'_> {
     pub(crate) fn linear(&self, layer: &Linear, x: Tensor<2>) -> Tensor<2> {
         let bias = layer.bias.map(|id| self.vector(id));
         let Some(adapter) = self.adapter(layer) else {
-            return self.precision.linear(x, self.matrix(layer.weight), bias);
+            return nn::linear_in(self.precision, x, self.matrix(layer.weight), bias);
         };
         let low = self.low_rank(&adapter, x.clone());
-        self.precision.linear(x, self.matrix(layer.weight), bias)
-            + self.precision.linear(low, self.matrix(adapter.b), None)
+        nn::linear_in(self.precision, x, self.matrix(layer.weight), bias)
+            + nn::linear_in(self.precision, low, self.matrix(adapter.b), None)
     }
 
     /// A linear layer of `silu(gate)·up`, whose product is computed again in the backward pass where
@@ -142,7 +142,7 @@ impl Weights<'_> {
             return self.linear(layer, nn::swiglu(gate, up));
         }
         let weight = self.matrix(layer.weight);
-        self.precision.swiglu_linear(gate, up, weight)
+        nn::swiglu_linear(self.precision, gate, up, weight)
     }
 
     /// The output of a linear layer in three equal parts, each contiguous: three products with
@@ -156,15 +156,13 @@ impl Weights<'_> {
         std::array::from_fn(|i| {
             let rows = i * part..(i + 1) * part;
             let bias = bias.clone().map(|b| b.slice([rows.clone()]));
-            let y = self
-                .precision
-                .linear(x.clone(), weight.clone().slice([rows.clone()]), bias);
+            let weight = weight.clone().slice([rows.clone()]);
+            let y = nn::linear_in(self.precision, x.clone(), weight, bias);
             match &low {
                 None => y,
                 Some((low, b)) => {
-                    y + self
-                        .precision
-                        .linear(low.clone(), b.clone().slice([rows]), None)
+                    let b = b.clone().slice([rows]);
+                    y + nn::linear_in(self.precision, low.clone(), b, None)
                 }
             }
         })
@@ -179,7 +177,7 @@ impl Weights<'_> {
             None => x,
             Some(dropout) => self.drop(dropout, self.params[adapter.a].name(), x),
         };
-        self.precision.linear(x, self.matrix(adapter.a), None) * adapter.scale
+        nn::linear_in(self.precision, x, self.matrix(adapter.a), None) * adapter.scale
     }
 
     fn drop(&self, dropout: Dropout, name: &str, x: Tensor<2>) -> Tensor<2> {

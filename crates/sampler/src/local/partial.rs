@@ -1,6 +1,6 @@
 //! A response that is being sampled.
 
-use percept_nn::host::Mass;
+use percept_kernels::decode::Mass;
 
 use super::call::Call;
 use crate::contrast::{Contrast, draw_pair};

@@ -1,6 +1,6 @@
 //! A step's logits.
 
-use percept_nn::host::Mass;
+use percept_kernels::decode::Mass;
 
 /// A step's logits of a model, and the parts of their soft-maxes.
 #[derive(Clone, Default)]

@@ -4,7 +4,7 @@
 //! a shared stream, so a response does not depend on what else is in the batch or on when its
 //! slot was free.
 
-use percept_nn::host::Mass;
+use percept_kernels::decode::Mass;
 
 use crate::SamplingParams;
 

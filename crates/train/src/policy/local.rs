@@ -189,11 +189,18 @@ impl Learner {
                 let (head, targets) = (model.lm_head(), &packed.targets);
                 let (stats, kl) = match reference {
                     None => {
-                        let stats = precision.linear_log_prob(hidden, head, targets, temperature);
+                        let stats = percept_nn::linear_log_prob_in(
+                            precision,
+                            hidden,
+                            head,
+                            targets,
+                            temperature,
+                        );
                         (stats, None)
                     }
                     Some(second) => {
-                        let (stats, kl) = precision.linear_log_prob_kl(
+                        let (stats, kl) = percept_nn::linear_log_prob_kl_in(
+                            precision,
                             hidden,
                             head,
                             targets,
@@ -434,9 +441,13 @@ pub(crate) fn token_values(
     let head = model.lm_head().inner();
     let nucleus_entropy =
         top_p.map(|top_p| percept_nn::nucleus_entropy(&hidden, &head, temperature, top_p));
-    let stats = model
-        .precision()
-        .linear_log_prob(hidden, head, &packed.targets, temperature);
+    let stats = percept_nn::linear_log_prob_in(
+        model.precision(),
+        hidden,
+        head,
+        &packed.targets,
+        temperature,
+    );
     Ok(TokenValues {
         log_prob: percept_nn::to_vec(&stats.log_prob),
         entropy: percept_nn::to_vec(&stats.entropy),

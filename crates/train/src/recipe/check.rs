@@ -1,6 +1,6 @@
 //! What a recipe's types cannot say: ranges of numbers, and tables that contradict each other.
 
-use percept_nn::sparse::AttentionConfig;
+use percept_kernels::sparse::AttentionConfig;
 
 use crate::recipe::sizes;
 use crate::rl::{dynamic_sampling, requirements};

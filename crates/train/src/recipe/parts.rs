@@ -1,7 +1,7 @@
 //! The stage tables of the [`Recipe`](crate::Recipe).
 
 use percept_credit as credit;
-use percept_nn::host::WeightDtype;
+use percept_kernels::decode::WeightDtype;
 use percept_sampler::SamplingParams;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use percept_data::digit_sum::DigitSumConfig;
-use percept_nn::sparse::AttentionConfig;
+use percept_kernels::sparse::AttentionConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! What a run will need, by component, before it starts.
 
+use percept_kernels::decode::WeightDtype;
 use percept_model::{GradientCheckpointing, Model, TextConfig, VisionConfig};
-use percept_nn::host::WeightDtype;
 
 use crate::Recipe;
 

@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use percept_eval::{Evaluation, evaluate, keep_pictures};
+use percept_kernels::sparse::AttentionConfig;
 use percept_model::Processor;
-use percept_nn::sparse::AttentionConfig;
 use percept_report::{Change, MetricsWriter, Row, RunDir, TensorBoardWriter};
 use percept_reward::RewardSet;
 use percept_sampler::SamplingParams;

@@ -4,9 +4,9 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use percept_nn::host::{KvCache, KvShape, attend};
-use percept_nn::sparse::nsa::GATES;
-use percept_nn::sparse::{
+use percept_kernels::decode::{KvCache, KvShape, attend};
+use percept_kernels::sparse::nsa::GATES;
+use percept_kernels::sparse::{
     AttentionConfig, InfLlm2, Moba, Nsa, NsaCache, Pattern, Phsa, Sliding, SparseCache,
 };
 use percept_nn::{self as nn, Layout};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use percept_base::random::uniform;
+use percept_kernels::decode::WeightDtype;
 use percept_model::{Decoder, Device, Sequence};
-use percept_nn::host::WeightDtype;
 use percept_nn::{self as nn, AdamW, Layout, Moments, Precision};
 use percept_sampler::{SamplingParams, draw, draw_from};
 use percept_train::{Learner, Packed};
@@ -77,7 +77,7 @@ fn roofline(device: &Device, repeat: usize, rows: &mut Vec<Row>) {
     rows.push(Row::new("roofline/product", Unit::Gflops, flops / ms / 1e6));
     if let Some(bf16) = bf16(device) {
         let ms = best(repeat, || {
-            black_box(bf16.linear(a.clone(), b.clone(), None));
+            black_box(nn::linear_in(bf16, a.clone(), b.clone(), None));
         });
         let name = "roofline/product, bf16";
         rows.push(Row::new(name, Unit::Gflops, flops / ms / 1e6));

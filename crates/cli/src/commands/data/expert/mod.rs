@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 
 use percept_chat::{Cached, ChatModel, Endpoint, Local, Turn};
 use percept_data::{ColumnMap, Dataset, FileDataset};
+use percept_kernels::decode::WeightDtype;
 use percept_model::{Model, Processor};
-use percept_nn::host::WeightDtype;
 use percept_reward::RewardSet;
 use percept_sampler::{LocalSampler, SamplingParams};
 

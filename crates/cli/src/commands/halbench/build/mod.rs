@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use percept_chat::{Cached, ChatModel, EndpointConfig, ImageEndpoint, Local};
 use percept_eval::halbench::{Build, BuildConfig, Outcome, Redetector, Step, build};
-use percept_nn::host::WeightDtype;
+use percept_kernels::decode::WeightDtype;
 use percept_sampler::{LocalSampler, SamplingParams};
 use percept_vision::{BuiltIn, ClassScorer, CommandEditor, CommandScorer, Editor};
 

@@ -1,0 +1,218 @@
+//! What the backward passes of sparse attention share.
+//!
+//! Scores and `dP = do·vᵀ` again, `dS = scale·P∘(dP − Σ P∘dP)`, `dq = dS·k`, `dk = dSᵀ·q`,
+//! `dv = Pᵀ·do`. Tasks are cut by family of spans and key/value head, so no two write to one row and every sum has one
+//! order, whatever the number of threads.
+
+use std::marker::PhantomData;
+
+use rayon::prelude::*;
+
+use crate::decode::attention::Attention;
+use crate::decode::blocks::Blocks;
+use crate::decode::kv::BLOCK;
+use crate::decode::{KvCache, KvShape};
+use crate::layout::{Layout, Span};
+use crate::op::INPUTS;
+use crate::simd::{LANES, Lanes};
+
+/// An array that tasks share; each writes to its own rows. Rows outside the array are refused, so that a wrong number of
+/// rows is a panic and not somebody else's memory.
+pub(super) struct Shared<'a, T> {
+    first: *mut T,
+    len: usize,
+    array: PhantomData<&'a mut [T]>,
+}
+
+impl<T> Clone for Shared<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Shared<'_, T> {}
+
+// SAFETY: it is a `&mut [T]` cut into rows that no two tasks use at a time, as callers of `rows` promise.
+unsafe impl<T: Send> Send for Shared<'_, T> {}
+// SAFETY: as above: what is shared is the right to cut, not the rows.
+unsafe impl<T: Send> Sync for Shared<'_, T> {}
+
+impl<'a, T> Shared<'a, T> {
+    pub(super) fn new(array: &'a mut [T]) -> Self {
+        Self {
+            first: array.as_mut_ptr(),
+            len: array.len(),
+            array: PhantomData,
+        }
+    }
+
+    /// Elements.
+    pub(super) fn len(self) -> usize {
+        self.len
+    }
+
+    /// Where an element is, for loops whose rows were compared with [`len`](Self::len) once.
+    ///
+    /// # Safety
+    /// `at` is below `len`.
+    #[inline(always)]
+    pub(super) unsafe fn at(self, at: usize) -> *mut T {
+        debug_assert!(at < self.len);
+        // SAFETY: inside the array, as the caller promises.
+        unsafe { self.first.add(at) }
+    }
+
+    /// # Safety
+    /// Nobody else uses these elements as long as the slice lives.
+    ///
+    /// # Panics
+    /// When the array has not these elements.
+    #[inline(always)]
+    pub(super) unsafe fn rows(self, start: usize, len: usize) -> &'a mut [T] {
+        assert!(
+            start <= self.len && len <= self.len - start,
+            "{len} elements from {start} of {}",
+            self.len
+        );
+        // SAFETY: inside the array, as just checked; alone, as the caller promises.
+        unsafe { std::slice::from_raw_parts_mut(self.first.add(start), len) }
+    }
+}
+
+/// The keys and values `[tokens, heads, head_dim]` that a span sees, its prefix first, in a cache of one layer.
+pub(super) fn span_cache(
+    span: &Span,
+    [heads, head_dim]: [usize; 2],
+    k: &[f32],
+    v: &[f32],
+) -> KvCache {
+    let mut cache = KvCache::new(KvShape {
+        layers: 1,
+        heads,
+        head_dim,
+    });
+    cache.grow(span.prefix_len + span.len);
+    let width = heads * head_dim;
+    for (place, token) in span.text().enumerate() {
+        let row = token * width..(token + 1) * width;
+        cache.write(0, place, &k[row.clone()], &v[row]);
+    }
+    cache
+}
+
+/// Gradients of q, k and v of an operator whose spans have a `cache` of two arrays and whose `task(span, head, caches,
+/// gradients)` sets the span's rows of dq and adds to those of dk and dv, all in one key/value head.
+pub(super) fn by_families(
+    layout: &Layout,
+    kv_heads: usize,
+    [q, k, v]: [&[f32]; INPUTS],
+    cache: impl Fn(&Span, &[f32], &[f32]) -> KvCache + Sync,
+    task: impl Fn(&Span, usize, [&KvCache; 2], [Shared<'_, f32>; INPUTS]) + Sync,
+) -> [Vec<f32>; INPUTS] {
+    let mut gradients = [vec![0.0; q.len()], vec![0.0; k.len()], vec![0.0; v.len()]];
+    let to = gradients.each_mut().map(|g| Shared::new(g));
+    layout.families().par_iter().for_each(|family| {
+        for &index in family {
+            let span = &layout.spans()[index as usize];
+            // Values in the place of keys, and keys in that of values.
+            let caches = [&cache(span, k, v), &cache(span, v, k)];
+            let heads = (0..kv_heads).into_par_iter();
+            heads.for_each(|head| task(span, head, caches, to));
+        }
+    });
+    gradients
+}
+
+/// One step backward of queries that see the same blocks.
+pub(super) struct Step<'a, L> {
+    /// On keys, with the queries.
+    pub scores: Attention<'a, L>,
+    /// On a cache with values in the place of keys, with the gradient in the place of queries.
+    pub slopes: Attention<'a, L>,
+}
+
+impl<L: Blocks> Step<'_, L> {
+    /// The scores and `dP` of all queries.
+    ///
+    /// # Safety
+    /// Both have rows of whole vectors for every query; the processor has the instructions.
+    #[inline(always)]
+    pub(super) unsafe fn products<S: Lanes>(&mut self) {
+        // SAFETY: both are made by `backward_span` or `nsa::Back::query`, which size the scores in whole blocks.
+        unsafe {
+            self.scores.all_scores::<S>();
+            self.slopes.all_scores::<S>();
+        }
+    }
+
+    /// Turns the scores of a query into `P`, its `dP` into `dS`, and sets its gradient.
+    ///
+    /// # Safety
+    /// As [`Step::products`].
+    #[inline(always)]
+    pub(super) unsafe fn query<S: Lanes>(&mut self, query: usize) {
+        let row = self.scores.blocks.len() * BLOCK;
+        // SAFETY: `query` is below `queries`, and the rows are those of `products`.
+        unsafe {
+            let total = self.scores.softmax::<S>(query);
+            let p = self.scores.scores.as_mut_ptr().add(query * row);
+            let ds = self.slopes.scores.as_mut_ptr().add(query * row);
+            let (share, mut delta) = (S::splat(1.0 / total), S::splat(0.0));
+            for at in (0..row).step_by(LANES) {
+                let prob = S::load(p.add(at)).mul(share);
+                prob.store(p.add(at));
+                delta = prob.fma(S::load(ds.add(at)), delta);
+            }
+            let delta = S::splat(delta.sum());
+            let scale = S::splat(self.scores.scale);
+            for at in (0..row).step_by(LANES) {
+                let slope = S::load(ds.add(at)).sub(delta).mul(scale);
+                S::load(p.add(at)).mul(slope).store(ds.add(at));
+            }
+            self.slopes.values::<S, 1>(query, [1.0]);
+        }
+    }
+
+    /// Adds `dSᵀ·q` and `Pᵀ·do` of the key and value in a column of the scores to their gradients.
+    ///
+    /// # Safety
+    /// As [`Step::products`], after [`Step::query`] of all; `to` have a head's values, which nobody else uses.
+    #[inline(always)]
+    pub(super) unsafe fn add_to_row<S: Lanes>(&self, column: usize, to: [*mut f32; 2]) {
+        let row = self.scores.blocks.len() * BLOCK;
+        let (dim, queries) = (self.scores.head_dim, self.scores.queries);
+        let weights = [&*self.slopes.scores, &*self.scores.scores];
+        let sources = [self.scores.q, self.slopes.q];
+        // SAFETY: `column` is below the row's length, sources have a head for each query, `to` a head's values as
+        // the two callers check before their loops.
+        unsafe {
+            for (to, (weights, source)) in to.into_iter().zip(weights.into_iter().zip(sources)) {
+                for at in (0..dim).step_by(LANES) {
+                    let n = LANES.min(dim - at);
+                    let mut sum = load::<S>(to.add(at), n);
+                    for query in 0..queries {
+                        let weight = S::splat(*weights.as_ptr().add(query * row + column));
+                        let part = load::<S>(source.as_ptr().add(query * dim + at), n);
+                        sum = weight.fma(part, sum);
+                    }
+                    match n {
+                        LANES => sum.store(to.add(at)),
+                        _ => sum.store_part(to.add(at), n),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The first `n` lanes.
+#[inline(always)]
+unsafe fn load<S: Lanes>(p: *const f32, n: usize) -> S {
+    // SAFETY: the caller has as many values.
+    unsafe {
+        match n {
+            LANES => S::load(p),
+            _ => S::load_part(p, n),
+        }
+    }
+}
