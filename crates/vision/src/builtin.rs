@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::fits::fits;
-use crate::{Edit, Edited, Editor, Error, poisson, remove};
+use crate::inpaint::remove;
+use crate::{Edit, Edited, Editor, Error, poisson};
 
-/// Takes the object away by [`remove`] and blends a cut-out of the new class in its place by
-/// [`poisson::clone_seamlessly`]. No pixel outside the mask changes; the same seed gives the same
-/// picture. See the crate's page for what it cannot do.
+/// Takes the object away by copying patches of its surroundings and blends a cut-out of the new class in its place in
+/// the gradient domain. No pixel outside the mask changes; the same seed gives the same picture. See the crate's page
+/// for what it cannot do.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BuiltIn;
 

@@ -17,7 +17,7 @@ const STDERR_TAIL: usize = 2000;
 
 /// A program with its arguments, in which `{name}` stands for what it is told; no shell reads it.
 #[derive(Debug, Clone)]
-pub struct CommandTool {
+pub(crate) struct CommandTool {
     words: Vec<String>,
     deadline: Duration,
 }
@@ -219,8 +219,8 @@ impl CommandEditor {
     /// An editor by this command, with a deadline for each picture.
     ///
     /// # Errors
-    /// A command without `{image}`, `{mask}` or `{output}`, one that has `{class}` inside the script of a shell, and those
-    /// of [`CommandTool::new`].
+    /// A command without `{image}`, `{mask}` or `{output}`, one that has `{class}` inside the script of a shell, an empty
+    /// one, and an open quote.
     pub fn new(command: &str, deadline: Duration) -> Result<Self, Error> {
         let tool = CommandTool::new(command, &["image", "mask", "output"], deadline)?;
         tool.not_in_a_script("class")?;

@@ -18,14 +18,13 @@ mod error;
 mod fits;
 mod inpaint;
 mod picture;
-pub mod poisson;
+mod poisson;
 mod random;
 mod scorer;
 
 pub use builtin::BuiltIn;
-pub use command::{CommandEditor, CommandTool};
+pub use command::CommandEditor;
 pub use cutout::{Cutout, Placement};
 pub use editor::{Edit, Edited, Editor, changed_outside, composite, transparent_mask};
 pub use error::Error;
-pub use inpaint::remove;
 pub use scorer::{ClassScorer, CommandScorer};

@@ -164,36 +164,12 @@ pub(crate) fn continued(
     Ok(colours)
 }
 
-/// `target` with the region continued as smoothly as a membrane (Laplace's equation).
-///
-/// # Errors
-/// A mask that does not fit the picture or covers all of it.
-pub fn membrane(target: &RgbImage, mask: &Mask) -> Result<RgbImage, Error> {
-    fits(target, mask)?;
-    let colours = continued(&Picture::of(target), None, mask)?;
-    Ok(written(target, mask, &colours))
-}
-
 /// `target` with the details of `source` inside the mask: the source's gradients, the target's
 /// colours around it. Both have the same size.
 ///
-/// ```
-/// use image::{Rgb, RgbImage};
-/// use percept_data::coco::Mask;
-/// // A dark picture and a bright one with a brighter spot: the spot arrives, the brightness not.
-/// let dark = RgbImage::from_pixel(9, 9, Rgb([10; 3]));
-/// let mut bright = RgbImage::from_pixel(9, 9, Rgb([200; 3]));
-/// bright.put_pixel(4, 4, Rgb([240; 3]));
-/// let mask = Mask::from_fn(9, 9, |x, y| (2..7).contains(&x) && (2..7).contains(&y));
-/// let cloned = percept_vision::poisson::clone_seamlessly(&dark, &bright, &mask)?;
-/// assert_eq!(cloned.get_pixel(4, 4).0, [50; 3]);
-/// assert_eq!(cloned.get_pixel(2, 2).0, [10; 3]);
-/// # Ok::<(), percept_vision::Error>(())
-/// ```
-///
 /// # Errors
 /// A mask or source that does not fit the picture, or a mask that covers all of it.
-pub fn clone_seamlessly(
+pub(crate) fn clone_seamlessly(
     target: &RgbImage,
     source: &RgbImage,
     mask: &Mask,
@@ -218,6 +194,25 @@ mod tests {
     use super::*;
     use crate::random::Random;
     use image::Rgb;
+
+    /// `target` with the region continued as smoothly as a membrane (Laplace's equation).
+    fn membrane(target: &RgbImage, mask: &Mask) -> Result<RgbImage, Error> {
+        fits(target, mask)?;
+        let colours = continued(&Picture::of(target), None, mask)?;
+        Ok(written(target, mask, &colours))
+    }
+
+    /// A dark picture and a bright one with a brighter spot: the spot arrives, the brightness does not.
+    #[test]
+    fn details_of_the_source_arrive_and_its_brightness_does_not() {
+        let dark = RgbImage::from_pixel(9, 9, Rgb([10; 3]));
+        let mut bright = RgbImage::from_pixel(9, 9, Rgb([200; 3]));
+        bright.put_pixel(4, 4, Rgb([240; 3]));
+        let mask = Mask::from_fn(9, 9, |x, y| (2..7).contains(&x) && (2..7).contains(&y));
+        let cloned = clone_seamlessly(&dark, &bright, &mask).unwrap();
+        assert_eq!(cloned.get_pixel(4, 4).0, [50; 3]);
+        assert_eq!(cloned.get_pixel(2, 2).0, [10; 3]);
+    }
 
     fn noise(width: u32, height: u32, seed: u64) -> RgbImage {
         let mut random = Random::new(&[seed]);

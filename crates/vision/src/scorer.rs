@@ -42,7 +42,7 @@ impl CommandScorer {
     /// A scorer by this command, with a deadline for each picture.
     ///
     /// # Errors
-    /// A command without `{image}` or `{classes}`, and those of [`CommandTool::new`].
+    /// A command without `{image}` or `{classes}`, an empty one, and an open quote.
     pub fn new(command: &str, deadline: Duration) -> Result<Self, Error> {
         let tool = CommandTool::new(command, &["image", "classes"], deadline)?;
         Ok(Self { tool })

@@ -33,7 +33,12 @@ const ROUNDS: usize = 4;
 ///
 /// # Errors
 /// A mask that does not fit the picture, or a hole that covers all of it.
-pub fn remove(image: &RgbImage, hole: &Mask, avoid: &Mask, seed: u64) -> Result<RgbImage, Error> {
+pub(crate) fn remove(
+    image: &RgbImage,
+    hole: &Mask,
+    avoid: &Mask,
+    seed: u64,
+) -> Result<RgbImage, Error> {
     fits(image, hole)?;
     fits(image, avoid)?;
     let mut filled = image.clone();
