@@ -32,7 +32,7 @@ function points(value) {
   return `${size < 0 ? "−" : "+"}${Math.abs(size).toFixed(1)}`;
 }
 
-// A change is called one when its interval does not hold zero. The interval is that of the paired
+// A change counts when its interval does not contain zero. The interval is that of the paired
 // difference where the run has one, else the change counts when the two intervals do not touch.
 function change(paired, before, after) {
   if (paired && finite(paired.mean)) {
@@ -47,7 +47,7 @@ function change(paired, before, after) {
 
 const isEnd = (stage) => !stage.name.includes("-step-");
 
-// What the last stage did to the one before it: that is the question which a run answers.
+// What the last stage did to the one before it: the question that a run answers.
 function lastStep(summary) {
   const ends = (summary.stages || []).filter(isEnd);
   if (ends.length < 2) return null;
@@ -92,7 +92,7 @@ function drawResults(summary) {
   const row = (kind, name, of, paired) => {
     const delta = step && change(paired, of(step.before), of(step.after));
     return el("tr", { class: kind }, el("th", { scope: "row" }, name), ...stages.map((stage) => resultCell(of(stage))),
-      step && el("td", { class: delta.kind, title: "percentage points; coloured when the 95 % interval does not hold 0" }, delta.text, delta.interval && el("span", { class: "ci" }, delta.interval)));
+      step && el("td", { class: delta.kind, title: "percentage points; coloured when the 95 % interval does not contain 0" }, delta.text, delta.interval && el("span", { class: "ci" }, delta.interval)));
   };
   const ofType = (type) => {
     const found = step && step.paired && (step.paired.by_type || {})[type];

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use percept_report::{
-    Change, MetricsWriter, RewardPart, RolloutRecord, Row, RunDir, StageSummary, Summary,
-    TensorBoardWriter, TypeSummary, serve, write_atomic, write_report, write_rollouts,
+    Change, MetricsWriter, RewardPart, RolloutRecord, Row, RunDir, Server, StageSummary, Summary,
+    TensorBoardWriter, TypeSummary, write_atomic, write_report, write_rollouts,
 };
 
 const SFT: u64 = 60;
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     summary().write(&run.summary())?;
     println!("{}", write_report(&run)?.display());
     if let Some(address) = std::env::args().nth(2) {
-        serve(run, address.parse()?, &AtomicBool::new(false))?;
+        Server::bind(run, address.parse()?)?.run(&AtomicBool::new(false))?;
     }
     Ok(())
 }

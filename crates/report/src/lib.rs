@@ -26,4 +26,4 @@ pub use run::{
     StageSummary, Summary, TensorBoardWriter, TypeSummary, Verdict, count_rollouts, read_metrics,
     read_rollouts, read_rollouts_page, write_rollouts, write_table,
 };
-pub use serve::{Server, serve};
+pub use serve::Server;

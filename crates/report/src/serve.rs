@@ -71,10 +71,6 @@ impl Server {
         })
     }
 }
-/// Serves a run folder at `address` until `stop` is set; [`Server`] also tells the port.
-pub fn serve(run: RunDir, address: SocketAddr, stop: &AtomicBool) -> Result<(), Error> {
-    Server::bind(run, address)?.run(stop)
-}
 
 /// Which file was read last, and what it held: paging does not decode it anew.
 type Cached = (PathBuf, SystemTime, Arc<Vec<RolloutRecord>>);
