@@ -254,30 +254,15 @@ fn servers_choose_edit_and_re_detect_and_what_is_not_seen_is_dropped() {
     assert!(!card.contains("none was given"), "{card}");
 
     // Again, from the gate on: nothing is asked twice.
-    let before = (
-        chat.seen().len(),
-        painter
-            .seen
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|s| s.1)
-            .sum::<usize>(),
-    );
+    let asked = || {
+        let painted: usize = painter.seen.lock().unwrap().iter().map(|s| s.1).sum();
+        (chat.seen().len(), painted)
+    };
+    let before = asked();
     let files = snapshot(&out);
     build(&["--from", "quality"]);
     assert_eq!(files, snapshot(&out));
-    let after = (
-        chat.seen().len(),
-        painter
-            .seen
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|s| s.1)
-            .sum::<usize>(),
-    );
-    assert_eq!(before, after);
+    assert_eq!(before, asked());
     assert!(
         chat.seen()
             .iter()

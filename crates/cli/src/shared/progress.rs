@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use percept_train::{Event, Metrics, Observer, Stage};
+use percept_train::{Event, Metrics, Observer};
 
 use crate::shared::output::{note, visible};
 
@@ -123,7 +123,7 @@ impl Progress {
                 done,
                 metrics,
             } => {
-                let line = summary(*stage, metrics);
+                let line = summary(metrics);
                 match &self.bar {
                     Some(bar) => {
                         bar.set_position(*done as u64);
@@ -192,17 +192,18 @@ fn get(metrics: &Metrics, name: &str) -> Option<f64> {
         .map(|(_, value)| *value)
 }
 
+/// The metrics that a person watches, with their labels and digits; a stage has those that it measures.
+const WATCHED: [(&str, &str, usize); 5] = [
+    ("loss", "train/loss", 3),
+    ("grad", "train/grad_norm", 2),
+    ("reward", "critic/rewards/mean", 3),
+    ("len", "response_length/mean", 1),
+    ("entropy", "actor/entropy", 3),
+];
+
 /// The numbers that a person watches, in one line.
-fn summary(stage: Stage, metrics: &Metrics) -> String {
-    let wanted: &[(&str, &str, usize)] = match stage {
-        Stage::Sft => &[("loss", "train/loss", 3), ("grad", "train/grad_norm", 2)],
-        Stage::Rl => &[
-            ("reward", "critic/rewards/mean", 3),
-            ("len", "response_length/mean", 1),
-            ("entropy", "actor/entropy", 3),
-        ],
-    };
-    let mut parts: Vec<String> = wanted
+fn summary(metrics: &Metrics) -> String {
+    let mut parts: Vec<String> = WATCHED
         .iter()
         .filter_map(|(label, name, digits)| {
             get(metrics, name).map(|value| format!("{label} {value:.digits$}"))

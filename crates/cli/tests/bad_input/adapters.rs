@@ -67,25 +67,21 @@ fn adapters() {
         &with(&|m| edit_json(&m.join(config), |c| c["r"] = json!(0))),
         &["r"],
     );
-    let exists = run(percept(&[
-        "merge",
-        "--model",
-        model.to_str().unwrap(),
-        "--adapter",
-        &adapter,
-        "--output",
-        &at("lora"),
-    ]));
+    let merge = |output: &str| {
+        let model = model.to_str().unwrap();
+        let folders = [
+            "--model",
+            model,
+            "--adapter",
+            &adapter,
+            "--output",
+            &at(output),
+        ];
+        run(percept(&[&["merge"], &folders[..]].concat()))
+    };
+    let exists = merge("lora");
     cases.refused("merge into a folder that exists", &exists, &["exists"]);
-    let merged = run(percept(&[
-        "merge",
-        "--model",
-        model.to_str().unwrap(),
-        "--adapter",
-        &adapter,
-        "--output",
-        &at("merged"),
-    ]));
+    let merged = merge("merged");
     cases.accepted("merge", &merged);
     cases.accepted(
         "the merged model",
