@@ -17,6 +17,28 @@ pub fn splitmix(x: u64) -> u64 {
     finalise(x.wrapping_add(GOLDEN))
 }
 
+/// The generator SplitMix64: a state that [`GOLDEN`] is added to, and [`finalise`].
+#[derive(Debug, Clone)]
+pub struct SplitMix(u64);
+
+impl SplitMix {
+    /// The stream of a seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// 64 bits.
+    pub fn next_u64(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(GOLDEN);
+        finalise(self.0)
+    }
+
+    /// A number below `bound`: the upper half of a product with 64 bits, whose bias is below `bound / 2⁶⁴`.
+    pub fn below(&mut self, bound: usize) -> usize {
+        ((u128::from(self.next_u64()) * bound as u128) >> 64) as usize
+    }
+}
+
 /// The upper 53 bits as a number in [0, 1).
 pub fn unit(bits: u64) -> f64 {
     (bits >> 11) as f64 / (1u64 << 53) as f64

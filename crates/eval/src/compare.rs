@@ -8,8 +8,10 @@
 
 use std::collections::BTreeMap;
 
+use percept_base::random::SplitMix;
+
 use crate::Estimate;
-use crate::stats::{DIFFERENCE, below, percentile_interval, widened};
+use crate::stats::{DIFFERENCE, percentile_interval, widened};
 
 /// Resamples of the bootstrap.
 const RESAMPLES: usize = 4_000;
@@ -126,16 +128,16 @@ pub fn paired_difference(
         };
     }
     let mean = seeds.iter().flatten().sum::<f64>() / n as f64;
-    let mut state = 0x5eed_u64;
+    let mut draws = SplitMix::new(0x5eed);
     let mut means: Vec<f64> = (0..RESAMPLES)
         .map(|_| {
             let mut weight = vec![0.0; shared.len()];
             for _ in 0..shared.len() {
-                weight[below(&mut state, shared.len())] += 1.0;
+                weight[draws.below(shared.len())] += 1.0;
             }
             let drawn: f64 = (0..seeds.len())
                 .map(|_| {
-                    let seed = &seeds[below(&mut state, seeds.len())];
+                    let seed = &seeds[draws.below(seeds.len())];
                     seed.iter().zip(&weight).map(|(d, w)| d * w).sum::<f64>()
                 })
                 .sum();

@@ -2,9 +2,9 @@
 //! at with what was asked about.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::path::Path;
 
+use percept_base::hex;
 use percept_data::{Dataset, Media};
 
 use crate::Error;
@@ -52,10 +52,7 @@ pub fn keep_pictures(
 
 fn keep(image: &Media, folder: &Path) -> Result<String, Error> {
     let hash = image.hash()?;
-    let stem = hash.iter().take(8).fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
+    let stem = hex(&hash[..8]);
     for extension in ["png", "jpg", "gif", "webp", "bmp"] {
         let name = format!("pictures/{stem}.{extension}");
         if folder.join(&name).is_file() {

@@ -45,7 +45,10 @@ pub(crate) fn small_jpeg(picture: &RgbImage, longest: u32) -> Result<Vec<u8>, im
 }
 
 /// An image as JPEG of this quality, 1 to 100.
-pub(crate) fn jpeg(image: &RgbImage, quality: u8) -> Result<Vec<u8>, image::ImageError> {
+///
+/// # Errors
+/// An image that JPEG cannot hold.
+pub fn jpeg(image: &RgbImage, quality: u8) -> Result<Vec<u8>, image::ImageError> {
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, quality).encode_image(image)?;
     Ok(bytes)

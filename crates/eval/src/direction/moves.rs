@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Response;
+use super::response::Response;
 
 /// Tokens shown before and after one.
 const CONTEXT: usize = 8;
@@ -115,7 +115,7 @@ fn occurrence(response: &Response, i: usize, delta: f64) -> Occurrence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::direction::tests::response;
+    use crate::direction::response::tests::response;
 
     #[test]
     fn planted_moves_come_first() {

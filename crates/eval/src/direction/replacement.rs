@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::Response;
-use crate::stats::{DIFFERENCE, below, estimate_in};
+use percept_base::random::SplitMix;
+
+use super::response::Response;
+use crate::stats::{DIFFERENCE, estimate_in};
 use crate::{Estimate, estimate};
 
 /// Resamples of the bootstrap.
@@ -107,9 +109,9 @@ impl ReplacementCurve {
         };
         let n = rows.len();
         let mean = ratio(&mut (0..n));
-        let mut state = 0x5eed_u64;
+        let mut draws = SplitMix::new(0x5eed);
         let mut drawn: Vec<f64> = (0..RESAMPLES)
-            .map(|_| ratio(&mut (0..n).map(|_| below(&mut state, n))))
+            .map(|_| ratio(&mut (0..n).map(|_| draws.below(n))))
             .collect();
         drawn.sort_unstable_by(f64::total_cmp);
         let at = |q: f64| drawn[((RESAMPLES - 1) as f64 * q).round() as usize];

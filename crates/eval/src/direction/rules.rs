@@ -2,7 +2,7 @@
 
 use percept_sampler::{Draft, Gate};
 
-use super::Response;
+use super::response::Response;
 
 /// What a rule looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::direction::tests::response;
+    use crate::direction::response::tests::response;
 
     #[test]
     fn thresholds_are_quantiles_in_the_order_of_firing() {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use percept_eval::causal::write_scenes;
+use percept_benchmarks::causal::write_scenes;
 
 use crate::shared::output::say;
 use crate::shared::{Done, Failure, Global};

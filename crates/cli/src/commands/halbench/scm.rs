@@ -5,11 +5,11 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use clap::Args;
+use percept_benchmarks::causal::object_of;
+use percept_benchmarks::hallucination::files::{annotated, rows};
+use percept_benchmarks::scm::{Observation, OddsRatio, Scm, estimate_scm};
 use percept_data::coco::CocoInstances;
-use percept_eval::causal::object_of;
-use percept_eval::halbench::base_name;
-use percept_eval::hallucination::files::{annotated, rows};
-use percept_eval::scm::{Observation, OddsRatio, Scm, estimate_scm};
+use percept_halbench::base_name;
 use percept_report::{Page, write_atomic};
 use serde_json::{Value, json};
 

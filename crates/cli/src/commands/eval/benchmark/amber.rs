@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use percept_eval::hallucination::amber::{
+use percept_benchmarks::hallucination::amber::{
     Annotation, Associations, Choice, Description, Discriminative, GROUPS, Generative, Reading,
     Truth, amber_score, judge_description, summarise_choices, summarise_descriptions,
 };
-use percept_eval::hallucination::files::{by_id, given, rows, text};
+use percept_benchmarks::hallucination::files::{by_id, given, rows, text};
 use percept_report::Page;
 use serde::Deserialize;
 use serde_json::{Value, json};

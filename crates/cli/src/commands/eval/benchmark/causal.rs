@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use percept_data::Media;
-use percept_eval::causal::{
+use percept_benchmarks::causal::{
     Answered, Group, Metrics, Question, Reading, Tag, by_object, by_pair, measure, original_of,
     paired, questions, records,
 };
+use percept_data::Media;
 use percept_eval::thumbnail;
 use percept_report::{Page, escape};
 use serde_json::{Value, json};

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use percept_eval::hallucination::Vocabulary;
-use percept_eval::hallucination::chair::{Caption, Chair, judge, summarise};
+use percept_benchmarks::hallucination::Vocabulary;
+use percept_benchmarks::hallucination::chair::{Caption, Chair, judge, summarise};
 use percept_report::Page;
 use serde_json::{Value, json};
 

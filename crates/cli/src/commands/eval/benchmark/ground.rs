@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use percept_benchmarks::hallucination::Vocabulary;
+use percept_benchmarks::hallucination::chair::Objects;
+use percept_benchmarks::hallucination::files::{given, objects};
+use percept_benchmarks::hallucination::pope_build::{Annotated, select};
 use percept_data::coco::{CocoCaptions, CocoInstances};
-use percept_eval::hallucination::Vocabulary;
-use percept_eval::hallucination::chair::Objects;
-use percept_eval::hallucination::files::{given, objects};
-use percept_eval::hallucination::pope_build::{Annotated, select};
 use serde_json::Value;
 
 use super::output::{OutputArgs, answered_by, pictures};
@@ -95,7 +95,7 @@ impl GroundArgs {
 
     fn read(&self, path: &Path, output: &OutputArgs) -> Result<Vec<Description>, Failure> {
         let rows = output.cut(given(path)?);
-        let one = |(at, row): (usize, percept_eval::hallucination::files::Given)| {
+        let one = |(at, row): (usize, percept_benchmarks::hallucination::files::Given)| {
             let image = row.image.ok_or_else(|| {
                 Failure::new(format!(
                     "{}: row {}: no image_id, and no image whose name ends in its number",

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use percept_benchmarks::hallucination::files::{by_id, given, rows, text};
+use percept_benchmarks::hallucination::mmhal::{Item, Rated, TYPES, Template, rating, summarise};
 use percept_data::Media;
-use percept_eval::hallucination::files::{by_id, given, rows, text};
-use percept_eval::hallucination::mmhal::{Item, Rated, TYPES, Template, rating, summarise};
 use percept_report::Page;
 use serde_json::{Value, json};
 

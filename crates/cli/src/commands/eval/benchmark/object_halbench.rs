@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use percept_eval::hallucination::chair::{Caption, judge_mentions};
-use percept_eval::hallucination::object_halbench::{
+use percept_benchmarks::hallucination::chair::{Caption, judge_mentions};
+use percept_benchmarks::hallucination::object_halbench::{
     SHORT, extraction_prompt, listed_objects, objects, parse_list, summarise,
 };
-use percept_eval::hallucination::{Mention, Vocabulary};
+use percept_benchmarks::hallucination::{Mention, Vocabulary};
 use percept_report::Page;
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ pub struct ObjectHalbenchArgs {
 pub fn run(args: &ObjectHalbenchArgs, global: &Global) -> Result<Done, Failure> {
     let quiet = global.quiet || global.json;
     let words = match &args.words {
-        Some(path) => Vocabulary::parse(&percept_eval::hallucination::files::text(path)?),
+        Some(path) => Vocabulary::parse(&percept_benchmarks::hallucination::files::text(path)?),
         None => Vocabulary::object_halbench(),
     };
     let found = args.ground.describe(

@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use percept_benchmarks::hallucination::files::{annotated, by_id, given, rows};
+use percept_benchmarks::hallucination::pope::{
+    Answered, Parser, Question, SPLITS, Split, summarise,
+};
+use percept_benchmarks::hallucination::pope_build::{Strategy, questions, select};
 use percept_data::coco::CocoInstances;
-use percept_eval::hallucination::files::{annotated, by_id, given, rows};
-use percept_eval::hallucination::pope::{Answered, Parser, Question, SPLITS, Split, summarise};
-use percept_eval::hallucination::pope_build::{Strategy, questions, select};
 use percept_report::{Page, write_atomic};
 use serde_json::{Value, json};
 

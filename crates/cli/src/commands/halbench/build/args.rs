@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use percept_eval::halbench::{AbsentRule, ImageFormat, Step};
+use percept_halbench::{AbsentRule, ImageFormat, Step};
 
 use crate::shared::endpoint_args::{AllowImages, CallArgs, EndpointArgs};
 

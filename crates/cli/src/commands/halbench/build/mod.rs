@@ -1,4 +1,4 @@
-//! `percept halbench build`: chooses editor, model and scorer; `percept_eval::halbench` does the
+//! `percept halbench build`: chooses editor, model and scorer; `percept_halbench` does the
 //! rest.
 
 mod args;
@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use percept_chat::{Cached, ChatModel, EndpointConfig, ImageEndpoint, Local};
-use percept_eval::halbench::{Build, BuildConfig, Outcome, Redetector, Step, build};
+use percept_halbench::{Build, BuildConfig, Outcome, Redetector, Step, build};
 use percept_kernels::decode::WeightDtype;
 use percept_sampler::{LocalSampler, SamplingParams};
 use percept_vision::{BuiltIn, ClassScorer, CommandEditor, CommandScorer, Editor};

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use percept_base::AppendLog;
+use percept_benchmarks::long::Question;
 use percept_data::{Message, Role, Sample};
-use percept_eval::long::Question;
 use percept_model::{Model, Processor, Prompt};
 use percept_sampler::{LocalSampler, SamplingParams};
 use serde_json::{Value, json};

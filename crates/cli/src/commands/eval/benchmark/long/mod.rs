@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::ValueEnum;
-use percept_eval::long::{Haystack, Plan, Question, TASKS, grid, questions, string_match_all};
+use percept_benchmarks::long::{
+    Haystack, Plan, Question, TASKS, grid, questions, string_match_all,
+};
 use percept_eval::{Estimate, estimate};
 use percept_model::{Model, Processor};
 use percept_report::{HeatMap, Page};

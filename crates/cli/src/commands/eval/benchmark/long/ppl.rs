@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use percept_eval::long::{Perplexity, perplexity, windows};
+use percept_benchmarks::long::{Perplexity, perplexity, windows};
 use percept_model::{Decoder, Model, Processor};
 use percept_report::Page;
 use serde_json::{Value, json};

@@ -1,0 +1,187 @@
+//! Decisions about many rows at once, kept one by one.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use percept_base::lock;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::error::io;
+use crate::folder::Folder;
+use crate::lines::line;
+use crate::step::Step;
+use crate::{BuildError, Progress, Row};
+
+/// Decides about every item, `at_once` at a time, and writes the rows in their order. Rows
+/// that an earlier process logged under the same key are taken over, if `whole` accepts them.
+pub(crate) fn decide<I: Sync, T>(
+    folder: &Folder,
+    work: &Work<'_, I>,
+    whole: impl Fn(&Row<T>) -> bool,
+    decide: impl Fn(&I) -> Result<Row<T>, BuildError> + Sync,
+) -> Result<Vec<Row<T>>, BuildError>
+where
+    T: Serialize + DeserializeOwned + Send,
+{
+    let path = folder.file(work.step, ".log.jsonl");
+    let earlier = logged(&path, work.key);
+    let log = Log::begin(&path, work.key, earlier.is_some())?;
+    let mut earlier = earlier.unwrap_or_default();
+    earlier.retain(|_, row| whole(row));
+    let rows = work
+        .items
+        .iter()
+        .map(|item| earlier.remove(&(work.id)(item)));
+    let rows: Vec<Option<Row<T>>> = rows.collect();
+    let open: Vec<usize> = (0..rows.len()).filter(|&at| rows[at].is_none()).collect();
+    let next = AtomicUsize::new(0);
+    let done = AtomicUsize::new(rows.len() - open.len());
+    (work.progress)(work.step, done.load(Ordering::SeqCst), rows.len());
+    let total = rows.len();
+    let shared = Mutex::new((log, rows, None::<BuildError>));
+    let one_by_one = || {
+        loop {
+            let Some(&at) = open.get(next.fetch_add(1, Ordering::SeqCst)) else {
+                return;
+            };
+            let decided = decide(&work.items[at]);
+            let mut shared = shared.lock().unwrap_or_else(|e| e.into_inner());
+            let (log, rows, error) = &mut *shared;
+            let logged = decided.and_then(|row| {
+                log.add(&row)?;
+                rows[at] = Some(row);
+                Ok(())
+            });
+            if let Err(e) = logged {
+                error.get_or_insert(e);
+                next.store(open.len(), Ordering::SeqCst);
+                return;
+            }
+            (work.progress)(work.step, done.fetch_add(1, Ordering::SeqCst) + 1, total);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..work.at_once.min(open.len()) {
+            let spawned = std::thread::Builder::new().spawn_scoped(scope, one_by_one);
+            spawned.map_err(BuildError::Thread)?;
+        }
+        one_by_one();
+        Ok::<(), BuildError>(())
+    })?;
+    let (_, rows, error) = shared.into_inner().unwrap_or_else(|e| e.into_inner());
+    match error {
+        Some(error) => Err(error),
+        None => Ok(rows.into_iter().flatten().collect()),
+    }
+}
+
+/// What [`decide`] has to do.
+pub(crate) struct Work<'a, I> {
+    pub step: Step,
+    pub key: &'a str,
+    pub items: &'a [I],
+    pub id: fn(&I) -> String,
+    pub at_once: usize,
+    pub progress: &'a Progress<'a>,
+}
+
+/// The rows of an unfinished step; `None` when there is no log made of `key`. A line that was cut
+/// by a kill is no row.
+fn logged<T: DeserializeOwned>(path: &Path, key: &str) -> Option<HashMap<String, Row<T>>> {
+    let text = std::fs::read(path).ok()?;
+    let mut lines = text.split(|&b| b == b'\n');
+    let head: Value = serde_json::from_slice(lines.next()?).ok()?;
+    if head["key"] != key {
+        return None;
+    }
+    let rows = lines.filter_map(|l| serde_json::from_slice::<Row<T>>(l).ok());
+    Some(rows.map(|row| (row.id.clone(), row)).collect())
+}
+
+struct Log(File, PathBuf);
+
+impl Log {
+    /// Goes on with a log, or begins one.
+    fn begin(path: &Path, key: &str, go_on: bool) -> Result<Self, BuildError> {
+        let mut options = std::fs::OpenOptions::new();
+        options
+            .create(true)
+            .write(true)
+            .append(go_on)
+            .truncate(!go_on);
+        let mut log = Self(options.open(path).map_err(io(path))?, path.to_owned());
+        // The end of a line that may have been cut, or the head.
+        match go_on {
+            true => log.write(b"\n")?,
+            false => log.write(&line(&json!({"key": key})))?,
+        }
+        Ok(log)
+    }
+
+    fn add<T: Serialize>(&mut self, row: &Row<T>) -> Result<(), BuildError> {
+        self.write(&line(row))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), BuildError> {
+        self.0.write_all(bytes).map_err(io(&self.1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::step::Step;
+
+    fn work<'a>(items: &'a [u32], key: &'a str) -> Work<'a, u32> {
+        Work {
+            step: Step::Edit,
+            key,
+            items,
+            id: u32::to_string,
+            at_once: 3,
+            progress: &|_, _, _| {},
+        }
+    }
+
+    #[test]
+    fn a_step_that_was_stopped_goes_on_and_gives_the_same_rows_in_order() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::open(place.path()).unwrap();
+        let items: Vec<u32> = (0..40).collect();
+        let asked = AtomicUsize::new(0);
+        let run = |key: &str, stop_at: usize| {
+            asked.store(0, Ordering::SeqCst);
+            decide(
+                &folder,
+                &work(&items, key),
+                |_| true,
+                |item| match asked.fetch_add(1, Ordering::SeqCst) {
+                    n if n == stop_at => Err(BuildError::Thread(std::io::Error::other("stop"))),
+                    _ => Ok(Row::kept(item.to_string(), item * item)),
+                },
+            )
+        };
+        assert!(run("k", 15).is_err());
+        // A kill in the middle of a line.
+        let log = folder.file(Step::Edit, ".log.jsonl");
+        let mut text = std::fs::read(&log).unwrap();
+        text.extend_from_slice(b"{\"id\":\"39\",\"ke");
+        std::fs::write(&log, text).unwrap();
+        let rows = run("k", usize::MAX).unwrap();
+        let squares: Vec<u32> = rows.into_iter().filter_map(|row| row.kept).collect();
+        assert_eq!(squares, items.iter().map(|i| i * i).collect::<Vec<_>>());
+        assert!(
+            (23..=25).contains(&asked.load(Ordering::SeqCst)),
+            "{asked:?}"
+        );
+        // Rows made of something else are not taken over.
+        assert!(run("other", 39).is_err());
+        assert_eq!(asked.load(Ordering::SeqCst), 40);
+    }
+}
