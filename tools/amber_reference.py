@@ -7,7 +7,7 @@ only if they are equal (the modules nltk's tagger, WordNet's lemmatiser and spaC
 Runs inference.py of a checkout of junyangwang0410/AMBER (Apache-2.0) with data/metrics.txt and data/safe_words.txt of
 that checkout; word_tokenize is NLTK 3.10.4 (NLTK_DATA: punkt_tab/english). Vocabulary and items are this script's own.
 
-Run: NLTK_DATA=DIR python tools/amber_reference.py --official CHECKOUT [--out crates/eval/tests/golden/amber.json]
+Run: NLTK_DATA=DIR python tools/amber_reference.py --official CHECKOUT [--out crates/benchmarks/tests/golden/amber.json]
 Output: {"made_with", "relation", "safe_words", "annotations", "responses", "printed": {heading: {name: percent}}}.
 """
 
@@ -35,7 +35,7 @@ KINDS = ["hallucination", "attribute-state", "attribute-number", "attribute-acti
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--official", required=True, help="checkout of junyangwang0410/AMBER")
-    parser.add_argument("--out", default="crates/eval/tests/golden/amber.json")
+    parser.add_argument("--out", default="crates/benchmarks/tests/golden/amber.json")
     args = parser.parse_args()
     draw = random.Random(11)
     every = sorted(set(RELATION) | {word for words in RELATION.values() for word in words})

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Golden values for crates/eval/tests/causal.rs from the authors' metric.py.
+"""Golden values for crates/benchmarks/tests/causal.rs from the authors' metric.py.
 
 Usage: causal_reference.py METRIC_PY
 
@@ -14,7 +14,7 @@ import pathlib
 import random
 import sys
 
-OUT = pathlib.Path(__file__).resolve().parent.parent / "crates/eval/tests/golden/causal.json"
+OUT = pathlib.Path(__file__).resolve().parent.parent / "crates/benchmarks/tests/golden/causal.json"
 REPLIES = ["Yes", "yes.", "No", "no, there is not", "YES!", "I see two eyes", "", "Maybe", "Yes, but no", "nothing yes"]
 
 

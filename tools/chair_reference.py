@@ -9,7 +9,7 @@ rewritten in memory) on COCO-shaped annotations that this script invents, with
   nltk.word_tokenize       NLTK 3.10.4 with the Punkt model punkt_tab/english in NLTK_DATA
 Also: what word_tokenize and singularize say about texts and words that captions rarely hold.
 
-Run: NLTK_DATA=DIR python tools/chair_reference.py --official CHECKOUT [--out crates/eval/tests/golden/chair.json]
+Run: NLTK_DATA=DIR python tools/chair_reference.py --official CHECKOUT [--out crates/benchmarks/tests/golden/chair.json]
 Output: {"made_with", "images": [{"instances", "references", "caption", "objects", "words", "nodes",
 "hallucinated"}], "chair_i", "chair_s", "tokens": [[text, tokens]], "singular": [[word, singular]]}.
 """
@@ -190,7 +190,7 @@ def invented(draw, classes):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--official", required=True, help="checkout of LisaAnne/Hallucination")
-    parser.add_argument("--out", default="crates/eval/tests/golden/chair.json")
+    parser.add_argument("--out", default="crates/benchmarks/tests/golden/chair.json")
     args = parser.parse_args()
     chair = official(args.official)
     lines = [line.strip().split(", ") for line in (Path(args.official) / "data/synonyms.txt").read_text().splitlines()]

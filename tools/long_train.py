@@ -33,7 +33,7 @@ def attention(name, top_k):
 
 
 # The keys of needles are those of the evaluation.
-WORDS = (Path(__file__).parent.parent / "crates/eval/src/long/words.rs").read_text()
+WORDS = (Path(__file__).parent.parent / "crates/benchmarks/src/long/words.rs").read_text()
 ADJECTIVES, NOUNS = (
     re.search(rf'const {name}: &str = "([^"]*)"', WORDS)[1].replace("\\\n", "").split() for name in ("ADJECTIVES", "NOUNS")
 )

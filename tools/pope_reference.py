@@ -9,7 +9,7 @@ accuracy, precision, recall, F1 and share of yes, by split and over all.
   lmms        lmms_eval/tasks/pope/utils.py of lmms-eval 0.7.3 (MIT), from its wheel
 
 Run: python tools/pope_reference.py --official CHECKOUT --vlmevalkit UNPACKED_WHEEL --lmms UNPACKED_WHEEL
-     [--out crates/eval/tests/golden/pope.json]
+     [--out crates/benchmarks/tests/golden/pope.json]
 Output: {"made_with", "answers": [[split, label, answer, original, vlmevalkit, lmms]], "scores": {program: {split:
 [accuracy, precision, recall, f1, share of yes]}}}. vlmevalkit prints no share of yes (null); that of lmms is the share
 of *labels* that are yes.
@@ -72,7 +72,7 @@ def main():
     parser = argparse.ArgumentParser()
     for name in ["official", "vlmevalkit", "lmms"]:
         parser.add_argument("--" + name, required=True)
-    parser.add_argument("--out", default="crates/eval/tests/golden/pope.json")
+    parser.add_argument("--out", default="crates/benchmarks/tests/golden/pope.json")
     args = parser.parse_args()
     yorn = functions(Path(args.vlmevalkit) / "vlmeval/dataset/utils/yorn.py", "YOrN_Extraction", "POPE_rating")
     yorn |= functions(Path(args.vlmevalkit) / "vlmeval/smp/misc.py", "process_punctuation")
