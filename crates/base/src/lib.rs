@@ -8,6 +8,7 @@ mod family;
 #[cfg(unix)]
 mod guard;
 mod hex;
+mod jobs;
 mod lock;
 mod mark;
 mod numberless;
@@ -16,5 +17,6 @@ pub mod random;
 pub use append_log::{AppendLog, LogError};
 pub use family::Family;
 pub use hex::hex;
+pub use jobs::{map_jobs, run_jobs};
 pub use lock::lock;
 pub use numberless::without_numbers;

@@ -3,10 +3,9 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 
-use percept_base::{AppendLog, LogError, lock};
+use percept_base::{AppendLog, LogError, lock, map_jobs};
 use serde_json::{Value, json};
 
 use crate::record::entry;
@@ -126,33 +125,14 @@ impl<M: ChatModel> Cached<M> {
         let calls = self.model.calls();
         let size = calls.requests.max(1);
         let pieces: Vec<_> = keys.chunks(size).zip(asked.chunks(size)).collect();
-        let next = AtomicUsize::new(0);
-        let answers: Vec<Mutex<Vec<_>>> = pieces.iter().map(|_| Mutex::default()).collect();
-        let work = || {
-            loop {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                let Some(&(keys, requests)) = pieces.get(at) else {
-                    break;
-                };
-                let mut new = self.model.chat(requests);
-                new.resize_with(requests.len(), || Err(ChatError::Silent));
-                self.settle(keys, requests, &mut new);
-                *lock(&answers[at]) = new;
-            }
-        };
-        match calls.at_once.min(pieces.len()) {
-            0 | 1 => work(),
-            threads => std::thread::scope(|scope| {
-                for _ in 0..threads {
-                    scope.spawn(work);
-                }
-            }),
-        }
-        let answers = answers.into_iter();
-        answers
-            .flat_map(|piece| piece.into_inner().unwrap_or_else(|e| e.into_inner()))
-            .map(Some)
-            .collect()
+        let answers = map_jobs(pieces.len(), calls.at_once, |at| {
+            let (keys, requests) = pieces[at];
+            let mut new = self.model.chat(requests);
+            new.resize_with(requests.len(), || Err(ChatError::Silent));
+            self.settle(keys, requests, &mut new);
+            new
+        });
+        answers.into_iter().flatten().map(Some).collect()
     }
 
     fn settle(
@@ -255,6 +235,8 @@ impl<M: ChatModel> ChatModel for Cached<M> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use crate::{Recorded, Turn};
     use percept_data::{Message, Role, Sample};

@@ -1,9 +1,9 @@
 //! An OpenAI-compatible server.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use percept_base::lock;
+use percept_base::{lock, map_jobs};
 use percept_http::{AttemptError, Client, ClientConfig, HttpError, Secrets, method_url};
 use serde_json::{Map, Value, json};
 
@@ -124,25 +124,8 @@ impl ChatModel for Endpoint {
         if let [request] = requests {
             return vec![self.one(request)];
         }
-        let next = AtomicUsize::new(0);
-        let answers: Vec<Mutex<Option<_>>> = requests.iter().map(|_| Mutex::new(None)).collect();
-        std::thread::scope(|scope| {
-            for _ in 0..self.client.config().max_concurrency.min(requests.len()) {
-                scope.spawn(|| {
-                    loop {
-                        let at = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(request) = requests.get(at) else {
-                            break;
-                        };
-                        *lock(&answers[at]) = Some(self.one(request));
-                    }
-                });
-            }
-        });
-        let answers = answers.into_iter();
-        answers
-            .map(|slot| lock(&slot).take().unwrap_or(Err(ChatError::Silent)))
-            .collect()
+        let at_once = self.client.config().max_concurrency;
+        map_jobs(requests.len(), at_once, |at| self.one(&requests[at]))
     }
 
     fn calls(&self) -> Calls {

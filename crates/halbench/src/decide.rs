@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use percept_base::lock;
+use percept_base::{lock, run_jobs};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -40,41 +41,28 @@ where
         .map(|item| earlier.remove(&(work.id)(item)));
     let rows: Vec<Option<Row<T>>> = rows.collect();
     let open: Vec<usize> = (0..rows.len()).filter(|&at| rows[at].is_none()).collect();
-    let next = AtomicUsize::new(0);
-    let done = AtomicUsize::new(rows.len() - open.len());
-    (work.progress)(work.step, done.load(Ordering::SeqCst), rows.len());
     let total = rows.len();
+    let done = AtomicUsize::new(total - open.len());
+    (work.progress)(work.step, done.load(Ordering::SeqCst), total);
     let shared = Mutex::new((log, rows, None::<BuildError>));
-    let one_by_one = || {
-        loop {
-            let Some(&at) = open.get(next.fetch_add(1, Ordering::SeqCst)) else {
-                return;
-            };
-            let decided = decide(&work.items[at]);
-            let mut shared = shared.lock().unwrap_or_else(|e| e.into_inner());
-            let (log, rows, error) = &mut *shared;
-            let logged = decided.and_then(|row| {
-                log.add(&row)?;
-                rows[at] = Some(row);
-                Ok(())
-            });
-            if let Err(e) = logged {
-                error.get_or_insert(e);
-                next.store(open.len(), Ordering::SeqCst);
-                return;
-            }
-            (work.progress)(work.step, done.fetch_add(1, Ordering::SeqCst) + 1, total);
+    run_jobs(open.len(), work.at_once, |job| {
+        let at = open[job];
+        let decided = decide(&work.items[at]);
+        let mut shared = lock(&shared);
+        let (log, rows, error) = &mut *shared;
+        let logged = decided.and_then(|row| {
+            log.add(&row)?;
+            rows[at] = Some(row);
+            Ok(())
+        });
+        if let Err(e) = logged {
+            error.get_or_insert(e);
+            return ControlFlow::Break(());
         }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..work.at_once.min(open.len()) {
-            let spawned = std::thread::Builder::new().spawn_scoped(scope, one_by_one);
-            spawned.map_err(BuildError::Thread)?;
-        }
-        one_by_one();
-        Ok::<(), BuildError>(())
-    })?;
-    let (_, rows, error) = shared.into_inner().unwrap_or_else(|e| e.into_inner());
+        (work.progress)(work.step, done.fetch_add(1, Ordering::SeqCst) + 1, total);
+        ControlFlow::Continue(())
+    });
+    let (_, rows, error) = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
     match error {
         Some(error) => Err(error),
         None => Ok(rows.into_iter().flatten().collect()),
@@ -162,7 +150,7 @@ mod tests {
                 &work(&items, key),
                 |_| true,
                 |item| match asked.fetch_add(1, Ordering::SeqCst) {
-                    n if n == stop_at => Err(BuildError::Thread(std::io::Error::other("stop"))),
+                    n if n == stop_at => Err(io(place.path())(std::io::Error::other("stop"))),
                     _ => Ok(Row::kept(item.to_string(), item * item)),
                 },
             )

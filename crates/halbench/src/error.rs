@@ -55,9 +55,6 @@ pub enum BuildError {
         /// What to do.
         help: &'static str,
     },
-    /// Threads that cannot be had.
-    #[error("no thread could be started: {0}")]
-    Thread(std::io::Error),
 }
 
 /// An error of the disk, with the file.
