@@ -158,3 +158,17 @@ fn hide(secrets: &Secrets, reply: &mut ChatReply) {
 fn asks_for_new_field(error: &ChatError) -> bool {
     matches!(error, ChatError::Http(HttpError::Refused { status: 400, message, .. }) if message.contains("max_completion_tokens"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_holds_no_key() {
+        let mut config = EndpointConfig::new("http://localhost/v1?api-key=sk-123456", "m");
+        config.client.key = None;
+        let endpoint = Endpoint::new(config).unwrap();
+        assert!(!endpoint.identity().to_string().contains("sk-123456"));
+        assert_eq!(endpoint.identity()["model"], "m");
+    }
+}

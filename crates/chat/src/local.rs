@@ -6,30 +6,26 @@ use std::sync::{Arc, Mutex};
 use percept_base::lock;
 use percept_data::{Message, Sample};
 use percept_model::Prompt;
-use percept_sampler::{Error, FinishReason, LocalSampler, Rollout, SamplingParams};
+use percept_sampler::{Error, FinishReason, LocalSampler, Rollout, Sampler, SamplingParams};
 use serde_json::Value;
 
 use crate::{Calls, ChatError, ChatFinish, ChatModel, ChatReply, ChatRequest, Prices, Usage};
 
 /// A [`LocalSampler`] that answers conversations. Neighbouring requests that are sampled alike are
 /// decoded together; an answer depends on its place among them, as the draws of a
-/// [`LocalSampler::generate`] do.
+/// [`Sampler::generate`] do.
 pub struct Local<'a> {
     sampler: LocalSampler<'a>,
     identity: Value,
-    /// What sequences decode together is taken from here; what is sampled from the requests.
-    engine: SamplingParams,
     usage: Mutex<Usage>,
 }
 
 impl<'a> Local<'a> {
-    /// `identity` names the weights: the folder and what tells its versions apart. Of `engine` count
-    /// how many sequences are decoded at once and their memory.
-    pub fn new(sampler: LocalSampler<'a>, identity: Value, engine: SamplingParams) -> Self {
+    /// `identity` names the weights: the folder and what tells its versions apart.
+    pub fn new(sampler: LocalSampler<'a>, identity: Value) -> Self {
         Self {
             sampler,
             identity,
-            engine,
             usage: Mutex::default(),
         }
     }
@@ -43,23 +39,10 @@ impl<'a> Local<'a> {
         let Some(first) = requests.first() else {
             return Ok(Vec::new());
         };
-        let params = self.params(first);
+        let params = params(first);
         let rollouts = self.sampler.generate(&prompts, &params, &mut |_| {})?;
         let replies = rollouts.into_iter().zip(&prompts);
         Ok(replies.map(|(said, prompt)| reply(said, prompt)).collect())
-    }
-
-    fn params(&self, first: &ChatRequest) -> SamplingParams {
-        let turn = &first.turn;
-        SamplingParams {
-            temperature: turn.temperature,
-            top_p: turn.top_p,
-            max_tokens: turn.max_tokens,
-            stop: turn.stop.clone(),
-            // Candidates of one seed differ, and so do the draws of two calls.
-            seed: turn.seed.unwrap_or(0) ^ first.stream(),
-            ..self.engine.clone()
-        }
     }
 }
 
@@ -94,12 +77,26 @@ impl ChatModel for Local<'_> {
     fn calls(&self) -> Calls {
         Calls {
             at_once: 1,
-            requests: self.engine.max_num_seqs,
+            requests: self.sampler.engine().max_num_seqs,
         }
     }
 
     fn usage(&self) -> Usage {
         lock(&self.usage).clone()
+    }
+}
+
+/// How a request is sampled.
+fn params(first: &ChatRequest) -> SamplingParams {
+    let turn = &first.turn;
+    SamplingParams {
+        temperature: turn.temperature,
+        top_p: turn.top_p,
+        max_tokens: turn.max_tokens,
+        stop: turn.stop.clone(),
+        // Candidates of one seed differ, and so do the draws of two calls.
+        seed: turn.seed.unwrap_or(0) ^ first.stream(),
+        ..SamplingParams::default()
     }
 }
 

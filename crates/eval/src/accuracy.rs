@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use percept_data::{Dataset, Sample};
-use percept_model::{Model, Processor, Prompt};
+use percept_model::{Processor, Prompt};
 use percept_reward::{Answer, RewardSet};
-use percept_sampler::{FinishReason, LocalSampler, Rollout, SamplingParams};
+use percept_sampler::{FinishReason, Rollout, Sampler, SamplingParams};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{Error, Estimate, estimate};
@@ -93,13 +93,13 @@ pub struct Evaluation {
     pub records: Vec<Record>,
 }
 
-/// Samples responses to the first `limit` rows of `dataset` (0: all) and judges them.
+/// Samples responses to the first `limit` rows of `dataset` (0: all) and judges them; `processor` makes the prompts.
 ///
 /// # Errors
 /// A row that cannot be read or turned into a prompt stops the evaluation: an accuracy over the
 /// rows that happened to work would not be one.
 pub fn evaluate(
-    model: &Model,
+    sampler: &dyn Sampler,
     processor: &Processor,
     dataset: &dyn Dataset,
     rewards: &RewardSet,
@@ -107,24 +107,8 @@ pub fn evaluate(
     limit: usize,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Evaluation, Error> {
-    let sampler = LocalSampler::new(model, processor, 0)?;
-    evaluate_with(&sampler, dataset, rewards, sampling, limit, progress)
-}
-
-/// As [`evaluate`], with a sampler that may hold two models.
-///
-/// # Errors
-/// Those of [`evaluate`].
-pub fn evaluate_with(
-    sampler: &LocalSampler<'_>,
-    dataset: &dyn Dataset,
-    rewards: &RewardSet,
-    sampling: &SamplingParams,
-    limit: usize,
-    progress: &mut dyn FnMut(usize, usize),
-) -> Result<Evaluation, Error> {
     let mut records = Vec::new();
-    chunks(sampler.processor(), dataset, sampling, limit, |batch| {
+    chunks(processor, dataset, sampling, limit, |batch| {
         let rollouts = sampler.generate(batch.prompts, batch.params, &mut |_| {})?;
         judge(
             batch.samples,

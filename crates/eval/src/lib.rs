@@ -10,7 +10,7 @@ mod pictures;
 pub mod stats;
 mod thumbnail;
 
-pub use accuracy::{Evaluation, Part, Record, evaluate, evaluate_with, question_type, summarise};
+pub use accuracy::{Evaluation, Part, Record, evaluate, question_type, summarise};
 pub use compare::{Curve, Point, paired_difference};
 pub use error::Error;
 pub use pictures::keep_pictures;

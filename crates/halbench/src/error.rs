@@ -1,5 +1,7 @@
 //! Why a benchmark was not built.
 
+use std::path::Path;
+
 /// Why building stopped. What was finished stays; the same command goes on from there.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

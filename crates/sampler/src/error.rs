@@ -60,6 +60,21 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// [`Error::Params`].
+    pub(crate) fn params<T>(
+        field: &'static str,
+        found: String,
+        expected: &'static str,
+    ) -> Result<T, Self> {
+        Err(Self::Params {
+            field,
+            found,
+            expected,
+        })
+    }
+}
+
 fn mebibytes(bytes: usize) -> String {
     format!("{:.1} MiB", bytes as f64 / (1u64 << 20) as f64)
 }

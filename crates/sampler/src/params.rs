@@ -1,13 +1,11 @@
-//! What a caller may say of sampling.
+//! What belongs to a request, whichever engine answers it.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::{Error, Extrapolate};
+use crate::Error;
 
 /// How responses are sampled. Names are those of vLLM and Hugging Face `generate`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SamplingParams {
     /// Softmax temperature; 0 is greedy decoding.
     pub temperature: f32,
@@ -33,17 +31,6 @@ pub struct SamplingParams {
     pub stop: Vec<String>,
     /// Go on past the end-of-sequence token (for benchmarks).
     pub ignore_eos: bool,
-    /// Sequences decoded at once.
-    pub max_num_seqs: usize,
-    /// Bound on the memory of keys and values, in bytes (0: none). Sequences wait until they fit; the
-    /// youngest make room for the others and are computed again. Changes no token.
-    pub kv_cache_memory_bytes: usize,
-    /// Compute the start that prompts have in common once: the same tokens and images. Changes no
-    /// token.
-    pub enable_prefix_caching: bool,
-    /// Decode a second model in step and mix the two.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub extrapolate: Option<Extrapolate>,
 }
 
 impl Default for SamplingParams {
@@ -61,10 +48,6 @@ impl Default for SamplingParams {
             seed: 0,
             stop: Vec::new(),
             ignore_eos: false,
-            max_num_seqs: 256,
-            kv_cache_memory_bytes: 0,
-            enable_prefix_caching: true,
-            extrapolate: None,
         }
     }
 }
@@ -91,13 +74,7 @@ impl SamplingParams {
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let problem = |field, found: String, expected| {
-            Err(Error::Params {
-                field,
-                found,
-                expected,
-            })
-        };
+        let problem = Error::params;
         if !(self.temperature >= 0.0 && self.temperature.is_finite()) {
             return problem(
                 "temperature",
@@ -124,15 +101,7 @@ impl SamplingParams {
                 return problem(field, value.to_string(), "-2 to 2 (0: off)");
             }
         }
-        if self.penalises() && self.extrapolate.is_some() {
-            let expected = "no penalty where a second model is decoded in step";
-            return problem("extrapolate", "given".into(), expected);
-        }
-        for (field, value) in [
-            ("n", self.n),
-            ("max_tokens", self.max_tokens),
-            ("max_num_seqs", self.max_num_seqs),
-        ] {
+        for (field, value) in [("n", self.n), ("max_tokens", self.max_tokens)] {
             if value == 0 {
                 return problem(field, "0".into(), "1 or more");
             }
@@ -140,9 +109,6 @@ impl SamplingParams {
         if self.stop.iter().any(String::is_empty) {
             return problem("stop", "an empty text".into(), "non-empty texts");
         }
-        match &self.extrapolate {
-            Some(extra) => extra.check(),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! How far sampling is.
 
-/// How far a call to [`LocalSampler::generate`] is. Names after `tokens` are those of vLLM's metrics.
+/// How far a call to [`Sampler::generate`](crate::Sampler::generate) is. Names after `tokens` are those of vLLM's metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Finished responses.

@@ -10,7 +10,8 @@ use percept_kernels::decode::WeightDtype;
 use percept_kernels::sparse::AttentionConfig;
 use percept_model::{Decoder, Model, Processor, Prompt, SaveDtype, TinyConfig, TinyCorpus};
 use percept_sampler::{
-    Draft, Error, Extrapolate, Gate, LocalSampler, Progress, Rollout, SamplingParams,
+    Draft, EngineConfig, Error, Extrapolate, Gate, LocalSampler, Progress, Rollout, Sampler,
+    SamplingParams,
 };
 use serde_json::json;
 
@@ -120,8 +121,9 @@ fn run(
     let rollouts = sampler
         .generate(prompts, params, &mut |now| last = now)
         .unwrap();
-    if params.kv_cache_memory_bytes > 0 {
-        assert!(last.kv_cache_bytes <= params.kv_cache_memory_bytes);
+    let limit = sampler.engine().kv_cache_memory_bytes;
+    if limit > 0 {
+        assert!(last.kv_cache_bytes <= limit);
     }
     assert_eq!((last.done, last.total), (rollouts.len(), rollouts.len()));
     let tokens = rollouts.iter().map(|r| r.tokens.len()).sum::<usize>();
@@ -131,13 +133,13 @@ fn run(
 
 /// Bytes of the largest sequence alone.
 fn least(sampler: &LocalSampler<'_>, prompts: &[Arc<Prompt>], params: &SamplingParams) -> usize {
-    let asked = SamplingParams {
+    let sampler = sampler.clone().with_engine(EngineConfig {
         kv_cache_memory_bytes: 1,
-        ..params.clone()
-    };
+        ..sampler.engine().clone()
+    });
     let mut most = 0;
     for prompt in prompts {
-        match sampler.generate(std::slice::from_ref(prompt), &asked, &mut |_| {}) {
+        match sampler.generate(std::slice::from_ref(prompt), params, &mut |_| {}) {
             Err(Error::KvCache { needed, .. }) => most = most.max(needed),
             other => panic!("{other:?}"),
         }
@@ -172,13 +174,13 @@ fn preempted_sequences_say_the_same_bit_for_bit() {
                 (3, false, 256),
                 (6, true, 20),
             ] {
-                let tight = SamplingParams {
+                let tight = EngineConfig {
                     kv_cache_memory_bytes: least * times,
                     enable_prefix_caching,
                     max_num_seqs,
-                    ..params.clone()
                 };
-                let (bound, with) = run(&world.sampler(), &prompts, &tight);
+                let tight = world.sampler().with_engine(tight);
+                let (bound, with) = run(&tight, &prompts, &params);
                 assert!(times == 1 || with.num_preemptions > 0, "{times}");
                 assert!(with.kv_cache_bytes < without.kv_cache_bytes);
                 assert!(
@@ -200,26 +202,28 @@ fn two_models_in_step_are_preempted_together() {
         ..Default::default()
     };
     let base = random(&config, &world.processor, 2);
-    let pair = || world.sampler().with_base(&base, &world.processor).unwrap();
+    let extrapolate = Extrapolate {
+        gamma: 0.5,
+        gate: Gate::Kl(0.5),
+        draft: Draft::Base,
+        candidates: 0,
+    };
+    let pair = || {
+        let pair = world.sampler().with_base(&base, &world.processor).unwrap();
+        pair.with_extrapolate(Some(extrapolate.clone()))
+    };
     let prompts = world.prompts(true);
-    let params = SamplingParams {
-        extrapolate: Some(Extrapolate {
-            gamma: 0.5,
-            gate: Gate::Kl(0.5),
-            draft: Draft::Base,
-            candidates: 0,
-        }),
-        ..params(40)
-    };
+    let params = params(40);
     let (free, _) = run(&pair(), &prompts, &params);
-    let tight = SamplingParams {
+    let tight = EngineConfig {
         kv_cache_memory_bytes: 3 * least(&pair(), &prompts, &params),
-        ..params
+        ..EngineConfig::default()
     };
-    let (bound, with) = run(&pair(), &prompts, &tight);
+    let tight = || pair().with_engine(tight.clone());
+    let (bound, with) = run(&tight(), &prompts, &params);
     assert!(with.num_preemptions > 0);
     assert!(bound == free);
-    let traced = pair().trace(&prompts, &tight, &mut |_| {}).unwrap();
+    let traced = tight().trace(&prompts, &params, &mut |_| {}).unwrap();
     for ((rollout, trace), free) in traced.into_iter().zip(free) {
         assert!(rollout == free);
         assert_eq!(trace.fired.len(), rollout.tokens.len());
@@ -232,12 +236,13 @@ fn a_sequence_that_does_not_fit_alone_is_refused_before_anything_is_computed() {
     let sampler = world.sampler();
     let prompts = world.prompts(true);
     let least = least(&sampler, &prompts, &params(70));
-    let short = SamplingParams {
+    let short = EngineConfig {
         kv_cache_memory_bytes: least - 1,
-        ..params(70)
+        ..EngineConfig::default()
     };
     let refused = sampler
-        .generate(&prompts, &short, &mut |_| panic!("nothing goes on"))
+        .with_engine(short)
+        .generate(&prompts, &params(70), &mut |_| panic!("nothing goes on"))
         .unwrap_err();
     let Error::KvCache { prompt, needed, .. } = &refused else {
         panic!("{refused}");
@@ -259,19 +264,22 @@ fn what_prompts_have_in_common_is_computed_once_and_changes_no_bit() {
         world.model.set_decoder_dtype(dtype);
         for image_first in [true, false] {
             let prompts = world.prompts(image_first);
-            let alone = SamplingParams {
+            let params = params(12);
+            let alone = EngineConfig {
                 enable_prefix_caching: false,
-                ..params(12)
+                ..EngineConfig::default()
             };
-            let (expected, each) = run(&world.sampler(), &prompts, &alone);
+            let alone = world.sampler().with_engine(alone);
+            let (expected, each) = run(&alone, &prompts, &params);
             assert_eq!((each.prefix_cache_hits, each.mm_cache_hits), (0, 0));
             let sampler = world.sampler();
             for max_num_seqs in [256, 5] {
-                let shared = SamplingParams {
+                let shared = EngineConfig {
                     max_num_seqs,
-                    ..params(12)
+                    ..EngineConfig::default()
                 };
-                let (found, once) = run(&world.sampler(), &prompts, &shared);
+                let fresh = world.sampler().with_engine(shared.clone());
+                let (found, once) = run(&fresh, &prompts, &params);
                 assert!(found == expected, "{dtype:?} {image_first} {max_num_seqs}");
                 let tokens = prompts.iter().map(|p| p.tokens.len()).sum::<usize>();
                 assert_eq!(once.prefix_cache_queries, tokens);
@@ -280,8 +288,9 @@ fn what_prompts_have_in_common_is_computed_once_and_changes_no_bit() {
                 assert_eq!((once.mm_cache_queries, once.mm_cache_hits), (16, 12));
                 assert!(once.kv_cache_bytes < each.kv_cache_bytes);
                 // A later call knows every prompt up to its last block.
-                run(&sampler, &prompts, &shared);
-                let (again, known) = run(&sampler, &prompts, &shared);
+                let later = sampler.clone().with_engine(shared);
+                run(&later, &prompts, &params);
+                let (again, known) = run(&later, &prompts, &params);
                 assert!(again == expected);
                 let whole: usize = prompts.iter().map(|p| (p.tokens.len() - 1) / 16 * 16).sum();
                 assert_eq!(known.prefix_cache_hits, whole);
@@ -368,11 +377,12 @@ fn penalties_hold_whatever_is_in_the_batch_and_change_nothing_where_they_are_off
         let together = ask(&penalised);
         assert_ne!(together, found);
         for max_num_seqs in [1, 3] {
-            let alone = SamplingParams {
+            let alone = sampler.clone().with_engine(EngineConfig {
                 max_num_seqs,
-                ..penalised.clone()
-            };
-            assert_eq!(ask(&alone), together);
+                ..EngineConfig::default()
+            });
+            let alone = alone.generate(&prompts, &penalised, &mut |_| {}).unwrap();
+            assert_eq!(alone, together);
         }
         // The token after a forbidden-by-penalty one differs, its log-probability is the model's own: tokens that both
         // say first have the same.
@@ -395,9 +405,11 @@ fn penalties_hold_whatever_is_in_the_batch_and_change_nothing_where_they_are_off
     }
     let base = SamplingParams {
         presence_penalty: 1.0,
-        extrapolate: Some(Extrapolate::default()),
         ..Default::default()
     };
-    let refused = sampler.generate(&prompts, &base, &mut |_| {}).unwrap_err();
+    let mixed = sampler
+        .clone()
+        .with_extrapolate(Some(Extrapolate::default()));
+    let refused = mixed.generate(&prompts, &base, &mut |_| {}).unwrap_err();
     assert!(refused.to_string().contains("penalty"), "{refused}");
 }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use percept_data::Dataset;
 use percept_data::digit_sum::{DigitSum, DigitSumConfig};
 use percept_model::{Model, Processor, Prompt, TinyConfig};
-use percept_sampler::{Draft, Error, Extrapolate, Gate, LocalSampler, Rollout, SamplingParams};
+use percept_sampler::{
+    Draft, EngineConfig, Error, Extrapolate, Gate, LocalSampler, Rollout, Sampler, SamplingParams,
+};
 
 struct World {
     processor: Processor,
@@ -48,6 +50,7 @@ impl World {
     fn plain(&self, model: &Model, params: &SamplingParams) -> Vec<Rollout> {
         let sampler = LocalSampler::new(model, &self.processor, 7).unwrap();
         sampler
+            .with_engine(engine(4))
             .generate(&self.prompts, params, &mut |_| {})
             .unwrap()
     }
@@ -57,6 +60,7 @@ impl World {
             .unwrap()
             .with_base(&self.base, &self.processor)
             .unwrap()
+            .with_engine(engine(4))
     }
 }
 
@@ -66,21 +70,25 @@ fn params(temperature: f32) -> SamplingParams {
         max_tokens: 12,
         n: 3,
         seed: 5,
-        max_num_seqs: 4,
         ..Default::default()
     }
 }
 
-fn with(params: &SamplingParams, gamma: f32, gate: Gate, draft: Draft) -> SamplingParams {
-    SamplingParams {
-        extrapolate: Some(Extrapolate {
-            gamma,
-            gate,
-            draft,
-            candidates: 0,
-        }),
-        ..params.clone()
+fn engine(max_num_seqs: usize) -> EngineConfig {
+    EngineConfig {
+        max_num_seqs,
+        ..Default::default()
     }
+}
+
+/// The sampler with the two models mixed.
+fn with<'a>(sampler: &LocalSampler<'a>, gamma: f32, gate: Gate, draft: Draft) -> LocalSampler<'a> {
+    sampler.clone().with_extrapolate(Some(Extrapolate {
+        gamma,
+        gate,
+        draft,
+        candidates: 0,
+    }))
 }
 
 #[test]
@@ -93,30 +101,30 @@ fn the_ends_are_plain_decoding_bit_for_bit() {
         let base = world.plain(&world.base, &params);
         assert_ne!(tuned, base);
         let never = Gate::LogProb(f64::NEG_INFINITY);
-        for (name, params, expected) in [
+        for (name, pair, expected) in [
             (
                 "γ = 0",
-                with(&params, 0.0, Gate::Always, Draft::Tuned),
+                with(&pair, 0.0, Gate::Always, Draft::Tuned),
                 &tuned,
             ),
             (
                 "replace all",
-                with(&params, 0.0, Gate::Always, Draft::Base),
+                with(&pair, 0.0, Gate::Always, Draft::Base),
                 &tuned,
             ),
             (
                 "γ = −1",
-                with(&params, -1.0, Gate::Always, Draft::Tuned),
+                with(&pair, -1.0, Gate::Always, Draft::Tuned),
                 &base,
             ),
             (
                 "never, base drafts",
-                with(&params, 0.5, never, Draft::Base),
+                with(&pair, 0.5, never, Draft::Base),
                 &base,
             ),
             (
                 "never, tuned drafts",
-                with(&params, 0.5, never, Draft::Tuned),
+                with(&pair, 0.5, never, Draft::Tuned),
                 &tuned,
             ),
         ] {
@@ -136,13 +144,13 @@ fn the_ends_are_plain_decoding_bit_for_bit() {
 fn extrapolated_responses_do_not_depend_on_the_batch() {
     let world = world();
     let pair = world.pair();
-    let narrow = with(&params(1.0), 0.5, Gate::Kl(0.5), Draft::Base);
-    let wide = SamplingParams {
-        max_num_seqs: 64,
-        ..narrow.clone()
+    let narrow = with(&pair, 0.5, Gate::Kl(0.5), Draft::Base);
+    let wide = narrow.clone().with_engine(engine(64));
+    let run = |pair: LocalSampler<'_>| {
+        pair.generate(&world.prompts, &params(1.0), &mut |_| {})
+            .unwrap()
     };
-    let run = |params| pair.generate(&world.prompts, params, &mut |_| {}).unwrap();
-    assert_eq!(run(&narrow), run(&wide));
+    assert_eq!(run(narrow), run(wide));
 }
 
 #[test]
@@ -159,8 +167,8 @@ fn traces_say_what_the_models_say() {
             assert!(trace.kl[i] > 0.0 && trace.entropy_base[i] > 0.0);
         }
     }
-    let half = with(&params, 0.0, Gate::Random(0.5), Draft::Base);
-    let traced = pair.trace(&world.prompts, &half, &mut |_| {}).unwrap();
+    let half = with(&pair, 0.0, Gate::Random(0.5), Draft::Base);
+    let traced = half.trace(&world.prompts, &params, &mut |_| {}).unwrap();
     let fired: Vec<bool> = traced.into_iter().flat_map(|(_, t)| t.fired).collect();
     let share = fired.iter().filter(|f| **f).count() as f64 / fired.len() as f64;
     assert!((0.3..0.7).contains(&share), "{share}");
@@ -170,8 +178,8 @@ fn traces_say_what_the_models_say() {
 fn a_second_model_is_needed_and_must_share_the_tokenizer() {
     let world = world();
     let alone = LocalSampler::new(&world.tuned, &world.processor, 0).unwrap();
-    let params = with(&params(1.0), 0.5, Gate::Always, Draft::Tuned);
-    let refused = alone.generate(&world.prompts, &params, &mut |_| {});
+    let mixed = with(&alone, 0.5, Gate::Always, Draft::Tuned);
+    let refused = mixed.generate(&world.prompts, &params(1.0), &mut |_| {});
     assert!(matches!(refused, Err(Error::NoBase)));
 
     let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/golden/processor");
@@ -189,8 +197,8 @@ fn impossible_options_are_refused() {
         (0.5, Gate::Random(2.0), "gate"),
         (0.5, Gate::Kl(f64::NAN), "gate"),
     ] {
-        let params = with(&params(1.0), gamma, gate, Draft::Tuned);
-        let refused = pair.generate(&world.prompts, &params, &mut |_| {});
+        let pair = with(&pair, gamma, gate, Draft::Tuned);
+        let refused = pair.generate(&world.prompts, &params(1.0), &mut |_| {});
         assert!(refused.unwrap_err().to_string().contains(word));
     }
 }

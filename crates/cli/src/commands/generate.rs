@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use percept_data::{Dataset, Media, Message, Part, Role, Sample};
 use percept_model::Prompt;
-use percept_sampler::Rollout;
+use percept_sampler::{Rollout, Sampler};
 
 use crate::shared::model_args::ModelArgs;
 use crate::shared::output::say;
@@ -55,8 +55,10 @@ pub struct Generate {
 pub fn run(args: &Generate, global: &Global) -> Result<Done, Failure> {
     let opened = open::model(&args.model)?;
     let base = open::base(&args.extrapolate, &args.model, &opened)?;
-    let params = sampling::sampling(&args.sampling, &args.extrapolate, &opened.1);
-    let sampler = open::sampler(&opened, base.as_ref())?;
+    let params = sampling::sampling(&args.sampling, &opened.1);
+    let sampler = open::sampler(&opened, base.as_ref())?
+        .with_engine(sampling::engine(&args.sampling))
+        .with_extrapolate(sampling::extrapolate(&args.extrapolate));
     let processor = sampler.processor();
     let Some(input) = &args.input else {
         let sample = single(args)?;

@@ -9,7 +9,7 @@ use clap::Args;
 use percept_chat::{Cached, ChatError, ChatModel, ChatReply, ChatRequest, Local, Turn, Usage};
 use percept_data::{Media, Message, Part, Role, Sample};
 use percept_kernels::decode::WeightDtype;
-use percept_sampler::{LocalSampler, SamplingParams};
+use percept_sampler::LocalSampler;
 use serde_json::Value;
 
 use super::endpoint_args::{AllowImages, CallArgs, EndpointArgs};
@@ -141,12 +141,9 @@ impl AnswererArgs {
             let identity = open::weights(&args)?;
             let (model, processor) = open::model(&args)?;
             crate::shared::sampling::say_unused_of(&processor, self.temperature, self.top_p);
-            let sampler = LocalSampler::new(&model, &processor, 0)?;
-            let engine = self.memory.apply(SamplingParams {
-                max_num_seqs: self.max_num_seqs,
-                ..SamplingParams::default()
-            });
-            let local = Local::new(sampler, identity, engine);
+            let sampler = LocalSampler::new(&model, &processor, 0)?
+                .with_engine(self.memory.engine(self.max_num_seqs));
+            let local = Local::new(sampler, identity);
             return logged(local, log, &requests, quiet);
         }
         let Some((url, name)) = self.server.named() else {

@@ -1,7 +1,7 @@
 //! Options of the memory of keys and values.
 
 use clap::Args;
-use percept_sampler::SamplingParams;
+use percept_sampler::EngineConfig;
 
 /// Memory of keys and values (names of vLLM).
 #[derive(Debug, Clone, Args)]
@@ -18,12 +18,12 @@ pub struct MemoryArgs {
 }
 
 impl MemoryArgs {
-    /// Puts them into sampling parameters.
-    pub fn apply(&self, params: SamplingParams) -> SamplingParams {
-        SamplingParams {
+    /// An engine with this memory that decodes so many sequences at once.
+    pub fn engine(&self, max_num_seqs: usize) -> EngineConfig {
+        EngineConfig {
+            max_num_seqs,
             kv_cache_memory_bytes: self.kv_cache_memory_bytes,
             enable_prefix_caching: !self.no_enable_prefix_caching,
-            ..params
         }
     }
 }

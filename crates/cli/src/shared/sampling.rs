@@ -1,21 +1,35 @@
 //! From options and generation_config.json to sampling parameters.
 
 use percept_model::{GenerationConfig, Processor};
-use percept_sampler::{Draft, Extrapolate, SamplingParams};
+use percept_sampler::{Draft, EngineConfig, Extrapolate, SamplingParams};
 
 use crate::shared::output::note;
 use crate::shared::sampling_args::{Drafting, ExtrapolateArgs, GenerationSource, SamplingArgs};
 
 /// Sampling parameters of the command line. What generation_config.json recommends is used or said.
-pub fn sampling(
-    args: &SamplingArgs,
-    extrapolate: &ExtrapolateArgs,
-    processor: &Processor,
-) -> SamplingParams {
+pub fn sampling(args: &SamplingArgs, processor: &Processor) -> SamplingParams {
     let auto = args.generation_config == GenerationSource::Auto;
-    let (params, unused) = params(args, extrapolate, processor.generation(), auto);
+    let (params, unused) = params(args, processor.generation(), auto);
     say_unused(&unused, !auto);
     params
+}
+
+/// How the engine of the command line decodes.
+pub fn engine(args: &SamplingArgs) -> EngineConfig {
+    args.memory.engine(args.max_num_seqs)
+}
+
+/// How two models are decoded in step, where there are two.
+pub fn extrapolate(args: &ExtrapolateArgs) -> Option<Extrapolate> {
+    args.extrapolate.as_ref().map(|_| Extrapolate {
+        gamma: args.gamma,
+        gate: args.gate,
+        draft: match args.draft {
+            Drafting::Model => Draft::Tuned,
+            Drafting::Base => Draft::Base,
+        },
+        candidates: args.candidates,
+    })
 }
 
 /// Says that a model's recommendations are not used, by commands that have no option for them.
@@ -45,19 +59,9 @@ fn say_unused(unused: &[String], could: bool) {
 
 fn params(
     args: &SamplingArgs,
-    extrapolate: &ExtrapolateArgs,
     file: &GenerationConfig,
     auto: bool,
 ) -> (SamplingParams, Vec<String>) {
-    let pair = extrapolate.extrapolate.as_ref().map(|_| Extrapolate {
-        gamma: extrapolate.gamma,
-        gate: extrapolate.gate,
-        draft: match extrapolate.draft {
-            Drafting::Model => Draft::Tuned,
-            Drafting::Base => Draft::Base,
-        },
-        candidates: extrapolate.candidates,
-    });
     // One token of the makers' top_k is what greedy decoding says, whatever their temperature.
     let none = GenerationConfig::default();
     let from = if auto { file } else { &none };
@@ -75,7 +79,7 @@ fn params(
             .filter(|text| !text.is_empty())
             .cloned(),
     );
-    let params = args.memory.apply(SamplingParams {
+    let params = SamplingParams {
         temperature: args.temperature.or(from.temperature).unwrap_or(0.0),
         top_p: args.top_p.or(from.top_p).unwrap_or(1.0),
         top_k: args.top_k.or(from.top_k).unwrap_or(0),
@@ -91,10 +95,7 @@ fn params(
         seed: args.seed,
         stop,
         ignore_eos: false,
-        max_num_seqs: args.max_num_seqs,
-        extrapolate: pair,
-        ..SamplingParams::default()
-    });
+    };
     let unused = unused(file, &params, given);
     (params, unused)
 }
@@ -142,8 +143,6 @@ mod tests {
     struct Options {
         #[command(flatten)]
         sampling: SamplingArgs,
-        #[command(flatten)]
-        extrapolate: ExtrapolateArgs,
     }
 
     fn of(options: &str, auto: bool) -> (SamplingParams, Vec<String>) {
@@ -157,7 +156,7 @@ mod tests {
             unsupported: vec!["num_beams = 4".into()],
             ..GenerationConfig::default()
         };
-        params(&options.sampling, &options.extrapolate, &file, auto)
+        params(&options.sampling, &file, auto)
     }
 
     /// D8

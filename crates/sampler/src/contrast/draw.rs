@@ -1,6 +1,6 @@
 //! A draw from two models.
 
-use super::extrapolate::Draft;
+use super::extrapolate::{Draft, Extrapolate};
 use super::models::Contrast;
 use super::trace::Trace;
 use crate::SamplingParams;
@@ -15,20 +15,18 @@ const RANDOM_GATE: u64 = 0x9fb2_1c65_1e98_df25;
 pub(crate) fn draw_pair(
     models: &Contrast<'_>,
     params: &SamplingParams,
+    extrapolate: Option<&Extrapolate>,
     banned: &[u32],
     place: Place,
     scratch: &mut Scratch,
     trace: Option<&mut Trace>,
 ) -> Draw {
     let u = place.uniform(params.seed);
-    let draft = params
-        .extrapolate
-        .as_ref()
-        .map_or(Draft::Tuned, |e| e.draft);
+    let draft = extrapolate.map_or(Draft::Tuned, |e| e.draft);
     let first = draw(models.row(draft).0, params, banned, u);
     let mut drawn = first;
     let mut fired = false;
-    if let Some(extra) = params.extrapolate.as_ref().filter(|e| !e.is_plain()) {
+    if let Some(extra) = extrapolate.filter(|e| !e.is_plain()) {
         let chance = place.uniform(params.seed ^ RANDOM_GATE);
         fired = models.fires(extra.gate, draft, first.token, chance);
         if fired {
@@ -64,7 +62,7 @@ pub(crate) fn draw_pair(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Extrapolate, Gate};
+    use crate::Gate;
 
     const TUNED: [f32; 4] = [2.0, 1.0, 0.0, -1.0];
     const BASE: [f32; 4] = [0.0, 2.0, 1.0, -1.0];
@@ -82,21 +80,26 @@ mod tests {
         }
     }
 
-    fn params(extra: Extrapolate) -> SamplingParams {
-        SamplingParams {
-            extrapolate: Some(extra),
-            ..Default::default()
-        }
+    /// A draw with default parameters.
+    fn drawn(models: &Contrast<'_>, extra: &Extrapolate, position: usize) -> Draw {
+        let (params, mut scratch) = (SamplingParams::default(), Scratch::default());
+        draw_pair(
+            models,
+            &params,
+            Some(extra),
+            &[],
+            place(position),
+            &mut scratch,
+            None,
+        )
     }
 
     fn shares(extra: Extrapolate) -> [f64; 4] {
-        let params = params(extra);
         let models = Contrast::new(&TUNED, &BASE);
-        let mut scratch = Scratch::default();
         let n = 40_000;
         let mut counts = [0.0; 4];
         for i in 0..n {
-            let drawn = draw_pair(&models, &params, &[], place(i), &mut scratch, None);
+            let drawn = drawn(&models, &extra, i);
             counts[drawn.token as usize] += 1.0 / n as f64;
         }
         counts
@@ -190,15 +193,14 @@ mod tests {
             Gate::Random(0.0),
         ] {
             for (draft, row) in [(Draft::Tuned, &TUNED), (Draft::Base, &BASE)] {
-                let params = params(Extrapolate {
+                let extra = Extrapolate {
                     gamma: 0.7,
                     gate,
                     draft,
                     candidates: 2,
-                });
+                };
                 for i in 0..200 {
-                    let mut scratch = Scratch::default();
-                    let pair = draw_pair(&models, &params, &[], place(i), &mut scratch, None);
+                    let pair = drawn(&models, &extra, i);
                     assert_eq!(pair, draw(row, &plain, &[], place(i).uniform(0)));
                 }
             }
@@ -211,15 +213,14 @@ mod tests {
         let plain = SamplingParams::default();
         for draft in [Draft::Tuned, Draft::Base] {
             for (gamma, row) in [(0.0, &TUNED), (-1.0, &BASE)] {
-                let params = params(Extrapolate {
+                let extra = Extrapolate {
                     gamma,
                     draft,
                     gate: Gate::Always,
                     candidates: 0,
-                });
+                };
                 for i in 0..200 {
-                    let mut scratch = Scratch::default();
-                    let pair = draw_pair(&models, &params, &[], place(i), &mut scratch, None);
+                    let pair = drawn(&models, &extra, i);
                     assert_eq!(pair, draw(row, &plain, &[], place(i).uniform(0)));
                 }
             }
@@ -245,10 +246,9 @@ mod tests {
         let models = Contrast::new(&wide, &BASE);
         let same = Contrast::new(&TUNED, &BASE);
         assert_eq!(models.kl(), same.kl());
-        let params = params(Extrapolate::default());
+        let extra = Extrapolate::default();
         for i in 0..100 {
-            let mut scratch = Scratch::default();
-            let drawn = draw_pair(&models, &params, &[], place(i), &mut scratch, None);
+            let drawn = drawn(&models, &extra, i);
             assert!(drawn.token < 4);
         }
     }

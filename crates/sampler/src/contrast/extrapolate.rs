@@ -13,14 +13,13 @@
 //! rows are at hand), and gates see whole distributions. Inferred: the entropy of a gate is that
 //! of the drafting model.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::gate::Gate;
 use crate::Error;
 
 /// Which model drafts tokens.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Draft {
     /// The sampler's own model.
@@ -31,8 +30,7 @@ pub enum Draft {
 }
 
 /// How two models are decoded in step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Extrapolate {
     /// How far beyond the tuned model: 0 is the tuned model, −1 the base. The published runs use
     /// 0.05 to 0.1.
@@ -68,13 +66,7 @@ impl Extrapolate {
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let problem = |field, found: String, expected| {
-            Err(Error::Params {
-                field,
-                found,
-                expected,
-            })
-        };
+        let problem = Error::params;
         if !self.gamma.is_finite() {
             return problem("gamma", self.gamma.to_string(), "a finite number");
         }

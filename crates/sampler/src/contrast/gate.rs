@@ -3,8 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// Where a drafted token is drawn again from `π_extra`. Parses from and prints as `always`,
 /// `logp:-0.3`, `raised:0.3`, `abs:0.3`, `entropy:1`, `kl:0.1`, `random:0.1`.
@@ -14,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!("logp:-0.3".parse::<Gate>().unwrap(), Gate::LogProb(-0.3));
 /// assert_eq!(Gate::Kl(0.5).to_string(), "kl:0.5");
 /// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
     /// Everywhere.

@@ -4,16 +4,20 @@ use std::sync::Arc;
 
 use percept_model::Prompt;
 
+use super::config::EngineConfig;
 use super::runner::{ModelRunner, PerModel};
-use crate::SamplingParams;
+use crate::{Extrapolate, SamplingParams};
 
 /// What is asked of one call.
 pub(crate) struct Call<'c, 'a> {
     pub prompts: &'c [Arc<Prompt>],
     pub params: &'c SamplingParams,
+    pub engine: &'c EngineConfig,
+    /// How two models are mixed; none: the tuned one alone.
+    pub extrapolate: Option<&'c Extrapolate>,
     /// Tokens that are never drawn.
     pub banned: Vec<u32>,
-    pub sides: PerModel<&'c ModelRunner<'a>>,
+    pub models: PerModel<&'c ModelRunner<'a>>,
     pub traced: bool,
     pub weight_version: u64,
 }

@@ -34,7 +34,7 @@ impl Encodings {
     pub fn encode(
         &mut self,
         images: &[Arc<Image>],
-        sides: &PerModel<&ModelRunner<'_>>,
+        models: &PerModel<&ModelRunner<'_>>,
     ) -> Result<usize, Error> {
         let mut open: Vec<&Arc<Image>> = images
             .iter()
@@ -43,8 +43,8 @@ impl Encodings {
         open.sort_unstable_by_key(|image| image.id);
         open.dedup_by_key(|image| image.id);
         let encode = |image: &&Arc<Image>| {
-            let sides = sides.iter().map(|side| side.encode(image));
-            sides.collect::<Result<PerModel<Vec<f32>>, Error>>()
+            let models = models.iter().map(|model| model.encode(image));
+            models.collect::<Result<PerModel<Vec<f32>>, Error>>()
         };
         // One image alone may use all threads.
         let found = match open.as_slice() {

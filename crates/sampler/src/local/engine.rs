@@ -2,7 +2,7 @@
 //!
 //! Continuous batching as in vLLM: a finished sequence leaves at once and the next one takes its slot. A sequence is
 //! admitted while its keys and values fit; when the running ones outgrow the memory, the youngest is preempted, its
-//! tokens are kept, and its keys and values are computed again when there is room. Tokens are drawn from counters, and a
+//! tokens are caches, and its keys and values are computed again when there is room. Tokens are drawn from counters, and a
 //! prompt and a step give the same bits, so none of this changes what is sampled.
 
 use std::collections::HashSet;
@@ -32,7 +32,7 @@ const IDLE: usize = 256 << 20;
 /// A call that goes on.
 pub(crate) struct Engine<'e> {
     call: &'e Call<'e, 'e>,
-    kept: &'e mut Caches,
+    caches: &'e mut Caches,
     memory: Memory,
     prompts: Vec<Cells>,
     encodings: Encodings,
@@ -43,16 +43,16 @@ pub(crate) struct Engine<'e> {
 }
 
 impl<'e> Engine<'e> {
-    pub fn new(call: &'e Call<'e, 'e>, kept: &'e mut Caches) -> Result<Self, Error> {
-        let memory = Memory::new(call.params, &call.sides);
+    pub fn new(call: &'e Call<'e, 'e>, caches: &'e mut Caches) -> Result<Self, Error> {
+        let memory = Memory::new(call.engine, &call.models);
         let mut encodings = Encodings::default();
         let mut prompts = Vec::with_capacity(call.prompts.len());
         for (index, prompt) in call.prompts.iter().enumerate() {
             memory.check(index, prompt.tokens.len(), call.params.max_tokens)?;
-            let rows = call.sides[0].model.vision_rows(prompt)?;
-            let image = |(patches, _): &(&Arc<_>, _)| match call.params.enable_prefix_caching {
-                true => kept.images.of(patches),
-                false => kept.images.alone(patches),
+            let rows = call.models[0].model.vision_rows(prompt)?;
+            let image = |(patches, _): &(&Arc<_>, _)| match call.engine.enable_prefix_caching {
+                true => caches.images.of(patches),
+                false => caches.images.alone(patches),
             };
             let images: Vec<Arc<Image>> = rows.iter().map(image).collect();
             encodings.expect(&images);
@@ -64,10 +64,10 @@ impl<'e> Engine<'e> {
                 ..Progress::default()
             },
             waiting: Waiting::new(call.prompts.len(), call.params.n),
-            rows: vec![Rows::default(); call.sides.len()],
-            running: Running::new(call.sides.len()),
+            rows: vec![Rows::default(); call.models.len()],
+            running: Running::new(call.models.len()),
             call,
-            kept,
+            caches,
             memory,
             prompts,
             encodings,
@@ -79,7 +79,7 @@ impl<'e> Engine<'e> {
         let mut jobs: Vec<Job> = Vec::new();
         let mut open: Vec<(usize, Found)> = Vec::new();
         let mut planned = 0;
-        while self.running.len() + jobs.len() < self.call.params.max_num_seqs {
+        while self.running.len() + jobs.len() < self.call.engine.max_num_seqs {
             let Some((prompt, said)) = self.waiting.peek() else {
                 break;
             };
@@ -96,10 +96,10 @@ impl<'e> Engine<'e> {
             // Every running sequence can take one more block before one of them must leave.
             let running = self.running.len() + jobs.len();
             // What is known is not given up for a sequence that would not fit then either.
-            let idle = self.kept.cache.idle_blocks();
+            let idle = self.caches.cache.idle_blocks();
             let could = self
                 .memory
-                .fits((needed + running).saturating_sub(idle), &self.call.sides);
+                .fits((needed + running).saturating_sub(idle), &self.call.models);
             if (could || running == 0) && self.make_room(needed + running) {
                 planned = needed;
                 open.extend(start.map(|start| (prompt, start)));
@@ -128,22 +128,22 @@ impl<'e> Engine<'e> {
     }
 
     fn note_memory(&mut self) {
-        let used = self.memory.used(&self.call.sides);
+        let used = self.memory.used(&self.call.models);
         self.progress.kv_cache_bytes = self.progress.kv_cache_bytes.max(used);
     }
 
     /// What is known of a prompt's start.
     fn find(&self, prompt: usize) -> Found {
-        match self.call.params.enable_prefix_caching {
-            true => self.kept.cache.find(&self.prompts[prompt]),
+        match self.call.engine.enable_prefix_caching {
+            true => self.caches.cache.find(&self.prompts[prompt]),
             false => Found::default(),
         }
     }
 
     /// Makes `blocks` fit at the cost of prompts that nobody uses; whether they do.
     fn make_room(&mut self, blocks: usize) -> bool {
-        while !self.memory.fits(blocks, &self.call.sides) {
-            if !self.kept.cache.evict() {
+        while !self.memory.fits(blocks, &self.call.models) {
+            if !self.caches.cache.evict() {
                 return false;
             }
         }
@@ -177,7 +177,7 @@ impl<'e> Engine<'e> {
             open = later;
         }
         let most = self.memory.limit().unwrap_or(IDLE);
-        self.kept.cache.trim(most, self.memory.block);
+        self.caches.cache.trim(most, self.memory.block);
         Ok(())
     }
 
@@ -191,17 +191,17 @@ impl<'e> Engine<'e> {
             self.progress.mm_cache_hits += cells.images.len();
             images.extend(cells.images_from(start.tokens()).cloned());
         }
-        self.progress.mm_cache_hits -= self.encodings.encode(&images, &self.call.sides)?;
+        self.progress.mm_cache_hits -= self.encodings.encode(&images, &self.call.models)?;
         let (call, prompts, encodings) = (self.call, &self.prompts, &self.encodings);
         let prefill = |(prompt, start): (usize, Found)| {
             let images = &prompts[prompt].images;
             let mut starts = start.past.into_iter();
-            let sides = call.sides.iter().enumerate().map(|(model, side)| {
-                let start = starts.next().unwrap_or_else(|| side.decoder.empty());
+            let models = call.models.iter().enumerate().map(|(model, runner)| {
+                let start = starts.next().unwrap_or_else(|| runner.decoder.empty());
                 let encoded = |image: &Image| encodings.of(image, model);
-                side.prefill(&call.prompts[prompt], start, images, encoded)
+                runner.prefill(&call.prompts[prompt], start, images, encoded)
             });
-            let prefixes = sides.collect::<Result<PerModel<_>, Error>>()?;
+            let prefixes = models.collect::<Result<PerModel<_>, Error>>()?;
             Ok::<_, Error>((prompt, prefixes))
         };
         // One prompt alone may use all threads.
@@ -215,9 +215,9 @@ impl<'e> Engine<'e> {
         for (prompt, prefixes) in computed {
             let (cells, pin) = (&self.prompts[prompt], Pin::default());
             self.encodings.done(&cells.images);
-            if self.call.params.enable_prefix_caching {
+            if self.call.engine.enable_prefix_caching {
                 let past = prefixes.iter().map(|prefix| prefix.past());
-                self.kept.cache.insert(cells, past, &pin);
+                self.caches.cache.insert(cells, past, &pin);
             }
             self.waiting.keep(prompt, Computed { prefixes, pin });
         }
@@ -250,11 +250,12 @@ impl<'e> Engine<'e> {
                         (said, 0)
                     }
                 };
-                let sides = call.sides.iter().zip(&computed.prefixes);
-                let sequences = sides.map(|(side, prefix)| {
-                    let mut sequence = side.decoder.start(prefix, call.params.max_tokens);
+                let models = call.models.iter().zip(&computed.prefixes);
+                let sequences = models.map(|(runner, prefix)| {
+                    let mut sequence = runner.decoder.start(prefix, call.params.max_tokens);
                     // The last token is the next step's.
-                    side.decoder
+                    runner
+                        .decoder
                         .replay(&mut sequence, &said.rollout.tokens[..replayed]);
                     sequence
                 });
@@ -273,10 +274,10 @@ impl<'e> Engine<'e> {
             said, sequences, ..
         } = &mut self.running;
         let last: Vec<u32> = said.iter().map(PartialRollout::last).collect();
-        let sides = self.call.sides.iter().zip(sequences);
-        for ((side, sequences), rows) in sides.zip(&mut self.rows) {
+        let models = self.call.models.iter().zip(sequences);
+        for ((runner, sequences), rows) in models.zip(&mut self.rows) {
             let (scale, Rows { logits, masses }) = (self.call.params.scale(), rows);
-            (side.decoder).step_masses(sequences, &last, scale, logits, masses);
+            (runner.decoder).step_masses(sequences, &last, scale, logits, masses);
         }
         let (call, rows) = (self.call, &self.rows);
         said.par_iter_mut().enumerate().try_for_each_init(
@@ -331,10 +332,10 @@ impl<'e> Engine<'e> {
 
     /// Ends the call: what the next one may use stays, within bounds.
     pub fn finish(self) {
-        let (kept, most) = (self.kept, self.memory.limit().unwrap_or(IDLE));
+        let (caches, most) = (self.caches, self.memory.limit().unwrap_or(IDLE));
         // Nothing of this call is in use any more.
         drop((self.running, self.waiting, self.prompts));
-        kept.cache.trim(most, self.memory.block);
-        kept.images.sweep();
+        caches.cache.trim(most, self.memory.block);
+        caches.images.sweep();
     }
 }

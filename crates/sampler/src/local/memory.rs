@@ -2,8 +2,9 @@
 
 use percept_model::BLOCK_SIZE;
 
+use super::config::EngineConfig;
 use super::runner::{ModelRunner, PerModel};
-use crate::{Error, SamplingParams};
+use crate::Error;
 
 /// The bound on keys and values of one call.
 pub(crate) struct Memory {
@@ -14,10 +15,10 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    pub fn new(params: &SamplingParams, sides: &PerModel<&ModelRunner<'_>>) -> Self {
+    pub fn new(config: &EngineConfig, models: &PerModel<&ModelRunner<'_>>) -> Self {
         Self {
-            limit: (params.kv_cache_memory_bytes > 0).then_some(params.kv_cache_memory_bytes),
-            block: sides.iter().map(|side| side.decoder.block_bytes()).sum(),
+            limit: (config.kv_cache_memory_bytes > 0).then_some(config.kv_cache_memory_bytes),
+            block: models.iter().map(|model| model.decoder.block_bytes()).sum(),
         }
     }
 
@@ -27,15 +28,15 @@ impl Memory {
     }
 
     /// Bytes in use.
-    pub fn used(&self, sides: &PerModel<&ModelRunner<'_>>) -> usize {
-        let decoders = sides.iter().map(|side| &side.decoder);
+    pub fn used(&self, models: &PerModel<&ModelRunner<'_>>) -> usize {
+        let decoders = models.iter().map(|model| &model.decoder);
         decoders.map(|d| d.blocks() * d.block_bytes()).sum()
     }
 
     /// Whether `blocks` more fit.
-    pub fn fits(&self, blocks: usize, sides: &PerModel<&ModelRunner<'_>>) -> bool {
+    pub fn fits(&self, blocks: usize, models: &PerModel<&ModelRunner<'_>>) -> bool {
         self.limit
-            .is_none_or(|limit| self.used(sides) + blocks * self.block <= limit)
+            .is_none_or(|limit| self.used(models) + blocks * self.block <= limit)
     }
 
     /// Refuses a prompt whose longest response does not fit even alone.

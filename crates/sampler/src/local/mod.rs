@@ -3,6 +3,7 @@
 mod caches;
 mod call;
 mod computed;
+mod config;
 mod encodings;
 mod engine;
 mod images;
@@ -15,4 +16,5 @@ mod running;
 mod sampler;
 mod waiting;
 
+pub use config::EngineConfig;
 pub use sampler::LocalSampler;

@@ -77,7 +77,15 @@ impl PartialRollout {
             (Some(base), ..) => {
                 let models = Contrast::new(next.own, base);
                 let trace = self.trace.as_mut();
-                draw_pair(&models, params, banned, place, scratch, trace)
+                draw_pair(
+                    &models,
+                    params,
+                    call.extrapolate,
+                    banned,
+                    place,
+                    scratch,
+                    trace,
+                )
             }
         };
         if !drawn.log_prob.is_finite() {

@@ -35,8 +35,8 @@ impl<'a> ModelRunner<'a> {
     ) -> Result<Self, Error> {
         same_tokens(own, processor)?;
         same_images(own, processor)?;
-        let side = Self::new(model)?;
-        let (known, theirs) = (own.vocab_size(), side.decoder.vocab_size());
+        let runner = Self::new(model)?;
+        let (known, theirs) = (own.vocab_size(), runner.decoder.vocab_size());
         if theirs < known || vocab_size < known {
             return Err(Error::Pair {
                 what: format!(
@@ -44,7 +44,7 @@ impl<'a> ModelRunner<'a> {
                 ),
             });
         }
-        Ok(side)
+        Ok(runner)
     }
 
     /// Merged embeddings of an image, `[merged tokens × hidden]`.

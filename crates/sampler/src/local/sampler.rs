@@ -1,25 +1,30 @@
 //! Sampling responses to prompts with a model in this process.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use percept_base::lock;
 use percept_model::{Model, Processor, Prompt};
 
 use super::caches::Caches;
 use super::call::Call;
+use super::config::EngineConfig;
 use super::engine::Engine;
 use super::partial::PartialRollout;
 use super::runner::ModelRunner;
 use super::running::Running;
-use crate::{Error, FinishReason, Progress, Rollout, SamplingParams, Trace};
+use crate::{Error, Extrapolate, FinishReason, Progress, Rollout, Sampler, SamplingParams, Trace};
 
-/// A snapshot of a model's weights that samples. Calls on one sampler run one after the other; they share the prompts
-/// that were computed.
+/// A snapshot of a model's weights that samples. Calls on one sampler and its clones run one after the other; they share
+/// the weights and the prompts that were computed.
+#[derive(Clone)]
 pub struct LocalSampler<'a> {
     processor: &'a Processor,
-    own: ModelRunner<'a>,
-    base: Option<ModelRunner<'a>>,
+    own: Arc<ModelRunner<'a>>,
+    base: Option<Arc<ModelRunner<'a>>>,
     weight_version: u64,
-    kept: Mutex<Caches>,
+    engine: EngineConfig,
+    extrapolate: Option<Extrapolate>,
+    caches: Arc<Mutex<Caches>>,
 }
 
 impl<'a> LocalSampler<'a> {
@@ -34,28 +39,38 @@ impl<'a> LocalSampler<'a> {
     ) -> Result<Self, Error> {
         Ok(Self {
             processor,
-            own: ModelRunner::new(model)?,
+            own: Arc::new(ModelRunner::new(model)?),
             base: None,
             weight_version,
-            kept: Mutex::default(),
+            engine: EngineConfig::default(),
+            extrapolate: None,
+            caches: Arc::default(),
         })
     }
 
-    /// Adds the second model of [`SamplingParams::extrapolate`] and of [`LocalSampler::trace`].
+    /// The sampler with another engine configuration.
+    pub fn with_engine(mut self, engine: EngineConfig) -> Self {
+        self.engine = engine;
+        self
+    }
+
+    /// Adds the second model of [`LocalSampler::with_extrapolate`] and [`LocalSampler::trace`].
     ///
     /// # Errors
     /// [`Error::Pair`] when the models do not share tokens and patches, [`Error::Model`] when
     /// the second one cannot be decoded.
     pub fn with_base(mut self, model: &'a Model, processor: &Processor) -> Result<Self, Error> {
         let width = self.own.decoder.vocab_size();
-        self.base = Some(ModelRunner::second(
-            model,
-            processor,
-            self.processor,
-            width,
-        )?);
-        self.kept = Mutex::default();
+        let base = ModelRunner::second(model, processor, self.processor, width)?;
+        self.base = Some(Arc::new(base));
+        self.caches = Arc::default();
         Ok(self)
+    }
+
+    /// The sampler that decodes the second model in step and mixes the two; none: its own model alone.
+    pub fn with_extrapolate(mut self, extrapolate: Option<Extrapolate>) -> Self {
+        self.extrapolate = extrapolate;
+        self
     }
 
     /// The processor of the sampler's own model.
@@ -63,38 +78,30 @@ impl<'a> LocalSampler<'a> {
         self.processor
     }
 
-    /// Samples `params.n` responses to each prompt, ordered by prompt, then sample.
-    ///
-    /// # Errors
-    /// [`Error::Params`] for impossible parameters, [`Error::KvCache`] when a sequence does not fit
-    /// into `params.kv_cache_memory_bytes`, [`Error::NonFinite`] for logits without a distribution,
-    /// [`Error::Model`] when a prompt does not fit the model.
-    pub fn generate(
-        &self,
-        prompts: &[Arc<Prompt>],
-        params: &SamplingParams,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Vec<Rollout>, Error> {
-        // The second model runs only where it can change a token.
-        let needed = params.extrapolate.as_ref().is_some_and(|e| !e.is_plain());
-        let said = self.run(&self.call(prompts, params, needed, false)?, progress)?;
-        Ok(said.into_iter().map(|said| said.rollout).collect())
+    /// How two models are mixed, where they are.
+    pub fn extrapolate(&self) -> Option<&Extrapolate> {
+        self.extrapolate.as_ref()
     }
 
-    /// As [`LocalSampler::generate`], with what both models said of every token.
+    /// How it decodes.
+    pub fn engine(&self) -> &EngineConfig {
+        &self.engine
+    }
+
+    /// As [`Sampler::generate`], with both models' numbers for every token.
     ///
     /// # Errors
-    /// Those of [`LocalSampler::generate`]; [`Error::NoBase`] without [`LocalSampler::with_base`].
+    /// Those of [`Sampler::generate`]; [`Error::NoBase`] without [`LocalSampler::with_base`].
     pub fn trace(
         &self,
         prompts: &[Arc<Prompt>],
         params: &SamplingParams,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<(Rollout, Trace)>, Error> {
-        let said = self.run(&self.call(prompts, params, true, true)?, progress)?;
-        Ok(said
-            .into_iter()
-            .map(|said| (said.rollout, said.trace.unwrap_or_default()))
+        let rollouts = self.run(&self.call(prompts, params, true, true)?, progress)?;
+        let rollouts = rollouts.into_iter();
+        Ok(rollouts
+            .map(|partial| (partial.rollout, partial.trace.unwrap_or_default()))
             .collect())
     }
 
@@ -105,19 +112,34 @@ impl<'a> LocalSampler<'a> {
         needs_base: bool,
         traced: bool,
     ) -> Result<Call<'c, 'a>, Error> {
-        params.check()?;
-        let mut sides = vec![&self.own];
+        self.check(params)?;
+        let mut models = vec![&*self.own];
         if needs_base {
-            sides.push(self.base.as_ref().ok_or(Error::NoBase)?);
+            models.push(self.base.as_ref().ok_or(Error::NoBase)?);
         }
         Ok(Call {
             prompts,
             params,
+            engine: &self.engine,
+            extrapolate: self.extrapolate.as_ref(),
             banned: self.processor.banned_ids(),
-            sides,
+            models,
             traced,
             weight_version: self.weight_version,
         })
+    }
+
+    fn check(&self, params: &SamplingParams) -> Result<(), Error> {
+        params.check()?;
+        self.engine.check()?;
+        let Some(extrapolate) = &self.extrapolate else {
+            return Ok(());
+        };
+        if params.penalises() {
+            let expected = "no penalty where a second model is decoded in step";
+            return Error::params("extrapolate", "given".into(), expected);
+        }
+        extrapolate.check()
     }
 
     fn run(
@@ -126,9 +148,9 @@ impl<'a> LocalSampler<'a> {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<PartialRollout>, Error> {
         // A call that failed half-way leaves nothing that the next one could not use.
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.is_for(call.sides.len());
-        let mut engine = Engine::new(call, &mut kept)?;
+        let mut caches = lock(&self.caches);
+        caches.is_for(call.models.len());
+        let mut engine = Engine::new(call, &mut caches)?;
         let total = engine.progress.total;
         let mut finished: Vec<PartialRollout> = Vec::with_capacity(total.min(1 << 16));
         while finished.len() < total {
@@ -181,6 +203,28 @@ impl<'a> LocalSampler<'a> {
             }
         }
         (tokens.len() >= params.max_tokens).then_some(FinishReason::Length)
+    }
+}
+
+impl Sampler for LocalSampler<'_> {
+    /// # Errors
+    /// Beside those of the parameters, [`Error::KvCache`] when a sequence does not fit into
+    /// [`EngineConfig::kv_cache_memory_bytes`], [`Error::NonFinite`] for logits without a distribution,
+    /// [`Error::NoBase`] where a second model is to be mixed in and there is none, [`Error::Model`] when a prompt does
+    /// not fit the model.
+    fn generate(
+        &self,
+        prompts: &[Arc<Prompt>],
+        params: &SamplingParams,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Rollout>, Error> {
+        // The second model runs only where it can change a token.
+        let needed = self.extrapolate.as_ref().is_some_and(|e| !e.is_plain());
+        let rollouts = self.run(&self.call(prompts, params, needed, false)?, progress)?;
+        Ok(rollouts
+            .into_iter()
+            .map(|partial| partial.rollout)
+            .collect())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use percept_credit as credit;
 use percept_kernels::decode::WeightDtype;
-use percept_sampler::SamplingParams;
+use percept_sampler::{EngineConfig, SamplingParams};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -307,11 +307,27 @@ impl RolloutConfig {
     }
 
     /// How sequences are decoded; what is sampled does not depend on it.
-    pub(crate) fn engine(&self) -> SamplingParams {
-        SamplingParams {
+    pub(crate) fn engine(&self) -> EngineConfig {
+        EngineConfig {
             max_num_seqs: self.max_num_seqs,
             kv_cache_memory_bytes: self.kv_cache_memory_bytes,
             enable_prefix_caching: self.enable_prefix_caching,
+        }
+    }
+
+    /// What is sampled for each prompt, with the draws of `seed`.
+    pub(crate) fn sampling(&self, seed: u64) -> SamplingParams {
+        SamplingParams {
+            temperature: self.temperature,
+            top_p: self.top_p,
+            top_k: self.top_k,
+            min_p: self.min_p,
+            repetition_penalty: self.repetition_penalty,
+            presence_penalty: self.presence_penalty,
+            frequency_penalty: self.frequency_penalty,
+            max_tokens: self.max_completion_length,
+            n: self.num_generations,
+            seed,
             ..SamplingParams::default()
         }
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use percept_data::Sample;
 use percept_model::Prompt;
 use percept_reward::{Answer, Reward, Verdict};
-use percept_sampler::{FinishReason, LocalSampler, Progress, Rollout, SamplingParams};
+use percept_sampler::{FinishReason, LocalSampler, Progress, Rollout, Sampler};
 
 use crate::batch::order::{RowOrder, Stream};
 use crate::batch::pack::PackItem;
@@ -81,7 +81,8 @@ pub(crate) fn collect(run: &mut Run<'_>, config: &RlConfig) -> Result<Collected,
         run.learner.model(),
         &run.processor,
         run.state.weight_version,
-    )?;
+    )?
+    .with_engine(run.recipe.rollout.engine());
     let mut order = RowOrder::new(
         run.data.rl.len(),
         run.recipe.trainer.seed,
@@ -167,25 +168,13 @@ fn read_prompt(run: &Run<'_>, row: usize, limit: usize) -> Result<(Sample, Arc<P
 
 fn sample_groups(
     run: &Run<'_>,
-    sampler: &LocalSampler<'_>,
+    sampler: &dyn Sampler,
     rows: Vec<(Sample, Arc<Prompt>)>,
     found: &mut Collected,
 ) -> Result<Vec<Group>, Error> {
-    let rollout = &run.recipe.rollout;
     let batch = (run.state.rl_step as u64) << 20 | found.gen_batches as u64;
-    let params = SamplingParams {
-        temperature: rollout.temperature,
-        top_p: rollout.top_p,
-        top_k: rollout.top_k,
-        min_p: rollout.min_p,
-        repetition_penalty: rollout.repetition_penalty,
-        presence_penalty: rollout.presence_penalty,
-        frequency_penalty: rollout.frequency_penalty,
-        max_tokens: rollout.max_completion_length,
-        n: rollout.num_generations,
-        seed: Stream::new(run.recipe.trainer.seed, "rollout", batch).next_u64(),
-        ..rollout.engine()
-    };
+    let seed = Stream::new(run.recipe.trainer.seed, "rollout", batch).next_u64();
+    let params = run.recipe.rollout.sampling(seed);
     let prompts: Vec<Arc<Prompt>> = rows.iter().map(|(_, prompt)| Arc::clone(prompt)).collect();
     let clock = Instant::now();
     let mut engine = Progress::default();

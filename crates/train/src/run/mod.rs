@@ -20,7 +20,7 @@ use percept_kernels::sparse::AttentionConfig;
 use percept_model::Processor;
 use percept_report::{Change, MetricsWriter, Row, RunDir, TensorBoardWriter};
 use percept_reward::RewardSet;
-use percept_sampler::SamplingParams;
+use percept_sampler::{LocalSampler, SamplingParams};
 
 use crate::batch::order::Stream;
 use crate::policy::local::Update;
@@ -416,11 +416,13 @@ impl<'a> Run<'a> {
             temperature: config.temperature,
             max_tokens: longest,
             seed: self.recipe.trainer.seed,
-            ..self.recipe.rollout.engine()
+            ..SamplingParams::default()
         };
+        let sampler = LocalSampler::new(self.learner.model(), &self.processor, 0)?
+            .with_engine(self.recipe.rollout.engine());
         let observer = &mut *self.observer;
         let evaluation = evaluate(
-            self.learner.model(),
+            &sampler,
             &self.processor,
             val,
             &self.rewards,

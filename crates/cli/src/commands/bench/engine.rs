@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use percept_model::{Model, Processor, Prompt, TinyConfig};
-use percept_sampler::{LocalSampler, SamplingParams};
+use percept_sampler::{EngineConfig, LocalSampler, Sampler, SamplingParams};
 
 use super::measure::best;
 use super::row::{Row, Unit};
@@ -20,13 +20,16 @@ pub fn engine(
 ) -> Result<(), Failure> {
     // Its words do not matter: nothing ends a response early, and its text is not read.
     let processor = Processor::tiny(&TinyConfig::default())?;
-    let sampler = LocalSampler::new(model, &processor, 0)?;
+    let config = EngineConfig {
+        max_num_seqs: batch,
+        ..EngineConfig::default()
+    };
+    let sampler = LocalSampler::new(model, &processor, 0)?.with_engine(config);
     let prompts: Vec<Arc<Prompt>> = (0..batch)
         .map(|row| Arc::new(Prompt::text(tokens(prompt, row), String::new())))
         .collect();
     let params = SamplingParams {
         max_tokens: new,
-        max_num_seqs: batch,
         ignore_eos: true,
         ..SamplingParams::default()
     };

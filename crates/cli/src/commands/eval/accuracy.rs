@@ -4,8 +4,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use percept_eval::{evaluate_with, keep_pictures};
+use percept_eval::{evaluate, keep_pictures};
+use percept_sampler::{EngineConfig, Extrapolate, SamplingParams};
 use percept_train::StoredEvaluation;
+use serde::Serialize;
 
 use super::questions::QuestionArgs;
 use crate::shared::model_args::ModelArgs;
@@ -37,6 +39,17 @@ pub struct EvalRows {
     pub extrapolate: ExtrapolateArgs,
 }
 
+/// How answers were sampled, as `summary.json` has it.
+#[derive(Serialize)]
+struct Sampling<'a> {
+    #[serde(flatten)]
+    params: &'a SamplingParams,
+    #[serde(flatten)]
+    engine: &'a EngineConfig,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extrapolate: Option<&'a Extrapolate>,
+}
+
 pub fn run(args: &EvalRows, global: &Global) -> Result<Done, Failure> {
     let Some(model) = &args.model else {
         return Err(Failure::new(
@@ -47,14 +60,17 @@ pub fn run(args: &EvalRows, global: &Global) -> Result<Done, Failure> {
     let mut opened = open::model(model)?;
     questions.limit(&mut opened.1)?;
     let base = open::base(&args.extrapolate, model, &opened)?;
-    let sampler = open::sampler(&opened, base.as_ref())?;
+    let sampler = open::sampler(&opened, base.as_ref())?
+        .with_engine(sampling::engine(&args.sampling))
+        .with_extrapolate(sampling::extrapolate(&args.extrapolate));
     let data = questions.data.as_ref();
-    let sampling = sampling::sampling(&args.sampling, &args.extrapolate, &opened.1);
+    let sampling = sampling::sampling(&args.sampling, &opened.1);
     let quiet = global.quiet || global.json;
     let mut counter = Counter::new("", quiet);
     let clock = std::time::Instant::now();
-    let mut found = evaluate_with(
+    let mut found = evaluate(
         &sampler,
+        &opened.1,
         data,
         &questions.rewards,
         &sampling,
@@ -87,7 +103,11 @@ pub fn run(args: &EvalRows, global: &Global) -> Result<Done, Failure> {
             "model": model.model,
             "base": args.extrapolate.extrapolate,
             "reward": questions.reward,
-            "sampling": sampling,
+            "sampling": Sampling {
+                params: &sampling,
+                engine: sampler.engine(),
+                extrapolate: sampler.extrapolate(),
+            },
             "evaluation": summary,
         });
         let text = serde_json::to_vec_pretty(&json)?;

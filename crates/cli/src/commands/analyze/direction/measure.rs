@@ -99,16 +99,15 @@ impl Evaluator<'_> {
             max_tokens: args.max_tokens,
             n: args.n,
             seed: args.seed,
-            max_num_seqs: args.max_num_seqs,
-            extrapolate: Some(Extrapolate {
-                gamma,
-                gate,
-                draft,
-                candidates: args.candidates,
-            }),
             ..SamplingParams::default()
         };
-        let found = responses(self.sampler, self.data, self.rewards, &params, args.limit)?;
+        let sampler = self.sampler.clone().with_extrapolate(Some(Extrapolate {
+            gamma,
+            gate,
+            draft,
+            candidates: args.candidates,
+        }));
+        let found = responses(&sampler, self.data, self.rewards, &params, args.limit)?;
         self.done += 1;
         if !self.quiet {
             let spent = self.clock.elapsed().as_secs_f64();

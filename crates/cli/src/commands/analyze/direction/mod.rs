@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use percept_eval::direction::{Response, Rule, sparsity};
 use percept_report::{Column, write_atomic, write_table};
+use percept_sampler::EngineConfig;
 use serde_json::{Value, json};
 
 use crate::shared::output::say;
@@ -21,7 +22,11 @@ pub fn run(args: &AnalyzeDirection, global: &Global) -> Result<Done, Failure> {
     check(args)?;
     let load = |name: &Path| open::named(name, None, &args.device);
     let (tuned, base) = (load(&args.tuned)?, load(&args.base)?);
-    let sampler = open::sampler(&tuned, Some(&base))?;
+    let engine = EngineConfig {
+        max_num_seqs: args.max_num_seqs,
+        ..EngineConfig::default()
+    };
+    let sampler = open::sampler(&tuned, Some(&base))?.with_engine(engine);
     let data = open::questions(&args.data, args.digit_sum)?;
     let rewards = open::rewards(&args.reward)?;
     let settings = 2 * Rule::ALL.len() * args.shares.len() + 2 * args.gammas.len();

@@ -20,7 +20,7 @@ use percept_data::{ColumnMap, Dataset, FileDataset};
 use percept_kernels::decode::WeightDtype;
 use percept_model::{Model, Processor};
 use percept_reward::RewardSet;
-use percept_sampler::{LocalSampler, SamplingParams};
+use percept_sampler::{EngineConfig, LocalSampler};
 
 use crate::shared::model_args::ModelArgs;
 use crate::shared::output::note;
@@ -55,12 +55,12 @@ pub fn run(args: &DataExpert, global: &Global) -> Result<Done, Failure> {
         };
         let identity = open::weights(&model)?;
         let (model, processor): (Model, Processor) = open::model(&model)?;
-        let sampler = LocalSampler::new(&model, &processor, 0)?;
-        let engine = SamplingParams {
+        let engine = EngineConfig {
             max_num_seqs: args.max_num_seqs,
-            ..SamplingParams::default()
+            ..EngineConfig::default()
         };
-        let local = Local::new(sampler, identity, engine);
+        let sampler = LocalSampler::new(&model, &processor, 0)?.with_engine(engine);
+        let local = Local::new(sampler, identity);
         return finish(args, global, data.as_ref(), &rewards, local);
     }
     finish(args, global, data.as_ref(), &rewards, endpoint(args)?)

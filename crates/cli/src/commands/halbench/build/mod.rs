@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use percept_chat::{Cached, ChatModel, EndpointConfig, ImageEndpoint, Local};
 use percept_halbench::{Build, BuildConfig, Outcome, Redetector, Step, build};
 use percept_kernels::decode::WeightDtype;
-use percept_sampler::{LocalSampler, SamplingParams};
+use percept_sampler::{EngineConfig, LocalSampler};
 use percept_vision::{BuiltIn, ClassScorer, CommandEditor, CommandScorer, Editor};
 
 use crate::shared::endpoint_args::{json_object, seconds};
@@ -83,15 +83,12 @@ impl Who<'_> {
         };
         let identity = open::weights(&model)?;
         let (model, processor) = open::model(&model)?;
-        let engine = SamplingParams {
+        let engine = EngineConfig {
             max_num_seqs: 4,
-            ..SamplingParams::default()
+            ..EngineConfig::default()
         };
-        let local = Local::new(
-            LocalSampler::new(&model, &processor, args.seed)?,
-            identity,
-            engine,
-        );
+        let sampler = LocalSampler::new(&model, &processor, args.seed)?.with_engine(engine);
+        let local = Local::new(sampler, identity);
         self.tell(&Cached::open(local, &journal)?, global, then)
     }
 

@@ -8,7 +8,7 @@ use percept_base::AppendLog;
 use percept_benchmarks::long::Question;
 use percept_data::{Message, Role, Sample};
 use percept_model::{Model, Processor, Prompt};
-use percept_sampler::{LocalSampler, SamplingParams};
+use percept_sampler::{EngineConfig, LocalSampler, Sampler, SamplingParams};
 use serde_json::{Value, json};
 
 use crate::shared::Failure;
@@ -22,7 +22,7 @@ pub struct Asking<'a> {
     pub identity: &'a Value,
     pub chat: bool,
     /// What is decoded together.
-    pub engine: &'a SamplingParams,
+    pub engine: EngineConfig,
     pub quiet: bool,
 }
 
@@ -52,7 +52,8 @@ pub fn answers(
     let open: Vec<usize> = (0..questions.len())
         .filter(|&i| found[i].is_none())
         .collect();
-    let sampler = LocalSampler::new(asking.model, asking.processor, 0)?;
+    let sampler =
+        LocalSampler::new(asking.model, asking.processor, 0)?.with_engine(asking.engine.clone());
     let mut done = questions.len() - open.len();
     let mut counter = Counter::new("", asking.quiet);
     // Neighbours have the same length of answer, but for the border between two tasks.
@@ -66,7 +67,7 @@ pub fn answers(
                 temperature: 0.0,
                 max_tokens: limit(&questions[part[0]]),
                 n: 1,
-                ..asking.engine.clone()
+                ..SamplingParams::default()
             };
             let rollouts = sampler.generate(&prompts, &params, &mut |_| {})?;
             let mut fresh = Vec::new();

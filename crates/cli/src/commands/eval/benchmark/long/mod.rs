@@ -14,7 +14,6 @@ use percept_benchmarks::long::{
 use percept_eval::{Estimate, estimate};
 use percept_model::{Model, Processor};
 use percept_report::{HeatMap, Page};
-use percept_sampler::SamplingParams;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -74,10 +73,7 @@ pub fn run(args: &LongArgs, global: &Global) -> Result<Done, Failure> {
             processor: &processor,
             identity: &identity,
             chat: args.apply_chat_template,
-            engine: &args.memory.apply(SamplingParams {
-                max_num_seqs: args.max_num_seqs,
-                ..SamplingParams::default()
-            }),
+            engine: args.memory.engine(args.max_num_seqs),
             quiet: global.quiet || global.json,
         },
         &questions,
