@@ -20,6 +20,7 @@ mod lines;
 mod op;
 mod precision;
 mod recycler;
+mod shared;
 mod simd;
 pub mod sparse;
 #[cfg(test)]

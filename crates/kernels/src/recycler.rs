@@ -80,6 +80,31 @@ impl Recycler {
     }
 }
 
+impl Drop for Recycler {
+    /// Gives what is kept back to the system. The global allocator is never dropped.
+    fn drop(&mut self) {
+        let kept = self.kept.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for (class, head) in kept.heads.iter_mut().enumerate() {
+            while !head.is_null() {
+                let (block, layout) = (*head, block_of(class));
+                // SAFETY: a block in a list begins with the pointer to the next, and came from the system with its class's
+                // layout; `dealloc` put it there, and nobody else has it.
+                unsafe {
+                    *head = block.cast::<*mut u8>().read();
+                    System.dealloc(block, layout);
+                }
+            }
+        }
+    }
+}
+
+/// The layout of the blocks of a class.
+fn block_of(class: usize) -> Layout {
+    let whole = SMALLEST << (class / STEPS);
+    let size = whole + class % STEPS * (whole / STEPS);
+    Layout::from_size_align(size, ALIGN).expect("the sizes of classes end at 2^48 bytes")
+}
+
 /// Class of a layout and the bytes of its blocks; `None` where the system is asked directly.
 fn class(layout: Layout) -> Option<(usize, Layout)> {
     if layout.size() < SMALLEST || layout.align() > ALIGN {
@@ -174,6 +199,7 @@ mod tests {
             let (class_index, block) = class(layout(size)).unwrap();
             prop_assert!(block.size() >= size && block.size() <= size + size / 4);
             prop_assert_eq!(class(layout(block.size())).unwrap(), (class_index, block));
+            prop_assert_eq!(block_of(class_index), block);
         }
     }
 

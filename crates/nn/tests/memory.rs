@@ -3,6 +3,8 @@
 //! Its own test program, because it counts every byte that the program allocates.
 
 #![allow(clippy::unwrap_used)]
+// An allocator cannot be written without.
+#![allow(unsafe_code)]
 
 mod common;
 

@@ -6,8 +6,9 @@
 //! own tokens begin, how many sequences are in the batch and how queries are grouped does not enter.
 
 use super::blocks::Blocks;
-use super::grid::{self, Rows};
+use super::grid;
 use super::kv::{BLOCK, KvCache};
+use super::views::{Rows, RowsMut};
 use crate::simd::{Isa, Kernel, LANES, Lanes, dispatch};
 use std::cell::RefCell;
 
@@ -134,8 +135,8 @@ impl<L: Blocks> Attention<'_, L> {
     #[inline(always)]
     pub(crate) unsafe fn all_scores<S: Lanes>(&mut self) {
         let row = self.blocks.len() * BLOCK;
-        let q = Rows::new(self.q.as_ptr(), self.head_dim, self.queries);
-        let out = Rows::new(self.scores.as_mut_ptr(), row, self.queries);
+        let q = Rows::new(self.q, self.head_dim, self.queries);
+        let out = RowsMut::new(self.scores, row, self.queries);
         // SAFETY: shapes were checked by the caller.
         unsafe { grid::scores::<S, _>(q, self.head_dim, self.scale, (self.blocks, self.keys), out) }
     }

@@ -7,35 +7,8 @@
 
 use super::blocks::Blocks;
 use super::kv::BLOCK;
+use super::views::{Rows, RowsMut};
 use crate::simd::{LANES, Lanes};
-
-/// Rows of queries, scores or weights, `row` elements apart.
-#[derive(Clone, Copy)]
-pub(crate) struct Rows {
-    /// Written to only where it comes from `as_mut_ptr`.
-    data: *mut f32,
-    row: usize,
-    len: usize,
-}
-
-impl Rows {
-    pub(crate) fn new(data: *const f32, row: usize, len: usize) -> Self {
-        let data = data.cast_mut();
-        Self { data, row, len }
-    }
-
-    /// Some of the rows.
-    pub(crate) fn part(self, first: usize, len: usize) -> Self {
-        let data = self.data.wrapping_add(first * self.row);
-        Self { data, len, ..self }
-    }
-
-    /// The same rows from a later column on.
-    pub(crate) fn shift(self, columns: usize) -> Self {
-        let data = self.data.wrapping_add(columns);
-        Self { data, ..self }
-    }
-}
 
 /// Blocks whose values come one after the other through all rows: 32 KiB of heads of 64.
 const VALUE_BLOCKS: usize = 8;
@@ -46,11 +19,11 @@ const VALUE_BLOCKS: usize = 8;
 /// Queries, blocks and as many rows of `out` exist; the processor has the instructions.
 #[inline(always)]
 pub(crate) unsafe fn scores<S: Lanes, L: Blocks>(
-    q: Rows,
+    q: Rows<'_>,
     head_dim: usize,
     scale: f32,
     (blocks, keys): (L, usize),
-    out: Rows,
+    out: RowsMut<'_>,
 ) {
     // SAFETY: `Rows` were made of arrays with these rows and the blocks are those of a cache, as each caller says.
     unsafe {
@@ -84,11 +57,11 @@ unsafe fn at<L: Blocks, const B: usize>(blocks: L, first: usize, offset: usize) 
 /// All rows, up to `R` at a time, with `B` blocks.
 #[inline(always)]
 unsafe fn score_rows<S: Lanes, const R: usize, const B: usize>(
-    q: Rows,
+    q: Rows<'_>,
     head_dim: usize,
     scale: f32,
     keys: [*const f32; B],
-    out: Rows,
+    out: RowsMut<'_>,
 ) {
     let mut row = 0;
     // SAFETY: the rows exist.
@@ -188,11 +161,12 @@ pub(crate) unsafe fn exponentials<S: Lanes>(row: &mut [f32], most: f32) -> f32 {
 /// As [`scores`].
 #[inline(always)]
 pub(crate) unsafe fn values<S: Lanes, L: Blocks>(
-    p: Rows,
+    p: Rows<'_>,
     padded: usize,
     (blocks, values): (L, usize),
-    sums: *mut f32,
+    sums: &mut [f32],
 ) {
+    let sums = sums.as_mut_ptr();
     // A bound that the compiler does not know: it would unroll the whole block and spill its loads.
     let pairs = std::hint::black_box(BLOCK / 2);
     let mut first = 0;
@@ -243,7 +217,7 @@ struct Part<L> {
 
 impl<L: Blocks> Part<L> {
     #[inline(always)]
-    unsafe fn rows<S: Lanes, const R: usize, const N: usize>(self, p: Rows, sums: *mut f32) {
+    unsafe fn rows<S: Lanes, const R: usize, const N: usize>(self, p: Rows<'_>, sums: *mut f32) {
         let mut row = 0;
         // SAFETY: the rows exist.
         unsafe {

@@ -12,12 +12,14 @@ use super::parts::LinearPart;
 #[cfg(target_arch = "x86_64")]
 use super::parts::Stacked;
 use super::product::Block;
-use super::spread::{self, Piece};
 #[cfg(target_arch = "x86_64")]
-use super::spread::{Output, PARALLEL};
+use super::spread::PARALLEL;
+use super::spread::{self, Piece};
 #[cfg(target_arch = "x86_64")]
 use crate::gemm::{Mat, bf16};
 use crate::precision::Precision;
+#[cfg(target_arch = "x86_64")]
+use crate::shared::Shared;
 use crate::simd::{Isa, dispatch};
 use crate::threads::Threads;
 
@@ -189,22 +191,18 @@ impl PackedLinear {
             false => Threads::One,
         };
         let left = Mat::rows(x, inputs);
-        let (y, no_bias) = (Output(y.as_mut_ptr()), bias.iter().all(|&bias| bias == 0.0));
+        let (y, no_bias) = (Shared::new(y), bias.iter().all(|&bias| bias == 0.0));
         let piece = |rows: Range<usize>, columns: Range<usize>| {
-            let y = &y;
             for row in rows.clone().skip_while(|_| no_bias) {
                 // SAFETY: the piece is this thread's.
-                let y = unsafe {
-                    let y = y.0.add(row * outputs + columns.start);
-                    std::slice::from_raw_parts_mut(y, columns.len())
-                };
+                let y = unsafe { y.rows(row * outputs + columns.start, columns.len()) };
                 let bias = &bias[columns.clone()];
                 y.iter_mut().zip(bias).for_each(|(y, b)| *y += b);
             }
-            then(rows, columns, y.0);
+            then(rows, columns, y.first());
         };
         // SAFETY: the lengths were checked; tiles exist only where the instructions do.
-        unsafe { tiles.product(rows, 1.0, left, 0.0, y.0, outputs, threads, piece) };
+        unsafe { tiles.product(rows, 1.0, left, 0.0, y.first(), outputs, threads, piece) };
     }
 }
 

@@ -15,6 +15,7 @@ mod parts;
 mod product;
 mod rows;
 mod spread;
+pub(crate) mod views;
 mod weights;
 
 pub use attention::attend;

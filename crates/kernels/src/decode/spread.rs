@@ -1,6 +1,7 @@
 //! How the product of some rows with a panelled weight is cut into pieces for the threads.
 
 use super::panels::PANEL;
+use crate::shared::Shared;
 use crate::threads::Threads;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -47,18 +48,20 @@ pub(super) fn product(
     then: impl Fn(Range<usize>, Range<usize>, *const f32) + Sync,
 ) {
     let rows = rows(x, y, [inputs, outputs]);
-    let y = Output(y.as_mut_ptr());
+    if rows == 0 {
+        return;
+    }
+    let y = Shared::new(y);
     panels([rows, inputs, outputs], threads, |panel, first, end| {
-        let y = &y;
         item(Piece {
             panel,
             x: x[first * inputs..end * inputs].as_ptr(),
-            // SAFETY: `first ≤ rows`, and the panel begins below `outputs`.
-            y: unsafe { y.0.add(first * outputs + panel * PANEL) },
+            // SAFETY: `first < rows`, and the panel begins below `outputs`.
+            y: unsafe { y.at(first * outputs + panel * PANEL) },
             rows: end - first,
         });
         let columns = panel * PANEL..outputs.min((panel + 1) * PANEL);
-        then(first..end, columns, y.0);
+        then(first..end, columns, y.first());
     });
 }
 
@@ -90,8 +93,3 @@ fn panels(
             item(panel, rows * piece / pieces, rows * (piece + 1) / pieces);
         });
 }
-
-/// An output array, written by several threads at disjoint places.
-pub(super) struct Output<T = f32>(pub(super) *mut T);
-// SAFETY: every item writes its own rows and columns only.
-unsafe impl<T> Sync for Output<T> {}

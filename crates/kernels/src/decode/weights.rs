@@ -4,9 +4,9 @@ use super::int8::Int8Linear;
 use super::linear::PackedLinear;
 use super::masses::{Mass, Parts};
 use super::parts::LinearPart;
-use super::spread::Output;
 use crate::error::Error;
 use crate::precision::Precision;
+use crate::shared::Shared;
 use crate::simd::{Isa, dispatch};
 use crate::threads::Threads;
 use schemars::JsonSchema;
@@ -147,16 +147,15 @@ impl Linear {
             rows * width.div_ceil(Mass::PART),
             "parts of {rows} rows of {width} logits"
         );
-        let (isa, masses) = (Isa::detect(), Output(masses.as_mut_ptr()));
+        let (isa, masses) = (Isa::detect(), Shared::new(masses));
         let then = |rows, columns, logits| {
-            let masses = &masses;
             let parts = Parts {
                 rows,
                 columns,
                 logits,
                 width,
                 temperature,
-                masses: masses.0,
+                masses: masses.first(),
             };
             dispatch(isa, parts);
         };

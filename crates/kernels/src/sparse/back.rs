@@ -4,8 +4,6 @@
 //! `dv = Pᵀ·do`. Tasks are cut by family of spans and key/value head, so no two write to one row and every sum has one
 //! order, whatever the number of threads.
 
-use std::marker::PhantomData;
-
 use rayon::prelude::*;
 
 use crate::decode::attention::Attention;
@@ -14,70 +12,8 @@ use crate::decode::kv::BLOCK;
 use crate::decode::{KvCache, KvShape};
 use crate::layout::{Layout, Span};
 use crate::op::INPUTS;
+use crate::shared::Shared;
 use crate::simd::{LANES, Lanes};
-
-/// An array that tasks share; each writes to its own rows. Rows outside the array are refused, so that a wrong number of
-/// rows is a panic and not somebody else's memory.
-pub(super) struct Shared<'a, T> {
-    first: *mut T,
-    len: usize,
-    array: PhantomData<&'a mut [T]>,
-}
-
-impl<T> Clone for Shared<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Shared<'_, T> {}
-
-// SAFETY: it is a `&mut [T]` cut into rows that no two tasks use at a time, as callers of `rows` promise.
-unsafe impl<T: Send> Send for Shared<'_, T> {}
-// SAFETY: as above: what is shared is the right to cut, not the rows.
-unsafe impl<T: Send> Sync for Shared<'_, T> {}
-
-impl<'a, T> Shared<'a, T> {
-    pub(super) fn new(array: &'a mut [T]) -> Self {
-        Self {
-            first: array.as_mut_ptr(),
-            len: array.len(),
-            array: PhantomData,
-        }
-    }
-
-    /// Elements.
-    pub(super) fn len(self) -> usize {
-        self.len
-    }
-
-    /// Where an element is, for loops whose rows were compared with [`len`](Self::len) once.
-    ///
-    /// # Safety
-    /// `at` is below `len`.
-    #[inline(always)]
-    pub(super) unsafe fn at(self, at: usize) -> *mut T {
-        debug_assert!(at < self.len);
-        // SAFETY: inside the array, as the caller promises.
-        unsafe { self.first.add(at) }
-    }
-
-    /// # Safety
-    /// Nobody else uses these elements as long as the slice lives.
-    ///
-    /// # Panics
-    /// When the array has not these elements.
-    #[inline(always)]
-    pub(super) unsafe fn rows(self, start: usize, len: usize) -> &'a mut [T] {
-        assert!(
-            start <= self.len && len <= self.len - start,
-            "{len} elements from {start} of {}",
-            self.len
-        );
-        // SAFETY: inside the array, as just checked; alone, as the caller promises.
-        unsafe { std::slice::from_raw_parts_mut(self.first.add(start), len) }
-    }
-}
 
 /// The keys and values `[tokens, heads, head_dim]` that a span sees, its prefix first, in a cache of one layer.
 pub(super) fn span_cache(

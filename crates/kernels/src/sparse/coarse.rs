@@ -9,8 +9,9 @@ use super::pattern::Pattern;
 use super::queries::{BlockKeys, Queries, Scratch};
 use super::top::top;
 use crate::decode::blocks::Chosen;
-use crate::decode::grid::{self, Rows};
+use crate::decode::grid;
 use crate::decode::kv::BLOCK;
+use crate::decode::views::{Rows, RowsMut};
 use crate::simd::{LANES, Lanes};
 
 /// Appends the blocks that one token chooses, ascending. `groups` of its block keys' tiles are complete.
@@ -32,13 +33,13 @@ pub(super) unsafe fn choose<S: Lanes>(
         groups.next_multiple_of(BLOCK),
         pattern.key_count(queries.seen),
     );
-    let q = Rows::new(queries.q.as_ptr(), dim, heads);
+    let q = Rows::new(queries.q, dim, heads);
     scratch.coarse.room(heads * row);
     scratch.shared.room(row.max((pattern.coarse + 1) * BLOCK));
     // SAFETY: `SparseCache::update` made the keys of all tokens that are seen, as `choose`'s caller promises; `room` made the rows.
     unsafe {
         let coarse = &keys.coarse[..row / BLOCK];
-        let to = Rows::new(scratch.coarse.as_mut_ptr(), row, heads);
+        let to = RowsMut::new(&mut scratch.coarse[..], row, heads);
         grid::scores::<S, _>(q, dim, queries.scale, (coarse, keys.offset), to);
         // The groups with candidates that weigh most.
         scratch.shared[..row].fill(0.0);
@@ -73,7 +74,7 @@ pub(super) unsafe fn choose<S: Lanes>(
         let wide = scratch.visited.len() * BLOCK;
         let seen = wide - if open > 0 { BLOCK - open } else { 0 };
         scratch.scores.room(heads * wide);
-        let to = Rows::new(scratch.scores.as_mut_ptr(), wide, heads);
+        let to = RowsMut::new(&mut scratch.scores[..], wide, heads);
         grid::scores::<S, _>(q, dim, queries.scale, (visited, keys.offset), to);
         scratch.shared[..wide].fill(0.0);
         for head in 0..heads {

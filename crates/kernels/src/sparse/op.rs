@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
-use super::back::{Shared, Step, by_families, span_cache};
+use super::back::{Step, by_families, span_cache};
 use super::cache::SparseCache;
 use super::pattern::Pattern;
 use crate::decode::KvCache;
@@ -18,6 +18,7 @@ use crate::decode::blocks::Chosen;
 use crate::decode::kv::{BLOCK, Block};
 use crate::layout::{Layout, Span};
 use crate::op::{HostOp, INPUTS, Keep};
+use crate::shared::Shared;
 use crate::simd::{Isa, Kernel, Lanes, dispatch};
 
 /// Queries of one task of the forward pass.

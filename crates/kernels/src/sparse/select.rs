@@ -4,8 +4,9 @@ use super::coarse;
 use super::pattern::{Keys, Pattern};
 use super::queries::{BlockKeys, Queries, Scratch};
 use super::top::top;
-use crate::decode::grid::{self, Rows};
+use crate::decode::grid;
 use crate::decode::kv::BLOCK;
+use crate::decode::views::{Rows, RowsMut};
 use crate::simd::{LANES, Lanes};
 
 /// Sets `chosen` to the blocks that each token chooses, ascending, `[tokens, count]`: those with the highest scores
@@ -76,20 +77,20 @@ unsafe fn exact<S: Lanes>(
     // The heads of a single token are neighbours: each key is read once for all of them.
     let together = if tokens == 1 { heads } else { 1 };
     let rows = |head: usize| match together {
-        1 => Rows::new(queries.q.as_ptr(), heads * dim, tokens).shift(head * dim),
-        _ => Rows::new(queries.q.as_ptr(), dim, heads),
+        1 => Rows::new(queries.q, heads * dim, tokens).shift(head * dim),
+        _ => Rows::new(queries.q, dim, heads),
     };
     let shared = scratch.shared.room(each);
     // SAFETY: the keys are there, as the caller of `choose` promises; `room` made the rows of both arrays.
     unsafe {
         if pattern.per_head() {
             // A head that chooses for itself keeps the plain products.
-            let out = Rows::new(shared.as_mut_ptr(), row, tokens);
+            let out = RowsMut::new(shared, row, tokens);
             grid::scores::<S, _>(rows(0), dim, scale, keys, out);
         } else {
             let scores = scratch.scores.room(together * each);
             for first in (0..heads).step_by(together) {
-                let out = Rows::new(scores.as_mut_ptr(), row, together * tokens);
+                let out = RowsMut::new(scores, row, together * tokens);
                 grid::scores::<S, _>(rows(first), dim, scale, keys, out);
                 for (index, scores) in scores.chunks_exact_mut(each).enumerate() {
                     share::<S>(pattern, queries, scores, row, first + index == 0, shared);

@@ -12,8 +12,9 @@ use super::queries::{BlockKeys, Queries, Scratch};
 use super::select::choose;
 use crate::decode::KvCache;
 use crate::decode::blocks::Chosen;
-use crate::decode::grid::{self, Rows};
+use crate::decode::grid;
 use crate::decode::kv::{BLOCK, Block};
+use crate::decode::views::{Rows, RowsMut};
 use crate::lines::Lines;
 use crate::simd::{Kernel, LANES, Lanes};
 
@@ -187,8 +188,8 @@ impl<'a> Grid<'a> {
     ) {
         let (group, row) = (self.group, self.row);
         let all = self.tokens * group;
-        let q = Rows::new(q.as_ptr(), dim, all);
-        let out = Rows::new(out.as_mut_ptr(), row, all);
+        let q = Rows::new(q, dim, all);
+        let out = RowsMut::new(out, row, all);
         // SAFETY: `Tile::run` sized the rows, and its pieces are of tokens that `attend_tokens` found in the cache.
         unsafe {
             grid::scores::<S, _>(q, dim, scale, (self.pieces(self.start), keys), out);
@@ -199,9 +200,7 @@ impl<'a> Grid<'a> {
             }
             for token in 0..self.tokens {
                 let q = q.part(token * group, group);
-                let to = out
-                    .part(token * group, group)
-                    .shift(self.start.len() * BLOCK);
+                let to = out.from(token * group).shift(self.start.len() * BLOCK);
                 grid::scores::<S, _>(q, dim, scale, (self.pieces(self.chosen(token)), keys), to);
             }
         }
@@ -212,8 +211,7 @@ impl<'a> Grid<'a> {
     #[inline(always)]
     unsafe fn values<S: Lanes>(&self, p: &[f32], padded: usize, values: usize, sums: &mut [f32]) {
         let group = self.group;
-        let p = Rows::new(p.as_ptr(), self.row, self.tokens * group);
-        let sums = sums.as_mut_ptr();
+        let p = Rows::new(p, self.row, self.tokens * group);
         // SAFETY: as in `scores`; `Tile::run` sized the sums.
         unsafe {
             grid::values::<S, _>(p, padded, (self.pieces(self.start), values), sums);
@@ -221,7 +219,7 @@ impl<'a> Grid<'a> {
                 for token in 0..self.tokens {
                     let first = token * group;
                     let p = p.part(first, group).shift(self.start.len() * BLOCK);
-                    let sums = sums.add(first * 2 * padded);
+                    let sums = &mut sums[first * 2 * padded..];
                     let chosen = self.pieces(self.chosen(token));
                     grid::values::<S, _>(p, padded, (chosen, values), sums);
                 }

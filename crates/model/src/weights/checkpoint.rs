@@ -106,6 +106,7 @@ impl Checkpoint {
         }
         // SAFETY: the map is read-only; a file that another process shortens meanwhile ends this
         // process with SIGBUS, as with every program that maps checkpoints.
+        #[allow(unsafe_code)]
         let map = unsafe { Mmap::map(&file) }.map_err(Error::io(path))?;
         let parsed = SafeTensors::deserialize(&map).map_err(|error| {
             let help = "the file is truncated or not a safetensors file; copy or download it again";

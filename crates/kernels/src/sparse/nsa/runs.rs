@@ -10,7 +10,8 @@ use super::place::Rows;
 use crate::decode::KvCache;
 use crate::layout::{Layout, Span};
 use crate::op::{HostOp, INPUTS, Keep};
-use crate::sparse::back::{Shared, by_families, span_cache};
+use crate::shared::Shared;
+use crate::sparse::back::{by_families, span_cache};
 
 /// Queries of one task of the forward pass.
 const QUERIES: usize = 64;

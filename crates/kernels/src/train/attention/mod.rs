@@ -1,6 +1,7 @@
 //! Variable-length attention with shared prefixes: `op` is the operator, `plan` and `tasks` how it is cut, `products`,
 //! `soften` and `tile` what is computed.
 
+mod heads;
 mod op;
 mod plan;
 mod products;

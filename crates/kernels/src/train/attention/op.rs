@@ -13,14 +13,16 @@
 
 use std::sync::{Arc, OnceLock};
 
+use super::heads::{Head, HeadMut};
 use super::plan::{Block, Chunk, QUERIES, blocks, chunks};
-use super::products::{Head, Packed, by_keys, over_keys, to_keys};
+use super::products::{Packed, by_keys, over_keys, to_keys};
 use super::soften::{Dots, Scale, Slopes, SoftMax, State};
 use super::tasks::{Cutter, Makes, Part, each};
 use crate::layout::Layout;
 use crate::lines::room;
 use crate::op::{HostOp, INPUTS, Keep};
 use crate::simd::{Isa, dispatch};
+use crate::unwritten::{Unwritten, slots};
 
 /// Inputs: q `[tokens, heads, dim]`, k and v `[tokens, kv_heads, dim]`.
 #[derive(Debug)]
@@ -124,7 +126,8 @@ impl Attention {
         &self,
         block: Block,
         chunks: &[Chunk],
-        [q, k, v, out]: [Head; 4],
+        [q, k, v]: [Head<'_>; 3],
+        out: HeadMut<'_>,
         log_z: &mut [f32],
         scratch: &mut Scratch,
     ) {
@@ -192,8 +195,8 @@ impl Attention {
         &self,
         block: Block,
         chunks: &[Chunk],
-        [q, k, v, out, grad]: [Head; 5],
-        [dq, dk, dv]: [Option<Head>; 3],
+        [q, k, v, out, grad]: [Head<'_>; 5],
+        [dq, dk, dv]: [Option<HeadMut<'_>>; 3],
         log_z: &[f32],
         scratch: &mut Scratch,
     ) {
@@ -269,31 +272,28 @@ impl Attention {
             ..
         } = *self;
         let len = q.len();
-        let mut output = Vec::with_capacity(len);
+        let mut output = Unwritten::new(len);
         let mut log_z = vec![0.0; heads * tokens];
-        let [q, o] = [q.as_ptr(), output.as_mut_ptr()].map(|p| Head::new(p, heads, dim));
-        let [k, v] = [k, v].map(|x| Head::new(x.as_ptr(), kv_heads, dim));
-        let z = Head {
-            data: log_z.as_mut_ptr(),
-            row: tokens,
-        };
+        let q = Head::new(q, heads, dim);
+        let [k, v] = [k, v].map(|x| Head::new(x, kv_heads, dim));
+        let o = HeadMut::new(output.slots(), heads, dim);
+        let z = HeadMut::new(slots(&mut log_z), 1, tokens);
         each(parts, |part, scratch: &mut Scratch| {
             scratch.turn_to(part);
             let [k, v] = [k, v].map(|x| x.at(part.kv_head * dim));
             self.units(part, |block, chunks, head| {
-                let [q, o] = [q, o].map(|x| x.at(head * dim));
+                let (q, o) = (q.at(head * dim), o.at(head * dim));
                 // SAFETY: the block's rows of this head belong to this part.
                 unsafe {
                     let z = z.token(head).wrapping_add(block.start);
                     let z = std::slice::from_raw_parts_mut(z, block.len);
-                    self.forward_block(block, chunks, [q, k, v, o], z, scratch);
+                    self.forward_block(block, chunks, [q, k, v], o, z, scratch);
                 }
             });
         });
-        // SAFETY: spans cover the axis, and the blocks of a span write all of its rows in every head.
-        unsafe { output.set_len(len) };
         let _ = self.log_z.set(log_z);
-        output
+        // SAFETY: spans cover the axis, and the blocks of a span write all of its rows in every head.
+        unsafe { output.written() }
     }
 
     pub(super) fn backward_in(
@@ -315,23 +315,20 @@ impl Attention {
             .get()
             .expect("the forward pass of this call kept it");
         let len = q.len();
-        let mut gradients = [
-            Vec::with_capacity(len),
-            vec![0.0; k.len()],
-            vec![0.0; v.len()],
-        ];
-        let [to_q, to_k, to_v] = gradients.each_mut().map(|gradient| gradient.as_mut_ptr());
-        let [q, out, grad, dq] =
-            [q.as_ptr(), output.as_ptr(), grad.as_ptr(), to_q].map(|x| Head::new(x, heads, dim));
-        let [k, v, dk, dv] =
-            [k.as_ptr(), v.as_ptr(), to_k, to_v].map(|x| Head::new(x, kv_heads, dim));
+        let mut of_q = Unwritten::new(len);
+        let [mut of_k, mut of_v] = [k, v].map(|x| vec![0.0; x.len()]);
+        let [q, out, grad] = [q, output, grad].map(|x| Head::new(x, heads, dim));
+        let [k, v] = [k, v].map(|x| Head::new(x, kv_heads, dim));
+        let dq = HeadMut::new(of_q.slots(), heads, dim);
+        let [dk, dv] = [&mut of_k, &mut of_v].map(|x| HeadMut::new(slots(x), kv_heads, dim));
         each(parts, |part, scratch: &mut Scratch| {
             scratch.turn_to(part);
-            let [k, v, dk, dv] = [k, v, dk, dv].map(|x| x.at(part.kv_head * dim));
+            let [k, v] = [k, v].map(|x| x.at(part.kv_head * dim));
+            let [dk, dv] = [dk, dv].map(|x| x.at(part.kv_head * dim));
             let [dk, dv] = [dk, dv].map(|x| (part.makes != Makes::Queries).then_some(x));
             self.units(part, |block, chunks, head| {
-                let [q, out, grad, dq] = [q, out, grad, dq].map(|x| x.at(head * dim));
-                let dq = (part.makes != Makes::Keys).then_some(dq);
+                let [q, out, grad] = [q, out, grad].map(|x| x.at(head * dim));
+                let dq = (part.makes != Makes::Keys).then_some(dq.at(head * dim));
                 let z = &log_z[head * tokens + block.start..][..block.len];
                 let (inputs, to) = ([q, k, v, out, grad], [dq, dk, dv]);
                 // SAFETY: of what the part makes, the queries' rows of its units and the keys' rows
@@ -340,8 +337,7 @@ impl Attention {
             });
         });
         // SAFETY: as in the forward pass.
-        unsafe { gradients[0].set_len(len) };
-        gradients
+        [unsafe { of_q.written() }, of_k, of_v]
     }
 }
 

@@ -1,46 +1,12 @@
 //! The products of attention between a block of queries and a chunk of keys.
 
+use super::heads::{Head, HeadMut};
 use super::plan::{Block, Chunk, Piece, QUERIES};
 use super::tile::{PANEL, Product};
 use crate::simd::LANES;
 
 /// Rows of a tile; what a causal mask hides is left out in these steps.
 const TILE: usize = 12;
-
-/// One head of `[tokens, heads, dim]`: memory that parts read or write at disjoint places.
-#[derive(Clone, Copy)]
-pub(super) struct Head {
-    pub data: *mut f32,
-    /// Elements from one token to the next.
-    pub row: usize,
-}
-
-// SAFETY: a part writes to rows that are its own only (module documentation).
-unsafe impl Send for Head {}
-// SAFETY: as above: heads are read, and each part writes to its own.
-unsafe impl Sync for Head {}
-
-impl Head {
-    /// `data` is written to only where it comes from `as_mut_ptr`.
-    pub(super) fn new(data: *const f32, heads: usize, dim: usize) -> Self {
-        Self {
-            data: data.cast_mut(),
-            row: heads * dim,
-        }
-    }
-
-    /// The head at `offset` elements of each token.
-    pub(super) fn at(self, offset: usize) -> Self {
-        Self {
-            data: self.data.wrapping_add(offset),
-            ..self
-        }
-    }
-
-    pub(super) fn token(self, token: usize) -> *mut f32 {
-        self.data.wrapping_add(token * self.row)
-    }
-}
 
 /// Keys (or values) of a chunk, transposed piece by piece, in panels `[dim, 32]`: what one tile of products reads is
 /// one run of memory, which the first-level cache holds.
@@ -59,7 +25,7 @@ fn packed_len(piece: &Piece, dim: usize) -> usize {
 impl Packed {
     /// # Safety
     /// The pieces' tokens exist in `head`, with `dim` values each.
-    pub(super) unsafe fn pack(&mut self, head: Head, dim: usize, chunk: &Chunk) {
+    pub(super) unsafe fn pack(&mut self, head: Head<'_>, dim: usize, chunk: &Chunk) {
         let size = chunk
             .pieces
             .iter()
@@ -135,7 +101,7 @@ pub(super) unsafe fn by_keys(
     (block, chunk): (Block, &Chunk),
     dim: usize,
     scale: f32,
-    a: Head,
+    a: Head<'_>,
     packed: &Packed,
     out: &mut [f32],
 ) {
@@ -172,9 +138,9 @@ pub(super) unsafe fn over_keys(
     dim: usize,
     scale: f32,
     p: &[f32],
-    b: Head,
+    b: Head<'_>,
     fresh: bool,
-    out: Head,
+    out: HeadMut<'_>,
 ) {
     for (index, piece) in chunk.pieces.iter().enumerate() {
         for (row, rows, seen) in tiles(block, *piece) {
@@ -208,8 +174,8 @@ pub(super) unsafe fn to_keys(
     dim: usize,
     scale: f32,
     p: &[f32],
-    a: Head,
-    out: Head,
+    a: Head<'_>,
+    out: HeadMut<'_>,
 ) {
     for piece in &chunk.pieces {
         let seen = piece.seen(block.offset + block.len - 1);
