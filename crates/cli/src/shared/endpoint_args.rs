@@ -62,8 +62,8 @@ pub struct CallArgs {
 /// From where images may be sent or copied, besides the folders that a command names.
 #[derive(Debug, Clone, Default, Args)]
 pub struct AllowImages {
-    /// Also send or copy images that lie in this folder (may be repeated). Without it, only what lies in the folder of the
-    /// data file or of the images leaves: `..`, absolute paths and links in the data lead nowhere else.
+    /// Also allow images in this folder to be sent or copied (may be repeated). By default only files in the folder of the
+    /// data file or of the images may leave it: `..`, absolute paths and links to other folders are refused.
     #[arg(long, value_name = "DIR")]
     pub allow_images: Vec<PathBuf>,
 }

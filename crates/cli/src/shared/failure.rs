@@ -17,7 +17,7 @@ impl Failure {
         if self.text.is_empty() { 141 } else { 1 }
     }
 
-    /// What is wrong; empty where there is nobody to tell.
+    /// What is wrong; empty where the reader of standard output is gone.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -27,7 +27,7 @@ impl<E: std::error::Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
         let io = (&error as &dyn std::error::Error).downcast_ref::<std::io::Error>();
         if io.is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe) {
-            // `percept … | head`: there is nobody to tell.
+            // `percept … | head`: the reader is gone.
             return Self::new("");
         }
         let mut text = error.to_string();

@@ -35,7 +35,7 @@ pub fn named(
 ) -> Result<(Model, Processor), Failure> {
     let device = percept_nn::parse_device(device)?;
     let found = percept_train::locate(name)?;
-    // What was meant is said where the name leaves it open.
+    // The folder is reported where the name is not its path.
     let taken = found.adapter.as_deref().unwrap_or(&found.base);
     if taken != name {
         note!("model: {}", taken.display());
@@ -189,7 +189,7 @@ impl Write for JsonLines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         match self {
             Self::Stdout(out) => match std::str::from_utf8(bytes) {
-                // Lines of JSON: escapes of what a terminal would obey mean the same.
+                // Lines of JSON: escapes of control characters mean the same.
                 Ok(text) => {
                     let shown = crate::shared::output::visible(text);
                     out.write_all(shown.as_bytes()).map(|()| bytes.len())

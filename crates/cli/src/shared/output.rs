@@ -1,8 +1,8 @@
 //! Standard output and standard error without panics: the reader of a pipe may go away, a disk
 //! that output is redirected to may fill up.
 //!
-//! What is shown comes from everywhere: ids of rows, names of files, words of servers and of models. A terminal takes some
-//! characters for orders (move, erase, rename the window, run from right to left), so all of it goes through [`visible`].
+//! What is shown comes from everywhere: ids of rows, names of files, words of servers and of models. A terminal interprets
+//! control characters and changes of text direction, so all of it goes through [`visible`].
 
 use std::borrow::Cow;
 use std::fmt::{Arguments, Write as _};
@@ -37,7 +37,7 @@ pub fn result(text: Arguments<'_>) -> Result<(), Failure> {
     Ok(written.and_then(|()| out.flush())?)
 }
 
-/// Writes to standard error; nothing can be said when that fails.
+/// Writes to standard error; a failure to write there is ignored.
 pub fn aside(text: Arguments<'_>) {
     let text = text.to_string();
     let _ = std::io::stderr()
@@ -58,16 +58,16 @@ pub fn failure(failure: &Failure, colour: bool) {
     note!(": {}", failure.text());
 }
 
-/// Text that a terminal shows and does not obey: control characters other than line feed and tab, and marks that change the
+/// Text that a terminal shows and does not interpret: control characters other than line feed and tab, and marks that change the
 /// direction of what follows, become `\u001b` and the like. Inside JSON that is the same string, so that JSON stays what it
 /// was. Every other character stays, in every script.
 pub fn visible(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_order) {
+    if !text.chars().any(is_interpreted) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        match is_order(c) {
+        match is_interpreted(c) {
             // All of them have at most four hexadecimal digits.
             true => {
                 let _ = write!(shown, "\\u{:04x}", u32::from(c));
@@ -78,8 +78,8 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Whether a terminal may obey a character: C0, DEL, C1, line separators, and embedded, overridden or isolated directions.
-fn is_order(c: char) -> bool {
+/// Whether a terminal may interpret a character: C0, DEL, C1, line separators, and embedded, overridden or isolated directions.
+fn is_interpreted(c: char) -> bool {
     let direction = matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     c.is_control() && c != '\n' && c != '\t' || direction
 }
@@ -112,7 +112,7 @@ mod tests {
     fn json_means_the_same() {
         let value = serde_json::json!({"id": "\u{1b}[31m\u{9b}\u{202e}\u{7f}"});
         let shown = visible(&value.to_string()).into_owned();
-        assert!(!shown.chars().any(is_order));
+        assert!(!shown.chars().any(is_interpreted));
         assert_eq!(
             serde_json::from_str::<serde_json::Value>(&shown).unwrap(),
             value

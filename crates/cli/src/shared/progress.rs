@@ -26,7 +26,7 @@ const BAR: &str = "{prefix:>5} {bar:14} {pos}/{len} {elapsed} left {eta} {wide_m
 /// At most one line of progress in this time, in a log and on a terminal.
 const EVERY: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(1)];
 
-/// "so many of so many" while a command works through rows: now and then, and at the end.
+/// A line "DONE of TOTAL" while a command works through rows: now and then, and at the end.
 pub struct Counter {
     quiet: bool,
     label: String,
@@ -161,7 +161,7 @@ impl Progress {
 impl Observer for Progress {
     fn event(&mut self, event: Event<'_>) {
         match self.mode {
-            // What is wrong is said also to those who want to hear nothing else.
+            // Warnings are shown in quiet mode too.
             Mode::Quiet => {
                 if let Event::Warning { message, .. } = &event {
                     note!("warning: {message}");
@@ -209,7 +209,7 @@ fn summary(metrics: &Metrics) -> String {
             get(metrics, name).map(|value| format!("{label} {value:.digits$}"))
         })
         .collect();
-    // In f32 sampler and trainer agree to the last digits, and nothing is said.
+    // In float32 sampler and trainer agree to the last digits, and the gap is not shown.
     if let Some(gap) = get(metrics, "training/rollout_probs_diff_mean").filter(|g| *g >= 5e-5) {
         parts.push(format!("mismatch {gap:.4}"));
     }

@@ -172,7 +172,7 @@ fn floats(values: &[f32]) -> Vec<Value> {
     values.iter().map(|&value| short(value.into(), 3)).collect()
 }
 
-/// A number with `digits` significant digits: nobody sees more, and each costs a byte.
+/// A number with `digits` significant digits: more are not visible, and each costs a byte.
 fn short(value: f64, digits: usize) -> Value {
     let rounded = format!("{value:.*e}", digits - 1)
         .parse::<f64>()

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a row's number is.
+/// The unit of a row's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Unit {
     /// Less is better.

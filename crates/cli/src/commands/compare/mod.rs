@@ -1,8 +1,8 @@
 //! `percept compare`: methods under the same data, seeds and token budget.
 //!
 //! Folder: `seed-K/warm` is the warm start of a seed (the recipe's `[sft]`), `seed-K/METHOD` a run
-//! of its `[rl]` from there. A finished run leaves its file in `results/`; what has one is not run
-//! again, what was killed goes on where it stopped.
+//! of its `[rl]` from there. A finished run leaves its file in `results/`; a run that has one is not repeated,
+//! a killed one is resumed.
 
 mod runs;
 mod summary;
@@ -68,7 +68,7 @@ pub fn run(args: &Compare, global: &Global) -> Result<Done, Failure> {
     // The baseline comes first: what it spends is the budget of the others.
     methods.retain(|method| *method != args.baseline);
     methods.insert(0, args.baseline.clone());
-    // All that can be wrong with a method is said before the first hour of training.
+    // Every method is checked before the first hour of training.
     let recipes = methods
         .iter()
         .map(|method| Ok((method.clone(), with_method(&recipe, method)?)))

@@ -56,7 +56,7 @@ pub fn warm_start(
     }
     let mut warm = recipe.clone();
     warm.rl = None;
-    // What only [rl] reads would be said to do nothing.
+    // Options that only [rl] reads would be reported as idle.
     warm.algorithm = percept_train::AlgorithmConfig::default();
     warm.trainer.seed = seed;
     warm.trainer.output_dir = output.join(format!("seed-{seed}"));
