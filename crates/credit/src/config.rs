@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::weight::{self, Stage, TokenWeightConfig, Weighed};
+use crate::needs::Needs;
+use crate::requires::RunShape;
+use crate::weight::{Stage, TokenWeightConfig, Weighed, with_advantage};
 use crate::{AdvantageConfig, Credit, Error, Signals};
 
 /// From signals to credit: an advantage estimator and any number of token weights, multiplied.
@@ -17,23 +19,6 @@ pub struct CreditConfig {
     /// Whether the product of the weights known before the update is scaled to a mean of 1 over the
     /// trained tokens of groups that have an advantage. Default false: none of the published methods does.
     pub renormalize_weight: bool,
-}
-
-/// Signals beyond groups, rewards and masks that a configuration reads.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Needs {
-    /// [`Signals::old_log_prob`] before the update.
-    pub old_log_prob: bool,
-    /// [`Signals::entropy`] before the update.
-    pub entropy: bool,
-    /// [`Signals::nucleus_entropy`] of this nucleus.
-    pub nucleus_entropy: Option<f64>,
-    /// [`Signals::log_prob_no_image`].
-    pub no_image: bool,
-    /// [`Signals::visual_entropy`].
-    pub visual_entropy: bool,
-    /// Rows that are experts' trajectories: without any, a part of the configuration does nothing.
-    pub experts: bool,
 }
 
 impl CreditConfig {
@@ -60,6 +45,30 @@ impl CreditConfig {
             weight.method().needs(&mut needs);
         }
         needs
+    }
+
+    /// Refuses a run in which a part could do nothing.
+    ///
+    /// # Errors
+    /// What is wrong with the recipe, and what to change.
+    pub fn requires(&self, run: &RunShape) -> Result<(), String> {
+        for weight in &self.token_weight {
+            weight.method().requires(run)?;
+        }
+        self.advantage.method().requires(run)
+    }
+
+    /// `[tokens]` what a token weight sorts the tokens of a batch into, to be stored with them: the sum of the
+    /// numbers of the sets that a token is in. None when no weight sorts tokens.
+    ///
+    /// # Errors
+    /// As [`CreditConfig::credit`].
+    pub fn token_sets(&self, signals: &Signals<'_>) -> Result<Option<Vec<f32>>, Error> {
+        let Some(sorts) = self.token_weight.iter().find_map(|w| w.method().sorts()) else {
+            return Ok(None);
+        };
+        let plain = self.advantage.credit(signals)?;
+        sorts.token_sets(signals, &plain).map(Some)
     }
 
     /// Names of the parts that read a signal made from the image.
@@ -97,7 +106,7 @@ impl CreditConfig {
             }
         }
         if weighed && self.renormalize_weight {
-            let counts = weight::with_advantage(signals, &credit)?;
+            let counts = with_advantage(signals, &credit)?;
             renormalize(&mut credit, &counts);
         }
         if weighed {

@@ -64,11 +64,11 @@
 //! same file ([`LossDefaults`]), and [`LossConfig::settle`] puts it where the recipe says nothing.
 //!
 //! * It changes how a group's rewards become advantages: a file in `advantage/` that implements
-//!   [`advantage::Estimator`], and one line in that module's registry.
+//!   [`advantage::Estimator`], and one line in that folder's list (`kinds.rs`).
 //! * It weighs tokens, by numbers known before the update or by the current policy: a file in `weight/`
-//!   that implements [`weight::TokenWeight`] and says its [`weight::Stage`], and one line in the registry.
+//!   that implements [`weight::TokenWeight`] and says its [`weight::Stage`], and one line in that folder's list.
 //! * It changes the surrogate: a file in `loss/` that implements [`loss::Surrogate`], and one line in
-//!   that module's registry.
+//!   that folder's list.
 //! * It needs a new array: an optional field of [`Signals`]; callers that end their literal with
 //!   `..Signals::default()` do not change.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -76,9 +76,12 @@
 mod combine;
 mod config;
 mod error;
+mod loss_defaults;
+mod needs;
 mod offsets;
 mod overlong;
 mod registry;
+mod requires;
 mod settle;
 mod signals;
 
@@ -90,15 +93,20 @@ pub mod weight;
 
 pub use advantage::AdvantageConfig;
 pub use combine::combine_stats;
-pub use config::{CreditConfig, Needs};
+pub use config::CreditConfig;
 pub use error::Error;
-pub use filter::{DapoFilter, ExpertCandidate, FilterConfig, TgrlFilter, informative_groups};
+pub use filter::{
+    DapoFilter, ExpertCandidate, ExpertFilter, FilterConfig, GroupFilter, TgrlFilter,
+    informative_groups,
+};
 pub use loss::{
     ExpertLoss, KlLossType, LossAggMode, LossConfig, Mismatch, Normaliser, PolicyLoss,
     PolicyLossConfig, SftLoss, Shaping, policy_loss, sft_loss,
 };
+pub use loss_defaults::LossDefaults;
+pub use needs::Needs;
 pub use offsets::Offsets;
 pub use overlong::OverlongConfig;
-pub use settle::LossDefaults;
+pub use requires::{IdleOption, RunShape};
 pub use signals::{Credit, Signals, Stats, add_stats};
 pub use weight::{TgrlForm, TokenSets, TokenWeightConfig, Tor};

@@ -1,22 +1,13 @@
 //! What one part of an algorithm takes from another: a method's authors trained it with an aggregation
 //! of the loss and a dual clip of their own. Each method says so in its own file
-//! ([`LossDefaults`]); what the recipe sets comes first.
+//! ([`crate::LossDefaults`]); what the recipe sets comes first.
 //!
 //! Where several methods have an aggregation, the policy loss's comes first (GSPO's and SAPO's
 //! gradients are defined with it), then the estimator's, then the token weights'.
 
-use crate::loss::{LossConfig, PolicyLossConfig};
+use crate::loss::LossConfig;
 use crate::weight::TokenWeightConfig;
 use crate::{AdvantageConfig, Error, LossAggMode};
-
-/// What the authors of a method set in the loss, where that is not this crate's default.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct LossDefaults {
-    /// Aggregation that goes with the method.
-    pub loss_agg_mode: Option<LossAggMode>,
-    /// Dual clip that goes with the method.
-    pub clip_ratio_c: Option<f64>,
-}
 
 impl LossConfig {
     /// Fills in what the recipe left open with what the chosen methods' authors set, and hands the
@@ -37,14 +28,10 @@ impl LossConfig {
         self.loss_agg_mode = mode
             .or(all.iter().find_map(|method| method.loss_agg_mode))
             .or(Some(LossAggMode::default()));
-        let PolicyLossConfig::Ppo(ppo) = &mut self.policy_loss else {
+        let brought = all.iter().find_map(|method| method.clip_ratio_c);
+        let Some(clip_ratio_c) = self.policy_loss.method_mut().settle_dual_clip(brought) else {
             return Ok(());
         };
-        if ppo.clip_ratio_c.is_none() {
-            ppo.clip_ratio_c = all.iter().find_map(|method| method.clip_ratio_c);
-        }
-        let clip_ratio_c = ppo.dual_clip();
-        ppo.clip_ratio_c = Some(clip_ratio_c);
         for weight in token_weight {
             weight.method_mut().share_dual_clip(clip_ratio_c)?;
         }
@@ -56,7 +43,7 @@ impl LossConfig {
 mod tests {
     use super::*;
     use crate::advantage::DrGrpo;
-    use crate::loss::{Gspo, Ppo, Sapo};
+    use crate::loss::{Gspo, PolicyLossConfig, Ppo, Sapo};
     use crate::weight::Fipo;
 
     fn settled(loss: LossConfig, advantage: AdvantageConfig) -> LossConfig {

@@ -36,6 +36,10 @@ impl Estimator for ReinforcePlusPlus {
         )
     }
 
+    fn grouped(&self) -> bool {
+        false
+    }
+
     fn estimate(&self, batch: &Graded<'_>) -> Result<Estimate, Error> {
         let mut advantage = vec![0.0; batch.mask.len()];
         for &row in batch.groups.iter().flatten() {

@@ -33,7 +33,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Advantage, Estimate, Estimator, Graded, graded::Moments};
-use crate::{Error, Needs, Stats, error::require};
+use crate::{Error, Needs, RunShape, Stats, error::require};
 
 /// Options of TGRL's advantage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -68,6 +68,18 @@ impl Default for Tgrl {
     }
 }
 
+/// Of TGRL's advantage and of its weight: neither does anything to groups of the policy's own responses.
+pub(crate) fn needs_experts(run: &RunShape) -> Result<(), String> {
+    if run.experts {
+        return Ok(());
+    }
+    Err(
+        "advantage or token_weight \"tgrl\" does nothing without expert trajectories in the groups\n  \
+         help: add \"tgrl\" to algorithm.filter"
+            .to_owned(),
+    )
+}
+
 impl Estimator for Tgrl {
     fn check(&self) -> Result<(), Error> {
         let ok = self.eps.is_finite() && self.eps > 0.0;
@@ -81,6 +93,10 @@ impl Estimator for Tgrl {
 
     fn needs(&self, needs: &mut Needs) {
         needs.experts = true;
+    }
+
+    fn requires(&self, run: &RunShape) -> Result<(), String> {
+        needs_experts(run)
     }
 
     fn estimate(&self, batch: &Graded<'_>) -> Result<Estimate, Error> {

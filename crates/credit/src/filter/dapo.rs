@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Filter;
+use super::{Filter, GroupFilter};
+use crate::loss::{LossConfig, PolicyLossConfig};
 use crate::{Error, error::require, signals::same_length};
 
 /// Options of dynamic sampling.
@@ -47,6 +48,31 @@ impl Filter for DapoFilter {
             most as f64,
             "it must be at least 1",
         )
+    }
+
+    fn groups(&self) -> Option<&dyn GroupFilter> {
+        Some(self)
+    }
+
+    /// Clip-higher: DAPO is dynamic sampling and an upper clip of 0.28.
+    fn change_loss(&self, loss: &mut LossConfig) {
+        if let PolicyLossConfig::Ppo(ppo) = &mut loss.policy_loss {
+            ppo.clip_ratio_high = 0.28;
+        }
+    }
+}
+
+impl GroupFilter for DapoFilter {
+    fn metric(&self) -> &str {
+        &self.metric
+    }
+
+    fn max_num_gen_batches(&self) -> usize {
+        self.max_num_gen_batches
+    }
+
+    fn keeps(&self, values: &[Option<f64>]) -> Result<bool, Error> {
+        Ok(!informative_groups(values, &vec![0; values.len()])?.is_empty())
     }
 }
 

@@ -1,29 +1,14 @@
 //! Filters: which groups are trained on, and which expert trajectories enter them.
+//!
+//! One filter, one file. To add one: write `name.rs` with a struct of options that implements [`Filter`], and add
+//! its line to the list in `kinds.rs`.
 
 mod dapo;
+mod kind;
+mod kinds;
 mod tgrl;
 
 pub use dapo::{DapoFilter, informative_groups};
-pub use tgrl::{ExpertCandidate, TgrlFilter};
-
-use crate::{Error, registry::methods};
-
-methods! {
-    /// Filter and its options: `"dapo"` or `{ name = "dapo", … }`.
-    FilterConfig dispatches to Filter:
-    "dapo" => DapoFilter,
-    "tgrl" => TgrlFilter,
-}
-
-/// A filter's options.
-pub trait Filter {
-    /// Refuses options outside their range.
-    fn check(&self) -> Result<(), Error>;
-}
-
-impl FilterConfig {
-    /// Refuses options outside their range.
-    pub fn check(&self) -> Result<(), Error> {
-        self.method().check()
-    }
-}
+pub use kind::{ExpertCandidate, ExpertFilter, Filter, GroupFilter};
+pub use kinds::FilterConfig;
+pub use tgrl::TgrlFilter;

@@ -19,8 +19,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Filter;
-use crate::{Error, error::require};
+use super::{ExpertCandidate, ExpertFilter, Filter};
+use crate::{Error, RunShape, error::require};
 
 /// Options of TGRL's filter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -51,21 +51,6 @@ impl Default for TgrlFilter {
             p_gate: 0.5,
         }
     }
-}
-
-/// What is known about one candidate.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct ExpertCandidate {
-    /// Index of its prompt.
-    pub prompt: usize,
-    /// Whether the verifier calls it right.
-    pub right: bool,
-    /// Mean perception score, in nats.
-    pub grounding: f64,
-    /// Mean negative log-likelihood under the student, in nats per token.
-    pub nll: f64,
-    /// Tokens.
-    pub tokens: usize,
 }
 
 impl TgrlFilter {
@@ -141,6 +126,41 @@ impl Filter for TgrlFilter {
             require(ok, field, value, "it must lie between 0 and 1")?;
         }
         Ok(())
+    }
+    fn requires(&self, run: &RunShape) -> Result<(), String> {
+        if self.n_expert >= run.num_generations {
+            return Err(format!(
+                "filter \"tgrl\": n_expert is {}, and a group has {} responses: none would be the policy's own\n  \
+                 help: lower n_expert below rollout.num_generations",
+                self.n_expert, run.num_generations
+            ));
+        }
+        if run.grouped {
+            return Ok(());
+        }
+        Err(format!(
+            "filter \"tgrl\" puts experts into groups, but advantage {:?} has no groups\n  \
+             help: use grpo, rloo, durian or tgrl",
+            run.advantage
+        ))
+    }
+
+    fn experts(&self) -> Option<&dyn ExpertFilter> {
+        Some(self)
+    }
+}
+
+impl ExpertFilter for TgrlFilter {
+    fn n_expert(&self) -> usize {
+        self.n_expert
+    }
+
+    fn is_right(&self, score: f64) -> bool {
+        score >= self.min_score
+    }
+
+    fn choose(&self, pool: &[ExpertCandidate], accuracy: &[f64]) -> Vec<Vec<usize>> {
+        self.select(pool, accuracy)
     }
 }
 

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::TokenLoss;
-use crate::{Error, error::require};
+use crate::{Error, error::require, requires::IdleOption};
 
 /// Loss of the rows that are experts' trajectories.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +46,15 @@ impl ExpertLoss {
     pub(super) fn check(&self) -> Result<(), Error> {
         let ok = self.c.is_finite() && self.c > 0.0;
         require(ok, "expert.c", self.c, "it must exceed 0")
+    }
+
+    /// The option that another one switches off.
+    pub fn idle_option(&self) -> Option<IdleOption> {
+        let idle = self.shaping == Shaping::LogProb && self.c != Self::default().c;
+        idle.then_some(IdleOption {
+            option: "c",
+            because: "shaping is \"log_prob\"",
+        })
     }
 
     /// Loss of a token.

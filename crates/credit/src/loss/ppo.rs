@@ -53,6 +53,12 @@ impl Surrogate for Ppo {
         )
     }
 
+    fn settle_dual_clip(&mut self, brought: Option<f64>) -> Option<f64> {
+        self.clip_ratio_c = self.clip_ratio_c.or(brought);
+        self.clip_ratio_c = Some(self.dual_clip());
+        self.clip_ratio_c
+    }
+
     fn row(&self, row: &Row<'_>, out: &mut [TokenLoss]) {
         for token in row.trained() {
             out[token] = self.token(row.log_ratio(token), f64::from(row.advantage[token]));

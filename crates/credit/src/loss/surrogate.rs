@@ -1,33 +1,6 @@
-//! The part of the loss that differs between PPO, GSPO and CISPO, and the registry of those.
+//! The part of the loss that differs between policy losses.
 
-use crate::{
-    Error, LossDefaults,
-    error::require,
-    loss::{Cispo, Gspo, Ppo, Sapo},
-    registry::methods,
-};
-
-methods! {
-    /// Policy loss and its options: `{ name = "ppo", … }`.
-    PolicyLossConfig dispatches to Surrogate:
-    "ppo" => Ppo,
-    "gspo" => Gspo,
-    "cispo" => Cispo,
-    "sapo" => Sapo,
-}
-
-impl Default for PolicyLossConfig {
-    fn default() -> Self {
-        Self::Ppo(Ppo::default())
-    }
-}
-
-impl PolicyLossConfig {
-    /// Refuses options outside their range.
-    pub fn check(&self) -> Result<(), Error> {
-        self.method().check()
-    }
-}
+use crate::{Error, error::require, loss_defaults::LossDefaults};
 
 /// One response, as a policy loss sees it: slices over the row's tokens.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +48,12 @@ pub trait Surrogate: Sync {
     /// What its authors set in the loss.
     fn loss_defaults(&self) -> LossDefaults {
         LossDefaults::default()
+    }
+
+    /// Fills in the dual clip, where it has one and the recipe says nothing: what another method brings
+    /// (`brought`), else its own. The one in force.
+    fn settle_dual_clip(&mut self, _brought: Option<f64>) -> Option<f64> {
+        None
     }
 
     /// Writes `out[token]` for every trained token of `row`; other entries are ignored.

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CHUNK, TokenWeight, Weighed, keys, spread};
 use crate::advantage::Moments;
-use crate::{Credit, Error, Needs, Signals, error::require};
+use crate::{Credit, Error, IdleOption, Needs, Signals, error::require};
 
 /// Options of the direction weight.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -139,6 +139,14 @@ impl TokenWeight for Direction {
             low,
             "its bounds must be at least 0, the lower one first",
         )
+    }
+
+    fn idle_option(&self) -> Option<IdleOption> {
+        let idle = self.ppl_clamp.is_some() && self.form != DirectionForm::Ppl;
+        idle.then_some(IdleOption {
+            option: "ppl_clamp",
+            because: "it is of form \"ppl\"",
+        })
     }
 
     fn needs(&self, needs: &mut Needs) {

@@ -31,7 +31,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Stage, TokenWeight, Weighed, keys, spread};
-use crate::{Credit, Error, LossDefaults, Needs, Normaliser, Signals, error::require};
+use crate::{
+    Credit, Error, IdleOption, LossDefaults, Needs, Normaliser, RunShape, Signals, error::require,
+};
 
 /// Options of FIPO. Defaults are those of the 32B script, with the safety threshold of the code's
 /// fall-back.
@@ -211,6 +213,26 @@ impl TokenWeight for Fipo {
             }
         }
         Ok(())
+    }
+
+    fn requires(&self, run: &RunShape) -> Result<(), String> {
+        if run.updates > 1 {
+            return Ok(());
+        }
+        Err(
+            "token_weight \"fipo\" does nothing with one update per rollout batch: it weighs tokens by \
+             how far the policy has moved since the rollout\n  help: lower rl.ppo_mini_batch_size below \
+             rl.train_batch_size, or raise rl.ppo_epochs"
+                .to_owned(),
+        )
+    }
+
+    fn idle_option(&self) -> Option<IdleOption> {
+        let idle = self.unclipped && self.clip_ratio != Self::default().clip_ratio;
+        idle.then_some(IdleOption {
+            option: "clip_ratio",
+            because: "unclipped is true",
+        })
     }
 
     fn needs(&self, _: &mut Needs) {}

@@ -19,7 +19,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{TokenWeight, Weighed, keys, rank::unit_ranks, spread};
-use crate::{Credit, Error, Needs, Signals, error::require};
+use crate::advantage::needs_experts;
+use crate::{Credit, Error, IdleOption, Needs, RunShape, Signals, error::require};
 
 /// Options of TGRL's weight.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -153,6 +154,26 @@ impl TokenWeight for TgrlWeight {
             needs.no_image = true;
             needs.entropy = true;
         }
+    }
+
+    fn requires(&self, run: &RunShape) -> Result<(), String> {
+        needs_experts(run)
+    }
+
+    fn idle_option(&self) -> Option<IdleOption> {
+        let plain = Self::default();
+        if self.alpha != plain.alpha && self.form != TgrlForm::Direction {
+            return Some(IdleOption {
+                option: "alpha",
+                because: "it is of form \"direction\"",
+            });
+        }
+        let ranked = |w: &Self| [w.lambda_p, w.lambda_r, w.kappa, w.w_min, w.w_max];
+        let idle = ranked(self) != ranked(&plain) && self.form != TgrlForm::Rank;
+        idle.then_some(IdleOption {
+            option: "lambda_p, lambda_r, kappa, w_min or w_max",
+            because: "they are of form \"rank\"",
+        })
     }
 
     fn weigh(&self, signals: &Signals<'_>, credit: &Credit) -> Result<Weighed, Error> {

@@ -28,7 +28,7 @@ use std::cmp::Ordering;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{TokenWeight, Weighed, keys, spread, with_advantage};
+use super::{SortsTokens, TokenWeight, Weighed, keys, spread, with_advantage};
 use crate::{Credit, Error, Needs, Signals, error::require};
 
 /// Options of ToR.
@@ -173,6 +173,16 @@ fn scramble(seed: u64, token: u32) -> u64 {
     z ^ (z >> 31)
 }
 
+impl SortsTokens for Tor {
+    /// 1 for perception, 2 for reasoning.
+    fn token_sets(&self, signals: &Signals<'_>, credit: &Credit) -> Result<Vec<f32>, Error> {
+        let sets = self.sets(signals, credit)?;
+        let pairs = sets.perception.into_iter().zip(sets.reasoning);
+        let number = |(perception, reasoning)| u8::from(perception) + 2 * u8::from(reasoning);
+        Ok(pairs.map(|pair| f32::from(number(pair))).collect())
+    }
+}
+
 impl TokenWeight for Tor {
     fn check(&self) -> Result<(), Error> {
         let share = "it must lie between 0 and 1";
@@ -200,6 +210,10 @@ impl TokenWeight for Tor {
         needs.old_log_prob = true;
         needs.no_image = true;
         needs.nucleus_entropy = Some(self.entropy_top_p);
+    }
+
+    fn sorts(&self) -> Option<&dyn SortsTokens> {
+        Some(self)
     }
 
     fn weigh(&self, signals: &Signals<'_>, credit: &Credit) -> Result<Weighed, Error> {
