@@ -56,7 +56,7 @@ pub use math::Math;
 pub use process::{CompletionFormat, ExternalCommand, PythonFunction};
 pub use registry::FunctionKind;
 pub use set::RewardSet;
-pub use verdict::{Answer, Extracted, Reward, Verdict, Verifier};
+pub use verdict::{Answer, Extracted, GroupVerifier, Reward, Verdict, Verifier};
 pub use verifier::accuracy::Accuracy;
 pub use verifier::choice::{self, Choice};
 pub use verifier::exact::Exact;

@@ -1,6 +1,9 @@
 //! All reward functions of a recipe together.
 
-use crate::{Answer, Error, Extracted, FunctionConfig, Reward, RewardConfig, Verdict, Verifier};
+use crate::{
+    Answer, Error, Extracted, FunctionConfig, GroupVerifier, Reward, RewardConfig, Verdict,
+    Verifier,
+};
 
 struct Function {
     label: String,
@@ -53,29 +56,39 @@ impl RewardSet {
         Ok(Self { functions })
     }
 
-    /// Judges a batch: one reward per answer, in their order.
+    /// Judges a batch: one reward per answer, in their order, each answer by itself.
     pub fn judge(&self, answers: &[Answer<'_>]) -> Vec<Reward> {
-        let mut rewards = vec![
-            Reward {
-                total: None,
-                parts: Vec::with_capacity(self.functions.len()),
+        let alone: Vec<&[Answer<'_>]> = answers.chunks(1).collect();
+        self.judge_groups(&alone).concat()
+    }
+
+    /// Judges the answers to several prompts, a group for each prompt: a function may compare them
+    /// ([`Verifier::groups`]). One reward per answer of each group.
+    pub fn judge_groups(&self, groups: &[&[Answer<'_>]]) -> Vec<Vec<Reward>> {
+        let answers = groups.concat();
+        let verdicts = self.functions.iter().map(|function| {
+            let found = match function.verifier.groups() {
+                None => verify(function.verifier.as_ref(), &answers),
+                Some(verifier) => verify_groups(verifier, groups),
             };
-            answers.len()
-        ];
-        for function in &self.functions {
-            let mut verdicts = verify(function.verifier.as_ref(), answers).into_iter();
-            for reward in &mut rewards {
-                let verdict = verdicts.next().map_or_else(
-                    || Verdict::Ungraded("the verifier gave no verdict".into()),
-                    finite,
-                );
-                reward.parts.push((function.label.clone(), verdict));
+            (function.label.as_str(), found.into_iter())
+        });
+        let mut verdicts: Vec<_> = verdicts.collect();
+        let mut reward = |_: &Answer<'_>| {
+            let parts = verdicts.iter_mut().map(|(label, found)| {
+                let verdict = found.next().map_or_else(no_verdict, finite);
+                ((*label).to_owned(), verdict)
+            });
+            let parts: Vec<(String, Verdict)> = parts.collect();
+            Reward {
+                total: self.total(&parts),
+                parts,
             }
-        }
-        for reward in &mut rewards {
-            reward.total = self.total(&reward.parts);
-        }
-        rewards
+        };
+        groups
+            .iter()
+            .map(|group| group.iter().map(&mut reward).collect())
+            .collect()
     }
 
     fn total(&self, parts: &[(String, Verdict)]) -> Option<f64> {
@@ -142,6 +155,21 @@ impl RewardSet {
                     .map_err(|reason| format!("{}: {reason}", function.label))
             })
     }
+}
+
+fn no_verdict() -> Verdict {
+    Verdict::Ungraded("the verifier gave no verdict".into())
+}
+
+/// One verdict per answer of each group, whatever the verifier returns.
+fn verify_groups(verifier: &dyn GroupVerifier, groups: &[&[Answer<'_>]]) -> Vec<Verdict> {
+    let mut found = verifier.verify_groups(groups).into_iter();
+    let of_group = |group: &&[Answer<'_>]| {
+        let mut verdicts = found.next().unwrap_or_default();
+        verdicts.resize_with(group.len(), no_verdict);
+        verdicts
+    };
+    groups.iter().flat_map(of_group).collect()
 }
 
 /// One verdict per answer, whatever its number of right answers.
@@ -250,6 +278,78 @@ mod tests {
             ..Answer::default()
         };
         set.judge(&[answer]).remove(0)
+    }
+
+    /// The share of the other answers of a group that are longer; in a batch of one group there is nothing to compare.
+    struct ShorterIsBetter;
+
+    impl Verifier for ShorterIsBetter {
+        fn name(&self) -> &str {
+            "shorter"
+        }
+
+        fn verify(&self, _: &[Answer<'_>]) -> Vec<Verdict> {
+            panic!("a verifier that compares is asked for groups")
+        }
+
+        fn groups(&self) -> Option<&dyn GroupVerifier> {
+            Some(self)
+        }
+
+        fn check_ground_truth(&self, _: &str) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    impl GroupVerifier for ShorterIsBetter {
+        fn verify_groups(&self, groups: &[&[Answer<'_>]]) -> Vec<Vec<Verdict>> {
+            let of_group = |group: &&[Answer<'_>]| {
+                let score = |answer: &Answer<'_>| {
+                    let others = group.len().saturating_sub(1) as f64;
+                    let longer = group
+                        .iter()
+                        .filter(|other| other.n_tokens > answer.n_tokens);
+                    Verdict::Score(longer.count() as f64 / others)
+                };
+                group.iter().map(score).collect()
+            };
+            // A verifier with a fault: of the last group it says nothing.
+            groups[..groups.len() - 1].iter().map(of_group).collect()
+        }
+    }
+
+    #[test]
+    fn a_function_may_compare_the_answers_of_several_prompts_beside_one_that_looks_at_each() {
+        let mut set = set("functions = [{ name = 'accuracy' }]").unwrap();
+        set.functions.push(Function {
+            label: "shorter".into(),
+            weight: 0.5,
+            requires: None,
+            verifier: Box::new(ShorterIsBetter),
+        });
+        let meta = Map::new();
+        let answer = |completion: &'static str, n_tokens| Answer {
+            completion,
+            ground_truth: Some("2"),
+            n_tokens,
+            meta: &meta,
+            ..Answer::default()
+        };
+        let groups = [
+            vec![answer("2", 1), answer("2", 3), answer("3", 2)],
+            vec![answer("2", 9), answer("2", 4)],
+            vec![answer("2", 1)],
+        ];
+        let views: Vec<&[Answer<'_>]> = groups.iter().map(Vec::as_slice).collect();
+        let found = set.judge_groups(&views);
+        let totals: Vec<Vec<Option<f64>>> = found
+            .iter()
+            .map(|group| group.iter().map(|reward| reward.total).collect())
+            .collect();
+        assert_eq!(totals[0], [Some(1.5), Some(1.0), Some(0.25)]);
+        assert_eq!(totals[1], [Some(1.0), Some(1.5)]);
+        assert_eq!(totals[2], [None], "no verdict is no score");
+        assert_eq!(found[2][0].parts[0], ("accuracy".into(), Verdict::RIGHT));
     }
 
     const TWO: &str = r#"

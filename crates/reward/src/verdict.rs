@@ -130,6 +130,12 @@ pub trait Verifier: Send + Sync {
         Vec::new()
     }
 
+    /// As a verifier that compares responses. It is then asked for the groups of several prompts at once, and
+    /// [`Verifier::verify`] is not.
+    fn groups(&self) -> Option<&dyn GroupVerifier> {
+        None
+    }
+
     /// Whether [`Verifier::verify`] reads [`Answer::alternatives`] itself. Where it does not, it is asked once
     /// for each right answer, and the best verdict counts.
     fn reads_alternatives(&self) -> bool {
@@ -147,6 +153,13 @@ pub trait Verifier: Send + Sync {
     /// # Errors
     /// The reason why not.
     fn check_ground_truth(&self, ground_truth: &str) -> Result<(), String>;
+}
+
+/// Judges responses by comparing them with others: to the same prompt, and to the other prompts of the batch.
+pub trait GroupVerifier {
+    /// One verdict per answer, in the order of the groups; each group holds the answers to one prompt. Never
+    /// panics and never blocks without a deadline, whatever the text.
+    fn verify_groups(&self, groups: &[&[Answer<'_>]]) -> Vec<Vec<Verdict>>;
 }
 
 /// The judgement of one response by all functions.
