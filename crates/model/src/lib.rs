@@ -33,6 +33,7 @@ pub use pass::batch::{PackedBatch, Prompt};
 pub use pass::checkpointing::GradientCheckpointing;
 pub use pass::gradients::ParamGrads;
 pub use pass::model::Model;
+pub use pass::recompute::Activations;
 pub use processor::prompts::{Processor, Training};
 pub use processor::text_stream::TextStream;
 pub use text::rope::rotary_tables;

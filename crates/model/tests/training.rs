@@ -104,17 +104,15 @@ fn one_pass(
     recompute: impl Into<GradientCheckpointing>,
     shared: &mut SharedVision,
 ) -> ParamGrads {
-    let loss = |hidden: Tensor<2>| {
-        let hidden = percept_nn::gather_rows(hidden, rows);
-        let logits = percept_nn::linear(hidden, model.lm_head(), None);
-        let [n, v] = logits.dims();
-        let weight = (before * v..(before + n) * v)
-            .map(|i| ((i * 31 % 17) as f32 - 8.0) * 0.1)
-            .collect::<Vec<_>>();
-        Ok((percept_nn::dot(logits.reshape([n * v]), &weight), ()))
-    };
-    let found = model.forward_backward_shared::<_, Error>(batch, recompute, shared, loss);
-    found.unwrap().1
+    let (hidden, activations) = model.forward_train(batch, recompute, shared).unwrap();
+    let hidden = percept_nn::gather_rows(hidden, rows);
+    let logits = percept_nn::linear(hidden, model.lm_head(), None);
+    let [n, v] = logits.dims();
+    let weight = (before * v..(before + n) * v)
+        .map(|i| ((i * 31 % 17) as f32 - 8.0) * 0.1)
+        .collect::<Vec<_>>();
+    let scalar = percept_nn::dot(logits.reshape([n * v]), &weight);
+    model.backward(activations, scalar, shared)
 }
 
 /// The prompt with each response in a pass of its own.

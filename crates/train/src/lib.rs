@@ -18,20 +18,29 @@ mod sft;
 mod source;
 
 pub use batch::pack::{MicroBatch, PackItem, Packed, micro_batches, pack};
-pub use batch::score::score;
+pub use batch::score::{Scores, score};
 pub use error::Error;
 pub use locate::{Located, locate, locate_adapter};
-pub use policy::local::{Learner, Objective, TokenValues, Update};
+pub use policy::local::Learner;
 pub use policy::schedule::learning_rate;
+pub use policy::values::{
+    Objective, Pass, PassOptions, ReferenceSource, ScoreOptions, TokenValues, Update, Weights,
+};
+pub use policy::{LocalModel, Policy};
 pub use recipe::file::{load, parse};
 pub use recipe::methods::with_method;
-pub use recipe::parts::*;
-pub use recipe::tables::*;
+pub use recipe::parts::{
+    AlgorithmConfig, EvalConfig, OldLogProb, OptimConfig, RlConfig, RolloutConfig, Schedule,
+    SftConfig, TopKAnnealing,
+};
+pub use recipe::tables::{
+    DataConfig, DigitSumTask, MetricNames, ModelSource, Recipe, TrainerConfig,
+};
+pub use run::begin::{Outcome, Start, run};
 pub use run::memory::{MemoryEstimate, RowLengths, available_memory, estimate_memory};
-pub use run::observer::{Event, Metrics, Observer, Silent, Stage};
-pub use run::state::{State, StoredEvaluation};
-pub use run::watch::{Warning, WarningKind, Watch};
-pub use run::{Outcome, Start, run};
+pub use run::observer::{Event, Metrics, Observer, Silent};
+pub use run::state::StoredEvaluation;
+pub use run::warning::WarningKind;
 pub use source::{
     Data, load_located, load_model, open_data, open_model, open_rewards, reads_column,
 };

@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use percept_data::Patches;
-use percept_model::{Device, Model, Prompt, SharedVision};
-use percept_report::RunDir;
+use percept_model::{Device, Model, Prompt};
 use percept_train::{
-    Learner, Objective, OptimConfig, PackItem, Packed, Recipe, TokenValues, Update, micro_batches,
-    open_model, pack, parse, score,
+    Learner, LocalModel, Objective, OptimConfig, PackItem, Packed, PassOptions, Policy, Recipe,
+    ReferenceSource, ScoreOptions, TokenValues, Update, Weights, micro_batches, open_model, pack,
+    parse, score,
 };
 
 fn recipe(rest: &str) -> Recipe {
@@ -62,6 +62,28 @@ fn items(groups: &[(Prompt, Vec<Vec<u32>>)]) -> Vec<PackItem<'_>> {
     items
 }
 
+/// A forward pass and the backward pass of `objective`; merged tokens that the tower computed.
+fn forward_backward(
+    learner: &mut Learner,
+    packed: &Packed,
+    options: &PassOptions,
+    objective: impl FnOnce(&TokenValues) -> Objective,
+) -> usize {
+    let pass = learner.forward(packed, options, 0).unwrap();
+    learner
+        .backward(pass.saved, &objective(&pass.values))
+        .unwrap();
+    pass.vision_tokens
+}
+
+/// Every token is to be likelier.
+fn likelier(now: &TokenValues) -> Objective {
+    Objective {
+        d_log_prob: vec![-1.0; now.log_prob.len()],
+        ..Objective::default()
+    }
+}
+
 /// Passes, merged tokens that the tower computed, gradient norm and new weights of an update.
 type Updated = (usize, usize, f64, Vec<f32>);
 
@@ -77,7 +99,7 @@ fn update(recipe: &Recipe, items: &[PackItem<'_>], budget: usize, share: bool) -
     let parts = micro_batches(items, budget);
     let passes: Vec<Packed> = parts.iter().map(|p| pack(&p.items).unwrap()).collect();
     if share {
-        learner.share_images(&passes);
+        learner.plan_update(&passes, &PassOptions::default());
     }
     let mut vision = 0;
     for (part, packed) in parts.iter().zip(&passes) {
@@ -91,14 +113,12 @@ fn update(recipe: &Recipe, items: &[PackItem<'_>], budget: usize, share: bool) -
                 (0..response.len()).map(move |at| ((row * 7 + at * 3) % 11) as f32 - 5.0)
             });
         let weights: Vec<f32> = weights.collect();
-        let objective = &mut |_: &TokenValues| {
-            Ok(Objective {
-                d_log_prob: weights.clone(),
-                ..Objective::default()
-            })
+        let objective = |_: &TokenValues| Objective {
+            d_log_prob: weights,
+            ..Objective::default()
         };
-        let tokens = learner.forward_backward(packed, 1.0, 0, objective);
-        vision += tokens.unwrap();
+        let options = PassOptions::default();
+        vision += forward_backward(&mut learner, packed, &options, objective);
     }
     let Update::Done { grad_norm } = learner.optim_step(&optim, 1.0).unwrap() else {
         panic!("a gradient that is not finite");
@@ -191,15 +211,7 @@ fn a_parameter_that_is_reached_late_begins_with_a_step_of_its_own() {
     let mut groups = groups();
     let step = |learner: &mut Learner, groups: &[(Prompt, Vec<Vec<u32>>)]| {
         let packed = pack(&items(groups)).unwrap();
-        let mut objective = |now: &TokenValues| {
-            Ok(Objective {
-                d_log_prob: vec![-1.0; now.log_prob.len()],
-                ..Objective::default()
-            })
-        };
-        learner
-            .forward_backward(&packed, 1.0, 0, &mut objective)
-            .unwrap();
+        forward_backward(learner, &packed, &PassOptions::default(), likelier);
         learner.optim_step(&optim, 1e-3).unwrap();
     };
     let tower = |model: &Model| -> Vec<f32> {
@@ -216,8 +228,8 @@ fn a_parameter_that_is_reached_late_begins_with_a_step_of_its_own() {
     // With a resume in between.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("optimizer.safetensors");
-    learner.save_moments(&file).unwrap();
-    learner.load_moments(&file, 99).unwrap();
+    learner.save_optimizer(&file).unwrap();
+    learner.load_optimizer(&file, 99).unwrap();
     let grid_thw = [1, 4, 4];
     let pixels = (0..16 * 294)
         .map(|i| ((i * 31) % 23) as f32 * 0.1 - 1.1)
@@ -255,15 +267,7 @@ fn moments_without_steps_of_their_own_load() {
     let packed = pack(&items(&groups)).unwrap();
     let mut learners = [0, 1].map(|_| Learner::new(model(&recipe), &recipe));
     let step = |learner: &mut Learner| {
-        let mut objective = |now: &TokenValues| {
-            Ok(Objective {
-                d_log_prob: vec![-1.0; now.log_prob.len()],
-                ..Objective::default()
-            })
-        };
-        learner
-            .forward_backward(&packed, 1.0, 0, &mut objective)
-            .unwrap();
+        forward_backward(learner, &packed, &PassOptions::default(), likelier);
         learner.optim_step(&optim, 1e-3).unwrap();
     };
     for learner in &mut learners {
@@ -272,7 +276,7 @@ fn moments_without_steps_of_their_own_load() {
     }
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("optimizer.safetensors");
-    learners[0].save_moments(&file).unwrap();
+    learners[0].save_optimizer(&file).unwrap();
     let bytes = std::fs::read(&file).unwrap();
     let old = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let tensors = old.tensors().into_iter();
@@ -280,7 +284,7 @@ fn moments_without_steps_of_their_own_load() {
     let without = safetensors::serialize(tensors, None).unwrap();
     assert!(without.len() < bytes.len());
     std::fs::write(&file, without).unwrap();
-    learners[0].load_moments(&file, 2).unwrap();
+    learners[0].load_optimizer(&file, 2).unwrap();
     learners.iter_mut().for_each(step);
     let [loaded, whole] = learners
         .each_ref()
@@ -307,18 +311,20 @@ fn scores_stand_in_the_order_of_the_rows() {
     let items = items(&groups);
     assert!(micro_batches(&items, 8_192).len() > 1);
     let found = score(&model, &items, 0.7).unwrap();
-    let mut found = found.into_iter();
+    let mut rows = found.offsets.iter();
     for item in &items {
         for &response in &item.responses {
             let alone = PackItem {
                 prompt: item.prompt,
                 responses: vec![response],
             };
-            let expected = score(&model, &[alone], 0.7).unwrap().remove(0);
-            let found = found.next().unwrap();
-            assert_eq!(found.log_prob.len(), response.len());
-            let pairs = found.log_prob.iter().zip(&expected.log_prob);
-            for (a, b) in pairs.chain(found.entropy.iter().zip(&expected.entropy)) {
+            let expected = score(&model, &[alone], 0.7).unwrap().values;
+            let range = rows.next().unwrap();
+            assert_eq!(range.len(), response.len());
+            let pairs = found.values.log_prob[range.clone()].iter();
+            let pairs = pairs.zip(&expected.log_prob);
+            let entropies = found.values.entropy[range].iter().zip(&expected.entropy);
+            for (a, b) in pairs.chain(entropies) {
                 assert!((a - b).abs() < 1e-4, "{a} for {b}");
             }
         }
@@ -345,6 +351,17 @@ fn adapted(loss: &str) -> (Recipe, Model) {
     (recipe, model)
 }
 
+/// Log-probabilities of the targets.
+fn scored(learner: &Learner, packed: &Packed, weights: Weights, temperature: f32) -> Vec<f32> {
+    let options = ScoreOptions {
+        weights,
+        temperature,
+        top_p: None,
+    };
+    let found = learner.score(std::slice::from_ref(packed), &options);
+    found.unwrap().remove(0).log_prob
+}
+
 // C1
 #[test]
 fn the_reference_of_adapters_is_the_model_at_the_start_of_the_stage() {
@@ -354,16 +371,10 @@ fn the_reference_of_adapters_is_the_model_at_the_start_of_the_stage() {
     let base = Learner::new(model.without_lora(), &recipe);
     let mut learner = Learner::new(model, &recipe);
     let folder = tempfile::tempdir().unwrap();
-    let dir = RunDir::create(&folder.path().join("run")).unwrap();
-    learner.begin_rl(&dir, &recipe).unwrap();
-    let now = |learner: &Learner| {
-        let found = learner.log_probs(&packed, &mut SharedVision::default(), 1.0, None);
-        found.unwrap().log_prob
-    };
-    let reference = |learner: &Learner| {
-        let found = learner.reference_log_probs(&packed, &mut SharedVision::default(), 1.0);
-        found.unwrap().log_prob
-    };
+    let kept = folder.path().join("reference");
+    learner.freeze_reference(&kept).unwrap();
+    let now = |learner: &Learner| scored(learner, &packed, Weights::Current, 1.0);
+    let reference = |learner: &Learner| scored(learner, &packed, Weights::Reference, 1.0);
     let apart = |a: &[f32], b: &[f32]| {
         let pairs = a.iter().zip(b).map(|(a, b)| (a - b).abs());
         pairs.fold(0.0, f32::max)
@@ -374,26 +385,18 @@ fn the_reference_of_adapters_is_the_model_at_the_start_of_the_stage() {
         "the adapters say something"
     );
     assert_eq!(reference(&learner), start);
-    let mut objective = |now: &TokenValues| {
-        Ok(Objective {
-            d_log_prob: vec![-1.0; now.log_prob.len()],
-            ..Objective::default()
-        })
-    };
-    learner
-        .forward_backward(&packed, 1.0, 0, &mut objective)
-        .unwrap();
+    forward_backward(&mut learner, &packed, &PassOptions::default(), likelier);
     learner.optim_step(&OptimConfig::default(), 1e-2).unwrap();
     assert!(apart(&now(&learner), &start) > 0.1, "the policy has moved");
     assert_eq!(reference(&learner), start, "and the reference has not");
     // A resume opens the same one.
-    learner.load_reference(&dir, &recipe).unwrap();
+    let source = learner.load_reference(&kept).unwrap();
+    assert_eq!(source, ReferenceSource::Copy);
     assert_eq!(reference(&learner), start);
-    assert!(!learner.lacks_reference(&dir, &recipe));
     // A run of an older version has no copy: its reference was the base, and stays that.
-    std::fs::remove_dir_all(dir.path().join("reference")).unwrap();
-    assert!(learner.lacks_reference(&dir, &recipe));
-    learner.load_reference(&dir, &recipe).unwrap();
+    std::fs::remove_dir_all(&kept).unwrap();
+    let source = learner.load_reference(&kept).unwrap();
+    assert_eq!(source, ReferenceSource::Base);
     assert_eq!(reference(&learner), now(&base));
 }
 
@@ -401,15 +404,17 @@ fn the_reference_of_adapters_is_the_model_at_the_start_of_the_stage() {
 fn a_loss_on_the_whole_divergence_leads_back_to_the_reference() {
     let (recipe, model) = adapted("kl_loss_type = \"full\"\n");
     let folder = tempfile::tempdir().unwrap();
-    let dir = RunDir::create(&folder.path().join("run")).unwrap();
     let mut learner = Learner::new(model, &recipe);
-    learner.begin_rl(&dir, &recipe).unwrap();
+    learner
+        .freeze_reference(&folder.path().join("reference"))
+        .unwrap();
     let groups = groups();
     let packed = pack(&items(&groups)).unwrap();
-    let temperature = 0.8;
-    let reference = learner
-        .reference_log_probs(&packed, &mut SharedVision::default(), temperature)
-        .unwrap();
+    let options = PassOptions {
+        temperature: 0.8,
+        ref_kl: true,
+    };
+    let reference = scored(&learner, &packed, Weights::Reference, options.temperature);
     let (optim, none) = (
         OptimConfig {
             weight_decay: 0.0,
@@ -423,36 +428,30 @@ fn a_loss_on_the_whole_divergence_leads_back_to_the_reference() {
     );
     // Away from it first.
     for _ in 0..8 {
-        let mut likelier = |now: &TokenValues| {
+        forward_backward(&mut learner, &packed, &options, |now| {
             let count = now.log_prob.len();
-            Ok(Objective {
+            Objective {
                 d_log_prob: vec![-1.0 / count as f32; count],
                 ..Objective::default()
-            })
-        };
-        learner
-            .forward_backward(&packed, temperature, 0, &mut likelier)
-            .unwrap();
+            }
+        });
         learner.optim_step(&none, 1e-2).unwrap();
     }
     let divergence = |learner: &mut Learner| {
         let mut seen = TokenValues::default();
-        let mut objective = |now: &TokenValues| {
+        forward_backward(learner, &packed, &options, |now| {
             seen.clone_from(now);
             let count = now.log_prob.len();
-            Ok(Objective {
+            Objective {
                 d_log_prob: vec![0.0; count],
                 d_kl: Some(vec![1.0 / count as f32; count]),
                 ..Objective::default()
-            })
-        };
-        learner
-            .forward_backward(&packed, temperature, 0, &mut objective)
-            .unwrap();
+            }
+        });
         let kl = seen.ref_kl.clone().unwrap();
         assert!(kl.iter().all(|&kl| kl > -1e-6));
         let mean = kl.iter().sum::<f32>() / kl.len() as f32;
-        let apart = seen.log_prob.iter().zip(&reference.log_prob);
+        let apart = seen.log_prob.iter().zip(&reference);
         let apart = apart.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         (mean, apart)
     };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use percept_data::{Dataset, Sample};
-use percept_train::{PackItem, TokenValues, score};
+use percept_train::{PackItem, Scores, score};
 
 use crate::shared::model_args::ModelArgs;
 use crate::shared::{Done, Failure, Global, open};
@@ -66,10 +66,14 @@ pub fn run(args: &Score, _: &Global) -> Result<Done, Failure> {
                 responses: vec![tokens],
             })
             .collect();
-        let values = score(&model, &items, args.temperature)?;
-        for ((sample, tokens), values) in samples.iter().zip(&completions).zip(&values) {
+        let Scores {
+            offsets, values, ..
+        } = score(&model, &items, args.temperature)?;
+        let rows = samples.iter().zip(&completions).zip(offsets.iter());
+        for ((sample, tokens), range) in rows {
             let texts: Vec<String> = tokens.iter().map(|&id| processor.token_text(id)).collect();
-            writeln!(out, "{}", record(sample, tokens, &texts, values))?;
+            let found = [&values.log_prob[range.clone()], &values.entropy[range]];
+            writeln!(out, "{}", record(sample, tokens, &texts, found))?;
         }
     }
     out.finish()?;
@@ -94,15 +98,15 @@ fn record(
     sample: &Sample,
     tokens: &[u32],
     texts: &[String],
-    values: &TokenValues,
+    [log_probs, entropies]: [&[f32]; 2],
 ) -> serde_json::Value {
-    let sum: f64 = values.log_prob.iter().map(|&l| f64::from(l)).sum();
+    let sum: f64 = log_probs.iter().map(|&l| f64::from(l)).sum();
     serde_json::json!({
         "id": sample.id,
         "tokens": texts,
         "token_ids": tokens,
-        "log_probs": values.log_prob,
-        "entropies": values.entropy,
+        "log_probs": log_probs,
+        "entropies": entropies,
         "sum": sum,
     })
 }

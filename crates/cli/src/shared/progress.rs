@@ -116,7 +116,7 @@ impl Progress {
         match event {
             Event::StageStarted { stage, done, total } => {
                 self.lines = *done;
-                self.start(stage.name(), *done, *total);
+                self.start(stage, *done, *total);
             }
             Event::Step {
                 stage,
@@ -130,7 +130,7 @@ impl Progress {
                         bar.set_message(line);
                     }
                     None if done % self.every == 0 => {
-                        note!("  {} {done:>5}  {line}", stage.name());
+                        note!("  {stage} {done:>5}  {line}");
                     }
                     None => {}
                 }
@@ -222,7 +222,7 @@ fn summary(metrics: &Metrics) -> String {
 fn json(event: &Event<'_>) -> serde_json::Value {
     match event {
         Event::StageStarted { stage, done, total } => serde_json::json!({
-            "event": "stage", "stage": stage.name(), "done": done, "total": total,
+            "event": "stage", "stage": stage, "done": done, "total": total,
         }),
         Event::Step {
             stage,
@@ -234,7 +234,7 @@ fn json(event: &Event<'_>) -> serde_json::Value {
                 .map(|(name, value)| (name.clone(), (*value).into()))
                 .collect();
             serde_json::json!({
-                "event": "step", "stage": stage.name(), "done": done, "metrics": numbers,
+                "event": "step", "stage": stage, "done": done, "metrics": numbers,
             })
         }
         Event::Evaluating { done, total } => {

@@ -111,9 +111,7 @@ fn damaged_checkpoints() {
             &|p| edit_json(p, |s| s["format"] = json!(99)),
         ),
         ("state.json without a field", "percept/state.json", &|p| {
-            edit_json(p, |s| {
-                drop(s.as_object_mut().unwrap().remove("rl_position"))
-            });
+            edit_json(p, |s| drop(s.as_object_mut().unwrap().remove("stages")));
         }),
         ("optimizer cut", "percept/optimizer.safetensors", &|p| {
             truncate(p, 0.5)

@@ -1,4 +1,5 @@
-//! Forward and backward in one call, with or without gradient checkpointing.
+//! A forward pass that keeps what its backward pass needs, and that backward pass, with or without
+//! gradient checkpointing.
 //!
 //! With full checkpointing the forward pass keeps the input of every layer and nothing else; the
 //! backward pass goes through the layers from the last to the first, computing each once more.
@@ -14,9 +15,38 @@ use crate::pass::gradients::segment;
 use crate::pass::tape::{Tape, parts};
 use crate::text::model::TextPass;
 use crate::vision::embed::Encoded;
+use crate::vision::shared::PassImages;
 use crate::vision::tape::VisionTape;
-use crate::weights::layers::Weights;
+use crate::weights::layers::{Dropout, Weights};
 use crate::{Error, GradientCheckpointing, Model, PackedBatch, ParamGrads, SharedVision};
+
+/// What [`Model::forward_train`] keeps for [`Model::backward`].
+pub struct Activations {
+    images: PassImages,
+    graph: Graph,
+    /// The masks of the forward pass: the model may have others when the backward pass comes.
+    dropout: Option<Dropout>,
+}
+
+enum Graph {
+    /// All of it in one graph; the rows of shared images are leaves of it.
+    Whole { leaves: Vec<Tensor<2>> },
+    /// In parts, some of which are computed again.
+    Parts(Box<Parts>),
+}
+
+struct Parts {
+    tokens: Vec<u32>,
+    pass: TextPass,
+    /// Of the images that no other pass shows.
+    own: Option<VisionTape>,
+    vision: Option<Encoded>,
+    /// Merged rows of the own images and of each shared one.
+    counts: Vec<usize>,
+    tape: Tape,
+    /// The output of the last part, a leaf of the final norm's graph.
+    last: Tensor<2>,
+}
 
 impl Model {
     /// Computes hidden states, gives them to `loss`, and returns what `loss` returns beside the
@@ -33,84 +63,119 @@ impl Model {
         checkpointing: impl Into<GradientCheckpointing>,
         loss: impl FnOnce(Tensor<2>) -> Result<(Tensor<1>, T), E>,
     ) -> Result<(T, ParamGrads), E> {
-        self.forward_backward_shared(batch, checkpointing, &mut SharedVision::default(), loss)
+        let shared = &mut SharedVision::default();
+        let (hidden, activations) = self.forward_train(batch, checkpointing, shared)?;
+        let (scalar, output) = loss(hidden)?;
+        Ok((output, self.backward(activations, scalar, shared)))
     }
 
-    /// [`Model::forward_backward`] as one of the passes of an update, with the images that several
-    /// of them show. The gradient that a shared image sends into the tower comes with the last pass
-    /// that shows it: only the sum over all passes, and [`SharedVision::finish`], is the update's.
+    /// Hidden states after the final norm, `[tokens, hidden]`, and what their backward pass needs, as
+    /// one of the passes of an update. `shared` are the images that several of those show: one that
+    /// this pass is the first to show is encoded.
     ///
     /// # Errors
-    /// As [`Model::forward_backward`].
-    pub fn forward_backward_shared<T, E: From<Error>>(
+    /// [`Error::Batch`] when the batch does not fit the model.
+    pub fn forward_train(
         &self,
         batch: &PackedBatch,
         checkpointing: impl Into<GradientCheckpointing>,
         shared: &mut SharedVision,
-        loss: impl FnOnce(Tensor<2>) -> Result<(Tensor<1>, T), E>,
-    ) -> Result<(T, ParamGrads), E> {
-        let mut grads = ParamGrads::new(self.params.len());
-        let output = match checkpointing.into() {
-            GradientCheckpointing::Off => self.keep(batch, shared, &mut grads, loss)?,
-            some => self.recompute(batch, some, shared, &mut grads, loss)?,
+    ) -> Result<(Tensor<2>, Activations), Error> {
+        let images = shared.divide(self.check(batch)?);
+        let (hidden, graph) = match checkpointing.into() {
+            GradientCheckpointing::Off => self.forward_whole(batch, &images, shared)?,
+            some => self.forward_parts(batch, some, &images, shared)?,
         };
-        Ok((output, grads))
+        let dropout = self.dropout;
+        Ok((
+            hidden,
+            Activations {
+                images,
+                graph,
+                dropout,
+            },
+        ))
+    }
+
+    /// The gradients of `scalar`, a `[1]` tensor made of the hidden states that `activations` belong
+    /// to. The gradient that a shared image sends into the tower comes with the last pass that shows
+    /// it: only the sum over all passes, and [`SharedVision::finish`], is the update's.
+    pub fn backward(
+        &self,
+        activations: Activations,
+        scalar: Tensor<1>,
+        shared: &mut SharedVision,
+    ) -> ParamGrads {
+        let Activations {
+            images,
+            graph,
+            dropout,
+        } = activations;
+        let mut grads = ParamGrads::new(self.params.len());
+        if scalar.is_tracked() {
+            match graph {
+                Graph::Whole { leaves } => {
+                    let mut gradients = scalar.backward();
+                    grads.collect(&self.params, &mut gradients);
+                    if self.trains_vision() {
+                        let found = leaves.iter().map(|leaf| leaf.grad_remove(&mut gradients));
+                        shared.receive(&images, found);
+                    }
+                }
+                Graph::Parts(parts) => {
+                    let weights = Weights {
+                        dropout,
+                        ..self.weights(true)
+                    };
+                    let of_shared = self.backward_parts(*parts, scalar, &weights, &mut grads);
+                    shared.receive(&images, of_shared.into_iter().map(Some));
+                }
+            }
+        }
+        shared.close(self, images, &mut grads);
+        grads
     }
 
     /// One graph, but for shared images: their rows are leaves of it.
-    fn keep<T, E: From<Error>>(
+    fn forward_whole(
         &self,
         batch: &PackedBatch,
+        images: &PassImages,
         shared: &mut SharedVision,
-        grads: &mut ParamGrads,
-        loss: impl FnOnce(Tensor<2>) -> Result<(Tensor<1>, T), E>,
-    ) -> Result<T, E> {
-        let images = shared.divide(self.check(batch)?);
+    ) -> Result<(Tensor<2>, Graph), Error> {
         let weights = self.weights(true);
-        let own = shared.own(self, &images, |plan| Ok(self.encode(&weights, plan)))?;
+        let own = shared.own(self, images, |plan| Ok(self.encode(&weights, plan)))?;
         let own = own.map(|own| images.own_encoded(own));
-        let mut others = shared.shared(self, &images, Some(GradientCheckpointing::Off))?;
+        let mut others = shared.shared(self, images, Some(GradientCheckpointing::Off))?;
         let trained = self.trains_vision();
         for other in others.iter_mut().filter(|_| trained) {
             other.rows = other.rows.clone().autodiff().require_grad();
         }
-        let leaves: Vec<_> = others.iter().map(|other| other.rows.clone()).collect();
+        let leaves = others.iter().map(|other| other.rows.clone()).collect();
         let hidden = self.run(&weights, batch, own.into_iter().chain(others).collect());
-        let (scalar, output) = loss(hidden)?;
-        if scalar.is_tracked() {
-            let mut gradients = scalar.backward();
-            grads.collect(&self.params, &mut gradients);
-            if trained {
-                let found = leaves.iter().map(|leaf| leaf.grad_remove(&mut gradients));
-                shared.receive(&images, found);
-            }
-        }
-        shared.close(self, images, grads);
-        Ok(output)
+        Ok((hidden, Graph::Whole { leaves }))
     }
 
-    fn recompute<T, E: From<Error>>(
+    fn forward_parts(
         &self,
         batch: &PackedBatch,
         checkpointing: GradientCheckpointing,
+        images: &PassImages,
         shared: &mut SharedVision,
-        grads: &mut ParamGrads,
-        loss: impl FnOnce(Tensor<2>) -> Result<(Tensor<1>, T), E>,
-    ) -> Result<T, E> {
-        let images = shared.divide(self.check(batch)?);
+    ) -> Result<(Tensor<2>, Graph), Error> {
         let (plain, tracked) = (self.weights(false), self.weights(true));
         let pass = TextPass::new(&self.config, batch, &self.device);
         let keep = Some(checkpointing);
-        let own = shared.own(self, &images, |plan| {
+        let own = shared.own(self, images, |plan| {
             VisionTape::record(self, plan, keep, self.dropout)
         })?;
-        let others = shared.shared(self, &images, keep)?;
+        let others = shared.shared(self, images, keep)?;
         let parts_of_rows = own
             .iter()
             .map(|tape| images.own_encoded((tape.merged.clone(), tape.sources.clone())))
             .chain(others);
         let parts_of_rows: Vec<Encoded> = parts_of_rows.collect();
-        let counts: Vec<usize> = parts_of_rows.iter().map(|p| p.rows.dims()[0]).collect();
+        let counts = parts_of_rows.iter().map(|p| p.rows.dims()[0]).collect();
         let vision = Encoded::join(parts_of_rows);
         let x = self.embed(&plain, &batch.tokens, vision.clone());
         let parts = parts(checkpointing, self.text.layers.len());
@@ -118,50 +183,68 @@ impl Model {
             let weights = if track { &tracked } else { &plain };
             self.text.part(part, weights, &pass, x)
         });
+        let last = x.autodiff().require_grad();
+        let hidden = self.text.norm(&tracked, last.clone());
+        let parts = Parts {
+            tokens: batch.tokens.clone(),
+            pass,
+            own,
+            vision,
+            counts,
+            tape,
+            last,
+        };
+        Ok((hidden, Graph::Parts(Box::new(parts))))
+    }
 
-        let x = x.autodiff().require_grad();
-        let (scalar, output) = loss(self.text.norm(&tracked, x.clone()))?;
-        if scalar.is_tracked() {
-            let mut gradients = scalar.backward();
-            grads.collect(&self.params, &mut gradients);
-            let dx = x.grad_remove(&mut gradients);
-            drop((x, gradients));
-            let dx = tape.backward(&self.params, grads, dx, |part, x| {
-                self.text.part(part, &tracked, &pass, x)
-            });
-            let rows = dx.and_then(|dy| self.recompute_inputs(&tracked, batch, grads, vision, dy));
-            if let Some(rows) = rows.filter(|_| self.trains_vision()) {
-                let mut found = rows.split_with_sizes(counts, 0).into_iter();
-                if let Some((tape, dy)) = own.and_then(|tape| Some((tape, found.next()?))) {
-                    tape.backward(self, grads, dy);
-                }
-                shared.receive(&images, found.map(Some));
-            }
+    /// Returns the gradients of the rows of shared images, where the tower is trained.
+    fn backward_parts(
+        &self,
+        kept: Parts,
+        scalar: Tensor<1>,
+        weights: &Weights,
+        grads: &mut ParamGrads,
+    ) -> Vec<Tensor<2>> {
+        let mut gradients = scalar.backward();
+        grads.collect(&self.params, &mut gradients);
+        let dx = kept.last.grad_remove(&mut gradients);
+        drop((kept.last, scalar, gradients));
+        let pass = &kept.pass;
+        let dx = kept.tape.backward(&self.params, grads, dx, |part, x| {
+            self.text.part(part, weights, pass, x)
+        });
+        let rows =
+            dx.and_then(|dy| self.backward_inputs(weights, &kept.tokens, grads, kept.vision, dy));
+        let Some(rows) = rows.filter(|_| self.trains_vision()) else {
+            return Vec::new();
+        };
+        let mut found = rows.split_with_sizes(kept.counts, 0).into_iter();
+        if let Some((tape, dy)) = kept.own.and_then(|tape| Some((tape, found.next()?))) {
+            tape.backward(self, grads, dy);
         }
-        shared.close(self, images, grads);
-        Ok(output)
+        found.collect()
     }
 
     /// Sends the gradient of the first layer's input into the embedding table; returns that of the
     /// rows of images.
-    fn recompute_inputs(
+    fn backward_inputs(
         &self,
         weights: &Weights,
-        batch: &PackedBatch,
+        tokens: &[u32],
         grads: &mut ParamGrads,
         vision: Option<Encoded>,
         dy: Tensor<2>,
     ) -> Option<Tensor<2>> {
         let Some(vision) = vision else {
             if self.params[self.text.embed_tokens].trainable() {
-                let x = self.text.embed(weights, &batch.tokens);
+                let x = self.text.embed(weights, tokens);
                 grads.collect(&self.params, &mut (x * dy).sum().backward());
             }
             return None;
         };
         segment(&self.params, grads, vision.rows.clone(), dy, |rows| {
             let vision = Encoded { rows, ..vision };
-            self.embed(weights, &batch.tokens, Some(vision))
+            self.embed(weights, tokens, Some(vision))
         })
     }
 

@@ -41,6 +41,18 @@ impl Stream {
     }
 }
 
+/// Seed of the dropout masks of one forward pass, by its place in the run, so that a resumed run draws the
+/// same ones.
+pub(crate) fn dropout_seed(
+    seed: u64,
+    global_step: usize,
+    mini_batch: usize,
+    micro_batch: usize,
+) -> u64 {
+    let place = (global_step as u64) << 40 | (mini_batch as u64) << 20 | micro_batch as u64;
+    Stream::new(seed, "dropout", place).next_u64()
+}
+
 /// The endless order of a data set's rows: each epoch is a permutation of its own.
 #[derive(Debug, Clone)]
 pub struct RowOrder {

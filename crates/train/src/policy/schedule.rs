@@ -1,7 +1,7 @@
 //! What changes from step to step: the learning rate (linear warm-up, then constant, linear or cosine
 //! decay) and the number of blocks that attention chooses.
 
-use crate::{OptimConfig, Schedule, TopKAnnealing};
+use crate::recipe::parts::{OptimConfig, Schedule, TopKAnnealing};
 
 /// Learning rate of optimiser step `step` (from 0) of `total`.
 pub fn learning_rate(config: &OptimConfig, step: usize, total: usize) -> f64 {

@@ -3,7 +3,7 @@
 use percept_kernels::sparse::AttentionConfig;
 
 use crate::recipe::sizes;
-use crate::rl::{dynamic_sampling, requirements};
+use crate::rl::{filter, requirements};
 use crate::{Error, ModelSource, OptimConfig, Recipe};
 
 /// Where a number may lie. NaN and infinity lie nowhere.
@@ -285,8 +285,8 @@ pub(crate) fn check(recipe: &Recipe, name: &str) -> Result<(), Error> {
         return problem(&format!("algorithm: {error}"));
     }
     let metric = algorithm
-        .dapo()
-        .map_or(Ok(()), |dapo| dynamic_sampling::check(dapo, &recipe.reward));
+        .group_filter()
+        .map_or(Ok(()), |found| filter::check(found, &recipe.reward));
     if let Err(message) = metric.and_then(|()| requirements::combination(recipe)) {
         return problem(&format!("algorithm: {message}"));
     }

@@ -5,7 +5,8 @@
 //! A recipe that spells out every option (as `percept config` prints it) is not meant: there the switch
 //! stands beside the option, and the option has its default.
 
-use percept_credit::{LossAggMode, Shaping, TgrlForm, TokenWeightConfig};
+use percept_credit::LossAggMode;
+use percept_credit::weight::Stage;
 use toml::{Table, Value};
 
 use crate::{AlgorithmConfig, EvalConfig, Recipe, RolloutConfig, Schedule};
@@ -89,40 +90,18 @@ fn rules(recipe: &Recipe) -> Vec<Rule> {
 fn inside_methods(recipe: &Recipe) -> Result<(), String> {
     let vain = |option: &str, because: &str| Err(format!("{option} does nothing: {because}"));
     for weight in &recipe.algorithm.token_weight {
-        match weight {
-            TokenWeightConfig::TgrlWeight(tgrl) => {
-                let plain = percept_credit::weight::TgrlWeight::default();
-                if tgrl.alpha != plain.alpha && tgrl.form != TgrlForm::Direction {
-                    return vain("token_weight tgrl: alpha", "it is of form \"direction\"");
-                }
-                let ranked = |w: &percept_credit::weight::TgrlWeight| {
-                    [w.lambda_p, w.lambda_r, w.kappa, w.w_min, w.w_max]
-                };
-                if ranked(tgrl) != ranked(&plain) && tgrl.form != TgrlForm::Rank {
-                    let option = "token_weight tgrl: lambda_p, lambda_r, kappa, w_min or w_max";
-                    return vain(option, "they are of form \"rank\"");
-                }
-            }
-            TokenWeightConfig::Direction(direction) => {
-                let ppl = percept_credit::weight::DirectionForm::Ppl;
-                if direction.ppl_clamp.is_some() && direction.form != ppl {
-                    return vain("token_weight direction: ppl_clamp", "it is of form \"ppl\"");
-                }
-            }
-            TokenWeightConfig::Fipo(fipo) => {
-                let plain = percept_credit::weight::Fipo::default();
-                if fipo.unclipped && fipo.clip_ratio != plain.clip_ratio {
-                    return vain("token_weight fipo: clip_ratio", "unclipped is true");
-                }
-            }
-            TokenWeightConfig::Tor(_) => {}
+        if let Some(idle) = weight.idle_option() {
+            let option = format!("token_weight {}: {}", weight.name(), idle.option);
+            return vain(&option, idle.because);
         }
     }
-    let expert = &recipe.algorithm.loss.expert;
-    if expert.shaping == Shaping::LogProb && expert.c != percept_credit::ExpertLoss::default().c {
-        return vain("algorithm.loss.expert.c", "shaping is \"log_prob\"");
+    match recipe.algorithm.loss.expert.idle_option() {
+        None => Ok(()),
+        Some(idle) => vain(
+            &format!("algorithm.loss.expert.{}", idle.option),
+            idle.because,
+        ),
     }
-    Ok(())
 }
 
 /// What a settled recipe sets in vain because of another table or of the method.
@@ -157,20 +136,23 @@ pub(crate) fn notes(recipe: &Recipe) -> Vec<String> {
     } else {
         let needs = algorithm.credit().needs();
         note(
-            algorithm.loss.expert != plain.loss.expert && !algorithm.uses_experts(),
+            algorithm.loss.expert != plain.loss.expert && algorithm.expert_filter().is_none(),
             "algorithm.loss.expert",
-            "no filter \"tgrl\" puts experts into groups",
+            "no filter puts experts into groups",
         );
         note(
             algorithm.image_ablation != plain.image_ablation
                 && !needs.no_image
-                && !algorithm.uses_experts(),
+                && algorithm.expert_filter().is_none(),
             "algorithm.image_ablation",
             "no chosen method takes the image away",
         );
         note(
             algorithm.renormalize_weight
-                && algorithm.token_weight.iter().all(|w| w.name() == "fipo"),
+                && algorithm
+                    .token_weight
+                    .iter()
+                    .all(|w| w.stage() == Stage::Update),
             "algorithm.renormalize_weight",
             "there is no token weight that is known before the update",
         );

@@ -47,15 +47,14 @@ fn apply(algorithm: &mut AlgorithmConfig, part: &str) -> Result<(), String> {
         known = true;
     }
     if FilterConfig::NAMES.contains(&part) {
-        algorithm.filter.push(named(part)?);
+        let filter: FilterConfig = named(part)?;
+        filter.change_loss(&mut algorithm.loss);
+        algorithm.filter.push(filter);
         known = true;
     }
     if PolicyLossConfig::NAMES.contains(&part) {
         algorithm.loss.policy_loss = named(part)?;
         known = true;
-    }
-    if let ("dapo", PolicyLossConfig::Ppo(ppo)) = (part, &mut algorithm.loss.policy_loss) {
-        ppo.clip_ratio_high = 0.28;
     }
     if known {
         return Ok(());

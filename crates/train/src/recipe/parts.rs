@@ -207,33 +207,16 @@ impl AlgorithmConfig {
         }
     }
 
-    /// Dynamic sampling, if chosen.
-    pub fn dapo(&self) -> Option<&credit::DapoFilter> {
-        self.filter.iter().find_map(|filter| match filter {
-            credit::FilterConfig::DapoFilter(dapo) => Some(dapo),
-            credit::FilterConfig::TgrlFilter(_) => None,
-        })
+    /// The filter that keeps some groups, if one is chosen, and its name.
+    pub(crate) fn group_filter(&self) -> Option<(&'static str, &dyn credit::GroupFilter)> {
+        let mut filters = self.filter.iter();
+        filters.find_map(|filter| Some((filter.name(), filter.groups()?)))
     }
 
-    /// ToR's weight, if chosen: its sets are stored with the rollouts.
-    pub fn tor(&self) -> Option<&credit::Tor> {
-        self.token_weight.iter().find_map(|weight| match weight {
-            credit::TokenWeightConfig::Tor(tor) => Some(tor),
-            _ => None,
-        })
-    }
-
-    /// TGRL's filter, if chosen.
-    pub fn tgrl(&self) -> Option<&credit::TgrlFilter> {
-        self.filter.iter().find_map(|filter| match filter {
-            credit::FilterConfig::TgrlFilter(tgrl) => Some(tgrl),
-            credit::FilterConfig::DapoFilter(_) => None,
-        })
-    }
-
-    /// Whether expert trajectories enter groups.
-    pub fn uses_experts(&self) -> bool {
-        self.tgrl().is_some()
+    /// The filter that chooses experts for groups, if one is chosen, and its name.
+    pub(crate) fn expert_filter(&self) -> Option<(&'static str, &dyn credit::ExpertFilter)> {
+        let mut filters = self.filter.iter();
+        filters.find_map(|filter| Some((filter.name(), filter.experts()?)))
     }
 }
 

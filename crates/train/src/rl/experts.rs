@@ -1,22 +1,49 @@
-//! Expert trajectories inside groups (TGRL's step C): who may enter, and where.
+//! Expert trajectories inside groups: who may enter, and where.
 //!
-//! What stands in a row's `expert` column, a text or a list of several, are candidates. One that enters
-//! takes the place of the last sampled response, so that the group keeps its size and a batch without experts is the batch of the
-//! base method. Grounding and likelihood are measured with the policy that sampled the group.
+//! What stands in a row's `expert` column, a text or a list of several, are candidates; a filter of the algorithm
+//! ([`ExpertFilter`]) chooses among them. One that enters takes the place of the last sampled response, so that the
+//! group keeps its size and a batch without experts is the batch of the base method. Grounding and likelihood are
+//! measured with the policy that sampled the group.
 
 use std::time::Instant;
 
-use percept_credit::{ExpertCandidate, TgrlFilter};
+use percept_credit::{ExpertCandidate, ExpertFilter};
 use percept_data::Sample;
 use percept_model::Prompt;
-use percept_reward::{Answer, Reward};
+use percept_reward::Reward;
 use percept_sampler::{FinishReason, Rollout};
 
+use crate::Error;
 use crate::batch::pack::PackItem;
-use crate::rl::group::{Collected, Group, first_score};
-use crate::rl::signals::{ablated, forward};
-use crate::run::Run;
-use crate::{Error, TokenValues};
+use crate::batch::score::Scores;
+use crate::policy::Policy;
+use crate::policy::values::Weights;
+use crate::rl::group::{Group, first_score};
+use crate::rl::judge::{Response, ToJudge, judge};
+use crate::rl::setup::Setup;
+
+/// What looking for experts gave and cost.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Entered {
+    /// Trajectories that were looked at.
+    pub(crate) candidates: usize,
+    /// Those that entered a group.
+    pub(crate) entered: usize,
+    /// Tokens through the forward passes that looked at them.
+    pub(crate) tokens: usize,
+    /// Seconds of all that.
+    pub(crate) seconds: f64,
+}
+
+impl Entered {
+    /// Adds those of another generation batch.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.candidates += other.candidates;
+        self.entered += other.entered;
+        self.tokens += other.tokens;
+        self.seconds += other.seconds;
+    }
+}
 
 /// An expert's answer to the prompt of a group, in the policy's tokens.
 struct Trajectory {
@@ -26,17 +53,21 @@ struct Trajectory {
     reward: Reward,
 }
 
-/// Puts the experts that the filter lets through into `groups`.
+/// Puts the experts that the filter lets through into `groups`. `version` is that of the policy's weights.
+///
+/// # Errors
+/// [`Error::Model`] for a trajectory that is no answer to its prompt.
 pub(crate) fn enter(
-    run: &Run<'_>,
+    setup: &Setup<'_>,
+    policy: &impl Policy,
+    version: u64,
     groups: &mut [Group],
-    found: &mut Collected,
-) -> Result<(), Error> {
-    let Some(filter) = run.recipe.algorithm.tgrl() else {
-        return Ok(());
+) -> Result<Entered, Error> {
+    let Some((_, filter)) = setup.algorithm().expert_filter() else {
+        return Ok(Entered::default());
     };
     let clock = Instant::now();
-    let candidates = candidates(run, groups)?;
+    let candidates = candidates(setup, groups)?;
     let items: Vec<PackItem<'_>> = candidates
         .iter()
         .map(|c| PackItem {
@@ -44,25 +75,23 @@ pub(crate) fn enter(
             responses: vec![&c.tokens],
         })
         .collect();
-    let (seen, tokens) = forward(run, &items, |learner, packed, vision, temperature| {
-        learner.log_probs(packed, vision, temperature, None)
-    })?;
-    let (blind, more) = unseen(run, groups, &candidates)?;
-    found.expert_tokens += tokens + more;
+    let seen = setup.score(policy, &items, Weights::Current, None)?;
+    let blind = unseen(setup, policy, groups, &candidates)?;
     let chosen = choose(filter, groups, &candidates, &seen, &blind);
-    found.experts += chosen.len();
-    found.expert_candidates += candidates.len();
-    let mut at = 0;
+    let mut found = Entered {
+        candidates: candidates.len(),
+        entered: chosen.len(),
+        tokens: seen.tokens + blind.tokens,
+        seconds: 0.0,
+    };
     for (index, candidate) in candidates.into_iter().enumerate() {
-        let range = at..at + candidate.tokens.len();
-        at = range.end;
         if chosen.contains(&index) {
-            let log_probs = seen.log_prob[range].to_vec();
-            replace(run, groups, candidate, log_probs);
+            let log_probs = seen.values.log_prob[seen.offsets.row(index)].to_vec();
+            replace(setup, version, groups, candidate, log_probs);
         }
     }
-    found.expert_seconds += clock.elapsed().as_secs_f64();
-    Ok(())
+    found.seconds = clock.elapsed().as_secs_f64();
+    Ok(found)
 }
 
 /// The expert trajectories of a row.
@@ -71,8 +100,8 @@ pub(crate) fn experts_of(sample: &Sample) -> impl Iterator<Item = &String> {
 }
 
 /// Experts of the groups' rows that are readable and not too long, judged like any response.
-fn candidates(run: &Run<'_>, groups: &[Group]) -> Result<Vec<Trajectory>, Error> {
-    let longest = run.recipe.rollout.max_completion_length;
+fn candidates(setup: &Setup<'_>, groups: &[Group]) -> Result<Vec<Trajectory>, Error> {
+    let longest = setup.recipe.rollout.max_completion_length;
     let mut texts = Vec::new();
     for (index, group) in groups.iter().enumerate() {
         for text in experts_of(&group.sample) {
@@ -80,33 +109,24 @@ fn candidates(run: &Run<'_>, groups: &[Group]) -> Result<Vec<Trajectory>, Error>
                 expert: Some(text.clone()),
                 ..group.sample.clone()
             };
-            let training = run.processor.sft(&sample)?;
+            let training = setup.processor.sft(&sample)?;
             let tokens = training.prompt.tokens[group.prompt.tokens.len()..].to_vec();
             if !tokens.is_empty() && tokens.len() <= longest {
                 texts.push((index, text.clone(), tokens));
             }
         }
     }
-    let conversation = |index: &usize| groups[*index].sample.conversation();
-    let conversations: Vec<_> = texts.iter().map(|(i, ..)| conversation(i)).collect();
-    let answers: Vec<Answer<'_>> = texts
-        .iter()
-        .zip(&conversations)
-        .map(|((index, text, tokens), conversation)| Answer {
-            completion: text,
-            ground_truth: groups[*index].sample.answer.as_deref(),
-            alternatives: &groups[*index].sample.alternatives,
-            prompt: &groups[*index].prompt.text,
+    let to_judge = texts.iter().map(|(index, text, tokens)| ToJudge {
+        sample: &groups[*index].sample,
+        prompt: &groups[*index].prompt,
+        responses: vec![Response {
+            text,
+            tokens,
             finished: true,
-            n_tokens: tokens.len(),
-            meta: &groups[*index].sample.meta,
-            token_ids: tokens,
-            messages: conversation.as_ref(),
-        })
-        .collect();
-    let rewards = run.rewards.judge(&answers);
-    drop(answers);
-    let found = texts.into_iter().zip(rewards);
+        }],
+    });
+    let rewards = judge(setup.rewards, &to_judge.collect::<Vec<_>>());
+    let found = texts.into_iter().zip(rewards.into_iter().flatten());
     Ok(found
         .map(|((group, text, tokens), reward)| Trajectory {
             group,
@@ -119,15 +139,18 @@ fn candidates(run: &Run<'_>, groups: &[Group]) -> Result<Vec<Trajectory>, Error>
 
 /// Log-probabilities of the candidates without the image; as with it where there is none.
 fn unseen(
-    run: &Run<'_>,
+    setup: &Setup<'_>,
+    policy: &impl Policy,
     groups: &[Group],
     candidates: &[Trajectory],
-) -> Result<(TokenValues, usize), Error> {
+) -> Result<Scores, Error> {
+    let ablation = setup.algorithm().image_ablation;
     let prompts = candidates
         .iter()
         .map(|c| {
-            let prompt = ablated(run, &groups[c.group])?;
-            Ok(prompt.unwrap_or_else(|| groups[c.group].prompt.as_ref().clone()))
+            let group = &groups[c.group];
+            let prompt = group.without_image(setup.processor, ablation)?;
+            Ok(prompt.unwrap_or_else(|| group.prompt.as_ref().clone()))
         })
         .collect::<Result<Vec<Prompt>, Error>>()?;
     let items: Vec<PackItem<'_>> = candidates
@@ -138,26 +161,22 @@ fn unseen(
             responses: vec![&c.tokens],
         })
         .collect();
-    forward(run, &items, |learner, packed, vision, temperature| {
-        learner.log_probs(packed, vision, temperature, None)
-    })
+    setup.score(policy, &items, Weights::Current, None)
 }
 
 /// Indices of the candidates that enter.
 fn choose(
-    filter: &TgrlFilter,
+    filter: &dyn ExpertFilter,
     groups: &[Group],
     candidates: &[Trajectory],
-    seen: &TokenValues,
-    blind: &TokenValues,
+    seen: &Scores,
+    blind: &Scores,
 ) -> Vec<usize> {
-    let mut at = 0;
     let mut pool = Vec::with_capacity(candidates.len());
-    for candidate in candidates {
-        let range = at..at + candidate.tokens.len();
-        at = range.end;
+    for (candidate, range) in candidates.iter().zip(seen.offsets.iter()) {
         let count = range.len() as f64;
-        let (with, without) = (&seen.log_prob[range.clone()], &blind.log_prob[range]);
+        let with = &seen.values.log_prob[range.clone()];
+        let without = &blind.values.log_prob[range];
         let difference = with
             .iter()
             .zip(without)
@@ -171,17 +190,23 @@ fn choose(
         });
     }
     let accuracy: Vec<f64> = groups.iter().map(Group::accuracy).collect();
-    filter.select(&pool, &accuracy).concat()
+    filter.choose(&pool, &accuracy).concat()
 }
 
 /// Whether the first reward function calls it right, and all others could grade it.
-fn right(filter: &TgrlFilter, reward: &Reward) -> bool {
+fn right(filter: &dyn ExpertFilter, reward: &Reward) -> bool {
     let score = reward.total.and(first_score(reward));
-    score.is_some_and(|score| score >= filter.min_score)
+    score.is_some_and(|score| filter.is_right(score))
 }
 
-fn replace(run: &Run<'_>, groups: &mut [Group], expert: Trajectory, log_probs: Vec<f32>) {
-    let score = crate::rl::group::shaped(run, expert.tokens.len(), &expert.reward);
+fn replace(
+    setup: &Setup<'_>,
+    weight_version: u64,
+    groups: &mut [Group],
+    expert: Trajectory,
+    log_probs: Vec<f32>,
+) {
+    let score = setup.shaped(expert.tokens.len(), &expert.reward);
     let group = &mut groups[expert.group];
     let sampled = group.rollouts.len() - group.experts;
     let Some(place) = sampled.checked_sub(1) else {
@@ -197,7 +222,7 @@ fn replace(run: &Run<'_>, groups: &mut [Group], expert: Trajectory, log_probs: V
         log_probs,
         text: expert.text,
         finish_reason: FinishReason::Stop,
-        weight_version: run.state.weight_version,
+        weight_version,
     });
     group.rewards.push(expert.reward);
     group.scores.push(score);
@@ -207,6 +232,7 @@ fn replace(run: &Run<'_>, groups: &mut [Group], expert: Trajectory, log_probs: V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use percept_credit::TgrlFilter;
     use percept_reward::Verdict;
 
     fn graded(score: f64) -> Reward {

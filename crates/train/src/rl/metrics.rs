@@ -2,11 +2,11 @@
 
 use percept_credit::{Credit, LossAggMode};
 
-use crate::rl::Updates;
-use crate::rl::group::Collected;
+use crate::rl::collect::Collected;
 use crate::rl::sampled::Responses;
+use crate::rl::setup::Setup;
 use crate::rl::signals::Batch;
-use crate::run::Run;
+use crate::rl::update::Updates;
 use crate::run::observer::Metrics;
 
 /// Seconds of the parts of a step.
@@ -15,22 +15,31 @@ pub(crate) struct Times {
     pub update_actor: f64,
 }
 
+/// What the step's numbers are.
+pub(crate) struct Versions {
+    /// Steps of the run, this one included.
+    pub global_step: usize,
+    /// Version of the weights after the step.
+    pub weights: u64,
+}
+
 /// Collects the metrics of a step.
 pub(crate) fn collect(
-    run: &Run<'_>,
+    setup: &Setup<'_>,
     found: &Collected,
     batch: &Batch,
     credit: &Credit,
     updates: &Updates,
     times: &Times,
+    versions: &Versions,
 ) -> Metrics {
     let mut out = Metrics::new();
-    rewards(run, found, &mut out);
+    rewards(setup, found, &mut out);
     lengths(&found.sampled, "", &mut out);
-    if !run.recipe.algorithm.filter.is_empty() {
+    if !setup.algorithm().filter.is_empty() {
         survivors(found, &mut out);
     }
-    actor(updates, run.recipe.algorithm.loss.agg_mode(), &mut out);
+    actor(updates, setup.algorithm().loss.agg_mode(), &mut out);
     for (name, value) in &credit.stats {
         if name.starts_with("advantage/") {
             put(
@@ -43,14 +52,15 @@ pub(crate) fn collect(
             put(&mut out, name, *value);
         }
     }
-    if found.expert_candidates > 0 {
-        let groups = found.sampled_groups as f64;
-        put(
-            &mut out,
-            "credit/tgrl/expert_ratio",
-            found.experts as f64 / groups,
-        );
-        put(&mut out, "timing_s/experts", found.expert_seconds);
+    let experts = &found.experts;
+    if let Some((name, _)) = setup
+        .algorithm()
+        .expert_filter()
+        .filter(|_| experts.candidates > 0)
+    {
+        let share = experts.entered as f64 / found.sampled_groups as f64;
+        put(&mut out, &format!("credit/{name}/expert_ratio"), share);
+        put(&mut out, "timing_s/experts", experts.seconds);
     }
     if let Some(mismatch) = &updates.mismatch {
         put(
@@ -67,13 +77,9 @@ pub(crate) fn collect(
     put(
         &mut out,
         "training/global_step",
-        (run.state.global_step + 1) as f64,
+        versions.global_step as f64,
     );
-    put(
-        &mut out,
-        "training/weight_version",
-        run.state.weight_version as f64,
-    );
+    put(&mut out, "training/weight_version", versions.weights as f64);
     put(
         &mut out,
         "training/trained_tokens",
@@ -115,7 +121,7 @@ pub(crate) fn collect(
     put(
         &mut out,
         "perf/signal_tokens",
-        (cost.tokens + found.expert_tokens) as f64,
+        (cost.tokens + experts.tokens) as f64,
     );
     put(&mut out, "timing_s/update_actor", times.update_actor);
     let prompt_tokens: usize = found
@@ -139,7 +145,7 @@ fn put(out: &mut Metrics, name: &str, value: f64) {
 }
 
 /// Rewards of everything that was sampled, also what dynamic sampling dropped afterwards.
-fn rewards(run: &Run<'_>, found: &Collected, out: &mut Metrics) {
+fn rewards(setup: &Setup<'_>, found: &Collected, out: &mut Metrics) {
     let graded: Vec<f64> = found.all_scores.iter().flatten().copied().collect();
     spread(out, "critic/rewards", &graded);
     let mean = mean(&graded);
@@ -152,7 +158,7 @@ fn rewards(run: &Run<'_>, found: &Collected, out: &mut Metrics) {
         "reward/ungraded",
         (found.all_scores.len() - graded.len()) as f64 / all,
     );
-    for name in run.rewards.names() {
+    for name in setup.rewards.names() {
         let scores = found.sampled.parts.get(name).map_or(&[][..], Vec::as_slice);
         put(out, &format!("reward/{name}/mean"), self::mean(scores));
     }

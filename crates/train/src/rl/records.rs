@@ -1,33 +1,30 @@
 //! A step's rollouts as `rollouts/step-000123.parquet`.
 
 use percept_credit::Credit;
-use percept_report::{RewardPart, RolloutRecord, write_rollouts};
+use percept_report::{RewardPart, RolloutRecord, RunDir, write_rollouts};
 use percept_reward::Verdict;
 
 use crate::Error;
 use crate::rl::group::Group;
+use crate::rl::setup::Setup;
 use crate::rl::signals::Batch;
-use crate::run::Run;
 
-/// Writes the groups of the step that is going on.
+/// Writes the groups of step `step`.
+///
+/// # Errors
+/// [`Error::Report`] when the disk refuses.
 pub(crate) fn write(
-    run: &Run<'_>,
+    setup: &Setup<'_>,
+    dir: &RunDir,
+    step: u64,
     groups: &[Group],
     batch: &Batch,
     credit: &Credit,
 ) -> Result<(), Error> {
-    let step = run.state.global_step as u64 + 1;
     let mut records = Vec::with_capacity(batch.offsets.rows());
-    let tor = run.recipe.algorithm.tor();
-    let sets = match tor {
-        None => None,
-        Some(tor) => {
-            let signals = batch.signals();
-            let plain = run.recipe.algorithm.advantage.credit(&signals)?;
-            Some(tor.sets(&signals, &plain)?)
-        }
-    };
-    let weighted = !run.recipe.algorithm.token_weight.is_empty();
+    let algorithm = setup.algorithm();
+    let sets = algorithm.credit().token_sets(&batch.signals())?;
+    let weighted = !algorithm.token_weight.is_empty();
     let mut row = 0;
     for group in groups {
         let images = group
@@ -67,7 +64,7 @@ pub(crate) fn write(
                 token_text: rollout
                     .tokens
                     .iter()
-                    .map(|&id| run.processor.token_text(id))
+                    .map(|&id| setup.processor.token_text(id))
                     .collect(),
                 log_probs: rollout.log_probs.clone(),
                 entropy: if measured {
@@ -84,17 +81,13 @@ pub(crate) fn write(
                     .log_prob_no_image
                     .as_ref()
                     .map(|all| all[range.clone()].to_vec()),
-                token_set: sets.as_ref().map(|sets| {
-                    let tokens = range.clone();
-                    let bits = |t| u8::from(sets.perception[t]) + 2 * u8::from(sets.reasoning[t]);
-                    tokens.map(|t| f32::from(bits(t))).collect()
-                }),
+                token_set: sets.as_ref().map(|sets| sets[range.clone()].to_vec()),
                 weights: weighted.then(|| credit.weight[range.clone()].to_vec()),
                 images: images.clone(),
             });
         }
     }
-    Ok(write_rollouts(&run.dir.rollouts_of(step), &records)?)
+    Ok(write_rollouts(&dir.rollouts_of(step), &records)?)
 }
 
 fn part((name, verdict): &(String, Verdict)) -> RewardPart {

@@ -1,27 +1,28 @@
 //! What the algorithm asks of the data: looked at before the first rollout, so that a method that
 //! could do nothing is refused instead of costing a run.
 
+use percept_credit::RunShape;
+use percept_data::Dataset;
+
 use crate::rl::experts::experts_of;
-use crate::run::Run;
-use crate::{Error, OldLogProb, Recipe};
+use crate::{AlgorithmConfig, Error, OldLogProb, Recipe};
 
 /// Rows that are looked at.
 const ROWS: usize = 64;
 
 /// Refuses methods that need images or expert trajectories when none of the first rows has any.
-pub(crate) fn check(run: &Run<'_>) -> Result<(), Error> {
-    let algorithm = &run.recipe.algorithm;
+pub(crate) fn check(algorithm: &AlgorithmConfig, data: &dyn Dataset) -> Result<(), Error> {
     let needs = algorithm.credit().needs();
     let images = needs.no_image || needs.visual_entropy;
-    let experts = algorithm.uses_experts();
-    if !images && !experts {
+    let experts = algorithm.expert_filter();
+    if !images && experts.is_none() {
         return Ok(());
     }
-    let rows = run.data.rl.len().min(ROWS);
+    let rows = data.len().min(ROWS);
     let (mut with_image, mut with_expert, mut most_experts) = (0, 0, 0);
     for row in 0..rows {
         // A row that cannot be read is skipped and counted when its turn comes.
-        let Ok(sample) = run.data.rl.get(row) else {
+        let Ok(sample) = data.get(row) else {
             continue;
         };
         with_image += usize::from(!sample.images.is_empty() || !sample.videos.is_empty());
@@ -40,16 +41,19 @@ pub(crate) fn check(run: &Run<'_>) -> Result<(), Error> {
             "choose other parts, or data with images",
         ));
     }
-    if experts && with_expert == 0 {
+    let Some((name, filter)) = experts else {
+        return Ok(());
+    };
+    if with_expert == 0 {
         return Err(refused(
-            "an expert trajectory, which filter tgrl asks for",
+            &format!("an expert trajectory, which filter {name} asks for"),
             "make them with `percept data expert`, or name their column in data.columns.expert",
         ));
     }
-    let asked = algorithm.tgrl().map_or(0, |filter| filter.n_expert);
+    let asked = filter.n_expert();
     if asked > 1 && most_experts == 1 {
         return Err(refused(
-            &format!("more than one expert trajectory, and filter tgrl's n_expert is {asked}"),
+            &format!("more than one expert trajectory, and filter {name}'s n_expert is {asked}"),
             "give several as a list in the column `expert`, or set n_expert = 1",
         ));
     }
@@ -57,27 +61,20 @@ pub(crate) fn check(run: &Run<'_>) -> Result<(), Error> {
 }
 
 /// Combinations of parts that cannot work or would do nothing.
+///
+/// # Errors
+/// What is wrong, and what to change.
 pub(crate) fn combination(recipe: &Recipe) -> Result<(), String> {
     let Some(rl) = &recipe.rl else { return Ok(()) };
     let algorithm = &recipe.algorithm;
-    let uses = |name: &str| algorithm.token_weight.iter().any(|w| w.name() == name);
-    let updates = rl.train_batch_size.div_ceil(rl.mini_batch_size().max(1)) * rl.ppo_epochs;
-    if uses("fipo") && updates < 2 {
-        return Err(
-            "token_weight \"fipo\" does nothing with one update per rollout batch: it weighs tokens by \
-             how far the policy has moved since the rollout\n  help: lower rl.ppo_mini_batch_size below \
-             rl.train_batch_size, or raise rl.ppo_epochs"
-                .to_owned(),
-        );
-    }
-    let wants_experts = algorithm.credit().needs().experts;
-    if wants_experts && !algorithm.uses_experts() {
-        return Err(
-            "advantage or token_weight \"tgrl\" does nothing without expert trajectories in the groups\n  \
-             help: add \"tgrl\" to algorithm.filter"
-                .to_owned(),
-        );
-    }
+    let shape = RunShape {
+        advantage: algorithm.advantage.name(),
+        grouped: algorithm.advantage.grouped(),
+        num_generations: recipe.rollout.num_generations,
+        updates: rl.train_batch_size.div_ceil(rl.mini_batch_size().max(1)) * rl.ppo_epochs,
+        experts: algorithm.expert_filter().is_some(),
+    };
+    algorithm.credit().requires(&shape)?;
     if algorithm.loss.tis_imp_ratio_cap.is_some() && rl.old_log_prob == OldLogProb::Rollout {
         return Err(
             "algorithm.loss.tis_imp_ratio_cap does nothing with rl.old_log_prob = \"rollout\": the sampler's \
@@ -86,21 +83,6 @@ pub(crate) fn combination(recipe: &Recipe) -> Result<(), String> {
                 .to_owned(),
         );
     }
-    if let Some(filter) = algorithm.tgrl()
-        && filter.n_expert >= recipe.rollout.num_generations
-    {
-        return Err(format!(
-            "filter \"tgrl\": n_expert is {}, and a group has {} responses: none would be the policy's own\n  \
-             help: lower n_expert below rollout.num_generations",
-            filter.n_expert, recipe.rollout.num_generations
-        ));
-    }
-    if algorithm.uses_experts() && recipe.algorithm.advantage.name() == "reinforce_plus_plus" {
-        return Err(
-            "filter \"tgrl\" puts experts into groups, but advantage \"reinforce_plus_plus\" has no groups\n  \
-             help: use grpo, rloo, durian or tgrl"
-                .to_owned(),
-        );
-    }
-    Ok(())
+    let mut filters = algorithm.filter.iter();
+    filters.try_for_each(|filter| filter.requires(&shape))
 }

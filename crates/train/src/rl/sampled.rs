@@ -9,7 +9,7 @@ use crate::rl::group::Group;
 
 /// Rewards and lengths of the policy's own responses in some groups.
 #[derive(Debug, Clone, Default)]
-pub struct Responses {
+pub(crate) struct Responses {
     /// Groups.
     pub groups: usize,
     /// Groups whose graded rewards are all equal.
@@ -28,14 +28,14 @@ pub struct Responses {
 
 impl Responses {
     /// Those of `groups`.
-    pub fn of<'a>(groups: impl IntoIterator<Item = &'a Group>) -> Self {
+    pub(crate) fn of<'a>(groups: impl IntoIterator<Item = &'a Group>) -> Self {
         let mut all = Self::default();
         groups.into_iter().for_each(|group| all.add(group));
         all
     }
 
     /// Adds a group.
-    pub fn add(&mut self, group: &Group) {
+    pub(crate) fn add(&mut self, group: &Group) {
         let own = group.sampled();
         self.groups += 1;
         self.flat += usize::from(group.flat());

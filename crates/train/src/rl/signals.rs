@@ -12,14 +12,15 @@
 use std::time::Instant;
 
 use percept_credit::{Mismatch, Needs, Offsets, Signals};
-use percept_model::{Prompt, SharedVision};
+use percept_model::Prompt;
 
 use crate::batch::pack::PackItem;
-use crate::batch::score::by_response;
+use crate::policy::values::{TokenValues, Weights};
+use crate::policy::{LocalModel, Policy};
 use crate::rl::group::Group;
+use crate::rl::setup::Setup;
 use crate::rl::visual_entropy;
-use crate::run::Run;
-use crate::{Error, Learner, OldLogProb, RlConfig, TokenValues};
+use crate::{Error, OldLogProb};
 
 /// The signals of one rollout batch, owned: rows are responses in the order of the groups.
 pub(crate) struct Batch {
@@ -55,23 +56,30 @@ pub(crate) struct Cost {
 
 impl Batch {
     /// The signals of `groups` that the recipe asks for.
-    pub fn of(run: &Run<'_>, config: &RlConfig, groups: &[Group]) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// [`Error::Model`] when a prompt does not fit the model.
+    pub fn of<P: Policy + LocalModel>(
+        setup: &Setup<'_>,
+        policy: &P,
+        groups: &[Group],
+    ) -> Result<Self, Error> {
         let mut batch = Self::sampled(groups);
-        let needs = run.recipe.algorithm.credit().needs();
-        let recompute = config.old_log_prob == OldLogProb::Recompute;
+        let needs = setup.algorithm().credit().needs();
+        let recompute = setup.config.old_log_prob == OldLogProb::Recompute;
         if recompute || needs.entropy || needs.nucleus_entropy.is_some() {
-            batch.before_update(run, &needs, recompute, groups)?;
+            batch.before_update(setup, policy, &needs, recompute, groups)?;
         }
-        if run.recipe.algorithm.loss.needs_ref_log_prob() {
-            batch.reference(run, groups)?;
+        if setup.algorithm().loss.needs_ref_log_prob() {
+            batch.reference(setup, policy, groups)?;
         }
         if needs.no_image {
-            batch.without_image(run, groups)?;
+            batch.without_image(setup, policy, groups)?;
         }
         if needs.visual_entropy {
             let clock = Instant::now();
             let prompts = groups.iter().map(|group| group.prompt.as_ref());
-            let found = visual_entropy::of_prompts(&run.learner, prompts)?;
+            let found = visual_entropy::of_prompts(policy.model(), prompts)?;
             batch.visual_entropy = Some(batch.group.iter().map(|&group| found[group]).collect());
             batch.cost.visual_entropy = clock.elapsed().as_secs_f64();
         }
@@ -112,7 +120,8 @@ impl Batch {
 
     fn before_update(
         &mut self,
-        run: &Run<'_>,
+        setup: &Setup<'_>,
+        policy: &impl Policy,
         needs: &Needs,
         recompute: bool,
         groups: &[Group],
@@ -120,10 +129,9 @@ impl Batch {
         let clock = Instant::now();
         let items: Vec<PackItem<'_>> = groups.iter().map(Group::item).collect();
         let top_p = needs.nucleus_entropy;
-        let (values, tokens) = forward(run, &items, |learner, packed, vision, temperature| {
-            learner.log_probs(packed, vision, temperature, top_p)
-        })?;
-        self.cost.tokens += tokens;
+        let found = setup.score(policy, &items, Weights::Current, top_p)?;
+        let values = found.values;
+        self.cost.tokens += found.tokens;
         self.cost.old_log_prob = clock.elapsed().as_secs_f64();
         if recompute {
             self.old_log_prob.clone_from(&values.log_prob);
@@ -134,25 +142,34 @@ impl Batch {
         Ok(())
     }
 
-    fn reference(&mut self, run: &Run<'_>, groups: &[Group]) -> Result<(), Error> {
+    fn reference(
+        &mut self,
+        setup: &Setup<'_>,
+        policy: &impl Policy,
+        groups: &[Group],
+    ) -> Result<(), Error> {
         let clock = Instant::now();
         let items: Vec<PackItem<'_>> = groups.iter().map(Group::item).collect();
-        let (values, tokens) = forward(run, &items, |learner, packed, vision, temperature| {
-            learner.reference_log_probs(packed, vision, temperature)
-        })?;
-        self.cost.tokens += tokens;
+        let found = setup.score(policy, &items, Weights::Reference, None)?;
+        self.cost.tokens += found.tokens;
         self.cost.reference = clock.elapsed().as_secs_f64();
-        self.ref_log_prob = Some(values.log_prob);
+        self.ref_log_prob = Some(found.values.log_prob);
         Ok(())
     }
 
     /// The same responses after the same question, with the image taken away; NaN in groups
     /// that have none.
-    fn without_image(&mut self, run: &Run<'_>, groups: &[Group]) -> Result<(), Error> {
+    fn without_image(
+        &mut self,
+        setup: &Setup<'_>,
+        policy: &impl Policy,
+        groups: &[Group],
+    ) -> Result<(), Error> {
         let clock = Instant::now();
+        let ablation = setup.algorithm().image_ablation;
         let prompts = groups
             .iter()
-            .map(|group| ablated(run, group))
+            .map(|group| group.without_image(setup.processor, ablation))
             .collect::<Result<Vec<Option<Prompt>>, Error>>()?;
         let items: Vec<PackItem<'_>> = groups
             .iter()
@@ -164,18 +181,16 @@ impl Batch {
                 })
             })
             .collect();
-        let (values, tokens) = forward(run, &items, |learner, packed, vision, temperature| {
-            learner.log_probs(packed, vision, temperature, None)
-        })?;
-        let mut found = values.log_prob.into_iter();
+        let found = setup.score(policy, &items, Weights::Current, None)?;
+        let mut found_log_prob = found.values.log_prob.into_iter();
         let mut out = vec![f32::NAN; self.offsets.tokens()];
         for (row, range) in self.offsets.iter().enumerate() {
             if prompts[self.group[row]].is_some() {
-                out[range].fill_with(|| found.next().unwrap_or(f32::NAN));
+                out[range].fill_with(|| found_log_prob.next().unwrap_or(f32::NAN));
             }
         }
         self.log_prob_no_image = Some(out);
-        self.cost.tokens += tokens;
+        self.cost.tokens += found.tokens;
         self.cost.no_image = clock.elapsed().as_secs_f64();
         Ok(())
     }
@@ -234,35 +249,4 @@ impl Batch {
             &vec![true; trainer.len()],
         )?)
     }
-}
-
-/// The prompt of a group without its image; none when it has no image to lose.
-pub(crate) fn ablated(run: &Run<'_>, group: &Group) -> Result<Option<Prompt>, Error> {
-    if group.prompt.vision.is_empty() {
-        return Ok(None);
-    }
-    let sample = group.sample.ablated(run.recipe.algorithm.image_ablation)?;
-    Ok(Some(run.processor.prompt(&sample)?))
-}
-
-/// Runs `pass` over `items` in micro-batches; the values in order, and the tokens it took.
-pub(crate) fn forward(
-    run: &Run<'_>,
-    items: &[PackItem<'_>],
-    pass: impl Fn(&Learner, &crate::Packed, &mut SharedVision, f32) -> Result<TokenValues, Error>,
-) -> Result<(TokenValues, usize), Error> {
-    let budget = run
-        .recipe
-        .rl
-        .as_ref()
-        .map_or(usize::MAX, |rl| rl.ppo_max_token_len);
-    let temperature = run.recipe.rollout.temperature;
-    let mut tokens = 0;
-    let values = by_response(items, budget, |packed, vision| {
-        tokens += packed.batch.tokens.len();
-        pass(&run.learner, packed, vision, temperature)
-    })?;
-    let mut all = TokenValues::default();
-    values.into_iter().for_each(|next| all.extend(next));
-    Ok((all, tokens))
 }

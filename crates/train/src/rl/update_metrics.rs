@@ -23,7 +23,7 @@ pub(crate) struct Counted {
 
 /// What a micro-batch gave, beyond its metrics.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Pass {
+pub(crate) struct PassMetrics {
     /// [`percept_credit::PolicyLoss::metrics`]: shares of the mini-batch.
     pub metrics: Stats,
     /// Tokens of the loss in this pass.
@@ -79,7 +79,7 @@ impl UpdateMetrics {
     }
 
     /// Adds a micro-batch of a mini-batch of `total`.
-    pub fn pass(&mut self, mode: LossAggMode, total: &Normaliser, pass: Pass) {
+    pub fn pass(&mut self, mode: LossAggMode, total: &Normaliser, pass: PassMetrics) {
         let scaled = pass.metrics.into_iter().map(|(name, value)| {
             let sum = match over(name) {
                 Over::Loss => value * share(mode, total),
@@ -147,13 +147,13 @@ mod tests {
                 metrics.pass(
                     mode,
                     &total,
-                    Pass {
+                    PassMetrics {
                         metrics: stats(entropy, loss * share),
                         computed: Counted {
                             all: tokens,
                             own: tokens,
                         },
-                        ..Pass::default()
+                        ..PassMetrics::default()
                     },
                 );
             }

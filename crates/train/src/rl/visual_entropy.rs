@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use nalgebra::{DMatrix, SymmetricEigen};
 use percept_data::Patches;
-use percept_model::Prompt;
+use percept_model::{Model, Prompt};
 
-use crate::{Error, Learner};
+use crate::Error;
 
 /// Visual entropy of each prompt, in nats: the mean over its images and videos, NaN where it has
 /// none. A picture that several prompts share is looked at once.
 pub(crate) fn of_prompts<'a>(
-    learner: &Learner,
+    model: &Model,
     prompts: impl IntoIterator<Item = &'a Prompt>,
 ) -> Result<Vec<f64>, Error> {
     let mut known: Vec<(&Patches, f64)> = Vec::new();
@@ -28,7 +28,7 @@ pub(crate) fn of_prompts<'a>(
             let entropy = match seen {
                 Some((_, entropy)) => *entropy,
                 None => {
-                    let entropy = of_image(learner, image)?;
+                    let entropy = of_image(model, image)?;
                     known.push((image, entropy));
                     entropy
                 }
@@ -40,9 +40,8 @@ pub(crate) fn of_prompts<'a>(
     Ok(out)
 }
 
-fn of_image(learner: &Learner, image: &Arc<Patches>) -> Result<f64, Error> {
-    let features = learner
-        .model()
+fn of_image(model: &Model, image: &Arc<Patches>) -> Result<f64, Error> {
+    let features = model
         .vision_embeddings(std::slice::from_ref(image))?
         .inner();
     let [rows, width] = features.dims();

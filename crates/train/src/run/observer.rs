@@ -2,40 +2,18 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
-
-use crate::WarningKind;
+use crate::run::warning::WarningKind;
 
 /// Named numbers of one step, in the order in which they were measured.
 pub type Metrics = Vec<(String, f64)>;
-
-/// Part of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Stage {
-    /// Supervised fine-tuning.
-    Sft,
-    /// Reinforcement learning.
-    Rl,
-}
-
-impl Stage {
-    /// `sft` or `rl`, as in the recipe.
-    pub fn name(self) -> &'static str {
-        match self {
-            Stage::Sft => "sft",
-            Stage::Rl => "rl",
-        }
-    }
-}
 
 /// Something that happened.
 #[derive(Debug, Clone)]
 pub enum Event<'a> {
     /// A stage begins (or goes on, when `done` > 0).
     StageStarted {
-        /// Which stage.
-        stage: Stage,
+        /// Its name, as in the recipe: `sft`, `rl`, ….
+        stage: &'static str,
         /// Steps done before (resumed runs).
         done: usize,
         /// Steps in all.
@@ -43,8 +21,8 @@ pub enum Event<'a> {
     },
     /// One step of a stage is done and its metrics are on disk.
     Step {
-        /// Which stage.
-        stage: Stage,
+        /// Its name, as in the recipe: `sft`, `rl`, ….
+        stage: &'static str,
         /// Steps done, this one included.
         done: usize,
         /// Its metrics.

@@ -3,11 +3,14 @@
 //! The numbers are in `metrics.jsonl` anyway; nobody reads a `NaN` there for a night. A warning is a function of the
 //! steps so far, so a resumed run warns of the same things at the same steps.
 
-use percept_reward::Reward;
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::reasons::Reasons;
-use crate::run::observer::{Metrics, Stage};
+use crate::run::observer::Metrics;
+use crate::run::seen::Seen;
+use crate::run::warning::{Warning, WarningKind};
 
 /// Steps in a row of which all, or all of a shorter stage, show the same fault before it is spoken of.
 const PATIENCE: usize = 3;
@@ -25,97 +28,11 @@ const ENTROPY_GONE: f64 = 0.01;
 /// How many times its first length a response may grow to, where it also nears the limit.
 const EXPLODING: f64 = 4.0;
 
-/// What a warning is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WarningKind {
-    /// No response of a batch could be graded.
-    Ungraded,
-    /// No response of an evaluation could be graded.
-    EvaluationUngraded,
-    /// The rewards of every group were equal.
-    NothingLearned,
-    /// Rows that gave no sample.
-    SkippedRows,
-    /// Most responses end at the length limit.
-    CutOff,
-    /// The policy always says the same.
-    EntropyGone,
-    /// Responses get longer and longer.
-    LengthExploding,
-    /// An update was skipped because loss or gradient was not finite.
-    NotFinite,
-    /// Sampler and trainer disagree.
-    Mismatch,
-}
-
-impl WarningKind {
-    /// Its name in files: `skipped_rows`, ….
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ungraded => "ungraded",
-            Self::EvaluationUngraded => "evaluation_ungraded",
-            Self::NothingLearned => "nothing_learned",
-            Self::SkippedRows => "skipped_rows",
-            Self::CutOff => "cut_off",
-            Self::EntropyGone => "entropy_gone",
-            Self::LengthExploding => "length_exploding",
-            Self::NotFinite => "not_finite",
-            Self::Mismatch => "mismatch",
-        }
-    }
-}
-
-/// Something is wrong with a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Warning {
-    /// Steps done in all stages when it was noticed.
-    pub step: usize,
-    /// What it is about.
-    pub kind: WarningKind,
-    /// What is wrong, and what can be done.
-    pub message: String,
-}
-
-/// What the step that goes on shows besides its metrics.
-#[derive(Debug, Default)]
-pub(crate) struct Seen {
-    /// Responses judged.
-    pub judged: usize,
-    /// Those that were not graded, and why.
-    pub ungraded: Reasons,
-    /// Rows that gave no sample, of those that the run saw for the first time.
-    pub skipped: Reasons,
-    /// Whether any group had different rewards.
-    pub informative: bool,
-    /// Updates that were not finite.
-    pub not_finite: usize,
-    /// What is to be said of the gap between sampler and trainer.
-    pub mismatch: Option<String>,
-}
-
-impl Seen {
-    /// Takes the judgement of responses into account; `place` names the row of each.
-    pub(crate) fn judge<'a>(&mut self, rewards: &[Reward], place: impl Fn(usize) -> &'a str) {
-        self.judged += rewards.len();
-        for (index, reward) in rewards.iter().enumerate() {
-            if reward.total.is_some() {
-                continue;
-            }
-            let mut parts = reward.parts.iter();
-            let reason = parts.find_map(|(name, verdict)| Some((name, verdict.reason()?)));
-            if let Some((name, reason)) = reason {
-                self.ungraded
-                    .add(place(index), &format!("{name}: {reason}"));
-            }
-        }
-    }
-}
-
 /// Rows of a stage.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
-    pub stage: Stage,
+    /// Its name.
+    pub stage: &'static str,
     /// Steps in all.
     pub total: usize,
     /// Rows looked at, and rows there are.
@@ -141,8 +58,8 @@ pub struct Watch {
     entropy_steps: usize,
     long_steps: usize,
     first_length: Option<f64>,
-    skipped_sft: Reasons,
-    skipped_rl: Reasons,
+    /// Rows that gave no sample, by the name of the stage.
+    skipped: BTreeMap<String, Reasons>,
 }
 
 impl Watch {
@@ -179,7 +96,7 @@ impl Watch {
             found.push((WarningKind::Mismatch, message.clone()));
         }
         self.skipped(place, seen, &mut found);
-        if place.stage == Stage::Rl {
+        if seen.judged > 0 {
             self.rewards(place, seen, metrics, &mut found);
             self.responses(place, seen, metrics, &mut found);
         }
@@ -193,7 +110,7 @@ impl Watch {
             let message = format!(
                 "{}: {} of the {} rows read so far ({} in all) were skipped\n{}\n  help: `percept data check` lists \
                  every such row",
-                place.stage.name(),
+                place.stage,
                 skipped.count(),
                 place.position.min(place.rows as u64),
                 place.rows,
@@ -204,11 +121,8 @@ impl Watch {
     }
 
     /// Rows of a stage that gave no sample.
-    pub(crate) fn skipped_of(&mut self, stage: Stage) -> &mut Reasons {
-        match stage {
-            Stage::Sft => &mut self.skipped_sft,
-            Stage::Rl => &mut self.skipped_rl,
-        }
+    pub(crate) fn skipped_of(&mut self, stage: &str) -> &mut Reasons {
+        self.skipped.entry(stage.to_owned()).or_default()
     }
 
     fn rewards(
@@ -316,7 +230,7 @@ mod tests {
     use super::*;
 
     const PLACE: Place = Place {
-        stage: Stage::Rl,
+        stage: "rl",
         total: 100,
         position: 8,
         rows: 20,

@@ -1,3 +1,5 @@
 //! Supervised fine-tuning.
 
-pub(crate) mod step;
+mod step;
+
+pub(crate) use step::Sft;

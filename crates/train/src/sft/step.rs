@@ -4,115 +4,160 @@
 use std::time::Instant;
 
 use percept_credit::{LossAggMode, Normaliser, Offsets, sft_loss};
-use percept_model::Training;
+use percept_data::Dataset;
+use percept_model::{Processor, Training};
 
-use crate::batch::order::RowOrder;
+use crate::batch::order::{RowOrder, dropout_seed};
 use crate::batch::pack::{Packed, pack_training, training_batches};
 use crate::batch::refused::{Refusal, Refused};
-use crate::policy::local::{Objective, Update};
+use crate::policy::Policy;
 use crate::policy::schedule::learning_rate;
-use crate::run::Run;
-use crate::run::observer::Metrics;
-use crate::{Error, SftConfig};
+use crate::policy::values::{Objective, PassOptions, Update};
+use crate::run::opened::Opened;
+use crate::run::stage::{Stage, Step, Stepped};
+use crate::{Error, Recipe, SftConfig};
 
-/// One optimiser step on the next rows.
-pub(crate) fn step(run: &mut Run<'_>, config: &SftConfig) -> Result<Metrics, Error> {
-    let clock = Instant::now();
-    let (rows, skipped) = next_rows(run, config)?;
-    let trained: usize = rows.iter().map(Training::trained_tokens).sum();
-    let total = Normaliser {
-        tokens: trained,
-        sequences: rows.len(),
-    };
-    let mut loss = 0.0;
-    let (mut tokens, mut vision_tokens) = (0, 0);
-    let parts = training_batches(&rows, config.ppo_max_token_len);
-    let passes = parts.iter().map(|part| pack_training(part));
-    let passes = passes.collect::<Result<Vec<Packed>, Error>>()?;
-    run.learner.share_images(&passes);
-    for (index, (part, packed)) in parts.iter().zip(&passes).enumerate() {
-        let dropout = run.dropout_seed(0, index);
-        tokens += packed.batch.tokens.len();
-        let offsets = Offsets::from_lengths(part.iter().map(|row| row.trained_tokens()));
-        let mask = vec![true; offsets.tokens()];
-        vision_tokens += run
-            .learner
-            .forward_backward(packed, 1.0, dropout, &mut |now| {
-                let sft = sft_loss(
-                    LossAggMode::TokenMean,
-                    &offsets,
-                    &now.log_prob,
-                    &mask,
-                    None,
-                    &total,
-                )?;
-                loss += sft.loss;
-                Ok(Objective {
-                    loss: sft.loss,
-                    d_log_prob: sft.d_log_prob,
-                    d_entropy: None,
-                    d_kl: None,
-                })
-            })?;
-    }
-    let lr = learning_rate(&config.optim, run.state.sft_step, config.steps);
-    let update = run.learner.optim_step(&config.optim, lr)?;
-    run.count_update(&update)?;
-    run.state.tokens += tokens as u64;
-    let seconds = clock.elapsed().as_secs_f64();
-    let (grad_norm, skipped_updates) = match update {
-        Update::Done { grad_norm } => (grad_norm, 0.0),
-        Update::NotFinite => (f64::NAN, 1.0),
-    };
-    let named = [
-        ("train/loss", loss),
-        ("train/grad_norm", grad_norm),
-        ("train/lr", lr),
-        ("train/skipped_updates", skipped_updates),
-        ("train/trained_tokens", trained as f64),
-        ("data/skipped_rows", skipped as f64),
-        ("perf/total_num_tokens", tokens as f64),
-        ("perf/vision_tokens", vision_tokens as f64),
-        ("perf/throughput", tokens as f64 / seconds),
-        ("timing_s/step", seconds),
-    ];
-    Ok(named
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect())
+/// The stage `[sft]`.
+pub(crate) struct Sft<'a> {
+    config: &'a SftConfig,
+    data: &'a dyn Dataset,
+    processor: &'a Processor,
+    seed: u64,
+    shuffle: bool,
 }
 
-/// The next `train_batch_size` rows that have something to train on, and how many had not.
-fn next_rows(run: &mut Run<'_>, config: &SftConfig) -> Result<(Vec<Training>, usize), Error> {
-    let data = &run.data.sft;
-    let mut order = RowOrder::new(data.len(), run.recipe.trainer.seed, run.recipe.data.shuffle);
-    let mut rows = Vec::with_capacity(config.train_batch_size);
-    let mut refused = Refused::default();
-    while rows.len() < config.train_batch_size {
-        let row = order.row(run.state.sft_position);
-        run.state.sft_position += 1;
-        match read(run, row, config.ppo_max_token_len) {
-            Ok(training) => rows.push(training),
-            Err(reason) => {
-                let first = run.state.sft_position <= data.len() as u64;
-                refused.add(row, reason, first, &mut run.seen.skipped);
-                refused.check("sft", data.len())?;
+impl<'a> Sft<'a> {
+    /// The stage, where the recipe has it.
+    pub(crate) fn of(recipe: &'a Recipe, opened: &'a Opened) -> Option<Self> {
+        Some(Self {
+            config: recipe.sft.as_ref()?,
+            data: opened.data.sft.as_ref(),
+            processor: &opened.processor,
+            seed: recipe.trainer.seed,
+            shuffle: recipe.data.shuffle,
+        })
+    }
+}
+
+impl<P: Policy> Stage<P> for Sft<'_> {
+    fn name(&self) -> &'static str {
+        "sft"
+    }
+
+    fn steps(&self) -> usize {
+        self.config.steps
+    }
+
+    fn rows(&self) -> usize {
+        self.data.len()
+    }
+
+    /// One optimiser step on the next rows.
+    fn step(&mut self, step: &mut Step<'_, '_, P>) -> Result<Stepped, Error> {
+        let clock = Instant::now();
+        let (rows, skipped) = self.next_rows(step)?;
+        let trained: usize = rows.iter().map(Training::trained_tokens).sum();
+        let total = Normaliser {
+            tokens: trained,
+            sequences: rows.len(),
+        };
+        let mut loss = 0.0;
+        let (mut tokens, mut vision_tokens) = (0, 0);
+        let parts = training_batches(&rows, self.config.ppo_max_token_len);
+        let passes = parts.iter().map(|part| pack_training(part));
+        let passes = passes.collect::<Result<Vec<Packed>, Error>>()?;
+        let options = PassOptions::default();
+        step.policy.plan_update(&passes, &options);
+        for (index, (part, packed)) in parts.iter().zip(&passes).enumerate() {
+            let dropout = dropout_seed(self.seed, step.updates.global_step(), 0, index);
+            let pass = step.policy.forward(packed, &options, dropout)?;
+            tokens += packed.batch.tokens.len();
+            vision_tokens += pass.vision_tokens;
+            let objective = likelihood(part, &pass.values.log_prob, &total)?;
+            loss += objective.loss;
+            step.policy.backward(pass.saved, &objective)?;
+        }
+        let lr = learning_rate(&self.config.optim, step.done, self.config.steps);
+        let update = step.policy.optim_step(&self.config.optim, lr)?;
+        step.updates.count(&update, &mut step.seen)?;
+        let seconds = clock.elapsed().as_secs_f64();
+        let (grad_norm, skipped_updates) = match update {
+            Update::Done { grad_norm } => (grad_norm, 0.0),
+            Update::NotFinite => (f64::NAN, 1.0),
+        };
+        let named = [
+            ("train/loss", loss),
+            ("train/grad_norm", grad_norm),
+            ("train/lr", lr),
+            ("train/skipped_updates", skipped_updates),
+            ("train/trained_tokens", trained as f64),
+            ("data/skipped_rows", skipped as f64),
+            ("perf/total_num_tokens", tokens as f64),
+            ("perf/vision_tokens", vision_tokens as f64),
+            ("perf/throughput", tokens as f64 / seconds),
+            ("timing_s/step", seconds),
+        ];
+        let named = named.into_iter();
+        Ok(Stepped {
+            metrics: named
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+            tokens,
+        })
+    }
+}
+
+/// The loss of a forward pass, as its share of the step's.
+fn likelihood(
+    rows: &[&Training],
+    log_prob: &[f32],
+    total: &Normaliser,
+) -> Result<Objective, Error> {
+    let offsets = Offsets::from_lengths(rows.iter().map(|row| row.trained_tokens()));
+    let mask = vec![true; offsets.tokens()];
+    let mode = LossAggMode::TokenMean;
+    let sft = sft_loss(mode, &offsets, log_prob, &mask, None, total)?;
+    Ok(Objective {
+        loss: sft.loss,
+        d_log_prob: sft.d_log_prob,
+        d_entropy: None,
+        d_kl: None,
+    })
+}
+
+impl Sft<'_> {
+    /// The next `train_batch_size` rows that have something to train on, and how many had not.
+    fn next_rows<P>(&self, step: &mut Step<'_, '_, P>) -> Result<(Vec<Training>, usize), Error> {
+        let len = self.data.len();
+        let mut order = RowOrder::new(len, self.seed, self.shuffle);
+        let mut rows = Vec::with_capacity(self.config.train_batch_size);
+        let mut refused = Refused::default();
+        while rows.len() < self.config.train_batch_size {
+            let row = order.row(step.position);
+            step.position += 1;
+            match self.read(row) {
+                Ok(training) => rows.push(training),
+                Err(reason) => {
+                    let first = step.position <= len as u64;
+                    refused.add(row, reason, first, &mut step.seen.skipped);
+                    refused.check("sft", len)?;
+                }
             }
         }
+        Ok((rows, refused.count))
     }
-    Ok((rows, refused.count))
-}
 
-/// A row with something to train on that fits into a pass.
-fn read(run: &Run<'_>, row: usize, limit: usize) -> Result<Training, Refusal> {
-    let sample = run.data.sft.get(row);
-    let sample = sample.map_err(|e| Refusal::of(&e.into(), &format!("row {}", row + 1)))?;
-    let training = run.processor.sft(&sample);
-    let training = training.map_err(|e| Refusal::of(&e.into(), &sample.id))?;
-    let tokens = training.prompt.tokens.len();
-    if tokens <= limit {
-        return Ok(training);
+    /// A row with something to train on that fits into a pass.
+    fn read(&self, row: usize) -> Result<Training, Refusal> {
+        let sample = self.data.get(row);
+        let sample = sample.map_err(|e| Refusal::of(&e.into(), &format!("row {}", row + 1)))?;
+        let training = self.processor.sft(&sample);
+        let training = training.map_err(|e| Refusal::of(&e.into(), &sample.id))?;
+        let (tokens, limit) = (training.prompt.tokens.len(), self.config.ppo_max_token_len);
+        if tokens <= limit {
+            return Ok(training);
+        }
+        let reason = format!("{tokens} tokens are more than sft.ppo_max_token_len ({limit})");
+        Err(Refusal::new(&sample.id, reason))
     }
-    let reason = format!("{tokens} tokens are more than sft.ppo_max_token_len ({limit})");
-    Err(Refusal::new(&sample.id, reason))
 }

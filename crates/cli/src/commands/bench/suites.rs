@@ -10,7 +10,7 @@ use percept_kernels::decode::WeightDtype;
 use percept_model::{Decoder, Device, Sequence};
 use percept_nn::{self as nn, AdamW, Layout, Moments, Precision};
 use percept_sampler::{SamplingParams, draw, draw_from};
-use percept_train::{Learner, Packed};
+use percept_train::{Learner, Packed, PassOptions, Policy};
 use rayon::prelude::*;
 
 use super::engine::engine;
@@ -188,7 +188,8 @@ fn log_prob(device: &Device, rows: &mut Vec<Row>) {
 
 /// A forward and backward pass and an optimiser step.
 fn update(learner: &mut Learner, packed: &Packed) -> Result<(), Failure> {
-    learner.forward_backward(packed, 1.0, 0, &mut |values| Ok(mean_loss(values)))?;
+    let pass = learner.forward(packed, &PassOptions::default(), 0)?;
+    learner.backward(pass.saved, &mean_loss(&pass.values))?;
     learner.optim_step(&percept_train::OptimConfig::default(), 1e-4)?;
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! Dynamic sampling: which groups stay, by the metric that the recipe names.
+//! Dynamic sampling: which groups stay, by the metric that the filter names.
 
-use percept_credit::{DapoFilter, informative_groups};
+use percept_credit::GroupFilter;
 use percept_reward::{Reward, RewardConfig, Verdict};
 
 use crate::Error;
@@ -9,13 +9,16 @@ use crate::rl::group::{Group, first_score};
 /// verl's names of what a group is filtered by.
 const VERL: [&str; 4] = ["acc", "score", "seq_reward", "seq_final_reward"];
 
-/// Whether two graded responses of the group differ in the filter's metric.
-pub(crate) fn informative(filter: &DapoFilter, group: &Group) -> Result<bool, Error> {
+/// Whether the group stays.
+///
+/// # Errors
+/// [`Error::Credit`] for a reward that is not finite.
+pub(crate) fn keeps(filter: &dyn GroupFilter, group: &Group) -> Result<bool, Error> {
     let graded = group.rewards.iter().zip(&group.scores);
     let values: Vec<Option<f64>> = graded
-        .map(|(reward, score)| value(&filter.metric, reward, *score))
+        .map(|(reward, score)| value(filter.metric(), reward, *score))
         .collect();
-    Ok(!informative_groups(&values, &vec![0; values.len()])?.is_empty())
+    Ok(filter.keeps(&values)?)
 }
 
 /// The metric of one response; none where it, or the reward, could not be graded.
@@ -35,14 +38,20 @@ fn value(metric: &str, reward: &Reward, score: Option<f64>) -> Option<f64> {
 }
 
 /// Refuses a metric that no response has.
-pub(crate) fn check(filter: &DapoFilter, rewards: &RewardConfig) -> Result<(), String> {
+///
+/// # Errors
+/// The metrics there are.
+pub(crate) fn check(
+    (name, filter): (&str, &dyn GroupFilter),
+    rewards: &RewardConfig,
+) -> Result<(), String> {
     let labels: Vec<&str> = rewards.functions.iter().map(|f| f.label()).collect();
-    let metric = filter.metric.as_str();
+    let metric = filter.metric();
     if VERL.contains(&metric) || labels.contains(&metric) {
         return Ok(());
     }
     Err(format!(
-        "filter dapo: metric is {metric:?}; expected {}, or the name of a reward function: {}",
+        "filter {name}: metric is {metric:?}; expected {}, or the name of a reward function: {}",
         VERL.join(", "),
         labels.join(", ")
     ))
