@@ -94,35 +94,36 @@ fn limits(recipe: &Recipe) -> Vec<Limit> {
             &[("share", annealing.share, Share)],
         );
     }
-    if let Some(sft) = &recipe.sft {
+    for stage in recipe.stage_tables() {
         add(
-            "sft",
+            stage.name,
             &[
-                ("train_batch_size", count(sft.train_batch_size), AtLeastOne),
+                (
+                    "train_batch_size",
+                    count(stage.train_batch_size),
+                    AtLeastOne,
+                ),
                 (
                     "ppo_max_token_len",
-                    count(sft.ppo_max_token_len),
+                    count(stage.ppo_max_token_len),
                     AtLeastOne,
                 ),
             ],
         );
-        add("sft.optim", &optim(&sft.optim));
+        add(&format!("{}.optim", stage.name), &optim(stage.optim));
     }
     if let Some(rl) = &recipe.rl {
         add(
             "rl",
             &[
-                ("train_batch_size", count(rl.train_batch_size), AtLeastOne),
                 (
                     "ppo_mini_batch_size",
                     count(rl.mini_batch_size()),
                     AtLeastOne,
                 ),
                 ("ppo_epochs", count(rl.ppo_epochs), AtLeastOne),
-                ("ppo_max_token_len", count(rl.ppo_max_token_len), AtLeastOne),
             ],
         );
-        add("rl.optim", &optim(&rl.optim));
     }
     let rollout = &recipe.rollout;
     add(
@@ -236,7 +237,7 @@ pub(crate) fn check(recipe: &Recipe, name: &str) -> Result<(), Error> {
     if recipe.data.digit_sum.is_some() != recipe.data.train_files.is_empty() {
         return problem("data: give either `train_files` or `[data.digit_sum]`");
     }
-    if recipe.sft.is_none() && recipe.rl.is_none() {
+    if recipe.stage_tables().is_empty() {
         return problem("nothing to do: add an `[sft]` table, an `[rl]` table, or both");
     }
     for (field, found, range) in limits(recipe) {

@@ -9,7 +9,7 @@ use percept_credit::LossAggMode;
 use percept_credit::weight::Stage;
 use toml::{Table, Value};
 
-use crate::{AlgorithmConfig, EvalConfig, Recipe, RolloutConfig, Schedule};
+use crate::{AlgorithmConfig, EvalConfig, OptimConfig, Recipe, RolloutConfig, Schedule};
 
 /// An option, whether its part is on, and where that is decided.
 struct Rule {
@@ -71,15 +71,11 @@ fn rules(recipe: &Recipe) -> Vec<Rule> {
         switch: "algorithm.overlong.buffer_len".to_owned(),
         help: "set buffer_len",
     });
-    let stages = [
-        ("sft", recipe.sft.as_ref().map(|sft| &sft.optim)),
-        ("rl", recipe.rl.as_ref().map(|rl| &rl.optim)),
-    ];
-    for (stage, optim) in stages {
+    for stage in recipe.stage_tables() {
         rules.push(Rule {
-            option: format!("{stage}.optim.min_lr_ratio"),
-            on: optim.is_none_or(|optim| optim.lr_scheduler_type != Schedule::Constant),
-            switch: format!("{stage}.optim.lr_scheduler_type"),
+            option: format!("{}.optim.min_lr_ratio", stage.name),
+            on: stage.optim.lr_scheduler_type != Schedule::Constant,
+            switch: format!("{}.optim.lr_scheduler_type", stage.name),
             help: "choose \"linear\" or \"cosine\"",
         });
     }
@@ -211,8 +207,7 @@ fn plain_defaults() -> Table {
         Value::try_from(AlgorithmConfig::default()).ok(),
     );
     put("eval", Value::try_from(EvalConfig::default()).ok());
-    put("rl", Value::try_from(crate::RlConfig::default()).ok());
-    put("sft", Value::try_from(crate::SftConfig::default()).ok());
+    put("optim", Value::try_from(OptimConfig::default()).ok());
     all
 }
 
@@ -224,9 +219,12 @@ fn same(a: &Value, b: &Value) -> bool {
     a == b || number(a).is_some_and(|a| Some(a) == number(b))
 }
 
-/// The name that a printed recipe has.
+/// Where [`plain_defaults`] has an option: by the name that a printed recipe has, of whatever stage.
 fn canonical(option: &str) -> String {
-    option.replace("kl_loss_coef", "kl_coef")
+    match option.find("optim.") {
+        Some(start) => option[start..].to_owned(),
+        None => option.replace("kl_loss_coef", "kl_coef"),
+    }
 }
 
 fn at<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {

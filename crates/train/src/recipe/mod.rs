@@ -9,4 +9,5 @@ pub(crate) mod parts;
 mod paths;
 mod schema;
 mod sizes;
+mod stages;
 pub(crate) mod tables;

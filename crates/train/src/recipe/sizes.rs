@@ -45,11 +45,11 @@ pub(crate) fn check(recipe: &Recipe) -> Result<(), String> {
         TOKENS,
     );
     add("rollout.num_generations", rollout.num_generations, GROUP);
-    if let Some(sft) = &recipe.sft {
-        add("sft.train_batch_size", sft.train_batch_size, BATCH);
+    for stage in recipe.stage_tables() {
+        let name = format!("{}.train_batch_size", stage.name);
+        add(&name, stage.train_batch_size, BATCH);
     }
     if let Some(rl) = &recipe.rl {
-        add("rl.train_batch_size", rl.train_batch_size, BATCH);
         let responses = rl.train_batch_size.saturating_mul(rollout.num_generations);
         add(
             "rl.train_batch_size × rollout.num_generations",

@@ -1,4 +1,4 @@
-//! How complex a picture is to the model that looks at it (Durian's perceptual difficulty).
+//! How complex a picture is to the model that looks at it ([`percept_credit::Signals::visual_entropy`]).
 //!
 //! With the merged patch features of an image, `F` `[P, d]`, centred over its patches, and the
 //! eigenvalues `λ` of their covariance: `H = −Σ p_k log p_k`, `p_k = λ_k / Σ λ`. Source: Durian,
