@@ -525,8 +525,8 @@ class Trl:
             return None
         if config.get("label_smoothing") and config.get("loss_type", "sigmoid") in ("sigmoid", "sigmoid_norm"):
             return None
-        if b.form == "huge" and dtype == torch.float32:
-            return None
+        if b.form == "huge" and config.get("f_divergence_type") in ("forward_kl", "alpha_divergence"):
+            return None  # it takes exponentials that are bounded here
         sides = [b.chosen, b.rejected]
         width = max(max(r.lengths) for r in sides)
         leaves = {r.name: torch.tensor(r.log_prob, dtype=dtype, requires_grad=True) for r in sides}

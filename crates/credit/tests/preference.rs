@@ -177,3 +177,153 @@ fn losses_and_gradients_are_those_of_the_formulas() {
         assert!(seen.contains(name), "{name} has no golden");
     }
 }
+
+#[derive(Debug, PartialEq, serde::Serialize, Deserialize)]
+struct Recipe {
+    loss: PreferenceConfig,
+}
+
+fn read(text: &str) -> Result<PreferenceConfig, String> {
+    let recipe = toml::from_str::<Recipe>(&format!("loss = {text}"));
+    recipe
+        .map(|recipe| recipe.loss)
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_loss_is_a_name_or_a_table() {
+    for name in PreferenceConfig::NAMES {
+        let (bare, table) = (format!("{name:?}"), format!("{{ name = {name:?} }}"));
+        let loss = read(&bare).unwrap();
+        loss.check().unwrap();
+        assert_eq!(loss, read(&table).unwrap());
+        let printed = toml::to_string(&Recipe { loss }).unwrap();
+        assert_eq!(
+            toml::from_str::<Recipe>(&printed).unwrap().loss,
+            read(&bare).unwrap()
+        );
+    }
+    let mpo = r#"{ name = "dpo", loss_type = ["sigmoid", "bco_pair", "sft"], loss_weights = [0.8, 0.2, 1] }"#;
+    read(mpo).unwrap().check().unwrap();
+    read(r#"{ name = "dpo", loss_type = "aot_pair" }"#)
+        .unwrap()
+        .check()
+        .unwrap();
+}
+
+#[test]
+fn what_is_wrong_with_a_loss_is_said() {
+    for (text, expected) in [
+        (r#""depo""#, "adavip"),
+        (r#"{ name = "adavip", gamma = 1.0 }"#, "anchor_weight"),
+        (r#"{ name = "dpo", loss_type = "kto_pair" }"#, "bco_pair"),
+        (
+            r#"{ name = "dpo", loss_type = ["sigmoid", "kto"] }"#,
+            "bco_pair",
+        ),
+        (
+            r#"{ name = "dpo", f_divergence_type = "kl" }"#,
+            "reverse_kl",
+        ),
+        (r#"{ name = "mdpo", visual_negative = "crop" }"#, "no_image"),
+        (r#"{ name = "vdpo", guide = "student" }"#, "reference"),
+        (r#"{ name = "opa", anchor = "below" }"#, "squared"),
+    ] {
+        let error = read(text).unwrap_err();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+    for (text, field) in [
+        (r#"{ name = "dpo", beta = 0.0 }"#, "beta"),
+        (r#"{ name = "dpo", beta = nan }"#, "beta"),
+        (
+            r#"{ name = "dpo", label_smoothing = 0.5 }"#,
+            "label_smoothing",
+        ),
+        (
+            r#"{ name = "dpo", loss_type = "exo_pair" }"#,
+            "exo_pair needs more than 0",
+        ),
+        (r#"{ name = "dpo", loss_type = [] }"#, "at least one"),
+        (
+            r#"{ name = "dpo", loss_type = ["sigmoid", "sft"], loss_weights = [1.0] }"#,
+            "loss_weights",
+        ),
+        (r#"{ name = "dpo", loss_weights = [-1.0] }"#, "loss_weights"),
+        (r#"{ name = "dpo", ld_alpha = 1.5 }"#, "ld_alpha"),
+        (r#"{ name = "dpo", rpo_alpha = -1.0 }"#, "rpo_alpha"),
+        (r#"{ name = "dpo", discopop_tau = 0.0 }"#, "discopop_tau"),
+        (
+            r#"{ name = "dpo", loss_type = "nca_pair", f_divergence_type = "forward_kl" }"#,
+            "nca_pair",
+        ),
+        (
+            r#"{ name = "adavip", anchor_weight = -0.5 }"#,
+            "anchor_weight",
+        ),
+        (r#"{ name = "mdpo", anchor = inf }"#, "anchor"),
+        (r#"{ name = "vdpo", gamma = -1.0 }"#, "gamma"),
+        (r#"{ name = "opa", copo_coef = -1.0 }"#, "copo_coef"),
+        (r#"{ name = "chip", tok_beta = nan }"#, "tok_beta"),
+        (r#"{ name = "halva", loss_alpha = -0.1 }"#, "loss_alpha"),
+        (r#"{ name = "dama", keep = 0.0 }"#, "keep"),
+        (r#"{ name = "dama", momentum = 1.0 }"#, "momentum"),
+        (r#"{ name = "simpo", simpo_gamma = inf }"#, "simpo_gamma"),
+        (r#"{ name = "orpo", beta = -0.1 }"#, "beta"),
+    ] {
+        let error = read(text).unwrap().check().unwrap_err().to_string();
+        assert!(error.contains(field), "{text}: {error}");
+    }
+}
+
+#[test]
+fn slices_that_do_not_fit_are_named() {
+    let (two, one) = (Offsets::from_lengths([2, 1]), Offsets::from_lengths([3]));
+    let values = [-1.0f32; 3];
+    let full = |offsets| Responses {
+        log_prob: Some(&values),
+        ref_log_prob: Some(&values),
+        ..Responses::new(offsets)
+    };
+    let refused = |config: &str, rejected: Responses<'_>| {
+        let responses = BTreeMap::from([(Kind::Chosen, full(&two)), (Kind::Rejected, rejected)]);
+        let batch = PreferenceBatch {
+            pairs: 2,
+            responses,
+            ..PreferenceBatch::default()
+        };
+        let totals = PreferenceTotals {
+            pairs: 4,
+            ..PreferenceTotals::default()
+        };
+        let found = preference_loss(
+            &read(config).unwrap(),
+            &batch,
+            &PreferenceState::default(),
+            &totals,
+        );
+        found.unwrap_err().to_string()
+    };
+    let dpo = "\"dpo\"";
+    assert!(
+        refused(dpo, full(&one)).contains("`rejected` has 1 entries, but the batch has 2 pairs")
+    );
+    let short = Responses {
+        log_prob: Some(&values[..2]),
+        ..full(&two)
+    };
+    assert!(refused(dpo, short).contains("`log_prob` has 2 entries, but the batch has 3 tokens"));
+    let unequal = Offsets::from_lengths([2, 0]);
+    let many = Responses {
+        rows: Some(&unequal),
+        ..full(&two)
+    };
+    assert!(refused(dpo, many).contains("1 response in each pair"));
+    let aot = r#"{ name = "dpo", loss_type = "aot" }"#;
+    assert!(refused(aot, full(&two)).contains("4 pairs, which this loss needs together"));
+    let sums = Responses {
+        length: Some(&[5, 6]),
+        ..full(&two)
+    };
+    let ld = r#"{ name = "dpo", ld_alpha = 0.5 }"#;
+    assert!(refused(ld, sums).contains("single tokens"));
+}

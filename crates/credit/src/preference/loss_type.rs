@@ -1,7 +1,10 @@
 //! TRL's `loss_type`s: names, and which of them may be combined with what.
 
+use std::fmt;
+
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::{self, IntoDeserializer, SeqAccess, Visitor, value::SeqAccessDeserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Loss of a pair; TRL's names. `x = β (s_w − s_l)` with the scores of chosen and rejected response,
 /// `a = β · log-ratio` of the chosen and `b` of the rejected one.
@@ -87,7 +90,7 @@ impl LossType {
 }
 
 /// One loss, or several that are added (MPO).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum LossTypes {
     /// One.
@@ -109,5 +112,30 @@ impl LossTypes {
             Self::One(one) => std::slice::from_ref(one),
             Self::Sum(all) => all,
         }
+    }
+}
+
+// By hand: the derived function of an untagged enum does not say which names there are.
+impl<'de> Deserialize<'de> for LossTypes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrList;
+
+        impl<'de> Visitor<'de> for OneOrList {
+            type Value = LossTypes;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a loss type, or a list of names")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<LossTypes, E> {
+                LossType::deserialize(name.into_deserializer()).map(LossTypes::One)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, names: A) -> Result<LossTypes, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(names)).map(LossTypes::Sum)
+            }
+        }
+
+        deserializer.deserialize_any(OneOrList)
     }
 }

@@ -4,4 +4,5 @@
 mod batch;
 mod gradients;
 mod invariants;
+mod preference;
 mod weights;
