@@ -705,7 +705,7 @@ def stored(b):
             out["weight"] = list(map(single, r.weight))
         if r.rows is not None:
             out["rows"] = r.rows
-        if r.phrase.any():
+        if r.name in ("chosen", "rejected"):
             out["phrase"] = r.phrase.tolist()
         return out
 

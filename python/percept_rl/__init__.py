@@ -19,15 +19,31 @@ From rewards to per-token advantages, and from advantages to the gradient of the
 padded, with a two-dimensional ``response_mask``; results come back in the same form. Arrays may be
 NumPy arrays, lists, or anything on the CPU that speaks DLPack (``torch.Tensor``, ``jax.Array``, ...).
 
+`preference_loss` does the same for preference pairs, of answers and of pictures (DPO, AdaViP, ...).
+
 `percept_rl.verl` and `percept_rl.trl` connect the same functions to those trainers.
 """
 
 from percept_rl import _native
 from percept_rl._batch import KEYS, flatten
 from percept_rl._native import __version__
+from percept_rl._preference import PreferenceLoss, preference_loss, preference_needs, preference_totals
 from percept_rl._visual import visual_entropy
 
-__all__ = ["KEYS", "__version__", "credit", "methods", "needs", "policy_loss", "reweight", "visual_entropy"]
+__all__ = [
+    "KEYS",
+    "PreferenceLoss",
+    "__version__",
+    "credit",
+    "methods",
+    "needs",
+    "policy_loss",
+    "preference_loss",
+    "preference_needs",
+    "preference_totals",
+    "reweight",
+    "visual_entropy",
+]
 
 
 def credit(config, batch):
@@ -133,7 +149,8 @@ def needs(config):
 
 
 def methods():
-    """Names of the registered parts: ``{"advantage": [...], "token_weight": [...], "policy_loss": [...]}``."""
+    """Names of the registered parts: ``{"advantage": [...], "token_weight": [...], "policy_loss": [...],
+    "preference": [...]}``."""
     return _native.methods()
 
 

@@ -1,4 +1,4 @@
-from typing import Any, Literal, Protocol, TypedDict, overload
+from typing import Any, Literal, NamedTuple, Protocol, TypedDict, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,6 +39,36 @@ class Needs(TypedDict):
     old_log_prob: bool
     is_expert: bool
 
+class Responses(TypedDict, total=False):
+    offsets: _Array
+    response_mask: _Array
+    rows: _Array
+    length: _Array
+    log_prob: _Array
+    ref_log_prob: _Array
+    weight: _Array
+    ref_kl: _Array
+    phrase: _Array
+
+class PreferenceBatch(TypedDict, total=False):
+    chosen: Responses
+    rejected: Responses
+    chosen_rejected_image: Responses
+    chosen_no_image: Responses
+    rejected_no_image: Responses
+    corrected: Responses
+    corrected_rejected_image: Responses
+    general: Responses
+    clip_gap: _Array
+    confidence: _Array
+    draw: _Array
+
+class PreferenceLoss(NamedTuple):
+    loss: float
+    gradients: dict[str, dict[str, NDArray[np.float32]]]
+    metrics: dict[str, float]
+    state: dict[str, float]
+
 KEYS: tuple[str, ...]
 __version__: str
 
@@ -60,6 +90,15 @@ def policy_loss(
     total: tuple[int, int] | None = None,
     entropy_gradient: Literal[True],
 ) -> tuple[float, NDArray[np.float32], NDArray[np.float32], dict[str, float]]: ...
+def preference_loss(
+    config: str | dict[str, Any],
+    batch: PreferenceBatch | dict[str, Any],
+    *,
+    totals: dict[str, Any] | None = None,
+    state: dict[str, float] | None = None,
+) -> PreferenceLoss: ...
+def preference_totals(batch: PreferenceBatch | dict[str, Any]) -> dict[str, Any]: ...
+def preference_needs(config: str | dict[str, Any]) -> dict[str, Any]: ...
 def needs(config: dict[str, Any]) -> Needs: ...
 def methods() -> dict[str, list[str]]: ...
 def visual_entropy(features: ArrayLike) -> float: ...

@@ -4,7 +4,7 @@ use percept_credit::{AdvantageConfig, CreditConfig, LossConfig, TokenWeightConfi
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 /// What of `[algorithm]` is mathematics. `filter` and `overlong` decide which
 /// prompts and rewards reach the batch; a trainer reads them, and a recipe may be passed as it is.
@@ -25,13 +25,7 @@ pub(crate) struct Algorithm {
 
 impl Algorithm {
     pub fn read(config: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let mut reader = pythonize::Depythonizer::from_object(config);
-        let mut algorithm: Self = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-            let path = error.path().to_string();
-            let dot = if path == "." { "" } else { "." };
-            let path = if path == "." { String::new() } else { path };
-            PyValueError::new_err(format!("config{dot}{path}: {}", error.into_inner()))
-        })?;
+        let mut algorithm: Self = read_table(config)?;
         let refused =
             |error: percept_credit::Error| PyValueError::new_err(format!("config: {error}"));
         algorithm.credit().check().map_err(refused)?;
@@ -48,4 +42,15 @@ impl Algorithm {
             renormalize_weight: self.renormalize_weight,
         }
     }
+}
+
+/// A table of options from a Python object; an error says where in it.
+pub(crate) fn read_table<T: DeserializeOwned>(config: &Bound<'_, PyAny>) -> PyResult<T> {
+    let mut reader = pythonize::Depythonizer::from_object(config);
+    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let dot = if path == "." { "" } else { "." };
+        let path = if path == "." { String::new() } else { path };
+        PyValueError::new_err(format!("config{dot}{path}: {}", error.into_inner()))
+    })
 }

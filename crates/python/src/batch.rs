@@ -24,7 +24,7 @@ pub(crate) struct Arrays<'py> {
     is_expert: Option<PyReadonlyArray1<'py, bool>>,
 }
 
-fn array<'py, T: Element>(
+pub(crate) fn array<'py, T: Element>(
     arrays: &Bound<'py, PyDict>,
     key: &str,
 ) -> PyResult<Option<PyReadonlyArray1<'py, T>>> {
@@ -42,7 +42,7 @@ fn array<'py, T: Element>(
     })?))
 }
 
-fn needed<T>(key: &str, found: Option<T>) -> PyResult<T> {
+pub(crate) fn needed<T>(key: &str, found: Option<T>) -> PyResult<T> {
     found.ok_or_else(|| PyValueError::new_err(format!("batch has no {key:?}")))
 }
 
@@ -67,14 +67,7 @@ impl<'py> Arrays<'py> {
     }
 
     pub fn batch(&self) -> PyResult<Batch<'_>> {
-        let bounds: Vec<usize> = slice("offsets", &self.offsets)?
-            .iter()
-            .map(|&bound| {
-                usize::try_from(bound)
-                    .map_err(|_| PyValueError::new_err(format!("batch[\"offsets\"] holds {bound}")))
-            })
-            .collect::<PyResult<_>>()?;
-        let offsets = Offsets::from_cu_seqlens(&bounds).map_err(crate::error::refused)?;
+        let offsets = offsets(&self.offsets)?;
         let rows = offsets.rows();
         let group = match &self.group {
             // The losses read no groups and no rewards.
@@ -110,13 +103,30 @@ impl<'py> Arrays<'py> {
     }
 }
 
-fn slice<'a, T: Element>(key: &str, array: &'a PyReadonlyArray1<'_, T>) -> PyResult<&'a [T]> {
+/// Row boundaries in the `cu_seqlens` form.
+pub(crate) fn offsets(array: &PyReadonlyArray1<'_, i64>) -> PyResult<Offsets> {
+    Offsets::from_cu_seqlens(&counts("offsets", array)?).map_err(crate::error::refused)
+}
+
+/// Numbers that cannot be negative.
+pub(crate) fn counts(key: &str, array: &PyReadonlyArray1<'_, i64>) -> PyResult<Vec<usize>> {
+    let count = |&count: &i64| {
+        usize::try_from(count)
+            .map_err(|_| PyValueError::new_err(format!("batch[{key:?}] holds {count}")))
+    };
+    slice(key, array)?.iter().map(count).collect()
+}
+
+pub(crate) fn slice<'a, T: Element>(
+    key: &str,
+    array: &'a PyReadonlyArray1<'_, T>,
+) -> PyResult<&'a [T]> {
     array
         .as_slice()
         .map_err(|error| PyValueError::new_err(format!("batch[{key:?}]: {error}")))
 }
 
-fn optional<'a, T: Element>(
+pub(crate) fn optional<'a, T: Element>(
     key: &str,
     array: &'a Option<PyReadonlyArray1<'_, T>>,
 ) -> PyResult<Option<&'a [T]>> {

@@ -7,8 +7,11 @@
 mod algorithm;
 mod batch;
 mod error;
+mod preference;
+mod stats;
 
 use numpy::{IntoPyArray, PyArray1};
+use percept_credit::preference::PreferenceConfig;
 use percept_credit::{Credit, Normaliser, policy_loss as credit_policy_loss};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -17,6 +20,7 @@ use pyo3::types::PyDict;
 use algorithm::Algorithm;
 use batch::Arrays;
 use error::refused;
+use stats::stats;
 
 /// Advantage (weights included), weight, mask and statistics of a rollout batch.
 #[pyfunction]
@@ -149,14 +153,7 @@ fn methods(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     out.set_item("advantage", percept_credit::AdvantageConfig::NAMES)?;
     out.set_item("token_weight", percept_credit::TokenWeightConfig::NAMES)?;
     out.set_item("policy_loss", percept_credit::PolicyLossConfig::NAMES)?;
-    Ok(out)
-}
-
-fn stats<'py>(py: Python<'py>, stats: &percept_credit::Stats) -> PyResult<Bound<'py, PyDict>> {
-    let out = PyDict::new(py);
-    for (name, value) in stats {
-        out.set_item(name, value)?;
-    }
+    out.set_item("preference", PreferenceConfig::NAMES)?;
     Ok(out)
 }
 
@@ -167,5 +164,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(policy_loss, module)?)?;
     module.add_function(wrap_pyfunction!(reweight, module)?)?;
     module.add_function(wrap_pyfunction!(needs, module)?)?;
+    module.add_function(wrap_pyfunction!(preference::preference_loss, module)?)?;
+    module.add_function(wrap_pyfunction!(preference::preference_totals, module)?)?;
+    module.add_function(wrap_pyfunction!(preference::preference_needs, module)?)?;
     module.add_function(wrap_pyfunction!(methods, module)?)
 }

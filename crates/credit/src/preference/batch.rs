@@ -114,15 +114,28 @@ pub struct PreferenceBatch<'a> {
 }
 
 impl PreferenceBatch<'_> {
+    /// Refuses slices that do not fit each other.
+    pub fn check_shapes(&self) -> Result<(), Error> {
+        for (&kind, responses) in &self.responses {
+            responses.check(kind, self.pairs)?;
+        }
+        for (field, found) in [
+            ("clip_gap", self.clip_gap.map(<[f32]>::len)),
+            ("confidence", self.confidence.map(<[f32]>::len)),
+            ("draw", self.draw.map(<[f64]>::len)),
+        ] {
+            same_length(field, found.unwrap_or(self.pairs), self.pairs, "pairs")?;
+        }
+        Ok(())
+    }
+
     /// Refuses slices that do not fit, and a batch without what the loss `needed_by` reads.
     pub(super) fn check(
         &self,
         needs: &PreferenceNeeds,
         needed_by: &'static str,
     ) -> Result<(), Error> {
-        for (&kind, responses) in &self.responses {
-            responses.check(kind, self.pairs)?;
-        }
+        self.check_shapes()?;
         let missing = |field| Err(Error::Missing { field, needed_by });
         for (&kind, needs) in &needs.kinds {
             let Some(found) = self.responses.get(&kind) else {
@@ -146,19 +159,13 @@ impl PreferenceBatch<'_> {
                 }
             }
         }
-        for (field, wanted, found) in [
-            ("clip_gap", needs.clip_gap, self.clip_gap.map(<[f32]>::len)),
-            (
-                "confidence",
-                needs.confidence,
-                self.confidence.map(<[f32]>::len),
-            ),
-            ("draw", needs.draw, self.draw.map(<[f64]>::len)),
+        for (field, wanted, there) in [
+            ("clip_gap", needs.clip_gap, self.clip_gap.is_some()),
+            ("confidence", needs.confidence, self.confidence.is_some()),
+            ("draw", needs.draw, self.draw.is_some()),
         ] {
-            match found {
-                Some(found) => same_length(field, found, self.pairs, "pairs")?,
-                None if wanted => return missing(field),
-                None => {}
+            if wanted && !there {
+                return missing(field);
             }
         }
         let sums = |kind| self.responses.get(kind).is_some_and(|r| r.length.is_some());

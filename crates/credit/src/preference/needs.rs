@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use super::Kind;
 
 /// What is needed of one kind of response.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct KindNeeds {
     /// Log-probabilities under the policy.
     pub log_prob: bool,
@@ -22,7 +24,7 @@ pub struct KindNeeds {
 }
 
 /// What a preference loss reads. A trainer makes the forward passes that are listed and no others.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PreferenceNeeds {
     /// By kind of response; kinds that are absent are not looked at.
     pub kinds: BTreeMap<Kind, KindNeeds>,

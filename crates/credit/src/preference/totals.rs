@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Kind, PreferenceBatch, phrases::aligned};
 
 /// Counts of the whole mini-batch. A loss that is computed on a part of it with these counts adds up
 /// over the parts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PreferenceTotals {
     /// Pairs.
     pub pairs: usize,
