@@ -387,6 +387,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(48))]
 
         #[test]
+        #[cfg_attr(miri, ignore = "too large")]
         fn every_element_is_one_scaled_chain_on_every_instruction_set(
             rows in 1usize..40, inputs in 1usize..300, outputs in 1usize..200, with_bias: bool, seed: u64,
         ) {
@@ -406,6 +407,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "too large")]
     fn a_row_has_the_same_bits_alone_and_among_others_on_any_number_of_threads() {
         let (rows, inputs, outputs) = (67, 520, 330);
         let weight = values(outputs * inputs, 1);

@@ -172,6 +172,7 @@ mod tests {
     use crate::testing::values;
 
     #[test]
+    #[cfg_attr(miri, ignore = "too large")]
     fn masses_beside_the_product_are_those_of_its_rows() {
         let (inputs, outputs) = (40, 1000);
         let weight = values(inputs * outputs, 1);

@@ -85,11 +85,19 @@ impl<'a> Right<'a> {
             unsafe { packed.product(m, scale, a, keep, out, n, threads, |_, _| {}) };
             return;
         }
+        #[cfg(miri)]
+        {
+            // SAFETY: as below.
+            unsafe { plain([m, k, n], scale, a, b, keep, out) };
+            return;
+        }
+        #[cfg(not(miri))]
         let parallelism = match serial {
             true => gemm::Parallelism::None,
             false => gemm::Parallelism::Rayon(0),
         };
         // SAFETY: `a` and `b` were checked, `out` is as the caller says. Without `keep` it is not read.
+        #[cfg(not(miri))]
         unsafe {
             gemm::gemm(
                 m,
@@ -155,4 +163,25 @@ pub(crate) fn matrix(
     b: Mat,
 ) -> Vec<f32> {
     Right::new(precision, b, [k, n]).matrix(m, scale, a)
+}
+
+/// The product of [`Right::product`] in plain Rust: Miri has none of the instructions that `gemm` asks the processor for.
+///
+/// # Safety
+/// `a` `[m, k]` and `b` `[k, n]` cover their shapes, `out` is as [`Right::product_into`] says.
+#[cfg(miri)]
+unsafe fn plain([m, k, n]: [usize; 3], scale: f32, a: Mat, b: Mat, keep: f32, out: *mut f32) {
+    for i in 0..m {
+        for j in 0..n {
+            let terms =
+                (0..k).map(|l| a.data[i * a.row + l * a.column] * b.data[l * b.row + j * b.column]);
+            let sum = scale * terms.sum::<f32>();
+            // SAFETY: an element of `out`, which is read only where something is kept.
+            unsafe {
+                let out = out.add(i * n + j);
+                let kept = if keep == 0.0 { 0.0 } else { keep * out.read() };
+                out.write(kept + sum);
+            }
+        }
+    }
 }

@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn the_exponential_is_accurate_and_all_instruction_sets_agree_to_the_bit() {
-        for step in 0..4000 {
+        for step in (0..4000).step_by(if cfg!(miri) { 97 } else { 1 }) {
             let x: [f32; LANES] =
                 std::array::from_fn(|i| -90.0 + 0.0448 * (step as f32 + i as f32 / 16.0));
             let mut first = None;

@@ -197,7 +197,10 @@ mod tests {
 
     #[test]
     fn gelu_and_its_slope_are_those_of_the_normal_distribution() {
-        let x: Vec<f32> = (-6000..=6000).map(|i| i as f32 * 1e-3).collect();
+        let x: Vec<f32> = (-6000..=6000)
+            .step_by(if cfg!(miri) { 400 } else { 1 })
+            .map(|i| i as f32 * 1e-3)
+            .collect();
         let op = Activation {
             function: Function::Gelu,
             rows: 1,

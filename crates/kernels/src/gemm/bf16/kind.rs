@@ -18,6 +18,10 @@ impl Kind {
     /// the first call.
     pub(super) fn all() -> &'static [Self] {
         static ALL: LazyLock<Vec<Kind>> = LazyLock::new(|| {
+            // Miri has none of these instructions, and cannot be asked for them.
+            if cfg!(miri) {
+                return Vec::new();
+            }
             let amx = amx::is_available().then_some(Kind::Amx);
             let avx512 = avx512::is_available().then_some(Kind::Avx512);
             amx.into_iter().chain(avx512).collect()

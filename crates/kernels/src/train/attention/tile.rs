@@ -146,6 +146,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
+        #[cfg_attr(miri, ignore = "too large")]
         fn a_product_is_its_definition_for_all_strides(
             m in 1usize..30,
             k in 0usize..20,
