@@ -7,6 +7,8 @@
     trainer = GRPOTrainer(model, reward_funcs, args=GRPOConfig(...), train_dataset=...,
                           advantage="durian", token_weight=["tor", {"name": "fipo", "decay_rate": 32}])
 
+`DPOTrainer` is TRL's with AdaViP and percept's other preference losses.
+
 Generation, rewards, loss and optimiser stay TRL's. Advantages are percept's, one per token; the signals
 that a method reads are computed here, each only when asked for: old log-probabilities, entropies (of
 the nucleus for ToR), a pass without the image, visual entropy (a data column ``visual_entropy``, or
@@ -25,6 +27,9 @@ from trl import GRPOTrainer as _GRPOTrainer
 
 import percept_rl
 from percept_rl._recipe import credit, names
+from percept_rl._trl_dpo import DPOTrainer
+
+__all__ = ["DPOTrainer", "GRPOTrainer", "nucleus_entropy"]
 
 HINTS = {
     "log_prob_no_image": "the batch has no images; leave ToR and TGRL to vision-language data",
