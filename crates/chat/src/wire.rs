@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use percept_data::{Media, Part};
+use percept_data::{Media, Part, media_type};
 use percept_http::ErrorBody;
 use serde_json::{Map, Value, json};
 
@@ -66,20 +66,11 @@ fn decimal(value: f32) -> Value {
 fn image(media: Option<&Media>) -> Result<Option<Value>, ChatError> {
     let Some(media) = media else { return Ok(None) };
     let bytes = media.outgoing()?;
-    let url = format!("data:{};base64,{}", mime(&bytes), STANDARD.encode(&bytes));
+    let kind = media_type(&bytes).unwrap_or("image/png");
+    let url = format!("data:{kind};base64,{}", STANDARD.encode(&bytes));
     Ok(Some(
         json!({"type": "image_url", "image_url": {"url": url}}),
     ))
-}
-
-fn mime(bytes: &[u8]) -> &'static str {
-    match bytes {
-        [0xff, 0xd8, ..] => "image/jpeg",
-        [b'G', b'I', b'F', ..] => "image/gif",
-        [b'R', b'I', b'F', b'F', ..] => "image/webp",
-        [b'B', b'M', ..] => "image/bmp",
-        _ => "image/png",
-    }
 }
 
 /// What stands in the body of an answer.

@@ -33,6 +33,7 @@ pub use formats::raw_rows::RawRows;
 pub use media::ablation::ImageAblation;
 pub use media::encoded::{Media, MediaHash};
 pub use media::image_processor::{ImageProcessor, Patches};
+pub use media::kind::media_type;
 pub use media::limits::{MAX_ENCODED_BYTES, MAX_PIXELS};
 pub use message::{Message, Part, Role};
 pub use sample::{Sample, TemplateFields};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use percept_base::hex;
-use percept_data::{Dataset, Media};
+use percept_data::{Dataset, Media, media_type};
 
 use crate::Error;
 use crate::thumbnail::small_jpeg;
@@ -82,7 +82,7 @@ fn keep(image: &Media, folder: &Path) -> Result<String, Error> {
 
 /// Of the formats that browsers show.
 fn extension(bytes: &[u8]) -> Option<&'static str> {
-    match percept_report::media_type(bytes)? {
+    match media_type(bytes)? {
         "image/png" => Some("png"),
         "image/jpeg" => Some("jpg"),
         "image/gif" => Some("gif"),

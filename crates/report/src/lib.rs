@@ -20,7 +20,7 @@ mod serve;
 
 pub use atomic::{AtomicFile, recover, replace_dir, temporary_path, write_atomic};
 pub use error::Error;
-pub use page::{Chart, HeatMap, Page, Report, Series, escape, media_type, render, write_report};
+pub use page::{Chart, HeatMap, Page, Report, Series, escape, render, write_report};
 pub use run::{
     Change, Checkpoint, Column, MetricsWriter, RewardPart, RolloutRecord, Row, RunDir, RunWarning,
     StageSummary, Summary, TensorBoardWriter, TypeSummary, Verdict, count_rollouts, read_metrics,

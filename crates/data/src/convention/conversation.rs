@@ -64,8 +64,8 @@ impl MediaList<'_> {
             if pair.len() != 2 {
                 return Err(wrong(&round));
             }
-            for (role, said) in [Role::User, Role::Assistant].into_iter().zip(pair) {
-                match said {
+            for (role, value) in [Role::User, Role::Assistant].into_iter().zip(pair) {
+                match value {
                     Value::Null => {}
                     Value::Text(text) => messages.push(Message::new(role, self.parts(text))),
                     _ => return Err(wrong(&round)),

@@ -8,10 +8,10 @@ use std::path::Path;
 use crate::Error;
 
 /// A file may become this many times larger: text shrinks to a tenth, seldom to a fiftieth.
-const MOST_TIMES: u64 = 200;
+const MAX_EXPANSION: u64 = 200;
 
-/// And this much larger whatever its size.
-const FREE: u64 = 64 << 20;
+/// And to this many bytes whatever its size.
+const ALWAYS_ALLOWED: u64 = 64 << 20;
 
 /// The endings of compressed files.
 pub(crate) fn is_packed(path: &Path) -> bool {
@@ -25,7 +25,9 @@ pub(crate) fn unpacked(path: &Path, file: File) -> Result<File, Error> {
         return Ok(file);
     }
     let size = file.metadata().map_or(0, |m| m.len());
-    let most = size.saturating_mul(MOST_TIMES).saturating_add(FREE);
+    let most = size
+        .saturating_mul(MAX_EXPANSION)
+        .saturating_add(ALWAYS_ALLOWED);
     let damaged = |e: std::io::Error| {
         Error::file("compressed file cannot be unpacked")
             .found(e)

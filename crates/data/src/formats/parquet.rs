@@ -105,10 +105,10 @@ pub(crate) fn open(path: &Path, file: usize, cache: Arc<Cache>) -> Result<Parque
             }
         }
     }
-    let told = reader.metadata().file_metadata().num_rows();
-    if usize::try_from(told) != Ok(starts[starts.len() - 1]) {
+    let declared = reader.metadata().file_metadata().num_rows();
+    if usize::try_from(declared) != Ok(starts[starts.len() - 1]) {
         return Err(Error::file("damaged Parquet file")
-            .found(format!("{told} rows"))
+            .found(format!("{declared} rows"))
             .expected(format!(
                 "{}, the sum of its row groups",
                 starts[starts.len() - 1]

@@ -4,7 +4,7 @@
 use crate::formats::row::Value;
 
 /// Deepest nesting that is read.
-const DEEPEST: usize = 64;
+const MAX_DEPTH: usize = 64;
 
 /// The list or object in `text`; none when it is neither JSON nor a Python literal.
 pub(crate) fn parse(text: &str) -> Option<Value> {
@@ -42,7 +42,7 @@ impl Reader<'_> {
     }
 
     fn value(&mut self, depth: usize) -> Option<Value> {
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return None;
         }
         self.blank();

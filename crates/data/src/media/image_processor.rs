@@ -81,17 +81,17 @@ impl Default for ImageProcessor {
 }
 
 /// The most pixels along a side of a patch, frames in one, or patches along a merged token. The largest known is 32.
-const MOST_OF_A_PATCH: u64 = 512;
+const MAX_PATCH_SIZE: u64 = 512;
 
 impl ImageProcessor {
     /// The largest `min_pixels`: every picture is enlarged to it.
-    pub const MOST_MIN_PIXELS: usize = 1 << 26;
+    pub const MAX_MIN_PIXELS: usize = 1 << 26;
 
     /// Reads `preprocessor_config.json`, with the pixel limits under `min_pixels`/`max_pixels` or
     /// `size.shortest_edge`/`size.longest_edge`. Absent fields keep Qwen2-VL's values.
     ///
     /// # Errors
-    /// [`Error::File`] naming a field of the wrong type or of an absurd value, or a switched-off step that percept
+    /// [`Error::File`] naming a field of the wrong type or of an impossible size, or a switched-off step that percept
     /// always does.
     pub fn from_json(config: &Value) -> Result<Self, Error> {
         Self::read(config, Self::default())
@@ -151,7 +151,7 @@ impl ImageProcessor {
             },
         };
         let number = |field: &str, value: &Value, into: &mut usize| {
-            limited(field, value, MOST_OF_A_PATCH, into)
+            limited(field, value, MAX_PATCH_SIZE, into)
         };
         number("patch_size", &config["patch_size"], &mut out.patch_size)?;
         let temporal = &config["temporal_patch_size"];
@@ -168,7 +168,7 @@ impl ImageProcessor {
             limited(
                 field,
                 value,
-                Self::MOST_MIN_PIXELS as u64,
+                Self::MAX_MIN_PIXELS as u64,
                 &mut out.min_pixels,
             )?;
         }
@@ -443,7 +443,7 @@ mod tests {
 
     /// Absurd numbers are refused, not allocated.
     #[test]
-    fn absurd_sizes_are_refused_by_name() {
+    fn impossible_sizes_are_refused_by_name() {
         for (field, value) in [
             ("patch_size", json!(1_000_000_000_000u64)),
             ("merge_size", json!(1u64 << 33)),

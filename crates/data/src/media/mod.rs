@@ -7,6 +7,7 @@ pub(crate) mod decode;
 pub(crate) mod encoded;
 mod gif_blocks;
 pub(crate) mod image_processor;
+pub(crate) mod kind;
 pub(crate) mod limits;
 mod named_file;
 pub(crate) mod outgoing;

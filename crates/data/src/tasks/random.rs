@@ -1,5 +1,7 @@
 //! A small counter-seeded generator, so that sample `i` never depends on samples `0..i`.
 
+use percept_base::random::{GOLDEN, finalise};
+
 /// SplitMix64 (Steele, Lea & Flood, 2014): 64 bits of state, passes BigCrush, no dependencies, same bits everywhere.
 pub(crate) struct Random(u64);
 
@@ -15,11 +17,8 @@ impl Random {
     }
 
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        self.0 = self.0.wrapping_add(GOLDEN);
+        finalise(self.0)
     }
 
     /// Uniform in `[0, 1)`.

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use percept_data::media_type;
 use serde_json::{Value, json};
 
-use super::payload::media_type;
 use crate::{Error, RunDir, Summary};
 
 /// How much of the answers a page holds.

@@ -12,7 +12,6 @@ pub(crate) use answers::Budget;
 pub use chart::{Chart, Series};
 pub use escape::escape;
 pub use heat_map::HeatMap;
-pub use payload::media_type;
 pub(crate) use payload::rollouts;
 pub use plain::Page;
 pub(crate) use report::render_live;

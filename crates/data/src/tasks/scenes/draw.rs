@@ -16,8 +16,7 @@ pub const HEIGHT: u32 = CELL * GRID[1];
 /// From the middle of a shape to its edge, in pixels: almost all of a cell.
 const RADIUS: f32 = 12.5;
 /// Grey of the ground, about the mean of the image processor: what differs from it is what there is to
-/// see. On a ground of 237 a small model learned no shape of contrast 0.5 in 38,000 pictures, on this
-/// one all of them in 28,000; nor did it where shapes had no fixed place and size in their cells.
+/// see. What other grounds did to learning: `docs/hallucination.md`.
 const GROUND: f32 = 120.0;
 /// Levels by which a ground's colour may differ.
 const TINT: f32 = 6.0;

@@ -1,4 +1,4 @@
-//! `scenes`: pictures of shapes whose company is planted, and questions about what is in them.
+//! `scenes`: pictures of shapes with planted co-occurrence, and questions about what is in them.
 //!
 //! Two shapes are easy to see (the *leads*: a red square, a blue disc), six are faint. Each lead has
 //! three *companions* among the faint ones. A picture shows one lead (with probability
@@ -14,7 +14,7 @@
 //! see it: that is why models of photographs guess, planted and measured. The question is "Is there a ring in the image?" about
 //! one of the faint shapes three times in four, else about a lead. Whether the answer is yes is drawn
 //! first, and then pictures until one has such an answer: half of the answers are yes, whatever the
-//! company.
+//! co-occurrence.
 //!
 //! [`counterfactual`] makes the pairs of Causal-HalBench from the same world: the edit is the same
 //! picture to the pixel but for one object, which no inpainting reaches.

@@ -1,4 +1,4 @@
-//! Which shapes there are, and which keep company.
+//! Which shapes there are, and which occur together.
 
 /// What a picture can show; the first two are leads, then three companions of each.
 pub const SHAPES: [&str; 8] = [
