@@ -115,6 +115,11 @@ impl Parser<'_, '_> {
 
     /// A product with its leading signs.
     fn term(&mut self) -> Result<Expr, Stop> {
+        self.signed(Self::product)
+    }
+
+    /// Leading signs and what follows them.
+    fn signed(&mut self, part: fn(&mut Self) -> Result<Expr, Stop>) -> Result<Expr, Stop> {
         let mut negative = false;
         loop {
             if self.eat('-')? {
@@ -123,11 +128,11 @@ impl Parser<'_, '_> {
                 break;
             }
         }
-        let product = self.product()?;
+        let value = part(self)?;
         Ok(if negative {
-            Expr::Negative(Box::new(product))
+            Expr::Negative(Box::new(value))
         } else {
-            product
+            value
         })
     }
 
@@ -168,20 +173,7 @@ impl Parser<'_, '_> {
     }
 
     fn signed_power(&mut self) -> Result<Expr, Stop> {
-        let mut negative = false;
-        loop {
-            if self.eat('-')? {
-                negative = !negative;
-            } else if !self.eat('+')? {
-                break;
-            }
-        }
-        let power = self.power()?;
-        Ok(if negative {
-            Expr::Negative(Box::new(power))
-        } else {
-            power
-        })
+        self.signed(Self::power)
     }
 
     /// Whether the next token begins a factor of an implicit product.

@@ -1,13 +1,14 @@
 //! `command`: any program that speaks the JSON-lines protocol.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::options::{max_restarts, seconds, timeout_s};
 use super::session::{Plan, Session};
-use crate::{Answer, Error, Kind, Verdict, Verifier};
+use super::verifier::ProcessVerifier;
+use crate::{Error, Kind, Verifier};
 
 /// A program that judges: one JSON request a line on its standard input, one JSON verdict a line on
 /// its standard output, in the same order.
@@ -36,51 +37,6 @@ pub struct ExternalCommand {
     pub max_restarts: usize,
 }
 
-pub(super) fn timeout_s() -> f64 {
-    10.0
-}
-
-pub(super) fn max_restarts() -> usize {
-    3
-}
-
-/// A time limit that exists.
-pub(super) fn seconds(option: &'static str, value: f64) -> Result<Duration, Error> {
-    if value > 0.0 && value <= 86_400.0 {
-        Ok(Duration::from_secs_f64(value))
-    } else {
-        Err(Error::option(
-            option,
-            value,
-            "more than 0, at most 86400 seconds",
-        ))
-    }
-}
-
-struct Running(Session);
-
-impl Verifier for Running {
-    fn name(&self) -> &str {
-        "command"
-    }
-
-    fn verify(&self, batch: &[Answer<'_>]) -> Vec<Verdict> {
-        self.0.judge(batch)
-    }
-
-    fn messages(&self) -> Vec<String> {
-        self.0.messages()
-    }
-
-    fn reads_alternatives(&self) -> bool {
-        true // passed on as the list that the row has
-    }
-
-    fn check_ground_truth(&self, _: &str) -> Result<(), String> {
-        Ok(())
-    }
-}
-
 impl Kind for ExternalCommand {
     fn build(&self) -> Result<Box<dyn Verifier>, Error> {
         if self.command.is_empty() {
@@ -98,7 +54,10 @@ impl Kind for ExternalCommand {
             max_restarts: self.max_restarts,
         };
         let help = "give the program's path; a program without a slash is looked up in PATH";
-        Ok(Box::new(Running(Session::start(plan, help)?)))
+        Ok(Box::new(ProcessVerifier {
+            name: "command",
+            session: Session::start(plan, help)?,
+        }))
     }
 
     // Foreign code is given all of them.

@@ -15,8 +15,10 @@
 
 mod command;
 mod log;
+mod options;
 mod python;
 mod session;
+mod verifier;
 #[cfg(unix)]
 mod worker;
 #[cfg(not(unix))]

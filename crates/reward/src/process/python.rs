@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::command::{max_restarts, seconds, timeout_s};
+use super::options::{max_restarts, seconds, timeout_s};
 use super::session::{Plan, Session};
-use crate::{Answer, Error, Kind, Verdict, Verifier};
+use super::verifier::ProcessVerifier;
+use crate::{Error, Kind, Verifier};
 
 /// Speaks the protocol and calls the function.
 const SHIM: &str = include_str!("reward_shim.py");
@@ -106,30 +107,6 @@ impl PythonFunction {
     }
 }
 
-struct Running(Session);
-
-impl Verifier for Running {
-    fn name(&self) -> &str {
-        "python"
-    }
-
-    fn verify(&self, batch: &[Answer<'_>]) -> Vec<Verdict> {
-        self.0.judge(batch)
-    }
-
-    fn messages(&self) -> Vec<String> {
-        self.0.messages()
-    }
-
-    fn reads_alternatives(&self) -> bool {
-        true // passed on as the list that the row has
-    }
-
-    fn check_ground_truth(&self, _: &str) -> Result<(), String> {
-        Ok(())
-    }
-}
-
 impl Kind for PythonFunction {
     fn build(&self) -> Result<Box<dyn Verifier>, Error> {
         let plan = Plan {
@@ -140,7 +117,10 @@ impl Kind for PythonFunction {
             max_restarts: self.max_restarts,
         };
         let help = "run the file with the interpreter in `python` and see what it says";
-        Ok(Box::new(Running(Session::start(plan, help)?)))
+        Ok(Box::new(ProcessVerifier {
+            name: "python",
+            session: Session::start(plan, help)?,
+        }))
     }
 
     // Foreign code is given all of them.

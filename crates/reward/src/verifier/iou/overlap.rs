@@ -118,7 +118,7 @@ impl Iou {
 
     fn overlap(&self, answer: &Answer<'_>, truth: &str) -> Result<f64, String> {
         let mut truth = self.truth(truth)?;
-        let named = read::read(said(answer.completion));
+        let named = read::read(answer_text(answer.completion));
         if named.len() > MAX_BOXES {
             return Err(format!("step budget: more than {MAX_BOXES} boxes"));
         }
@@ -144,7 +144,7 @@ impl Iou {
 }
 
 /// The part of a response in which its boxes stand.
-fn said(completion: &str) -> &str {
+fn answer_text(completion: &str) -> &str {
     let tail = extract::settled(extract::answer_part(completion));
     extract::boxed(tail)
         .or_else(|| extract::tagged(tail, "<answer>", "</answer>"))
@@ -181,7 +181,7 @@ impl Verifier for Iou {
     }
 
     fn extracted(&self, answer: &Answer<'_>) -> Extracted {
-        let found = read::read(said(answer.completion)).into_iter();
+        let found = read::read(answer_text(answer.completion)).into_iter();
         let sides: Vec<Rectangle> = found.filter_map(|found| self.rectangle(found)).collect();
         if sides.is_empty() {
             return Extracted::Nothing("the response names no box".into());
