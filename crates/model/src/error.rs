@@ -1,26 +1,10 @@
 //! What can go wrong with a model, its files and its input.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 /// An error of this crate: what, where, what was expected, what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file cannot be read or written.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A file is not JSON, or its JSON is not of the expected form.
-    #[error("{}: not the JSON that was expected: {source}", path.display())]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// Line, column and reason.
-        source: serde_json::Error,
-    },
     /// A field of a configuration is missing, of the wrong type or of a value percept cannot run.
     #[error("{file}, {field}: {message}")]
     Config {
@@ -41,36 +25,13 @@ pub enum Error {
         /// The names that are known.
         supported: String,
     },
-    /// A checkpoint folder or one of its files is unusable.
-    #[error("{}: {message}", path.display())]
-    Checkpoint {
-        /// The file or folder.
-        path: PathBuf,
-        /// What is wrong and what to do.
-        message: String,
-    },
-    /// One tensor of a checkpoint is unusable.
-    #[error("{}, tensor {name}: {message}", path.display())]
-    Tensor {
-        /// The file.
-        path: PathBuf,
-        /// The tensor's name in the file.
-        name: String,
-        /// What was found and what was expected.
-        message: String,
-    },
+    /// Weights, adapters and their files.
+    #[error(transparent)]
+    Weights(#[from] percept_weights::Error),
     /// A batch or prompt does not fit the model.
     #[error("{field}: {message}")]
     Batch {
         /// The field of the batch or prompt.
-        field: &'static str,
-        /// What was found and what was expected.
-        message: String,
-    },
-    /// LoRA adapters cannot be made, read or written as asked.
-    #[error("LoRA, {field}: {message}")]
-    Lora {
-        /// The field of the adapter's configuration.
         field: &'static str,
         /// What was found and what was expected.
         message: String,
@@ -108,16 +69,19 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Error {
-        let path = path.to_path_buf();
-        move |source| Error::Io { path, source }
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let error = percept_weights::Error::io(path);
+        move |source| Self::Weights(error(source))
     }
 
-    pub(crate) fn checkpoint(path: &std::path::Path, message: impl Into<String>) -> Error {
-        Error::Checkpoint {
-            path: path.to_path_buf(),
-            message: message.into(),
-        }
+    pub(crate) fn json(path: &Path) -> impl FnOnce(serde_json::Error) -> Self + use<> {
+        let error = percept_weights::Error::json(path);
+        move |source| Self::Weights(error(source))
+    }
+
+    /// A checkpoint folder or one of its files is unusable.
+    pub fn checkpoint(path: &Path, message: impl Into<String>) -> Self {
+        Self::Weights(percept_weights::Error::checkpoint(path, message))
     }
 
     pub(crate) fn batch(field: &'static str, message: impl Into<String>) -> Error {

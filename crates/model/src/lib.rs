@@ -16,7 +16,6 @@ mod processor;
 mod text;
 mod tiny;
 mod vision;
-mod weights;
 
 pub use burn::tensor::Device;
 pub use config::attention::Attention;
@@ -27,19 +26,17 @@ pub use config::model::{
 pub use decode::decoder::{BLOCK_SIZE, Decoder, Prefix, Sequence};
 pub use decode::past::Past;
 pub use error::Error;
-pub use lora::adapters::{LoraConfig, TargetModules};
-pub use lora::select::{Layers, Patterns};
 pub use pass::batch::{PackedBatch, Prompt};
 pub use pass::checkpointing::GradientCheckpointing;
-pub use pass::gradients::ParamGrads;
 pub use pass::model::Model;
 pub use pass::recompute::Activations;
+pub use percept_weights::{
+    Checkpoint, Layers, LoadOptions, LoraConfig, Param, ParamGrads, ParamTensor, Patterns,
+    SaveDtype, TargetModules,
+};
 pub use processor::prompts::{Processor, Training};
 pub use processor::text_stream::TextStream;
 pub use text::rope::rotary_tables;
 pub use tiny::config::{TinyConfig, TinyCorpus, TinyVisionConfig};
-pub use vision::embed::PlacedImage;
+pub use vision::rows::PlacedImage;
 pub use vision::shared::SharedVision;
-pub use weights::checkpoint::{Checkpoint, LoadOptions};
-pub use weights::param::{Param, ParamTensor};
-pub use weights::save::SaveDtype;

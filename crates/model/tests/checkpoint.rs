@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use common::*;
-use percept_model::{LoadOptions, Model, SaveDtype};
+use percept_model::{Device, LoadOptions, Model, Param, SaveDtype};
+use percept_weights::write_weights;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -303,4 +304,29 @@ fn broken_shards_are_refused() {
     assert!(refusal(dir.path()).contains("model.language_model.norm.bias"));
     std::fs::write(dir.path().join(index), "{\"weight_map\": 3}").unwrap();
     assert!(refusal(dir.path()).contains(index));
+}
+
+#[test]
+fn shards_hold_at_most_the_limit_and_are_the_same_model() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/qwen2_5_vl");
+    let model = Model::load(&golden, &Device::flex()).unwrap();
+    let dir = TempDir::new().unwrap();
+    model.config().save(dir.path(), SaveDtype::F32).unwrap();
+    let params: Vec<&Param> = model.parameters().iter().collect();
+    let limit = 60_000;
+    write_weights(dir.path(), &params, SaveDtype::F32, limit, &Param::to_vec).unwrap();
+    let shards: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().extension().is_some_and(|e| e == "safetensors"))
+        .collect();
+    assert!(shards.len() > 2);
+    for shard in shards {
+        // The header comes on top.
+        assert!(shard.metadata().unwrap().len() < limit as u64 + 10_000);
+    }
+    let again = Model::load(dir.path(), &Device::flex()).unwrap();
+    for (a, b) in model.parameters().iter().zip(again.parameters()) {
+        assert_eq!((a.name(), a.to_vec()), (b.name(), b.to_vec()));
+    }
 }

@@ -276,8 +276,5 @@ fn home_of(path: PathBuf) -> PathBuf {
 }
 
 fn no(path: &Path, message: String) -> Error {
-    Error::Model(percept_model::Error::Checkpoint {
-        path: path.to_owned(),
-        message,
-    })
+    Error::Model(percept_model::Error::checkpoint(path, message))
 }

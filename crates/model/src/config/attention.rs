@@ -5,14 +5,13 @@
 //! `percept_config.json`, because PEFT warns of what it does not know in `adapter_config.json`.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use percept_kernels::sparse::{AttentionConfig, Branches, Pattern};
+use percept_weights::write_json;
 use serde_json::{Map, Value, json};
 
 use crate::Error;
 use crate::config::fields::Fields;
-use crate::weights::save::write_json;
 
 const KEY: &str = "percept";
 
@@ -121,7 +120,7 @@ impl Attention {
     /// Writes the choice into the folder of an adapter; full attention too, for the base may have
     /// been trained with another.
     pub(crate) fn save(&self, dir: &Path) -> Result<(), Error> {
-        write_json(&dir.join(FILE), &self.own())
+        Ok(write_json(&dir.join(FILE), &self.own())?)
     }
 
     /// The choice that an adapter was trained with; none where the folder does not say.
@@ -132,39 +131,12 @@ impl Attention {
         }
         let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
         let json = serde_json::from_slice(&bytes);
-        let map: Map<String, Value> = json.map_err(|source| Error::Json {
-            path: path.clone(),
-            source,
-        })?;
+        let map: Map<String, Value> = json.map_err(Error::json(&path))?;
         let own = Fields {
             map: &map,
             path: String::new(),
             file: &path.display().to_string(),
         };
         Self::from_own(&own).map(Some)
-    }
-}
-
-/// What one pass over a packed axis needs to know.
-pub(crate) enum Sight {
-    Full,
-    Blocks {
-        pattern: Pattern,
-        /// `[tokens]`: whether each is punctuation.
-        marks: Arc<[bool]>,
-    },
-    Nsa(Branches),
-}
-
-impl Sight {
-    pub(crate) fn new(attention: &Attention, tokens: &[u32]) -> Self {
-        match (attention.branches(), attention.pattern()) {
-            (Some(branches), _) => Self::Nsa(branches),
-            (None, Some(pattern)) => Self::Blocks {
-                pattern,
-                marks: attention.marks(tokens).collect(),
-            },
-            (None, None) => Self::Full,
-        }
     }
 }

@@ -24,10 +24,7 @@ impl ModelConfig {
             return Err(Error::checkpoint(dir, message));
         }
         let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
-        let value: Value = serde_json::from_slice(&bytes).map_err(|source| Error::Json {
-            path: path.clone(),
-            source,
-        })?;
+        let value: Value = serde_json::from_slice(&bytes).map_err(Error::json(&path))?;
         Self::from_json(value, &path.display().to_string())
     }
 

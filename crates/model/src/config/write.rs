@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use percept_weights::write_json;
 use serde_json::{Map, Value, json};
 
-use crate::weights::save::write_json;
 use crate::{Error, ModelConfig, SaveDtype};
 
 impl ModelConfig {
@@ -36,7 +36,8 @@ impl ModelConfig {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, dir: &Path, dtype: SaveDtype) -> Result<(), Error> {
-        write_json(&dir.join("config.json"), &self.to_json(dtype))
+        let path = dir.join("config.json");
+        Ok(write_json(&path, &self.to_json(dtype))?)
     }
 }
 

@@ -97,8 +97,8 @@ impl Sequence {
     }
 }
 
-/// What a step says of the next tokens.
-struct Next<'a> {
+/// Where a step writes the logits of the next tokens.
+struct StepOutput<'a> {
     logits: &'a mut [f32],
     temperature: f32,
     masses: &'a mut [Mass],
@@ -108,12 +108,12 @@ impl Decoder {
     /// Packs the current weights of `model`, adapters merged, in [`Model::decoder_dtype`].
     ///
     /// # Errors
-    /// When a weight is missing or has another shape than the configuration says.
+    /// None today.
     pub fn new(model: &Model) -> Result<Self, Error> {
         let config = model.config();
-        let weights = Weights::new(config, model.decoder_dtype(), |name| {
-            model.effective_values(name)
-        })?;
+        let weights = Weights::new(config, &model.text, model.decoder_dtype(), |index| {
+            model.values_at(index)
+        });
         let text = &config.text;
         let shape = KvShape {
             layers: text.num_hidden_layers,
@@ -217,7 +217,7 @@ impl Decoder {
         logits.resize(rows * vocab, 0.0);
         masses.resize(rows * parts, Mass::default());
         let step = |sequences: &mut [Sequence], tokens: &[u32], logits, masses, threads| {
-            let next = Next {
+            let next = StepOutput {
                 logits,
                 temperature,
                 masses,
@@ -247,7 +247,7 @@ impl Decoder {
         &self,
         sequences: &mut [Sequence],
         tokens: &[u32],
-        next: Next<'_>,
+        next: StepOutput<'_>,
         threads: Threads,
     ) {
         let rows = sequences.len();

@@ -9,12 +9,12 @@ use crate::Attention;
 #[derive(Clone, Debug)]
 pub struct Past {
     cache: KvCache,
-    sight: Sight,
+    sparse: SparseState,
 }
 
 /// What attention keeps beside keys and values.
 #[derive(Clone, Debug)]
-enum Sight {
+enum SparseState {
     Full,
     Blocks(SparseCache),
     Nsa(NsaCache),
@@ -24,10 +24,10 @@ impl Past {
     pub(super) fn new(shape: KvShape, attention: &Attention, counter: &KvCounter) -> Self {
         Self {
             cache: KvCache::counted(shape, counter),
-            sight: match (attention.branches(), attention.pattern()) {
-                (Some(branches), _) => Sight::Nsa(NsaCache::new(branches, shape)),
-                (None, Some(pattern)) => Sight::Blocks(SparseCache::new(pattern, shape)),
-                (None, None) => Sight::Full,
+            sparse: match (attention.branches(), attention.pattern()) {
+                (Some(branches), _) => SparseState::Nsa(NsaCache::new(branches, shape)),
+                (None, Some(pattern)) => SparseState::Blocks(SparseCache::new(pattern, shape)),
+                (None, None) => SparseState::Full,
             },
         }
     }
@@ -49,10 +49,10 @@ impl Past {
 
     /// Memory of all blocks that are seen, shared ones included.
     pub fn bytes(&self) -> usize {
-        let beside = match &self.sight {
-            Sight::Full => 0,
-            Sight::Blocks(blocks) => blocks.bytes(),
-            Sight::Nsa(nsa) => nsa.bytes(),
+        let beside = match &self.sparse {
+            SparseState::Full => 0,
+            SparseState::Blocks(blocks) => blocks.bytes(),
+            SparseState::Nsa(nsa) => nsa.bytes(),
         };
         self.cache.bytes() + beside
     }
@@ -64,10 +64,10 @@ impl Past {
     pub fn cut(&self, tokens: usize) -> Self {
         Self {
             cache: self.cache.cut(tokens),
-            sight: match &self.sight {
-                Sight::Full => Sight::Full,
-                Sight::Blocks(blocks) => Sight::Blocks(blocks.cut(tokens)),
-                Sight::Nsa(nsa) => Sight::Nsa(nsa.cut(tokens)),
+            sparse: match &self.sparse {
+                SparseState::Full => SparseState::Full,
+                SparseState::Blocks(blocks) => SparseState::Blocks(blocks.cut(tokens)),
+                SparseState::Nsa(nsa) => SparseState::Nsa(nsa.cut(tokens)),
             },
         }
     }
@@ -87,10 +87,10 @@ impl Past {
     /// Makes room for one more token for each of `marks`: whether it is punctuation.
     pub(super) fn grow(&mut self, marks: &[bool]) {
         self.cache.grow(marks.len());
-        match &mut self.sight {
-            Sight::Full => {}
-            Sight::Blocks(blocks) => blocks.grow(marks),
-            Sight::Nsa(nsa) => nsa.grow(marks.len()),
+        match &mut self.sparse {
+            SparseState::Full => {}
+            SparseState::Blocks(blocks) => blocks.grow(marks),
+            SparseState::Nsa(nsa) => nsa.grow(marks.len()),
         }
     }
 
@@ -105,10 +105,10 @@ impl Past {
             let (keys, values) = row[skip..][..2 * width].split_at(width);
             self.cache.write(layer, first + token, keys, values);
         }
-        match &mut self.sight {
-            Sight::Full => {}
-            Sight::Blocks(blocks) => blocks.update(&self.cache, layer, new),
-            Sight::Nsa(nsa) => nsa.update(&self.cache, layer, new),
+        match &mut self.sparse {
+            SparseState::Full => {}
+            SparseState::Blocks(blocks) => blocks.update(&self.cache, layer, new),
+            SparseState::Nsa(nsa) => nsa.update(&self.cache, layer, new),
         }
     }
 
@@ -123,10 +123,12 @@ impl Past {
         out: &mut [f32],
     ) {
         let cache = &self.cache;
-        match &self.sight {
-            Sight::Full => attend(cache, layer, head, tokens, q, scale, out),
-            Sight::Blocks(blocks) => blocks.attend(cache, layer, head, tokens, q, scale, out),
-            Sight::Nsa(nsa) => nsa.attend(cache, (layer, head), tokens, [q, gates], scale, out),
+        match &self.sparse {
+            SparseState::Full => attend(cache, layer, head, tokens, q, scale, out),
+            SparseState::Blocks(blocks) => blocks.attend(cache, layer, head, tokens, q, scale, out),
+            SparseState::Nsa(nsa) => {
+                nsa.attend(cache, (layer, head), tokens, [q, gates], scale, out)
+            }
         }
     }
 
@@ -141,7 +143,7 @@ impl Past {
         scale: f32,
         out: &mut [f32],
     ) {
-        if let Sight::Blocks(blocks) = &self.sight {
+        if let SparseState::Blocks(blocks) = &self.sparse {
             return blocks.attend_rows(&self.cache, (layer, head), seen, width, q, scale, out);
         }
         let each = gates.len() / (q.len() / width);

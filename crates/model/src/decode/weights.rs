@@ -1,9 +1,11 @@
-//! Packed weights of a decoder, found by their Hugging Face names.
+//! Packed weights of a decoder, from the same table of layers that training computes with.
 
-use crate::{Error, ModelConfig};
 use percept_kernels::decode::{Linear, WeightDtype};
-use percept_kernels::sparse::nsa::GATES;
+use percept_weights::Id;
 use rayon::prelude::*;
+
+use crate::ModelConfig;
+use crate::text::model::TextModel;
 
 /// All weights. Products that read the same rows are one: q, k, v, NSA's gates; and gate, up.
 pub(super) struct Weights {
@@ -37,99 +39,46 @@ pub(super) struct Layer {
 }
 
 impl Weights {
-    /// `values` gives the weight of a Hugging Face name, row-major.
+    /// Packs the parameters that `text` names; `values` gives those of an index, row-major, with its adapter added.
     pub(super) fn new(
         config: &ModelConfig,
+        text: &TextModel,
         dtype: WeightDtype,
-        values: impl Fn(&str) -> Option<Vec<f32>> + Sync,
-    ) -> Result<Self, Error> {
-        let text = &config.text;
-        let (hidden, dim) = (text.hidden_size, text.head_dim);
-        let (queries, keys) = (
-            text.num_attention_heads * dim,
-            text.num_key_value_heads * dim,
-        );
-        let gates = match config.attention.branches() {
-            Some(_) => GATES * text.num_attention_heads,
-            None => 0,
-        };
-        let source = Source(&values);
-        let layer = |index: usize| -> Result<Layer, Error> {
-            let name = |part: &str| format!("model.layers.{index}.{part}");
-            let norm = |part: &str, len: usize| source.get(&name(&format!("{part}.weight")), len);
-            let pack = |parts: &[(&str, usize, bool)], inputs: usize| -> Result<Linear, Error> {
-                let mut weights = Vec::new();
-                for (part, outputs, bias) in parts {
-                    let weight = source.get(&name(&format!("{part}.weight")), outputs * inputs)?;
-                    let bias = match bias {
-                        true => Some(source.get(&name(&format!("{part}.bias")), *outputs)?),
-                        false => None,
-                    };
-                    weights.push((weight, *outputs, bias));
-                }
-                let parts: Vec<_> = weights
-                    .iter()
-                    .map(|(w, outputs, b)| (w.as_slice(), *outputs, b.as_deref()))
-                    .collect();
-                Ok(Linear::concat(&parts, inputs, dtype))
-            };
-            let inner = text.intermediate_size;
-            let mut qkv = vec![
-                ("self_attn.q_proj", queries, text.qkv_bias),
-                ("self_attn.k_proj", keys, text.qkv_bias),
-                ("self_attn.v_proj", keys, text.qkv_bias),
-            ];
-            if gates > 0 {
-                qkv.push(("self_attn.g_proj", gates, false));
-            }
-            Ok(Layer {
-                input_norm: norm("input_layernorm", hidden)?,
-                qkv: pack(&qkv, hidden)?,
-                qk_norm: match text.qk_norm {
-                    true => Some((
-                        norm("self_attn.q_norm", dim)?,
-                        norm("self_attn.k_norm", dim)?,
-                    )),
-                    false => None,
-                },
-                o: pack(&[("self_attn.o_proj", hidden, text.o_bias)], queries)?,
-                post_norm: norm("post_attention_layernorm", hidden)?,
-                gate_up: pack(
-                    &[
-                        ("mlp.gate_proj", inner, false),
-                        ("mlp.up_proj", inner, false),
-                    ],
-                    hidden,
-                )?,
-                down: pack(&[("mlp.down_proj", hidden, false)], inner)?,
-            })
-        };
-        let blocks = (0..text.num_hidden_layers)
-            .into_par_iter()
-            .map(layer)
-            .collect::<Result<_, Error>>()?;
-        let embedding = source.get("model.embed_tokens.weight", text.vocab_size * hidden)?;
-        let pack = |head: &[f32]| Linear::concat(&[(head, text.vocab_size, None)], hidden, dtype);
-        let (embedding, head) = match config.tie_word_embeddings {
-            true => (None, pack(&embedding)),
-            false => {
-                let head = source.get("lm_head.weight", text.vocab_size * hidden)?;
-                (Some(embedding), pack(&head))
+        values: impl Fn(Id) -> Vec<f32> + Sync,
+    ) -> Self {
+        let options = &config.text;
+        let pack = |parts: &[&percept_weights::Linear]| pack(parts, dtype, &values);
+        let layer = |index: usize| {
+            let layer = &text.layers[index];
+            let mut qkv = vec![&layer.q_proj, &layer.k_proj, &layer.v_proj];
+            qkv.extend(text.gates.get(index));
+            Layer {
+                input_norm: values(layer.input_layernorm),
+                qkv: pack(&qkv),
+                qk_norm: layer.qk_norm.map(|(q, k)| (values(q), values(k))),
+                o: pack(&[&layer.o_proj]),
+                post_norm: values(layer.post_attention_layernorm),
+                gate_up: pack(&[&layer.gate_proj, &layer.up_proj]),
+                down: pack(&[&layer.down_proj]),
             }
         };
-        Ok(Self {
+        let blocks = (0..text.layers.len()).into_par_iter().map(layer).collect();
+        let (hidden, vocab) = (options.hidden_size, options.vocab_size);
+        let head = values(text.lm_head);
+        let head = Linear::concat(&[(head.as_slice(), vocab, None)], hidden, dtype);
+        Self {
             hidden,
-            queries,
-            gates,
-            intermediate: text.intermediate_size,
-            head_dim: dim,
-            rotated: text.num_attention_heads + text.num_key_value_heads,
-            eps: text.rms_norm_eps as f32,
-            embedding,
+            queries: options.num_attention_heads * options.head_dim,
+            gates: text.gates.first().map_or(0, |gate| gate.out),
+            intermediate: options.intermediate_size,
+            head_dim: options.head_dim,
+            rotated: options.num_attention_heads + options.num_key_value_heads,
+            eps: options.rms_norm_eps as f32,
+            embedding: (text.lm_head != text.embed_tokens).then(|| values(text.embed_tokens)),
             blocks,
-            norm: source.get("model.norm.weight", hidden)?,
+            norm: values(text.norm),
             head,
-        })
+        }
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -154,19 +103,19 @@ impl Weights {
     }
 }
 
-struct Source<'a, F>(&'a F);
-
-impl<F: Fn(&str) -> Option<Vec<f32>>> Source<'_, F> {
-    fn get(&self, name: &str, len: usize) -> Result<Vec<f32>, Error> {
-        let values = (self.0)(name)
-            .ok_or_else(|| Error::batch("weights", format!("the model has no {name}")))?;
-        if values.len() != len {
-            let message = format!(
-                "{name} has {} values, the configuration says {len}",
-                values.len()
-            );
-            return Err(Error::batch("weights", message));
-        }
-        Ok(values)
-    }
+/// Layers that read the same rows as one product.
+fn pack(
+    parts: &[&percept_weights::Linear],
+    dtype: WeightDtype,
+    values: &impl Fn(Id) -> Vec<f32>,
+) -> Linear {
+    let of = |layer: &&percept_weights::Linear| {
+        (values(layer.weight), layer.out, layer.bias.map(values))
+    };
+    let weights: Vec<(Vec<f32>, usize, Option<Vec<f32>>)> = parts.iter().map(of).collect();
+    let parts_of: Vec<_> = weights
+        .iter()
+        .map(|(weight, outputs, bias)| (weight.as_slice(), *outputs, bias.as_deref()))
+        .collect();
+    Linear::concat(&parts_of, parts[0].inp, dtype)
 }

@@ -4,135 +4,17 @@
 //! uniform distribution (a = √5, so ±1/√in) and `B [out, r]` zero: an untrained adapter changes
 //! nothing. Names and files are PEFT's.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use percept_weights::{Adapter, Dropout, Linear, Rules, Stream, lora_error};
 
-use crate::lora::modules::memory_name;
-use crate::lora::select::Rules;
-use crate::weights::layers::{Adapter, Dropout, Linear};
-use crate::weights::random::Stream;
-use crate::{Error, Layers, Model, Param, ParamTensor, Patterns};
-
-/// Which adapters to train beside frozen weights.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct LoraConfig {
-    /// Rank of the adapters. 16 (default) is enough for reinforcement learning on small data;
-    /// supervised fine-tuning on much data gains from 64 and more.
-    pub r: usize,
-    /// Adapters are scaled by `lora_alpha / r`. Default 32: twice the rank, as is customary.
-    pub lora_alpha: f64,
-    /// `"all-linear"` (default: every linear layer but the head, the vision tower's included), a
-    /// list of names, or a regular expression. A name selects the layers whose path ends with it: `"q_proj"`,
-    /// `"attn.qkv"`, `"layers.0.mlp.up_proj"`; an expression those whose whole path it matches (Python's
-    /// `re.fullmatch`, as in PEFT): `"^model\\.language_model\\..*\\.(q_proj|v_proj)$"`.
-    pub target_modules: TargetModules,
-    /// Layers that get no adapter although `target_modules` selects them: a list of names, or a regular expression.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub exclude_modules: Option<TargetModules>,
-    /// Only layers of these numbers get adapters (with `target_modules` as a list).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub layers_to_transform: Option<Layers>,
-    /// What stands before a layer's number in its path: `"layers"`, `"blocks"`. Default: anything.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub layers_pattern: Option<TargetModules>,
-    /// Other ranks for some layers, by the end of their path or a regular expression for it; the first that fits
-    /// counts: `{ "self_attn.q_proj" = 8 }`.
-    #[serde(skip_serializing_if = "Patterns::is_empty")]
-    pub rank_pattern: Patterns<usize>,
-    /// Other values of `lora_alpha`, as `rank_pattern`.
-    #[serde(skip_serializing_if = "Patterns::is_empty")]
-    pub alpha_pattern: Patterns<f64>,
-    /// Modules that are trained whole beside the adapters and saved with them, by the end of their path: `"lm_head"`,
-    /// `"embed_tokens"`, `"merger"`. With tied embeddings the head and the table cannot be among them.
-    #[serde(
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_is_none"
-    )]
-    pub modules_to_save: Vec<String>,
-    /// Chance that an input element of an adapter is dropped in a training step. Default 0:
-    /// sampler and trainer then compute the same function.
-    pub lora_dropout: f64,
-    /// Scale by `lora_alpha / √r` instead (rank-stabilised LoRA, arXiv 2312.03732). Default false.
-    pub use_rslora: bool,
-}
-
-/// `null` is no module.
-fn null_is_none<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<String>, D::Error> {
-    Ok(Option::<Vec<String>>::deserialize(deserializer)?.unwrap_or_default())
-}
-
-/// `"all-linear"`, a regular expression, or a list of names.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum TargetModules {
-    /// `"all-linear"`, or a regular expression for the whole path.
-    One(String),
-    /// Ends of paths.
-    Many(Vec<String>),
-}
-
-impl Default for LoraConfig {
-    fn default() -> Self {
-        Self {
-            r: 16,
-            lora_alpha: 32.0,
-            target_modules: TargetModules::One("all-linear".into()),
-            exclude_modules: None,
-            layers_to_transform: None,
-            layers_pattern: None,
-            rank_pattern: Patterns::default(),
-            alpha_pattern: Patterns::default(),
-            modules_to_save: Vec::new(),
-            lora_dropout: 0.0,
-            use_rslora: false,
-        }
-    }
-}
-
-impl LoraConfig {
-    fn scale(&self, r: usize, lora_alpha: f64) -> f32 {
-        let r = r as f64;
-        (lora_alpha / if self.use_rslora { r.sqrt() } else { r }) as f32
-    }
-
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        let error = |field, message: String| Err(Error::Lora { field, message });
-        let ranks = self
-            .rank_pattern
-            .0
-            .iter()
-            .map(|(_, r)| ("rank_pattern", *r));
-        for (field, r) in ranks.chain([("r", self.r)]) {
-            if r == 0 || r > 1 << 20 {
-                return error(
-                    field,
-                    format!("found {r}, expected at least 1 and at most 2^20"),
-                );
-            }
-        }
-        let alphas = self.alpha_pattern.0.iter();
-        let alphas = alphas.map(|(_, alpha)| ("alpha_pattern", *alpha));
-        for (field, alpha) in alphas.chain([("lora_alpha", self.lora_alpha)]) {
-            if !alpha.is_finite() || alpha <= 0.0 {
-                return error(field, format!("found {alpha}, expected a positive number"));
-            }
-        }
-        if !(0.0..1.0).contains(&self.lora_dropout) {
-            let found = self.lora_dropout;
-            return error("lora_dropout", format!("found {found}, expected 0 ≤ p < 1"));
-        }
-        Ok(())
-    }
-}
+use crate::lora::attached::Lora;
+use crate::lora::names::memory_name;
+use crate::{Error, LoraConfig, Model, Param, ParamTensor};
 
 impl Model {
     /// Adds fresh adapters, freezes all other parameters and trains the adapters.
     ///
     /// # Errors
-    /// [`Error::Lora`] when a value is out of range, a target selects no layer, or the model
+    /// [`Error::Weights`] when a value is out of range, a target selects no layer, or the model
     /// already has adapters.
     pub fn add_lora(&mut self, config: &LoraConfig, seed: u64) -> Result<(), Error> {
         config.check()?;
@@ -162,10 +44,7 @@ impl Model {
     ) -> Result<(), Error> {
         if self.lora.is_some() {
             let message = "the model already has adapters; merge them first".into();
-            return Err(Error::Lora {
-                field: "r",
-                message,
-            });
+            return Err(lora_error("r", message).into());
         }
         let saved = self.saved(config)?;
         let mut made = Vec::new();
@@ -188,33 +67,34 @@ impl Model {
             whole.push(Param::new(name, shape, values, &self.device));
         }
         self.set_trainable(|_| false);
-        self.adapters = vec![None; self.params.len()];
+        let mut lora = Lora {
+            config: config.clone(),
+            adapters: vec![None; self.params.len()],
+            originals: Vec::new(),
+        };
         let first = self.params.len();
         for (i, (linear, scale)) in chosen.iter().zip(scales).enumerate() {
             let (a, b) = (first + 2 * i, first + 2 * i + 1);
-            self.adapters[linear.weight] = Some(Adapter { a, b, scale });
+            lora.adapters[linear.weight] = Some(Adapter { a, b, scale });
         }
         for (index, param) in saved.into_iter().zip(whole) {
             let original = std::mem::replace(&mut self.params[index], param);
-            self.originals.push((index, original));
+            lora.originals.push((index, original));
         }
         self.params.extend(made);
-        self.lora = Some(config.clone());
+        self.lora = Some(lora);
         Ok(())
     }
 
     /// The adapters' configuration, when the model has any.
     pub fn lora(&self) -> Option<&LoraConfig> {
-        self.lora.as_ref()
+        self.lora.as_ref().map(|lora| &lora.config)
     }
 
     /// Turns dropout on for the coming passes, with masks that depend on this seed, the layer and
     /// the element alone; `None` turns it off. Does nothing when `lora_dropout` is 0.
     pub fn set_dropout_seed(&mut self, seed: Option<u64>) {
-        let rate = self
-            .lora
-            .as_ref()
-            .map_or(0.0, |lora| lora.lora_dropout as f32);
+        let rate = self.lora().map_or(0.0, |lora| lora.lora_dropout as f32);
         self.dropout = seed
             .filter(|_| rate > 0.0)
             .map(|seed| Dropout { rate, seed });
@@ -223,23 +103,22 @@ impl Model {
     /// Adds the adapters to the weights and removes them. All parameters are trainable again.
     ///
     /// # Errors
-    /// [`Error::Lora`] when the model has no adapters.
+    /// [`Error::Weights`] when the model has no adapters.
     pub fn merge_lora(&mut self) -> Result<(), Error> {
-        if self.lora.is_none() {
+        let Some(lora) = &mut self.lora else {
             let message = "the model has no adapters to merge".into();
-            return Err(Error::Lora {
-                field: "r",
-                message,
-            });
-        }
-        for weight in 0..self.adapters.len() {
-            if self.adapters[weight].is_some() {
-                let merged = self.merged(weight).into_vec();
-                self.params[weight].set(merged);
-            }
-        }
+            return Err(lora_error("r", message).into());
+        };
         // What was trained whole stays.
-        self.originals.clear();
+        lora.originals.clear();
+        let adapters = lora.adapters.iter().enumerate();
+        let adapted: Vec<usize> = adapters
+            .filter_map(|(weight, adapter)| adapter.map(|_| weight))
+            .collect();
+        for weight in adapted {
+            let merged = self.values_at(weight);
+            self.params[weight].set(merged);
+        }
         // And no folder holds these weights: another adapter must not name it as its base.
         self.source = None;
         self.remove_lora();
@@ -260,11 +139,10 @@ impl Model {
     fn remove_lora(&mut self) {
         let base = self.base_params().count();
         self.params.truncate(base);
-        for (index, original) in self.originals.drain(..) {
+        for (index, original) in self.lora.take().into_iter().flat_map(|lora| lora.originals) {
             self.params[index] = original;
         }
-        self.adapters = Vec::new();
-        (self.lora, self.dropout) = (None, None);
+        self.dropout = None;
     }
 
     /// Values of the parameter of a Hugging Face name with its adapter added, row-major: what a
@@ -279,14 +157,19 @@ impl Model {
             .iter()
             .position(|other| std::ptr::eq(other, param));
         match index {
-            Some(index) => self.merged(index).into_vec(),
+            Some(index) => self.values_at(index),
             None => param.to_vec(),
         }
     }
 
+    /// Values of the parameter of an index with its adapter added, row-major.
+    pub(crate) fn values_at(&self, index: usize) -> Vec<f32> {
+        self.merged(index).into_vec()
+    }
+
     fn merged(&self, index: usize) -> ParamTensor {
         let param = &self.params[index];
-        let Some(adapter) = self.adapters.get(index).copied().flatten() else {
+        let Some(adapter) = self.adapter(index) else {
             return param.value();
         };
         let (a, b) = (
@@ -296,20 +179,24 @@ impl Model {
         ParamTensor::Matrix(param.matrix(false) + b.matmul(a) * adapter.scale)
     }
 
+    /// The adapter of the weight of an index.
+    pub(crate) fn adapter(&self, weight: usize) -> Option<Adapter> {
+        let lora = self.lora.as_ref()?;
+        lora.adapters.get(weight).copied().flatten()
+    }
+
     /// Parameters of the model without its adapters.
     pub(crate) fn base_params(&self) -> impl Iterator<Item = &Param> {
-        let count = if self.lora.is_some() {
-            self.adapters.len()
-        } else {
-            self.params.len()
-        };
+        let lora = self.lora.as_ref();
+        let count = lora.map_or(self.params.len(), |lora| lora.adapters.len());
         self.params[..count].iter()
     }
 
     /// Parameters of the adapters, and those that are trained whole, under PEFT's names.
     pub(crate) fn adapter_params(&self) -> Vec<Param> {
         let adapters = self.params[self.base_params().count()..].iter().cloned();
-        let whole = self.originals.iter().map(|(index, _)| {
+        let originals = self.lora.iter().flat_map(|lora| &lora.originals);
+        let whole = originals.map(|(index, _)| {
             let param = &self.params[*index];
             let name = memory_name(self.config.family, param.name());
             param.renamed(format!("base_model.model.{name}"))

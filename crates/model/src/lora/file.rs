@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::lora::modules::{NAMINGS, memory_name};
-use crate::lora::select::Rules;
-use crate::weights::checkpoint::hub_name;
-use crate::weights::layers::Linear;
-use crate::weights::save::{sync_dir, write_file, write_json};
+use percept_weights::{
+    Linear, Rules, hub_name, lora_error, read_peft_config, sync_dir, write_file, write_json,
+};
+
+use crate::lora::modules::NAMINGS;
+use crate::lora::names::memory_name;
 use crate::{
     Attention, Checkpoint, Error, LoadOptions, LoraConfig, Model, Param, SaveDtype, TargetModules,
 };
@@ -22,14 +23,11 @@ impl Model {
     /// Writes the adapters into an existing folder, synced to the disk, as PEFT does.
     ///
     /// # Errors
-    /// [`Error::Lora`] when the model has no adapters; a file cannot be written.
+    /// [`Error::Weights`] when the model has no adapters; a file cannot be written.
     pub fn save_adapter(&self, dir: &Path, dtype: SaveDtype) -> Result<(), Error> {
         let Some(lora) = self.lora() else {
             let message = "the model has no adapters to save".into();
-            return Err(Error::Lora {
-                field: "r",
-                message,
-            });
+            return Err(lora_error("r", message).into());
         };
         std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
         let base = self.source.as_ref().map(|path| path.display().to_string());
@@ -60,7 +58,7 @@ impl Model {
         let params = self.adapter_params();
         let params: Vec<&Param> = params.iter().collect();
         write_file(&dir.join(WEIGHTS), &params, dtype, &Param::to_vec)?;
-        sync_dir(dir)
+        Ok(sync_dir(dir)?)
     }
 
     /// The user's names where they mean the same to PEFT; else every path in full. (PEFT's
@@ -79,8 +77,8 @@ impl Model {
 
     /// Paths of all layers with adapters.
     fn adapted(&self) -> Vec<String> {
-        let adapted = |weight: usize| self.adapters.get(weight).is_some_and(Option::is_some);
-        let linears = self.linears.iter().filter(|l| adapted(l.weight));
+        let linears = self.linears.iter();
+        let linears = linears.filter(|l| self.adapter(l.weight).is_some());
         linears.map(|linear| self.module(linear)).collect()
     }
 
@@ -93,11 +91,8 @@ impl Model {
     pub fn load_lora(&mut self, dir: &Path) -> Result<(), Error> {
         let path = dir.join(CONFIG);
         let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
-        let json: Value = serde_json::from_slice(&bytes).map_err(|source| Error::Json {
-            path: path.clone(),
-            source,
-        })?;
-        let mut config = crate::lora::peft_config::read(&json, &path)?;
+        let json: Value = serde_json::from_slice(&bytes).map_err(Error::json(&path))?;
+        let mut config = read_peft_config(&json, &path)?;
         config.check()?;
         let checkpoint = Checkpoint::open_file(&weights_of(dir)?, adapter_name)?;
         let mut made = self.clone();
@@ -185,9 +180,9 @@ fn is_table(name: &str) -> bool {
 }
 
 /// A tensor that belongs to no selected layer.
-fn not_selected(error: Error) -> Error {
+fn not_selected(error: percept_weights::Error) -> percept_weights::Error {
     match error {
-        Error::Tensor {
+        percept_weights::Error::Tensor {
             path,
             name,
             message,
@@ -204,7 +199,7 @@ fn not_selected(error: Error) -> Error {
                  model? Adapters of embeddings, heads and patch embeddings are not supported; merge those with PEFT \
                  (merge_and_unload, then save_pretrained)"
             );
-            Error::Tensor {
+            percept_weights::Error::Tensor {
                 path,
                 name,
                 message,

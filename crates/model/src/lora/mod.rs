@@ -1,7 +1,7 @@
-//! Low-rank adapters, with the rules and files of PEFT.
+//! Low-rank adapters on a model, and their files.
 
-pub(crate) mod adapters;
-pub(crate) mod file;
-pub(crate) mod modules;
-pub(crate) mod peft_config;
-pub(crate) mod select;
+mod adapters;
+pub(crate) mod attached;
+mod file;
+mod modules;
+mod names;

@@ -1,8 +1,9 @@
 //! The layers and modules of a model that the rules of an adapter select, and the names they have had.
 
-use crate::lora::select::{Rules, ends_with, lora_error};
-use crate::weights::layers::Linear;
-use crate::{Error, Family, LoraConfig, Model, TargetModules};
+use percept_weights::{Linear, Rules, ends_with, lora_error};
+
+use crate::lora::names::memory_name;
+use crate::{Error, LoraConfig, Model, TargetModules};
 
 /// How many names a layer has had.
 pub(crate) const NAMINGS: usize = 2;
@@ -33,10 +34,8 @@ impl Model {
             TargetModules::One(text) => format!("{text:?} matches the whole path of no linear layer"),
             TargetModules::Many(_) => "with layers_to_transform, exclude_modules and modules_to_save no linear layer is left".into(),
         };
-        Err(lora_error(
-            "target_modules",
-            format!("{what}{}", self.help()),
-        ))
+        let message = format!("{what}{}", self.help());
+        Err(lora_error("target_modules", message).into())
     }
 
     /// The layers that the rules select by one of their names.
@@ -66,7 +65,7 @@ impl Model {
             message += "; g_proj are the gates of attention \"nsa\", which this model does \
                         not have: choose it first";
         }
-        Err(lora_error("target_modules", message))
+        Err(lora_error("target_modules", message).into())
     }
 
     fn help(&self) -> String {
@@ -105,18 +104,18 @@ impl Model {
                     "{name:?}: the model's head and embedding table are one (tie_word_embeddings), and a copy would \
                      untie them\n  help: train adapters of the layers alone, or all weights without LoRA"
                 );
-                return Err(lora_error("modules_to_save", message));
+                return Err(lora_error("modules_to_save", message).into());
             }
             if saved.len() == before {
                 let message = format!(
                     "{name:?} is no module of this model\n  help: lm_head, embed_tokens, norm{}",
-                    if self.vision.is_some() {
+                    if self.tower.is_some() {
                         ", merger, visual"
                     } else {
                         ""
                     }
                 );
-                return Err(lora_error("modules_to_save", message));
+                return Err(lora_error("modules_to_save", message).into());
             }
         }
         saved.sort_unstable();
@@ -137,19 +136,5 @@ impl Model {
             .name()
             .trim_end_matches(".weight");
         memory_name(self.config.family, name)
-    }
-}
-
-/// The name that `transformers` has in memory for a hub name.
-pub(crate) fn memory_name(family: Family, name: &str) -> String {
-    if !family.is_vision() {
-        return name.to_string();
-    }
-    if name.starts_with("lm_head.") {
-        return name.to_owned();
-    }
-    match name.strip_prefix("model.") {
-        Some(rest) => format!("model.language_model.{rest}"),
-        None => format!("model.{name}"),
     }
 }

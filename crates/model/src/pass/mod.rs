@@ -1,8 +1,12 @@
-//! Forward and backward on the packed axis.
+//! The model, and its passes forward and backward on the packed axis.
 
+mod attention;
 pub(crate) mod batch;
 pub(crate) mod checkpointing;
-pub(crate) mod gradients;
+mod files;
+mod forward;
+mod images;
 pub(crate) mod model;
+pub(crate) mod part;
 pub(crate) mod recompute;
 pub(crate) mod tape;

@@ -10,14 +10,15 @@
 //! An image that other passes show too is not part of this: see `shared_vision.rs`.
 
 use burn::tensor::Tensor;
+use percept_weights::{Dropout, Weights, segment};
 
-use crate::pass::gradients::segment;
-use crate::pass::tape::{Tape, parts};
+use crate::pass::part::parts;
+use crate::pass::tape::Tape;
 use crate::text::model::TextPass;
-use crate::vision::embed::Encoded;
+use crate::vision::encoder::VisionEncoder;
+use crate::vision::rows::VisionRows;
 use crate::vision::shared::PassImages;
 use crate::vision::tape::VisionTape;
-use crate::weights::layers::{Dropout, Weights};
 use crate::{Error, GradientCheckpointing, Model, PackedBatch, ParamGrads, SharedVision};
 
 /// What [`Model::forward_train`] keeps for [`Model::backward`].
@@ -40,7 +41,7 @@ struct Parts {
     pass: TextPass,
     /// Of the images that no other pass shows.
     own: Option<VisionTape>,
-    vision: Option<Encoded>,
+    vision: Option<VisionRows>,
     /// Merged rows of the own images and of each shared one.
     counts: Vec<usize>,
     tape: Tape,
@@ -83,8 +84,8 @@ impl Model {
     ) -> Result<(Tensor<2>, Activations), Error> {
         let images = shared.divide(self.check(batch)?);
         let (hidden, graph) = match checkpointing.into() {
-            GradientCheckpointing::Off => self.forward_whole(batch, &images, shared)?,
-            some => self.forward_parts(batch, some, &images, shared)?,
+            GradientCheckpointing::Off => self.forward_whole(batch, &images, shared),
+            some => self.forward_parts(batch, some, &images, shared),
         };
         let dropout = self.dropout;
         Ok((
@@ -112,12 +113,13 @@ impl Model {
             dropout,
         } = activations;
         let mut grads = ParamGrads::new(self.params.len());
+        let encoder = self.vision(true);
         if scalar.is_tracked() {
             match graph {
                 Graph::Whole { leaves } => {
                     let mut gradients = scalar.backward();
                     grads.collect(&self.params, &mut gradients);
-                    if self.trains_vision() {
+                    if encoder.as_ref().is_some_and(VisionEncoder::trained) {
                         let found = leaves.iter().map(|leaf| leaf.grad_remove(&mut gradients));
                         shared.receive(&images, found);
                     }
@@ -132,7 +134,7 @@ impl Model {
                 }
             }
         }
-        shared.close(self, images, &mut grads);
+        shared.close(encoder.as_ref(), images, &mut grads);
         grads
     }
 
@@ -142,18 +144,20 @@ impl Model {
         batch: &PackedBatch,
         images: &PassImages,
         shared: &mut SharedVision,
-    ) -> Result<(Tensor<2>, Graph), Error> {
+    ) -> (Tensor<2>, Graph) {
         let weights = self.weights(true);
-        let own = shared.own(self, images, |plan| Ok(self.encode(&weights, plan)))?;
-        let own = own.map(|own| images.own_encoded(own));
-        let mut others = shared.shared(self, images, Some(GradientCheckpointing::Off))?;
-        let trained = self.trains_vision();
+        let encoder = self.vision(true);
+        let encoder = encoder.as_ref();
+        let own = shared.own(encoder, images, |encoder, plan| encoder.encode(plan));
+        let own = own.map(|own| images.own_rows(own));
+        let mut others = shared.shared(encoder, images, Some(GradientCheckpointing::Off));
+        let trained = encoder.is_some_and(VisionEncoder::trained);
         for other in others.iter_mut().filter(|_| trained) {
             other.rows = other.rows.clone().autodiff().require_grad();
         }
         let leaves = others.iter().map(|other| other.rows.clone()).collect();
         let hidden = self.run(&weights, batch, own.into_iter().chain(others).collect());
-        Ok((hidden, Graph::Whole { leaves }))
+        (hidden, Graph::Whole { leaves })
     }
 
     fn forward_parts(
@@ -162,21 +166,23 @@ impl Model {
         checkpointing: GradientCheckpointing,
         images: &PassImages,
         shared: &mut SharedVision,
-    ) -> Result<(Tensor<2>, Graph), Error> {
+    ) -> (Tensor<2>, Graph) {
         let (plain, tracked) = (self.weights(false), self.weights(true));
         let pass = TextPass::new(&self.config, batch, &self.device);
         let keep = Some(checkpointing);
-        let own = shared.own(self, images, |plan| {
-            VisionTape::record(self, plan, keep, self.dropout)
-        })?;
-        let others = shared.shared(self, images, keep)?;
+        let encoder = self.vision(false);
+        let encoder = encoder.as_ref();
+        let own = shared.own(encoder, images, |encoder, plan| {
+            VisionTape::record(encoder, plan, keep, self.dropout)
+        });
+        let others = shared.shared(encoder, images, keep);
         let parts_of_rows = own
             .iter()
-            .map(|tape| images.own_encoded((tape.merged.clone(), tape.sources.clone())))
+            .map(|tape| images.own_rows((tape.merged.clone(), tape.sources.clone())))
             .chain(others);
-        let parts_of_rows: Vec<Encoded> = parts_of_rows.collect();
+        let parts_of_rows: Vec<VisionRows> = parts_of_rows.collect();
         let counts = parts_of_rows.iter().map(|p| p.rows.dims()[0]).collect();
-        let vision = Encoded::join(parts_of_rows);
+        let vision = VisionRows::join(parts_of_rows);
         let x = self.embed(&plain, &batch.tokens, vision.clone());
         let parts = parts(checkpointing, self.text.layers.len());
         let (tape, x) = Tape::record(parts, x, |part, track, x| {
@@ -194,7 +200,7 @@ impl Model {
             tape,
             last,
         };
-        Ok((hidden, Graph::Parts(Box::new(parts))))
+        (hidden, Graph::Parts(Box::new(parts)))
     }
 
     /// Returns the gradients of the rows of shared images, where the tower is trained.
@@ -215,12 +221,13 @@ impl Model {
         });
         let rows =
             dx.and_then(|dy| self.backward_inputs(weights, &kept.tokens, grads, kept.vision, dy));
-        let Some(rows) = rows.filter(|_| self.trains_vision()) else {
+        let encoder = self.vision(true).filter(VisionEncoder::trained);
+        let Some((rows, encoder)) = rows.zip(encoder) else {
             return Vec::new();
         };
         let mut found = rows.split_with_sizes(kept.counts, 0).into_iter();
         if let Some((tape, dy)) = kept.own.and_then(|tape| Some((tape, found.next()?))) {
-            tape.backward(self, grads, dy);
+            tape.backward(&encoder, grads, dy);
         }
         found.collect()
     }
@@ -232,7 +239,7 @@ impl Model {
         weights: &Weights,
         tokens: &[u32],
         grads: &mut ParamGrads,
-        vision: Option<Encoded>,
+        vision: Option<VisionRows>,
         dy: Tensor<2>,
     ) -> Option<Tensor<2>> {
         let Some(vision) = vision else {
@@ -243,15 +250,8 @@ impl Model {
             return None;
         };
         segment(&self.params, grads, vision.rows.clone(), dy, |rows| {
-            let vision = Encoded { rows, ..vision };
+            let vision = VisionRows { rows, ..vision };
             self.embed(weights, tokens, Some(vision))
         })
-    }
-
-    /// Whether a parameter or an adapter of the tower is trained.
-    pub(crate) fn trains_vision(&self) -> bool {
-        let visual = |name: &str| name.starts_with("visual.") || name.contains(".visual.");
-        let mut params = self.params.iter();
-        params.any(|p| p.trainable() && visual(p.name()))
     }
 }

@@ -1,36 +1,13 @@
 //! A forward pass in parts, for backward passes that compute some of them again.
 
 use burn::tensor::Tensor;
+use percept_weights::{segment, send};
 
-use crate::pass::gradients::{segment, send};
-use crate::{GradientCheckpointing, Param, ParamGrads};
+use crate::pass::part::Part;
+use crate::{Param, ParamGrads};
 
-/// A part of a decoder or of a vision tower, by the index of its layer.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Part {
-    Layer(usize),
-    /// Norm, attention and the sum with the part's input.
-    Attention(usize),
-    /// Norm, MLP and the sum with the part's input.
-    Mlp(usize),
-}
-
-/// The parts of `layers` layers in order, and whether the backward pass finds their activations.
-pub(crate) fn parts(
-    checkpointing: GradientCheckpointing,
-    layers: usize,
-) -> impl Iterator<Item = (Part, bool)> {
-    (0..layers).flat_map(move |layer| match checkpointing {
-        GradientCheckpointing::Off => vec![(Part::Layer(layer), true)],
-        GradientCheckpointing::Selective => {
-            vec![(Part::Attention(layer), false), (Part::Mlp(layer), true)]
-        }
-        GradientCheckpointing::Full => vec![(Part::Layer(layer), false)],
-    })
-}
-
-/// What was kept of a part.
-struct Kept {
+/// A part that was computed, and what the backward pass finds of it.
+struct TapeEntry {
     part: Part,
     input: Tensor<2>,
     /// The output, where `input` and it are the ends of an autodiff graph; else all is computed again.
@@ -39,7 +16,7 @@ struct Kept {
 
 /// The parts that were computed, in order.
 #[derive(Default)]
-pub(crate) struct Tape(Vec<Kept>);
+pub(crate) struct Tape(Vec<TapeEntry>);
 
 impl Tape {
     /// Runs all parts from `x` on: `run(part, tracked, x)` computes one of them. Returns the output,
@@ -52,7 +29,7 @@ impl Tape {
         let mut tape = Vec::new();
         for (part, keep) in parts {
             if !keep {
-                tape.push(Kept {
+                tape.push(TapeEntry {
                     part,
                     input: x.clone(),
                     output: None,
@@ -63,7 +40,7 @@ impl Tape {
             let input = x.autodiff().require_grad();
             let output = run(part, true, input.clone());
             x = output.clone().inner();
-            tape.push(Kept {
+            tape.push(TapeEntry {
                 part,
                 input,
                 output: Some(output),
@@ -81,7 +58,7 @@ impl Tape {
         mut dy: Option<Tensor<2>>,
         run: impl Fn(Part, Tensor<2>) -> Tensor<2>,
     ) -> Option<Tensor<2>> {
-        for Kept {
+        for TapeEntry {
             part,
             input,
             output,

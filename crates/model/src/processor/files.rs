@@ -13,10 +13,7 @@ pub(crate) fn json_file(path: &Path) -> Result<Option<Value>, Error> {
     }
     let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
     let parsed = serde_json::from_str(&text);
-    Ok(Some(parsed.map_err(|source| Error::Json {
-        path: path.to_path_buf(),
-        source,
-    })?))
+    Ok(Some(parsed.map_err(Error::json(path))?))
 }
 
 /// `chat_template.jinja`, `chat_template.json`, or the tokenizer's own. The second is of the processors of

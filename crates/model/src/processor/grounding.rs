@@ -66,12 +66,12 @@ pub(super) fn grounded<'a>(
             Some(_) => Error::from(error),
             None => at(sample, "objects", error.report().to_string()),
         })?;
-    let said = messages.split_off(turns);
+    let expert = messages.split_off(turns);
     filled.messages = messages;
     if sample.trajectory.is_empty() {
-        filled.expert = said.first().map(Message::plain_text);
+        filled.expert = expert.first().map(Message::plain_text);
     } else {
-        filled.trajectory = said;
+        filled.trajectory = expert;
     }
     Ok(Cow::Owned(filled))
 }

@@ -139,7 +139,7 @@ impl Processor {
     /// belong to the model.
     ///
     /// # Errors
-    /// [`Error::Io`] when the disk refuses.
+    /// [`Error::Weights`] when the disk refuses.
     pub fn save(&self, dir: &Path) -> Result<(), Error> {
         self.tokenizer.save(dir)?;
         if let Some(template) = &self.chat.template {
@@ -166,7 +166,7 @@ impl Processor {
         };
         for side in [&mut vision.images, &mut vision.videos] {
             side.min_pixels = min_pixels.unwrap_or(side.min_pixels);
-            let most = ImageProcessor::MOST_MIN_PIXELS;
+            let most = ImageProcessor::MAX_MIN_PIXELS;
             if side.min_pixels > most {
                 let message = format!("found {}, expected at most {most}", side.min_pixels);
                 return Err(bad("min_pixels", message));

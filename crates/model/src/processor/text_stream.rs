@@ -1,4 +1,4 @@
-//! Text of a response while it grows: what is said so far, without half characters.
+//! Text of a response while it is generated, without incomplete characters.
 
 use crate::Processor;
 
@@ -47,9 +47,9 @@ impl TextStream<'_> {
 
     /// Text behind what is out.
     fn fresh(&self) -> String {
-        let said = self.processor.decode(&self.tokens[self.prefix..self.read]);
+        let known = self.processor.decode(&self.tokens[self.prefix..self.read]);
         let all = self.processor.decode(&self.tokens[self.prefix..]);
-        all.strip_prefix(said.as_str())
+        all.strip_prefix(known.as_str())
             .unwrap_or_default()
             .to_owned()
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use percept_weights::write_json;
 use serde_json::{Value, json};
 use tokenizers::Tokenizer;
 
@@ -9,7 +10,6 @@ use crate::Error;
 use crate::processor::errors::bad;
 use crate::processor::files::{ids, json_file, special};
 use crate::processor::{added_tokens, tokenizer_file};
-use crate::weights::save::write_json;
 
 /// Text to token ids and back.
 pub(crate) struct ModelTokenizer {
@@ -78,7 +78,8 @@ impl ModelTokenizer {
             .to_string(false)
             .map_err(|e| bad(path.display(), e.to_string()))?;
         std::fs::write(&path, text).map_err(Error::io(&path))?;
-        write_json(&dir.join("tokenizer_config.json"), &self.config)
+        let path = dir.join("tokenizer_config.json");
+        Ok(write_json(&path, &self.config)?)
     }
 
     /// The content of tokenizer_config.json.

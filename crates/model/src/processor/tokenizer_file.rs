@@ -10,9 +10,9 @@ use crate::Error;
 use crate::processor::errors::bad;
 
 /// The largest known has 37 MB.
-const MOST_BYTES: u64 = 1 << 30;
+const MAX_BYTES: u64 = 1 << 30;
 /// How many times longer normalisation may make a text; known tokenizers stay below 10.
-const MOST_GROWTH: f64 = 1000.0;
+const MAX_GROWTH: f64 = 1000.0;
 
 /// What can make a text longer.
 #[derive(Deserialize)]
@@ -27,8 +27,8 @@ struct Parts {
 
 pub(crate) fn read(path: &Path) -> Result<Tokenizer, Error> {
     let size = std::fs::metadata(path).map_err(Error::io(path))?.len();
-    if size > MOST_BYTES {
-        let message = format!("has {size} bytes; expected at most {MOST_BYTES}");
+    if size > MAX_BYTES {
+        let message = format!("has {size} bytes; expected at most {MAX_BYTES}");
         return Err(bad(path.display(), message));
     }
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
@@ -46,9 +46,9 @@ pub(crate) fn read(path: &Path) -> Result<Tokenizer, Error> {
         ("decoder", &parts.decoder),
     ] {
         let growth = growth(part);
-        if growth > MOST_GROWTH {
+        if growth > MAX_GROWTH {
             let message = format!(
-                "{field} can make a text {growth:.0} times longer; expected at most {MOST_GROWTH}, for memory is bounded"
+                "{field} can make a text {growth:.0} times longer; expected at most {MAX_GROWTH}, for memory is bounded"
             );
             return Err(bad(path.display(), message));
         }

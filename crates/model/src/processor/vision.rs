@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use percept_data::{ImageProcessor, Message, Part, Patches, Sample};
+use percept_weights::write_json;
 use serde_json::Value;
 
 use crate::processor::errors::{at, bad};
 use crate::processor::files::json_file;
-use crate::weights::save::write_json;
 use crate::{Error, VisionTokens};
 
 /// What the processor of a vision-language model has beside tokenizer and chat template.
@@ -86,12 +86,13 @@ impl VisionProcessor {
         if let Some(fields) = videos.as_object_mut() {
             fields.remove("image_processor_type");
         }
-        write_json(&dir.join("video_preprocessor_config.json"), &videos)
+        let path = dir.join("video_preprocessor_config.json");
+        Ok(write_json(&path, &videos)?)
     }
 }
 
 /// One preprocessed image or video.
-pub(super) struct Media {
+pub(super) struct ProcessedMedia {
     pub(super) patches: Arc<Patches>,
     pub(super) video: bool,
     /// Time between two temporal patches; 0 for an image.
@@ -103,7 +104,7 @@ pub(super) fn media(
     vision: Option<&VisionProcessor>,
     sample: &Sample,
     messages: &[Message],
-) -> Result<Vec<Media>, Error> {
+) -> Result<Vec<ProcessedMedia>, Error> {
     let mut out = Vec::new();
     for part in messages.iter().flat_map(|m| &m.content) {
         let (video, index) = match part {
@@ -142,7 +143,7 @@ pub(super) fn media(
             let image = sample.images.get(index).ok_or_else(missing)?;
             (vision.images.process(&image.decode()?)?, 0.0)
         };
-        out.push(Media {
+        out.push(ProcessedMedia {
             patches: Arc::new(patches),
             video,
             seconds_per_patch: seconds,

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use percept_nn::{self as nn, Layout};
+use percept_weights::{Id, Init, Linear, Specs, Weights};
 
-use crate::config::attention::Sight;
-use crate::pass::tape::Part;
-use crate::weights::layers::{Id, Init, Linear, Specs, Weights};
+use crate::pass::part::Part;
+use crate::text::attention::PassAttention;
+use crate::text::layer::TextLayer;
 use crate::{ModelConfig, PackedBatch, TextConfig, rotary_tables};
 
 /// Structure of the decoder.
@@ -23,25 +24,10 @@ pub(crate) struct TextModel {
     config: TextConfig,
 }
 
-/// Structure of one layer.
-#[derive(Debug, Clone)]
-pub(crate) struct TextLayer {
-    input_layernorm: Id,
-    q_proj: Linear,
-    k_proj: Linear,
-    v_proj: Linear,
-    o_proj: Linear,
-    qk_norm: Option<(Id, Id)>,
-    post_attention_layernorm: Id,
-    gate_proj: Linear,
-    up_proj: Linear,
-    down_proj: Linear,
-}
-
 /// What all layers of one pass share.
 pub(crate) struct TextPass {
     layout: Arc<Layout>,
-    sight: Sight,
+    attention: PassAttention,
     cos: Tensor<2>,
     sin: Tensor<2>,
 }
@@ -52,7 +38,7 @@ impl TextPass {
         let shape = [batch.positions.len(), config.text.head_dim];
         Self {
             layout: batch.layout.clone(),
-            sight: Sight::new(&config.attention, &batch.tokens),
+            attention: PassAttention::new(&config.attention, &batch.tokens),
             cos: Tensor::from_data(TensorData::new(cos, shape), device),
             sin: Tensor::from_data(TensorData::new(sin, shape), device),
         }
@@ -165,12 +151,12 @@ impl TextModel {
         let k = nn::rotary(k, pass.cos.clone(), pass.sin.clone());
         let v = heads(weights.linear(&layer.v_proj, x.clone()), kv_heads);
         let scale = (dim as f32).powf(-0.5);
-        let y = match &pass.sight {
-            Sight::Full => nn::attention(q, k, v, &pass.layout, true, scale),
-            Sight::Blocks { pattern, marks } => {
+        let y = match &pass.attention {
+            PassAttention::Full => nn::attention(q, k, v, &pass.layout, true, scale),
+            PassAttention::Blocks { pattern, marks } => {
                 nn::sparse::attention(pattern, q, k, v, &pass.layout, marks, scale)
             }
-            Sight::Nsa(branches) => {
+            PassAttention::Nsa(branches) => {
                 let gates = weights.linear(&self.gates[index], x);
                 nn::sparse::nsa::attention(branches, [q, k, v], gates, &pass.layout, scale)
             }
@@ -180,54 +166,5 @@ impl TextModel {
 
     pub(crate) fn norm(&self, weights: &Weights, x: Tensor<2>) -> Tensor<2> {
         weights.rms_norm(x, self.norm, self.config.rms_norm_eps)
-    }
-}
-
-impl TextLayer {
-    fn new(config: &TextConfig, index: usize, specs: &mut Specs) -> Self {
-        let name = format!("model.layers.{index}");
-        let attn = format!("{name}.self_attn");
-        let (hidden, dim) = (config.hidden_size, config.head_dim);
-        let (q, kv) = (
-            config.num_attention_heads * dim,
-            config.num_key_value_heads * dim,
-        );
-        let norm = |specs: &mut Specs, part: &str, size: usize| {
-            specs.add(format!("{part}.weight"), &[size], Init::Ones)
-        };
-        Self {
-            input_layernorm: norm(specs, &format!("{name}.input_layernorm"), hidden),
-            q_proj: specs.linear(&format!("{attn}.q_proj"), hidden, q, config.qkv_bias),
-            k_proj: specs.linear(&format!("{attn}.k_proj"), hidden, kv, config.qkv_bias),
-            v_proj: specs.linear(&format!("{attn}.v_proj"), hidden, kv, config.qkv_bias),
-            o_proj: specs.linear(&format!("{attn}.o_proj"), q, hidden, config.o_bias),
-            qk_norm: config.qk_norm.then(|| {
-                let q_norm = norm(specs, &format!("{attn}.q_norm"), dim);
-                (q_norm, norm(specs, &format!("{attn}.k_norm"), dim))
-            }),
-            post_attention_layernorm: norm(
-                specs,
-                &format!("{name}.post_attention_layernorm"),
-                hidden,
-            ),
-            gate_proj: specs.linear(
-                &format!("{name}.mlp.gate_proj"),
-                hidden,
-                config.intermediate_size,
-                false,
-            ),
-            up_proj: specs.linear(
-                &format!("{name}.mlp.up_proj"),
-                hidden,
-                config.intermediate_size,
-                false,
-            ),
-            down_proj: specs.linear(
-                &format!("{name}.mlp.down_proj"),
-                config.intermediate_size,
-                hidden,
-                false,
-            ),
-        }
     }
 }

@@ -1,7 +1,10 @@
-//! From preprocessed images to embeddings.
+//! From preprocessed images to rows of embeddings.
 
-pub(crate) mod embed;
+pub(crate) mod encoder;
 pub(crate) mod plan;
-pub(crate) mod qwen2vl;
+mod qwen2vl;
+pub(crate) mod rows;
 pub(crate) mod shared;
 pub(crate) mod tape;
+pub(crate) mod tower;
+pub(crate) mod towers;

@@ -1,4 +1,4 @@
-//! The host half of the vision tower: which patch stands where, sees which, and turns how far.
+//! What a vision tower needs to know of its images before it runs: order, attention and rotary positions of the patches.
 //!
 //! One run of the tower computes every distinct image once, also one that several rows hold each for
 //! itself. In Qwen2.5-VL patches are ordered by window, so that window attention is attention over
@@ -17,6 +17,8 @@ use crate::{Error, VisionConfig};
 pub(crate) struct VisionPlan {
     /// Number of patches of all distinct images.
     pub(crate) patches: usize,
+    /// Rows that they become.
+    pub(crate) merged: usize,
     /// `[patches, patch_values]` in the tower's order.
     pub(crate) pixels: Vec<f32>,
     /// Attention over each frame.
@@ -40,11 +42,11 @@ struct Order {
 }
 
 impl VisionPlan {
-    pub(crate) fn new(config: &VisionConfig, images: &[Arc<Patches>]) -> Result<Self, Error> {
+    /// The plan of Qwen2-VL's and Qwen2.5-VL's towers for images that [`check_image`] accepts.
+    pub(crate) fn windowed(config: &VisionConfig, images: &[Arc<Patches>]) -> Self {
         let mut unique: Vec<&Arc<Patches>> = Vec::new();
         let mut which = Vec::with_capacity(images.len());
-        for (i, image) in images.iter().enumerate() {
-            check_image(config, image, i)?;
+        for image in images {
             // Quadratic, but over the images of one pass and mostly on a few pixels.
             let found = unique.iter().position(|other| other.same_picture(image));
             which.push(found.unwrap_or(unique.len()));
@@ -73,8 +75,9 @@ impl VisionPlan {
         let windows = orders
             .iter()
             .flat_map(|order| order.windows.iter().map(|n| n * unit));
-        Ok(Self {
+        Self {
             patches: positions.len(),
+            merged: positions.len() / unit,
             frames: Arc::new(Layout::packed(&frames.collect::<Vec<_>>())),
             windows: config
                 .windows
@@ -84,7 +87,7 @@ impl VisionPlan {
             cos,
             sin,
             sources: sources(&which, &orders),
-        })
+        }
     }
 }
 
@@ -253,7 +256,7 @@ mod tests {
             side in 1usize..5,
         ) {
             let images: Vec<_> = grids.iter().enumerate().map(|(i, &grid)| image(i, grid)).collect();
-            let plan = VisionPlan::new(&config(2 * side), &images).unwrap();
+            let plan = VisionPlan::windowed(&config(2 * side), &images);
             prop_assert!(distinct(&plan));
             // Natural order of patches, read back through `sources`.
             let mut natural = plan.sources.iter();
@@ -280,10 +283,10 @@ mod tests {
         fn an_image_that_occurs_twice_is_planned_once(h in 1usize..6, w in 1usize..6) {
             let (a, mut b) = (image(0, [1, h, w]), image(1, [1, w, h]));
             Arc::make_mut(&mut b).pixels[0] = -1.0;
-            let once = VisionPlan::new(&config(4), &[a.clone(), b.clone()]).unwrap();
+            let once = VisionPlan::windowed(&config(4), &[a.clone(), b.clone()]);
             // The same array, and another row's own copy of it.
             for again in [a.clone(), Arc::new(a.as_ref().clone())] {
-                let twice = VisionPlan::new(&config(4), &[a.clone(), b.clone(), again]).unwrap();
+                let twice = VisionPlan::windowed(&config(4), &[a.clone(), b.clone(), again]);
                 prop_assert_eq!(&once.pixels, &twice.pixels);
                 prop_assert!(!distinct(&twice));
                 prop_assert_eq!(&twice.sources[..h * w], &twice.sources[2 * h * w..]);
@@ -291,7 +294,7 @@ mod tests {
             let mut other = a.as_ref().clone();
             let last = other.pixels.len() - 2;
             other.pixels[last] += 1.0;
-            let both = VisionPlan::new(&config(4), &[a, Arc::new(other)]).unwrap();
+            let both = VisionPlan::windowed(&config(4), &[a, Arc::new(other)]);
             prop_assert!(distinct(&both), "one pixel differs");
         }
     }

@@ -1,21 +1,25 @@
 //! The vision towers of Qwen2-VL and Qwen2.5-VL.
 
-use burn::tensor::{Device, Tensor, TensorData};
-use percept_nn as nn;
+use std::sync::Arc;
 
-use crate::VisionConfig;
-use crate::pass::tape::Part;
-use crate::vision::plan::VisionPlan;
-use crate::weights::layers::{Id, Init, Linear, Specs, Weights};
+use burn::tensor::Tensor;
+use percept_data::Patches;
+use percept_nn as nn;
+use percept_weights::{Id, Init, Linear, Specs, Weights};
+
+use crate::pass::part::Part;
+use crate::vision::plan::{VisionPlan, check_image};
+use crate::vision::tower::{Tower, VisionPass};
+use crate::{Error, VisionConfig};
 
 /// Both towers' norms have this constant in their code, not in their configuration.
 const NORM_EPS: f64 = 1e-6;
 
 /// Structure of the tower.
 #[derive(Debug, Clone)]
-pub(crate) struct VisionTower {
+pub(crate) struct Qwen2VlTower {
     patch_embed: Id,
-    pub(crate) blocks: Vec<Block>,
+    blocks: Vec<Block>,
     merger_norm: Norm,
     merger: [Linear; 2],
     config: VisionConfig,
@@ -30,7 +34,7 @@ struct Norm {
 
 /// Structure of one block.
 #[derive(Debug, Clone)]
-pub(crate) struct Block {
+struct Block {
     norm1: Norm,
     qkv: Linear,
     proj: Linear,
@@ -51,28 +55,7 @@ enum Mlp {
     Plain { fc1: Linear, fc2: Linear },
 }
 
-/// What all blocks of one pass share.
-pub(crate) struct VisionPass {
-    pub(crate) plan: VisionPlan,
-    cos: Tensor<2>,
-    sin: Tensor<2>,
-}
-
-impl VisionPass {
-    pub(crate) fn new(config: &VisionConfig, mut plan: VisionPlan, device: &Device) -> Self {
-        let shape = [plan.patches, config.head_dim()];
-        let table = |values: &mut Vec<f32>| {
-            Tensor::from_data(TensorData::new(std::mem::take(values), shape), device)
-        };
-        Self {
-            cos: table(&mut plan.cos),
-            sin: table(&mut plan.sin),
-            plan,
-        }
-    }
-}
-
-impl VisionTower {
+impl Qwen2VlTower {
     pub(crate) fn new(config: &VisionConfig, specs: &mut Specs) -> Self {
         let side = config.patch_size;
         let kernel = [
@@ -98,44 +81,6 @@ impl VisionTower {
             merger_norm,
             merger,
             config: config.clone(),
-        }
-    }
-
-    /// The pixels of the plan (moved out of it) on the device.
-    pub(crate) fn pixels(&self, pass: &mut VisionPass, device: &Device) -> Tensor<2> {
-        let pixels = std::mem::take(&mut pass.plan.pixels);
-        let shape = [pass.plan.patches, self.config.patch_values()];
-        Tensor::from_data(TensorData::new(pixels, shape), device)
-    }
-
-    /// `[patches, patch_values]` → `[patches, hidden]`.
-    pub(crate) fn embed(&self, weights: &Weights, pixels: Tensor<2>) -> Tensor<2> {
-        nn::linear(pixels, weights.matrix(self.patch_embed), None)
-    }
-
-    /// One block: `[patches, hidden]` → `[patches, hidden]`.
-    pub(crate) fn block(
-        &self,
-        index: usize,
-        weights: &Weights,
-        pass: &VisionPass,
-        x: Tensor<2>,
-    ) -> Tensor<2> {
-        let x = self.attention_part(index, weights, pass, x);
-        self.mlp_part(index, weights, x)
-    }
-
-    pub(crate) fn part(
-        &self,
-        part: Part,
-        weights: &Weights,
-        pass: &VisionPass,
-        x: Tensor<2>,
-    ) -> Tensor<2> {
-        match part {
-            Part::Layer(index) => self.block(index, weights, pass, x),
-            Part::Attention(index) => self.attention_part(index, weights, pass, x),
-            Part::Mlp(index) => self.mlp_part(index, weights, x),
         }
     }
 
@@ -189,9 +134,41 @@ impl VisionTower {
         let y = nn::attention(turn(q), turn(k), v, layout, false, scale);
         weights.linear(&block.proj, y.reshape([rows, self.config.hidden_size]))
     }
+}
 
-    /// `[patches, hidden]` → `[merged tokens, out_hidden_size]`, in the tower's order.
-    pub(crate) fn merge(&self, weights: &Weights, x: Tensor<2>) -> Tensor<2> {
+impl Tower for Qwen2VlTower {
+    fn check(&self, image: &Patches, index: usize) -> Result<(), Error> {
+        check_image(&self.config, image, index)
+    }
+
+    fn merged_tokens(&self, grid_thw: [usize; 3]) -> usize {
+        self.config.merged_tokens(grid_thw)
+    }
+
+    fn plan(&self, images: &[Arc<Patches>]) -> VisionPlan {
+        VisionPlan::windowed(&self.config, images)
+    }
+
+    fn blocks(&self) -> usize {
+        self.blocks.len()
+    }
+
+    fn embed(&self, weights: &Weights, pixels: Tensor<2>) -> Tensor<2> {
+        nn::linear(pixels, weights.matrix(self.patch_embed), None)
+    }
+
+    fn part(&self, part: Part, weights: &Weights, pass: &VisionPass, x: Tensor<2>) -> Tensor<2> {
+        match part {
+            Part::Layer(index) => {
+                let x = self.attention_part(index, weights, pass, x);
+                self.mlp_part(index, weights, x)
+            }
+            Part::Attention(index) => self.attention_part(index, weights, pass, x),
+            Part::Mlp(index) => self.mlp_part(index, weights, x),
+        }
+    }
+
+    fn merge(&self, weights: &Weights, x: Tensor<2>) -> Tensor<2> {
         let unit = self.config.merge_unit();
         let (rows, width) = (x.dims()[0] / unit, self.config.hidden_size * unit);
         let x = apply(&self.merger_norm, weights, x).reshape([rows, width]);

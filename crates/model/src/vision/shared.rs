@@ -14,13 +14,13 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use percept_data::Patches;
+use percept_weights::{Dropout, Stream};
 
-use crate::vision::embed::{Encoded, PlacedImage};
+use crate::vision::encoder::VisionEncoder;
 use crate::vision::plan::VisionPlan;
+use crate::vision::rows::{PlacedImage, VisionRows};
 use crate::vision::tape::VisionTape;
-use crate::weights::layers::Dropout;
-use crate::weights::random::Stream;
-use crate::{Error, GradientCheckpointing, Model, ParamGrads};
+use crate::{GradientCheckpointing, ParamGrads};
 
 /// The images that more than one pass of an update shows. Made from all passes, then given to each
 /// of them; [`SharedVision::finish`] before the weights change.
@@ -37,7 +37,7 @@ struct SharedImage {
     /// Among all images of the update: no two draw the same dropout masks.
     number: u64,
     /// Passes that will still show it.
-    left: usize,
+    passes_left: usize,
     tape: Option<VisionTape>,
     d_merged: Option<Tensor<2>>,
 }
@@ -65,35 +65,24 @@ impl SharedVision {
                     images.push(SharedImage {
                         patches: Arc::clone(patches),
                         number: found as u64,
-                        left: 0,
+                        passes_left: 0,
                         tape: None,
                         d_merged: None,
                     });
                 }
                 if !seen.contains(&found) {
-                    images[found].left += 1;
+                    images[found].passes_left += 1;
                     seen.push(found);
                 }
             }
         }
-        images.retain(|image| image.left > 1);
+        images.retain(|image| image.passes_left > 1);
         Self { images, tokens: 0 }
     }
 
     /// Merged vision tokens that the tower has computed in the passes so far, of all images.
     pub fn tokens(&self) -> usize {
         self.tokens
-    }
-
-    /// Sends back the gradients of images that were announced for more passes than there were;
-    /// nothing, when all passes are done.
-    #[must_use]
-    pub fn finish(self, model: &Model) -> ParamGrads {
-        let mut grads = ParamGrads::new(model.params.len());
-        for image in self.images {
-            image.backward(model, &mut grads);
-        }
-        grads
     }
 
     /// Divides the images of a pass.
@@ -116,43 +105,45 @@ impl SharedVision {
     /// What the tower makes of the pass's own images, as `run` computes it.
     pub(crate) fn own<T>(
         &mut self,
-        model: &Model,
+        encoder: Option<&VisionEncoder<'_>>,
         images: &PassImages,
-        run: impl FnOnce(VisionPlan) -> Result<T, Error>,
-    ) -> Result<Option<T>, Error> {
-        if images.own.is_empty() {
-            return Ok(None);
-        }
-        let (config, _) = model.tower()?;
-        let plan = VisionPlan::new(config, &images.own)?;
-        self.tokens += plan.patches / config.merge_unit();
-        run(plan).map(Some)
+        run: impl FnOnce(&VisionEncoder<'_>, VisionPlan) -> T,
+    ) -> Option<T> {
+        let encoder = encoder.filter(|_| !images.own.is_empty())?;
+        let plan = encoder.plan(&images.own);
+        self.tokens += plan.merged;
+        Some(run(encoder, plan))
     }
 
     /// Rows of the pass's shared images, in its order and without autodiff. Those that no pass has
     /// shown before are encoded; `keep` is what a backward pass will find of that.
     pub(crate) fn shared(
         &mut self,
-        model: &Model,
+        encoder: Option<&VisionEncoder<'_>>,
         images: &PassImages,
         keep: Option<GradientCheckpointing>,
-    ) -> Result<Vec<Encoded>, Error> {
+    ) -> Vec<VisionRows> {
+        let Some(encoder) = encoder else {
+            return Vec::new();
+        };
         let mut out = Vec::with_capacity(images.shared.len());
         for (index, times) in &images.shared {
             let image = &mut self.images[*index];
-            if image.tape.is_none() {
-                let plan = VisionPlan::new(model.tower()?.0, std::slice::from_ref(&image.patches))?;
-                let tape = VisionTape::record(model, plan, keep, image.dropout(model))?;
-                self.tokens += tape.merged.dims()[0];
-                image.tape = Some(tape);
-            }
-            out.extend(image.tape.as_ref().map(|tape| Encoded {
+            let dropout = image.dropout(encoder.weights.dropout);
+            let (tape, tokens) = (&mut image.tape, &mut self.tokens);
+            let tape = tape.get_or_insert_with(|| {
+                let plan = encoder.plan(std::slice::from_ref(&image.patches));
+                let tape = VisionTape::record(encoder, plan, keep, dropout);
+                *tokens += tape.merged.dims()[0];
+                tape
+            });
+            out.push(VisionRows {
                 rows: tape.merged.clone(),
                 sources: tape.sources.repeat(times.len()),
                 places: times.concat(),
-            }));
+            });
         }
-        Ok(out)
+        out
     }
 
     /// Adds up the gradients of the rows of [`SharedVision::shared`], in its order.
@@ -171,19 +162,33 @@ impl SharedVision {
     }
 
     /// Ends a pass: images that no other one will show send their gradient back and are forgotten.
-    pub(crate) fn close(&mut self, model: &Model, images: PassImages, grads: &mut ParamGrads) {
+    pub(crate) fn close(
+        &mut self,
+        encoder: Option<&VisionEncoder<'_>>,
+        images: PassImages,
+        grads: &mut ParamGrads,
+    ) {
         for (index, _) in images.shared {
-            self.images[index].left -= 1;
+            self.images[index].passes_left -= 1;
         }
-        for image in self.images.extract_if(.., |image| image.left == 0) {
-            image.backward(model, grads);
+        let done = self.images.extract_if(.., |image| image.passes_left == 0);
+        for image in done {
+            image.backward(encoder, grads);
+        }
+    }
+
+    /// Sends back the gradients of images that were announced for more passes than there were;
+    /// nothing, when all passes are done.
+    pub(crate) fn backward_rest(self, encoder: Option<&VisionEncoder<'_>>, grads: &mut ParamGrads) {
+        for image in self.images {
+            image.backward(encoder, grads);
         }
     }
 }
 
 impl PassImages {
-    pub(crate) fn own_encoded(&self, (rows, sources): (Tensor<2>, Vec<u32>)) -> Encoded {
-        Encoded {
+    pub(crate) fn own_rows(&self, (rows, sources): (Tensor<2>, Vec<u32>)) -> VisionRows {
+        VisionRows {
             rows,
             sources,
             places: self.own_places.clone(),
@@ -194,16 +199,16 @@ impl PassImages {
 impl SharedImage {
     /// Dropout of its run through the tower: one seed for all passes that show it, from that of the
     /// first.
-    fn dropout(&self, model: &Model) -> Option<Dropout> {
-        model.dropout.map(|dropout| Dropout {
+    fn dropout(&self, dropout: Option<Dropout>) -> Option<Dropout> {
+        dropout.map(|dropout| Dropout {
             seed: Stream::new(dropout.seed, "shared image").bits(self.number),
             ..dropout
         })
     }
 
-    fn backward(self, model: &Model, grads: &mut ParamGrads) {
-        if let Some((tape, dy)) = self.tape.zip(self.d_merged) {
-            tape.backward(model, grads, dy);
+    fn backward(self, encoder: Option<&VisionEncoder<'_>>, grads: &mut ParamGrads) {
+        if let (Some(encoder), Some((tape, dy))) = (encoder, self.tape.zip(self.d_merged)) {
+            tape.backward(encoder, grads, dy);
         }
     }
 }

@@ -1,13 +1,14 @@
 //! The tower's forward pass, and what its backward pass needs of it.
 
 use burn::tensor::Tensor;
+use percept_weights::{Dropout, Weights, segment};
 
-use crate::pass::gradients::segment;
-use crate::pass::tape::{Tape, parts};
+use crate::pass::part::parts;
+use crate::pass::tape::Tape;
+use crate::vision::encoder::VisionEncoder;
 use crate::vision::plan::VisionPlan;
-use crate::vision::qwen2vl::VisionPass;
-use crate::weights::layers::{Dropout, Weights};
-use crate::{Error, GradientCheckpointing, Model, ParamGrads};
+use crate::vision::tower::VisionPass;
+use crate::{GradientCheckpointing, ParamGrads};
 
 /// What the tower made of some images, without autodiff, and the way back.
 pub(crate) struct VisionTape {
@@ -16,11 +17,11 @@ pub(crate) struct VisionTape {
     /// For each merged token of the images, in their order, its row of `merged`.
     pub(crate) sources: Vec<u32>,
     /// None where nothing goes back through the tower.
-    back: Option<Back>,
+    back: Option<VisionBackward>,
 }
 
 /// What was kept of the blocks, and the ends of the tower.
-struct Back {
+struct VisionBackward {
     pass: VisionPass,
     pixels: Tensor<2>,
     blocks: Tape,
@@ -33,60 +34,60 @@ impl VisionTape {
     /// Runs the tower. `keep` says what is kept of it; without it nothing is, nor of a tower that is
     /// not trained. The norms and linear layers at its ends are computed again in any case.
     pub(crate) fn record(
-        model: &Model,
+        encoder: &VisionEncoder<'_>,
         plan: VisionPlan,
         keep: Option<GradientCheckpointing>,
         dropout: Option<Dropout>,
-    ) -> Result<Self, Error> {
-        let weights = |track| Weights {
-            dropout,
-            ..model.weights(track)
-        };
-        let plain = weights(false);
-        let Some(checkpointing) = keep.filter(|_| model.trains_vision()) else {
-            let (merged, sources) = model.encode(&plain, plan);
-            return Ok(Self {
+    ) -> Self {
+        let (plain, tracked) = weights(encoder, dropout);
+        let Some(checkpointing) = keep.filter(|_| encoder.trained()) else {
+            let encoder = VisionEncoder {
+                weights: plain,
+                ..*encoder
+            };
+            let (merged, sources) = encoder.encode(plan);
+            return Self {
                 merged,
                 sources,
                 back: None,
-            });
+            };
         };
-        let tracked = weights(true);
-        let (config, tower) = model.tower()?;
-        let mut pass = VisionPass::new(config, plan, &model.device);
-        let pixels = tower.pixels(&mut pass, &model.device);
+        let tower = encoder.tower;
+        let (mut pass, pixels) = VisionPass::new(plan, encoder.device);
         let x = tower.embed(&plain, pixels.clone());
-        let parts = parts(checkpointing, tower.blocks.len());
+        let parts = parts(checkpointing, tower.blocks());
         let (blocks, last) = Tape::record(parts, x, |part, track, x| {
             let weights = if track { &tracked } else { &plain };
             tower.part(part, weights, &pass, x)
         });
         let merged = tower.merge(&plain, last.clone());
         let sources = std::mem::take(&mut pass.plan.sources);
-        let back = Back {
+        let back = VisionBackward {
             pass,
             pixels,
             blocks,
             last,
             dropout,
         };
-        Ok(Self {
+        Self {
             merged,
             sources,
             back: Some(back),
-        })
+        }
     }
 
     /// Sends the gradient of `merged` back through the tower.
-    pub(crate) fn backward(self, model: &Model, grads: &mut ParamGrads, dy: Tensor<2>) {
-        let (Some(back), Ok((_, tower))) = (self.back, model.tower()) else {
+    pub(crate) fn backward(
+        self,
+        encoder: &VisionEncoder<'_>,
+        grads: &mut ParamGrads,
+        dy: Tensor<2>,
+    ) {
+        let Some(back) = self.back else {
             return;
         };
-        let params = &model.params;
-        let weights = Weights {
-            dropout: back.dropout,
-            ..model.weights(true)
-        };
+        let (tower, params) = (encoder.tower, encoder.weights.params);
+        let (_, weights) = weights(encoder, back.dropout);
         let dx = segment(params, grads, back.last, dy, |x| tower.merge(&weights, x));
         let dx = back.blocks.backward(params, grads, dx, |part, x| {
             tower.part(part, &weights, &back.pass, x)
@@ -96,4 +97,17 @@ impl VisionTape {
             grads.collect(params, &mut (x * dy).sum().backward());
         }
     }
+}
+
+/// The encoder's weights without and with autodiff, with this dropout.
+fn weights<'m>(
+    encoder: &VisionEncoder<'m>,
+    dropout: Option<Dropout>,
+) -> (Weights<'m>, Weights<'m>) {
+    let with = |track| Weights {
+        dropout,
+        track,
+        ..encoder.weights
+    };
+    (with(false), with(true))
 }

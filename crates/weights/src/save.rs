@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::{Error, Param};
 
 /// A shard holds at most this many bytes, as on the hub.
-pub(crate) const MAX_SHARD_BYTES: usize = 5_000_000_000;
+pub const MAX_SHARD_BYTES: usize = 5_000_000_000;
 
 /// The number format of saved weights.
 #[derive(
@@ -60,14 +60,14 @@ impl SaveDtype {
     }
 }
 
-/// One tensor to write, read and converted when its turn comes.
-struct Saved<'a, F> {
+/// A tensor that is read and converted when it is written.
+struct TensorToWrite<'a, F> {
     param: &'a Param,
     dtype: SaveDtype,
     read: &'a F,
 }
 
-impl<F: Fn(&Param) -> Vec<f32>> View for Saved<'_, F> {
+impl<F: Fn(&Param) -> Vec<f32>> View for TensorToWrite<'_, F> {
     fn dtype(&self) -> Dtype {
         match self.dtype {
             SaveDtype::F32 => Dtype::F32,
@@ -90,7 +90,10 @@ impl<F: Fn(&Param) -> Vec<f32>> View for Saved<'_, F> {
 }
 
 /// Writes one safetensors file; `read` gives the values of a parameter.
-pub(crate) fn write_file(
+///
+/// # Errors
+/// The file cannot be written; a weight does not fit into float16.
+pub fn write_file(
     path: &Path,
     params: &[&Param],
     dtype: SaveDtype,
@@ -101,7 +104,7 @@ pub(crate) fn write_file(
         if dtype == SaveDtype::F16 {
             check_f16_range(path, param.name(), &read(param))?;
         }
-        tensors.push((param.name(), Saved { param, dtype, read }));
+        tensors.push((param.name(), TensorToWrite { param, dtype, read }));
     }
     let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
     safetensors::serialize_to_file(tensors, Some(metadata), path)
@@ -124,7 +127,10 @@ fn check_f16_range(path: &Path, name: &str, values: &[f32]) -> Result<(), Error>
 }
 
 /// Writes `model.safetensors`, or shards of at most `max_shard_bytes` and their index.
-pub(crate) fn write_weights(
+///
+/// # Errors
+/// As [`write_file`].
+pub fn write_weights(
     dir: &Path,
     params: &[&Param],
     dtype: SaveDtype,
@@ -160,11 +166,11 @@ pub(crate) fn write_weights(
 }
 
 /// Writes indented JSON with a final newline and syncs it.
-pub(crate) fn write_json(path: &Path, value: &serde_json::Value) -> Result<(), Error> {
-    let mut text = serde_json::to_string_pretty(value).map_err(|source| Error::Json {
-        path: path.to_path_buf(),
-        source,
-    })?;
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_json(path: &Path, value: &serde_json::Value) -> Result<(), Error> {
+    let mut text = serde_json::to_string_pretty(value).map_err(Error::json(path))?;
     text.push('\n');
     std::fs::write(path, text).map_err(Error::io(path))?;
     sync(path)
@@ -177,37 +183,9 @@ fn sync(path: &Path) -> Result<(), Error> {
 }
 
 /// Makes the folder's entries durable.
-pub(crate) fn sync_dir(dir: &Path) -> Result<(), Error> {
+///
+/// # Errors
+/// The folder cannot be synced.
+pub fn sync_dir(dir: &Path) -> Result<(), Error> {
     if cfg!(unix) { sync(dir) } else { Ok(()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Device, Model};
-
-    #[test]
-    fn shards_hold_at_most_the_limit_and_are_the_same_model() {
-        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/qwen2_5_vl");
-        let model = Model::load(&golden, &Device::flex()).unwrap();
-        let dir = tempfile::TempDir::new().unwrap();
-        model.config().save(dir.path(), SaveDtype::F32).unwrap();
-        let params: Vec<&Param> = model.parameters().iter().collect();
-        let limit = 60_000;
-        write_weights(dir.path(), &params, SaveDtype::F32, limit, &Param::to_vec).unwrap();
-        let shards: Vec<_> = std::fs::read_dir(dir.path())
-            .unwrap()
-            .map(|entry| entry.unwrap())
-            .filter(|entry| entry.path().extension().is_some_and(|e| e == "safetensors"))
-            .collect();
-        assert!(shards.len() > 2);
-        for shard in shards {
-            // The header comes on top.
-            assert!(shard.metadata().unwrap().len() < limit as u64 + 10_000);
-        }
-        let again = Model::load(dir.path(), &Device::flex()).unwrap();
-        for (a, b) in model.parameters().iter().zip(again.parameters()) {
-            assert_eq!((a.name(), a.to_vec()), (b.name(), b.to_vec()));
-        }
-    }
 }

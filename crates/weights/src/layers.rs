@@ -4,38 +4,46 @@
 use burn::tensor::{Tensor, TensorData};
 use percept_nn::{self as nn, Precision};
 
-use crate::Param;
-use crate::weights::random::Stream;
+use crate::{Param, Stream};
 
 /// Index into the model's parameters.
-pub(crate) type Id = usize;
+pub type Id = usize;
 
 /// How a parameter starts when no checkpoint gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Init {
+pub enum Init {
+    /// 0.
     Zeros,
+    /// 1.
     Ones,
+    /// From N(0, the range of the configuration).
     Normal,
     /// Zero, also where a checkpoint has no parameter of this kind.
     Gate,
 }
 
 /// A parameter to be made or read.
-pub(crate) struct Spec {
-    pub(crate) name: String,
-    pub(crate) shape: Vec<usize>,
-    pub(crate) init: Init,
+pub struct Spec {
+    /// As `save_pretrained` writes it.
+    pub name: String,
+    /// As `save_pretrained` writes it.
+    pub shape: Vec<usize>,
+    /// Its values where no checkpoint gives them.
+    pub init: Init,
 }
 
 /// The parameters of a model in the order of its structure, and which of them are linear layers.
 #[derive(Default)]
-pub(crate) struct Specs {
-    pub(crate) params: Vec<Spec>,
-    pub(crate) linears: Vec<Linear>,
+pub struct Specs {
+    /// In the order of the structure.
+    pub params: Vec<Spec>,
+    /// What adapters can be put on.
+    pub linears: Vec<Linear>,
 }
 
 impl Specs {
-    pub(crate) fn add(&mut self, name: String, shape: &[usize], init: Init) -> Id {
+    /// One more parameter; its index.
+    pub fn add(&mut self, name: String, shape: &[usize], init: Init) -> Id {
         self.params.push(Spec {
             name,
             shape: shape.to_vec(),
@@ -45,14 +53,14 @@ impl Specs {
     }
 
     /// `name.weight [out, inp]` and, if asked, `name.bias [out]`.
-    pub(crate) fn linear(&mut self, name: &str, inp: usize, out: usize, bias: bool) -> Linear {
+    pub fn linear(&mut self, name: &str, inp: usize, out: usize, bias: bool) -> Linear {
         let weight = self.add(format!("{name}.weight"), &[out, inp], Init::Normal);
         let bias = bias.then(|| self.add(format!("{name}.bias"), &[out], Init::Zeros));
         self.push(weight, bias, inp, out)
     }
 
     /// `name.weight [out, inp]`, which starts at zero.
-    pub(crate) fn gate(&mut self, name: &str, inp: usize, out: usize) -> Linear {
+    pub fn gate(&mut self, name: &str, inp: usize, out: usize) -> Linear {
         let weight = self.add(format!("{name}.weight"), &[out, inp], Init::Gate);
         self.push(weight, None, inp, out)
     }
@@ -71,56 +79,76 @@ impl Specs {
 
 /// `x Wᵀ + b`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Linear {
-    pub(crate) weight: Id,
-    pub(crate) bias: Option<Id>,
-    pub(crate) inp: usize,
-    pub(crate) out: usize,
+pub struct Linear {
+    /// `[out, inp]`.
+    pub weight: Id,
+    /// `[out]`.
+    pub bias: Option<Id>,
+    /// Width of its input.
+    pub inp: usize,
+    /// Width of its output.
+    pub out: usize,
 }
 
 /// LoRA: `scale · dropout(x) Aᵀ Bᵀ` is added to a linear layer.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Adapter {
+pub struct Adapter {
     /// `[r, inp]`.
-    pub(crate) a: Id,
+    pub a: Id,
     /// `[out, r]`.
-    pub(crate) b: Id,
-    pub(crate) scale: f32,
+    pub b: Id,
+    /// `lora_alpha / r`, or what stands for it.
+    pub scale: f32,
 }
 
 /// Dropout on the input of adapters, for one step.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Dropout {
-    pub(crate) rate: f32,
-    pub(crate) seed: u64,
+pub struct Dropout {
+    /// Chance that an element is dropped.
+    pub rate: f32,
+    /// Masks are a function of it, of the layer and of the element.
+    pub seed: u64,
 }
 
 /// The parameters as tensors of one pass.
-pub(crate) struct Weights<'a> {
-    pub(crate) params: &'a [Param],
+#[derive(Clone, Copy)]
+pub struct Weights<'a> {
+    /// In the order of [`Specs::params`], then those of adapters.
+    pub params: &'a [Param],
     /// By the weight's index; shorter than `params`, or empty.
-    pub(crate) adapters: &'a [Option<Adapter>],
+    pub adapters: &'a [Option<Adapter>],
     /// Whether trainable parameters are recorded by autodiff.
-    pub(crate) track: bool,
-    pub(crate) precision: Precision,
-    pub(crate) dropout: Option<Dropout>,
+    pub track: bool,
+    /// Of the products with activations.
+    pub precision: Precision,
+    /// On the input of adapters.
+    pub dropout: Option<Dropout>,
 }
 
 impl Weights<'_> {
-    pub(crate) fn matrix(&self, id: Id) -> Tensor<2> {
+    /// A parameter of two or more dimensions, as `[first, product of the rest]`.
+    ///
+    /// # Panics
+    /// When it is a vector.
+    pub fn matrix(&self, id: Id) -> Tensor<2> {
         self.params[id].matrix(self.track)
     }
 
-    pub(crate) fn vector(&self, id: Id) -> Tensor<1> {
+    /// A parameter of one dimension.
+    ///
+    /// # Panics
+    /// When it is a matrix.
+    pub fn vector(&self, id: Id) -> Tensor<1> {
         self.params[id].vector(self.track)
     }
 
-    pub(crate) fn rms_norm(&self, x: Tensor<2>, weight: Id, eps: f64) -> Tensor<2> {
+    /// RMSNorm with this weight.
+    pub fn rms_norm(&self, x: Tensor<2>, weight: Id, eps: f64) -> Tensor<2> {
         nn::rms_norm(x, self.vector(weight), eps)
     }
 
     /// `[T, inp]` → `[T, out]`.
-    pub(crate) fn linear(&self, layer: &Linear, x: Tensor<2>) -> Tensor<2> {
+    pub fn linear(&self, layer: &Linear, x: Tensor<2>) -> Tensor<2> {
         let bias = layer.bias.map(|id| self.vector(id));
         let Some(adapter) = self.adapter(layer) else {
             return nn::linear_in(self.precision, x, self.matrix(layer.weight), bias);
@@ -132,12 +160,7 @@ impl Weights<'_> {
 
     /// A linear layer of `silu(gate)·up`, whose product is computed again in the backward pass where
     /// the layer is nothing but its weight.
-    pub(crate) fn swiglu_linear(
-        &self,
-        layer: &Linear,
-        gate: Tensor<2>,
-        up: Tensor<2>,
-    ) -> Tensor<2> {
+    pub fn swiglu_linear(&self, layer: &Linear, gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
         if layer.bias.is_some() || self.adapter(layer).is_some() {
             return self.linear(layer, nn::swiglu(gate, up));
         }
@@ -147,7 +170,7 @@ impl Weights<'_> {
 
     /// The output of a linear layer in three equal parts, each contiguous: three products with
     /// row ranges of the weight, so that the activations are never split.
-    pub(crate) fn linear3(&self, layer: &Linear, x: Tensor<2>) -> [Tensor<2>; 3] {
+    pub fn linear3(&self, layer: &Linear, x: Tensor<2>) -> [Tensor<2>; 3] {
         let (weight, part) = (self.matrix(layer.weight), layer.out / 3);
         let bias = layer.bias.map(|id| self.vector(id));
         let low = self

@@ -4,7 +4,7 @@ use burn::tensor::{Gradients, Tensor};
 
 use crate::{Param, ParamTensor};
 
-/// Gradients in the order of [`crate::Model::parameters`]; `None` for a parameter that is frozen
+/// Gradients in the order of the parameters; `None` for a parameter that is frozen
 /// or that the loss does not reach.
 #[derive(Debug, Clone, Default)]
 pub struct ParamGrads(Vec<Option<ParamTensor>>);
@@ -69,7 +69,7 @@ fn accumulate(slot: &mut Option<ParamTensor>, found: ParamTensor) {
 
 /// Recomputes `y = f(x)` with autodiff, sends `dy` back, collects the parameters' gradients and
 /// returns `dx`.
-pub(crate) fn segment(
+pub fn segment(
     params: &[Param],
     grads: &mut ParamGrads,
     x: Tensor<2>,
@@ -82,7 +82,7 @@ pub(crate) fn segment(
 }
 
 /// Sends `dy` back from `y` to `x`, collects the parameters' gradients and returns `dx`.
-pub(crate) fn send(
+pub fn send(
     params: &[Param],
     grads: &mut ParamGrads,
     x: Tensor<2>,

@@ -1,49 +1,41 @@
 //! Random numbers by counter: the value at an index depends on seed, name and index alone, so
 //! nothing depends on the order of initialisation or on the number of threads.
 
+use percept_base::random::{GOLDEN, finalise};
 use rayon::prelude::*;
-
-/// SplitMix64's output function (Steele, Lea, Flood 2014).
-fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
 
 /// One stream of random numbers.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Stream(u64);
+pub struct Stream(u64);
 
 impl Stream {
     /// The stream of `name` under `seed`.
-    pub(crate) fn new(seed: u64, name: &str) -> Self {
+    pub fn new(seed: u64, name: &str) -> Self {
         // FNV-1a.
         let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
             (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
         });
-        Self(mix(mix(seed) ^ hash))
+        Self(finalise(finalise(seed) ^ hash))
     }
 
     /// 64 random bits.
-    pub(crate) fn bits(self, index: u64) -> u64 {
-        mix(self
-            .0
-            .wrapping_add(index.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+    pub fn bits(self, index: u64) -> u64 {
+        finalise(self.0.wrapping_add(index.wrapping_mul(GOLDEN)))
     }
 
     /// Uniform in (0, 1).
-    pub(crate) fn uniform(self, index: u64) -> f64 {
+    pub fn uniform(self, index: u64) -> f64 {
         ((self.bits(index) >> 11) as f64 + 0.5) * (1.0 / (1u64 << 53) as f64)
     }
 
     /// Standard normal (Box–Muller).
-    pub(crate) fn normal(self, index: u64) -> f64 {
+    pub fn normal(self, index: u64) -> f64 {
         let (u, v) = (self.uniform(2 * index), self.uniform(2 * index + 1));
         (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
     }
 
     /// `len` values of `f(stream, index)`.
-    pub(crate) fn fill(self, len: usize, f: impl Fn(Self, u64) -> f32 + Sync) -> Vec<f32> {
+    pub fn fill(self, len: usize, f: impl Fn(Self, u64) -> f32 + Sync) -> Vec<f32> {
         (0..len)
             .into_par_iter()
             .with_min_len(4096)

@@ -99,8 +99,11 @@ const REFUSED: [(&str, &str, &str); 9] = [
     ),
 ];
 
-/// The configuration of an adapter that percept computes as PEFT does.
-pub(crate) fn read(json: &Value, path: &Path) -> Result<LoraConfig, Error> {
+/// The configuration of an adapter that percept computes as PEFT does, from the content of `adapter_config.json`.
+///
+/// # Errors
+/// [`Error::Config`] naming a field that is wrong, or that asks for what percept does not have.
+pub fn read(json: &Value, path: &Path) -> Result<LoraConfig, Error> {
     let error = |field: &str, message: String| Error::Config {
         file: path.display().to_string(),
         field: field.into(),

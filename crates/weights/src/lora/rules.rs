@@ -1,89 +1,9 @@
 //! Which layers an adapter is on: PEFT's rules for names, regular expressions, layer numbers and what is left out
 //! (`check_target_module_exists` and `get_pattern_key` of PEFT 0.18).
 
-use std::fmt;
-use std::marker::PhantomData;
-
 use fancy_regex::Regex;
-use schemars::JsonSchema;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Error, LoraConfig, TargetModules};
-
-/// One number, or a list.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Layers {
-    /// One layer.
-    One(usize),
-    /// Several.
-    Many(Vec<usize>),
-}
-
-impl Layers {
-    fn numbers(&self) -> &[usize] {
-        match self {
-            Layers::One(one) => std::slice::from_ref(one),
-            Layers::Many(many) => many,
-        }
-    }
-}
-
-/// Values by the end of a layer's path or a regular expression for it, in the order in which they are tried.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Patterns<T>(pub Vec<(String, T)>);
-
-impl<T> Default for Patterns<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<T> Patterns<T> {
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl<T: Serialize> Serialize for Patterns<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patterns<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Map<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Map<T> {
-            type Value = Patterns<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a table of patterns")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Patterns<T>, A::Error> {
-                let mut out = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    out.push(entry);
-                }
-                Ok(Patterns(out))
-            }
-        }
-        deserializer.deserialize_map(Map(PhantomData))
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for Patterns<T> {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        format!("Patterns_of_{}", T::schema_name()).into()
-    }
-
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        <std::collections::BTreeMap<String, T>>::json_schema(generator)
-    }
-}
+use crate::{Error, Layers, LoraConfig, Patterns, TargetModules};
 
 /// Ends of paths, or what the whole path must look like.
 enum Target {
@@ -112,7 +32,7 @@ impl Target {
 }
 
 /// The rules of one adapter.
-pub(crate) struct Rules {
+pub struct Rules {
     target: Target,
     exclude: Option<Target>,
     /// Layer numbers, and where a path has its number.
@@ -123,7 +43,11 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    pub(crate) fn new(config: &LoraConfig) -> Result<Self, Error> {
+    /// The rules that a configuration says.
+    ///
+    /// # Errors
+    /// [`Error::Lora`] for what is no regular expression, and for options that exclude each other.
+    pub fn new(config: &LoraConfig) -> Result<Self, Error> {
         let exclude = config.exclude_modules.as_ref();
         let saved = config.modules_to_save.iter();
         Ok(Self {
@@ -141,7 +65,10 @@ impl Rules {
     }
 
     /// Whether the layer of this path has an adapter.
-    pub(crate) fn select(&self, module: &str) -> Result<bool, Error> {
+    ///
+    /// # Errors
+    /// A regular expression that does not come to an end.
+    pub fn select(&self, module: &str) -> Result<bool, Error> {
         if let Some(exclude) = &self.exclude
             && exclude.holds("exclude_modules", module)?
         {
@@ -177,7 +104,10 @@ impl Rules {
     }
 
     /// Rank and alpha of the layer that has one of these paths.
-    pub(crate) fn of(&self, config: &LoraConfig, names: &[String]) -> Result<(usize, f64), Error> {
+    ///
+    /// # Errors
+    /// As [`Rules::select`].
+    pub fn of(&self, config: &LoraConfig, names: &[String]) -> Result<(usize, f64), Error> {
         Ok((
             first("rank_pattern", &self.ranks, names)?.unwrap_or(config.r),
             first("alpha_pattern", &self.alphas, names)?.unwrap_or(config.lora_alpha),
@@ -243,7 +173,7 @@ fn layers(config: &LoraConfig) -> Result<Option<Numbered>, Error> {
 }
 
 /// Whether a path ends with a name.
-pub(crate) fn ends_with(name: &str, module: &str) -> bool {
+pub fn ends_with(name: &str, module: &str) -> bool {
     module
         .strip_suffix(name)
         .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
@@ -263,7 +193,8 @@ fn broken(field: &'static str, error: fancy_regex::Error) -> Error {
     lora_error(field, format!("the regular expression gave up: {error}"))
 }
 
-pub(crate) fn lora_error(field: &'static str, message: String) -> Error {
+/// An error of a field of an adapter's configuration.
+pub fn lora_error(field: &'static str, message: String) -> Error {
     Error::Lora { field, message }
 }
 

@@ -75,7 +75,10 @@ impl Checkpoint {
     }
 
     /// Opens one safetensors file; `rename` maps stored names to the names of [`Checkpoint::names`].
-    pub(crate) fn open_file(path: &Path, rename: fn(&str) -> String) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn open_file(path: &Path, rename: fn(&str) -> String) -> Result<Self, Error> {
         let dir = path.parent().unwrap_or(Path::new("."));
         Self::open_files(dir, &[path.to_path_buf()], rename)
     }
@@ -137,7 +140,7 @@ impl Checkpoint {
     }
 
     /// The folder.
-    pub(crate) fn dir(&self) -> &Path {
+    pub fn dir(&self) -> &Path {
         &self.dir
     }
 
@@ -204,7 +207,10 @@ impl Checkpoint {
     }
 
     /// Refuses tensors that `expected` does not know.
-    pub(crate) fn check_no_others(&self, expected: &BTreeSet<&str>) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] naming the first of them.
+    pub fn check_no_others(&self, expected: &BTreeSet<&str>) -> Result<(), Error> {
         let extra: Vec<&str> = self
             .names()
             .filter(|name| !expected.contains(name))
@@ -248,13 +254,9 @@ fn no_weights(dir: &Path) -> String {
 
 fn read_index(path: &Path) -> Result<BTreeMap<String, String>, Error> {
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    let json_error = |source| Error::Json {
-        path: path.to_path_buf(),
-        source,
-    };
-    let index: Value = serde_json::from_slice(&bytes).map_err(json_error)?;
+    let index: Value = serde_json::from_slice(&bytes).map_err(Error::json(path))?;
     let map = index.get("weight_map").cloned().unwrap_or_default();
-    let map: BTreeMap<String, String> = serde_json::from_value(map).map_err(json_error)?;
+    let map: BTreeMap<String, String> = serde_json::from_value(map).map_err(Error::json(path))?;
     if let Some(shard) = map.values().find(|name| name.contains(['/', '\\'])) {
         let message = format!("weight_map names {shard:?}; a shard must lie in the same folder");
         return Err(Error::checkpoint(path, message));
@@ -263,7 +265,7 @@ fn read_index(path: &Path) -> Result<BTreeMap<String, String>, Error> {
 }
 
 /// The hub's name of a tensor that was stored under the name some library has in memory.
-pub(crate) fn hub_name(stored: &str) -> String {
+pub fn hub_name(stored: &str) -> String {
     let name = stored.strip_prefix("_orig_mod.").unwrap_or(stored);
     for (prefix, hub) in [
         ("model.language_model.", "model."),

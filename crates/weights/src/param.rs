@@ -109,7 +109,7 @@ impl Param {
     }
 
     /// The same values under another name. Shares memory with the parameter.
-    pub(crate) fn renamed(&self, name: String) -> Self {
+    pub fn renamed(&self, name: String) -> Self {
         Self {
             name,
             ..self.clone()
@@ -225,7 +225,11 @@ impl Param {
         }
     }
 
-    pub(crate) fn vector(&self, track: bool) -> Tensor<1> {
+    /// The tensor of a parameter of one dimension, with its autodiff graph or without.
+    ///
+    /// # Panics
+    /// When it is a matrix.
+    pub fn vector(&self, track: bool) -> Tensor<1> {
         match &self.tensor {
             ParamTensor::Vector(t) if track => t.clone(),
             ParamTensor::Vector(t) => t.clone().inner(),
@@ -233,7 +237,11 @@ impl Param {
         }
     }
 
-    pub(crate) fn matrix(&self, track: bool) -> Tensor<2> {
+    /// The tensor of a parameter of two or more dimensions, with its autodiff graph or without.
+    ///
+    /// # Panics
+    /// When it is a vector.
+    pub fn matrix(&self, track: bool) -> Tensor<2> {
         match &self.tensor {
             ParamTensor::Matrix(t) if track => t.clone(),
             ParamTensor::Matrix(t) => t.clone().inner(),

@@ -1,0 +1,67 @@
+//! What every vision tower is to the model: patches in, rows of the decoder's width out.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use percept_data::Patches;
+use percept_weights::Weights;
+
+use crate::Error;
+use crate::pass::part::Part;
+use crate::vision::plan::VisionPlan;
+
+/// The structure of a vision tower; its parameters are the model's.
+///
+/// A new tower is a file that implements this, and its line in `towers.rs`.
+pub(crate) trait Tower: Debug + Send + Sync {
+    /// Whether image `index` of a batch fits the tower.
+    ///
+    /// # Errors
+    /// [`Error::Batch`] saying why not.
+    fn check(&self, image: &Patches, index: usize) -> Result<(), Error>;
+
+    /// Rows that a `(t, h, w)` grid of patches becomes.
+    fn merged_tokens(&self, grid_thw: [usize; 3]) -> usize;
+
+    /// Order, positions and attention of the patches of some images, which [fit](Tower::check).
+    fn plan(&self, images: &[Arc<Patches>]) -> VisionPlan;
+
+    /// Number of blocks.
+    fn blocks(&self) -> usize;
+
+    /// `[patches, patch_values]` → `[patches, hidden]`.
+    fn embed(&self, weights: &Weights, pixels: Tensor<2>) -> Tensor<2>;
+
+    /// A part of a block: `[patches, hidden]` → `[patches, hidden]`.
+    fn part(&self, part: Part, weights: &Weights, pass: &VisionPass, x: Tensor<2>) -> Tensor<2>;
+
+    /// `[patches, hidden]` → `[merged tokens, width of the decoder]`, in the order of the plan.
+    fn merge(&self, weights: &Weights, x: Tensor<2>) -> Tensor<2>;
+}
+
+/// A plan on the device: what all blocks of one pass share.
+pub(crate) struct VisionPass {
+    pub(crate) plan: VisionPlan,
+    pub(crate) cos: Tensor<2>,
+    pub(crate) sin: Tensor<2>,
+}
+
+impl VisionPass {
+    /// Moves the plan's tables to the device, and its pixels, `[patches, patch_values]`.
+    pub(crate) fn new(mut plan: VisionPlan, device: &Device) -> (Self, Tensor<2>) {
+        let rows = plan.patches;
+        let table = |values: &mut Vec<f32>| {
+            let values = std::mem::take(values);
+            let shape = [rows, values.len() / rows.max(1)];
+            Tensor::from_data(TensorData::new(values, shape), device)
+        };
+        let pixels = table(&mut plan.pixels);
+        let pass = Self {
+            cos: table(&mut plan.cos),
+            sin: table(&mut plan.sin),
+            plan,
+        };
+        (pass, pixels)
+    }
+}
