@@ -5,6 +5,7 @@
 
 mod append_log;
 mod family;
+pub mod files;
 #[cfg(unix)]
 mod guard;
 mod hex;

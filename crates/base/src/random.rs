@@ -33,10 +33,24 @@ impl SplitMix {
         finalise(self.0)
     }
 
+    /// Shuffles (Fisher–Yates).
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, self.below(i + 1));
+        }
+    }
+
     /// A number below `bound`: the upper half of a product with 64 bits, whose bias is below `bound / 2⁶⁴`.
     pub fn below(&mut self, bound: usize) -> usize {
         ((u128::from(self.next_u64()) * bound as u128) >> 64) as usize
     }
+}
+
+/// FNV-1a of bytes, 64 bits: streams of different names are kept apart by it.
+pub fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// The upper 53 bits as a number in [0, 1).
@@ -56,6 +70,28 @@ pub fn uniform(seed: u64, a: u64, b: u64, c: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn streams_are_those_of_the_published_generators() {
+        // The first numbers of SplitMix64 with seed 1234567 (Vigna's splitmix64.c), and FNV-1a of "a".
+        let mut stream = SplitMix::new(1_234_567);
+        assert_eq!(stream.next_u64(), 6_457_827_717_110_365_317);
+        assert_eq!(stream.next_u64(), 3_203_168_211_198_807_973);
+        assert_eq!(fnv1a(*b"a"), 0xaf63_dc4c_8601_ec8c);
+    }
+
+    #[test]
+    fn below_is_even_and_bounded() {
+        let mut stream = SplitMix::new(0);
+        let mut counts = [0usize; 7];
+        for _ in 0..70_000 {
+            counts[stream.below(7)] += 1;
+        }
+        assert!(
+            counts.iter().all(|&c| (9_500..10_500).contains(&c)),
+            "{counts:?}"
+        );
+    }
 
     #[test]
     fn uniform_numbers_differ_in_each_coordinate() {

@@ -24,14 +24,14 @@ pub struct Cached<M> {
 
 enum Known {
     /// Another thread is asking.
-    Asked,
-    Said(ChatReply),
+    Pending,
+    Answered(ChatReply),
 }
 
 enum Claim {
-    Said(ChatReply),
+    Answered(ChatReply),
     /// Another thread is asking.
-    Theirs,
+    Pending,
     /// This one is to ask.
     Ours,
 }
@@ -52,7 +52,7 @@ impl<M: ChatModel> Cached<M> {
                 found,
                 expected: "an answer: {\"key\": …, \"reply\": …}",
             })?;
-            known.insert(key, Known::Said(reply));
+            known.insert(key, Known::Answered(reply));
         }
         Ok(Self {
             identity: model.identity(),
@@ -84,15 +84,15 @@ impl<M: ChatModel> Cached<M> {
     fn claim(&self, key: &str) -> Claim {
         let mut known = lock(&self.known);
         match known.get(key) {
-            Some(Known::Said(reply)) => {
+            Some(Known::Answered(reply)) => {
                 let mut reply = reply.clone();
                 reply.cached = true;
                 *lock(&self.hits) += 1;
-                Claim::Said(reply)
+                Claim::Answered(reply)
             }
-            Some(Known::Asked) => Claim::Theirs,
+            Some(Known::Pending) => Claim::Pending,
             None => {
-                known.insert(key.to_owned(), Known::Asked);
+                known.insert(key.to_owned(), Known::Pending);
                 Claim::Ours
             }
         }
@@ -101,13 +101,13 @@ impl<M: ChatModel> Cached<M> {
     /// The answer that somebody else is asking for, or ours where that failed.
     fn after(&self, key: &str, request: &ChatRequest) -> Option<Result<ChatReply, ChatError>> {
         let mut known = lock(&self.known);
-        while matches!(known.get(key), Some(Known::Asked)) {
+        while matches!(known.get(key), Some(Known::Pending)) {
             known = self.settled.wait(known).unwrap_or_else(|e| e.into_inner());
         }
         drop(known);
         match self.claim(key) {
-            Claim::Said(reply) => Some(Ok(reply)),
-            Claim::Theirs => self.after(key, request),
+            Claim::Answered(reply) => Some(Ok(reply)),
+            Claim::Pending => self.after(key, request),
             Claim::Ours => {
                 let (keys, requests) = ([key.to_owned()], std::slice::from_ref(request));
                 self.ask_all(&keys, requests).pop().flatten()
@@ -141,7 +141,7 @@ impl<M: ChatModel> Cached<M> {
         requests: &[ChatRequest],
         answers: &mut [Result<ChatReply, ChatError>],
     ) {
-        let said: Vec<Value> = keys
+        let lines: Vec<Value> = keys
             .iter()
             .zip(requests)
             .zip(answers.iter())
@@ -151,16 +151,16 @@ impl<M: ChatModel> Cached<M> {
                 Some(json!({"key": key, "id": request.id, "candidate": turn.candidate, "reply": reply}))
             })
             .collect();
-        let written = if said.is_empty() {
+        let written = if lines.is_empty() {
             Ok(())
         } else {
-            self.log.append(&said)
+            self.log.append(&lines)
         };
         let mut known = lock(&self.known);
         for (key, answer) in keys.iter().zip(answers.iter()) {
             match answer {
                 Ok(reply) if written.is_ok() => {
-                    known.insert(key.clone(), Known::Said(reply.clone()));
+                    known.insert(key.clone(), Known::Answered(reply.clone()));
                 }
                 _ => {
                     known.remove(key);
@@ -196,8 +196,8 @@ impl<M: ChatModel> ChatModel for Cached<M> {
                 }
             };
             answers.push(match self.claim(&key) {
-                Claim::Said(reply) => Some(Ok(reply)),
-                Claim::Theirs => {
+                Claim::Answered(reply) => Some(Ok(reply)),
+                Claim::Pending => {
                     later.push((place, key));
                     None
                 }

@@ -1,5 +1,5 @@
 //! Models that answer conversations, wherever they run: [`Endpoint`] asks an OpenAI-compatible
-//! server, [`Local`] samples from a percept model, [`Recorded`] plays what was said before, and
+//! server, [`Local`] samples from a percept model, [`Recorded`] plays recorded answers, and
 //! [`Cached`] puts an append-only file before any of them, so that nothing is asked twice.
 //!
 //! ```

@@ -42,7 +42,9 @@ impl<'a> Local<'a> {
         let params = params(first);
         let rollouts = self.sampler.generate(&prompts, &params, &mut |_| {})?;
         let replies = rollouts.into_iter().zip(&prompts);
-        Ok(replies.map(|(said, prompt)| reply(said, prompt)).collect())
+        Ok(replies
+            .map(|(rollout, prompt)| reply(rollout, prompt))
+            .collect())
     }
 }
 
@@ -136,16 +138,16 @@ fn sample(request: &ChatRequest) -> Sample {
     }
 }
 
-fn reply(said: Rollout, prompt: &Prompt) -> ChatReply {
+fn reply(rollout: Rollout, prompt: &Prompt) -> ChatReply {
     ChatReply {
-        text: said.text,
+        text: rollout.text,
         reasoning: None,
-        finish_reason: match said.finish_reason {
+        finish_reason: match rollout.finish_reason {
             FinishReason::Stop => ChatFinish::Stop,
             FinishReason::Length => ChatFinish::Length,
         },
         prompt_tokens: prompt.tokens.len() as u64,
-        completion_tokens: said.tokens.len() as u64,
+        completion_tokens: rollout.tokens.len() as u64,
         model: "local".into(),
         cached: false,
     }

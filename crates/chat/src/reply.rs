@@ -16,7 +16,7 @@ pub enum ChatFinish {
     Other(String),
 }
 
-/// What the model said.
+/// The answer of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChatReply {
     /// The answer.
@@ -32,7 +32,7 @@ pub struct ChatReply {
     pub completion_tokens: u64,
     /// The model in the server's word.
     pub model: String,
-    /// Whether it was said earlier and read from a file.
+    /// Whether it was answered earlier and read from a file.
     #[serde(skip)]
     pub cached: bool,
 }

@@ -1,6 +1,7 @@
 //! A conversation that is to go on, and how the answer is sampled.
 
 use percept_base::hex;
+use percept_base::random::fnv1a;
 use percept_data::{Media, Message, Part, Role, Sample, Video};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -46,7 +47,7 @@ impl Default for Turn {
 pub struct ChatRequest {
     /// The row it belongs to, for messages and records; it changes no answer.
     pub id: String,
-    /// The conversation. Turns of the assistant at its end are left out: they are to be said.
+    /// The conversation. Turns of the assistant at its end are left out: they are what is asked for.
     pub messages: Vec<Message>,
     /// Images of [`Part::Image`].
     pub images: Vec<Media>,
@@ -81,9 +82,7 @@ impl ChatRequest {
     pub(crate) fn stream(&self) -> u64 {
         let candidate = (self.turn.candidate as u64).to_le_bytes();
         let bytes = self.id.bytes().chain(candidate);
-        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        })
+        fnv1a(bytes)
     }
 
     /// SHA-256 of everything that the answer depends on: who answers, the conversation with the

@@ -43,7 +43,7 @@ pub struct Record {
     pub images: Vec<String>,
 }
 
-/// What one reward function said.
+/// The verdict of one reward function.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Part {
     /// The function's label.

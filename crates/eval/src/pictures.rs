@@ -73,7 +73,7 @@ fn keep(image: &Media, folder: &Path) -> Result<String, Error> {
     };
     let name = format!("pictures/{stem}.{extension}");
     let path = folder.join(&name);
-    percept_report::write_atomic(&path, &bytes).map_err(|e| Error::File {
+    percept_base::files::write_atomic(&path, &bytes).map_err(|e| Error::File {
         source: std::io::Error::other(e.to_string()),
         path,
     })?;

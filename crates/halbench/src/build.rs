@@ -5,10 +5,10 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use percept_base::files::write_atomic;
 use percept_base::hex;
 use percept_chat::ChatModel;
 use percept_data::coco::CocoInstances;
-use percept_report::write_atomic;
 use percept_vision::{ClassScorer, Editor};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -22,8 +22,8 @@ use crate::folder::{Done, Folder};
 use crate::lines::lines;
 use crate::scene::Scene;
 use crate::steps::choice::Chooser;
-use crate::steps::edit::Workshop;
-use crate::steps::quality::Gate;
+use crate::steps::edit::EditStep;
+use crate::steps::quality::QualityStep;
 use crate::steps::statistics::{ClassCount, Statistics};
 use crate::steps::{dataset, questions, roles};
 use crate::{
@@ -293,22 +293,22 @@ impl Run<'_> {
 
     fn edits(&self, key: &str) -> Result<Vec<Row<EditRecord>>, BuildError> {
         let choices = self.kept::<Choice>(Step::Choice)?;
-        let workshop = Workshop {
+        let edits = EditStep {
             scene: self.scene,
             folder: &self.folder,
             editor: self.build.editor,
             config: self.build.config,
         };
         let work = self.work(Step::Edit, key, &choices, self.build.editor.at_once());
-        let whole = |row: &Row<EditRecord>| workshop.is_whole(row);
+        let whole = |row: &Row<EditRecord>| edits.is_whole(row);
         decide(&self.folder, &work, whole, |(id, choice)| {
-            workshop.edit(id, choice)
+            edits.edit(id, choice)
         })
     }
 
     fn checks(&self, key: &str) -> Result<Vec<Row<Pair>>, BuildError> {
         let edits = self.kept::<EditRecord>(Step::Edit)?;
-        let gate = Gate {
+        let gate = QualityStep {
             scene: self.scene,
             folder: &self.folder,
             scorer: self.build.scorer,

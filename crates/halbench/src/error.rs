@@ -20,7 +20,7 @@ pub enum BuildError {
     Chat(#[from] percept_chat::ChatError),
     /// A file that cannot be written.
     #[error(transparent)]
-    Report(#[from] percept_report::Error),
+    File(#[from] percept_base::files::FileError),
     /// A setting that means nothing.
     #[error("{field} is {found}; expected {expected}")]
     Config {

@@ -11,7 +11,7 @@
 
 use std::path::{Path, PathBuf};
 
-use percept_report::{recover, write_atomic};
+use percept_base::files::{recover, write_atomic};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

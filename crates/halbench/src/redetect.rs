@@ -46,7 +46,7 @@ impl ClassScorer for Redetector<'_> {
     fn scores(&self, image: &RgbImage, classes: &[&str]) -> Result<Vec<f64>, Error> {
         let place = Media::from_image(image.clone());
         let mut scores = vec![None; classes.len()];
-        let mut said = String::new();
+        let mut replies = String::new();
         for attempt in 0..ATTEMPTS {
             let open: Vec<usize> = (0..classes.len())
                 .filter(|&at| scores[at].is_none())
@@ -57,7 +57,7 @@ impl ClassScorer for Redetector<'_> {
             let requests: Vec<ChatRequest> = (open.iter())
                 .map(|&at| Self::request(&place, classes[at], attempt))
                 .collect();
-            said.clear();
+            replies.clear();
             for (at, reply) in open.into_iter().zip(self.model.chat(&requests)) {
                 let reply = reply.map_err(|e| Error::Service(e.to_string()))?.text;
                 scores[at] = Parser::Vlmevalkit.parse(&reply).map(|label| match label {
@@ -66,11 +66,11 @@ impl ClassScorer for Redetector<'_> {
                 });
                 if scores[at].is_none() {
                     let start: String = reply.trim().chars().take(80).collect();
-                    let _ = write!(said, "{}: `{start}` ", classes[at]);
+                    let _ = write!(replies, "{}: `{start}` ", classes[at]);
                 }
             }
         }
-        let unread = || Error::Unscored(format!("neither yes nor no to {}", said.trim()));
+        let unread = || Error::Unscored(format!("neither yes nor no to {}", replies.trim()));
         scores.into_iter().collect::<Option<_>>().ok_or_else(unread)
     }
 

@@ -103,7 +103,7 @@ pub struct Choice {
     pub counterfactual: String,
     /// How it was chosen.
     pub chosen_by: String,
-    /// What the chosen one was measured by, or what the model said.
+    /// What the chosen one was measured by, or the reply of the model.
     pub reason: String,
     /// What the image shows after the edit: the editor's prompt.
     pub description: String,

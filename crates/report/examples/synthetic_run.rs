@@ -8,9 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use percept_base::files::write_atomic;
 use percept_report::{
     Change, MetricsWriter, RewardPart, RolloutRecord, Row, RunDir, Server, StageSummary, Summary,
-    TensorBoardWriter, TypeSummary, write_atomic, write_report, write_rollouts,
+    TensorBoardWriter, TypeSummary, write_report, write_rollouts,
 };
 
 const SFT: u64 = 60;

@@ -3,19 +3,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use percept_base::files::FileError;
+
 /// An error of this crate: what, where, and on a second line what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The operating system refused.
-    #[error("{}: cannot {action}: {source}\n  help: {}", path.display(), advice(source))]
-    Io {
-        /// What was tried, as a verb phrase: `write`, `read`, `rename`.
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// The reason.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A new run would be mixed with something that is there already.
     #[error(
         "{}: already holds {holds}\n  help: choose another folder, remove this one, or resume the run (--resume)",
@@ -82,12 +77,8 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_path_buf();
-        move |source| Error::Io {
-            action,
-            path,
-            source,
-        }
+        let of = FileError::of(action, path);
+        move |source| Error::File(of(source))
     }
 }
 
@@ -95,24 +86,5 @@ fn at(path: &Path, row: Option<usize>) -> String {
     match row {
         Some(row) => format!("{}:{row}", path.display()),
         None => path.display().to_string(),
-    }
-}
-
-fn advice(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "the disk or quota is full: free some space (old checkpoints are the largest files of a run), then resume"
-        }
-        io::ErrorKind::FileTooLarge => {
-            "the file would pass this system's or this user's size limit (`ulimit -f`): raise it, or choose another disk, then resume"
-        }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "this user may not do that there: check the permissions, or choose another folder"
-        }
-        io::ErrorKind::NotFound => "check the path; it, or the folder it is in, does not exist",
-        io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
-            "a file stands where a folder is expected, or the other way round"
-        }
-        _ => "check that the disk is there and healthy, then try again",
     }
 }

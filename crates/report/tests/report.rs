@@ -7,9 +7,10 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use percept_base::files::write_atomic;
 use percept_report::{
     MetricsWriter, Report, RewardPart, RolloutRecord, Row, RunDir, Server, Summary, render,
-    write_atomic, write_report, write_rollouts,
+    write_report, write_rollouts,
 };
 use serde_json::Value;
 

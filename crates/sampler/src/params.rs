@@ -17,9 +17,9 @@ pub struct SamplingParams {
     pub min_p: f32,
     /// Above 1, tokens of the prompt and of the response become less likely, below 1 likelier (1: off).
     pub repetition_penalty: f32,
-    /// Taken off the logits of tokens that the response has said (0: off).
+    /// Taken off the logits of tokens that the response holds (0: off).
     pub presence_penalty: f32,
-    /// Taken off the logits of tokens for each time that the response has said them (0: off).
+    /// Taken off the logits of tokens for each time that the response holds them (0: off).
     pub frequency_penalty: f32,
     /// Longest response in tokens, the end token included.
     pub max_tokens: usize,
@@ -61,7 +61,7 @@ impl SamplingParams {
         }
     }
 
-    /// Whether tokens that were said before are less or more likely.
+    /// Whether tokens that stand in prompt or response are less or more likely.
     pub(crate) fn penalises(&self) -> bool {
         self.repetition_penalty != 1.0
             || self.presence_penalty != 0.0

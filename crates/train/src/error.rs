@@ -140,6 +140,9 @@ pub enum Error {
     /// Run folder.
     #[error(transparent)]
     Report(#[from] percept_report::Error),
+    /// A file that cannot be written.
+    #[error(transparent)]
+    File(#[from] percept_base::files::FileError),
     /// Evaluation.
     #[error(transparent)]
     Eval(#[from] percept_eval::Error),

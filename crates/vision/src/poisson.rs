@@ -192,7 +192,7 @@ fn written(target: &RgbImage, mask: &Mask, colours: &[[f64; 3]]) -> RgbImage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Random;
+    use crate::random::stream;
     use image::Rgb;
 
     /// `target` with the region continued as smoothly as a membrane (Laplace's equation).
@@ -215,7 +215,7 @@ mod tests {
     }
 
     fn noise(width: u32, height: u32, seed: u64) -> RgbImage {
-        let mut random = Random::new(&[seed]);
+        let mut random = stream(&[seed]);
         RgbImage::from_fn(width, height, |_, _| {
             Rgb([0; 3].map(|_: u8| random.below(256) as u8))
         })

@@ -1,7 +1,7 @@
 //! Random numbers by counter: the value at an index depends on seed, name and index alone, so
 //! nothing depends on the order of initialisation or on the number of threads.
 
-use percept_base::random::{GOLDEN, finalise};
+use percept_base::random::{GOLDEN, finalise, fnv1a};
 use rayon::prelude::*;
 
 /// One stream of random numbers.
@@ -11,11 +11,7 @@ pub struct Stream(u64);
 impl Stream {
     /// The stream of `name` under `seed`.
     pub fn new(seed: u64, name: &str) -> Self {
-        // FNV-1a.
-        let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
-            (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
-        });
-        Self(finalise(finalise(seed) ^ hash))
+        Self(finalise(finalise(seed) ^ fnv1a(name.bytes())))
     }
 
     /// 64 random bits.

@@ -37,7 +37,7 @@ pub enum CausalError {
     },
     /// A file that cannot be written.
     #[error(transparent)]
-    Write(#[from] percept_report::Error),
+    Write(#[from] percept_base::files::FileError),
     /// No question at all.
     #[error("{path}: no questions")]
     Empty {

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use percept_base::files::write_atomic;
 use percept_data::scenes::{Counterfactual, counterfactual, question};
-use percept_report::write_atomic;
 
 use super::error::CausalError;
 use super::question::{Answer, Kind, Question, Tag};

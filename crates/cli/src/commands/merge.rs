@@ -30,11 +30,11 @@ pub fn run(args: &Merge, _: &Global) -> Result<Done, Failure> {
         )));
     }
     let (model, processor) = open::named(&args.model, Some(&args.adapter), "cpu")?;
-    let temporary = percept_report::temporary_path(&args.output);
+    let temporary = percept_base::files::temporary_path(&args.output);
     std::fs::create_dir_all(&temporary)?;
     model.save(&temporary, SaveDtype::F32)?;
     processor.save(&temporary)?;
-    percept_report::replace_dir(&temporary, &args.output)?;
+    percept_base::files::replace_dir(&temporary, &args.output)?;
     say!("{}", args.output.display());
     Ok(Done::Well)
 }

@@ -1,11 +1,12 @@
 //! Who answers a benchmark's questions, and asking them.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use percept_base::{lock, run_jobs};
 use percept_chat::{Cached, ChatError, ChatModel, ChatReply, ChatRequest, Local, Turn, Usage};
 use percept_data::{Media, Message, Part, Role, Sample};
 use percept_kernels::decode::WeightDtype;
@@ -240,40 +241,29 @@ fn all(model: &dyn ChatModel, requests: &[ChatRequest], quiet: bool) -> Result<A
         stop: None,
         shown: Instant::now(),
     });
-    let (next, start) = (AtomicUsize::new(0), Instant::now());
-    let lock = || {
-        shared
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-    };
-    let work = || {
-        loop {
-            let first = next.fetch_add(1, Ordering::Relaxed) * size;
-            if first >= requests.len() || lock().stop.is_some() {
-                return;
-            }
-            let chunk = &requests[first..requests.len().min(first + size)];
-            let replies = model.chat(chunk);
-            let mut shared = lock();
-            for (at, reply) in replies.into_iter().enumerate() {
-                shared.settle(first + at, reply, quiet);
-            }
-            if !quiet && shared.shown.elapsed() > Duration::from_secs(5) {
-                shared.shown = Instant::now();
-                let left = requests.len() - shared.done;
-                let left = start.elapsed().as_secs_f64() / shared.done.max(1) as f64 * left as f64;
-                note!(
-                    "{} of {} answers, {left:.0} s left",
-                    shared.done,
-                    requests.len()
-                );
-            }
+    let start = Instant::now();
+    run_jobs(requests.len().div_ceil(size), calls.at_once, |job| {
+        let first = job * size;
+        if lock(&shared).stop.is_some() {
+            return ControlFlow::Break(());
         }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..calls.at_once.clamp(1, requests.len().div_ceil(size).max(1)) {
-            scope.spawn(work);
+        let chunk = &requests[first..requests.len().min(first + size)];
+        let replies = model.chat(chunk);
+        let mut shared = lock(&shared);
+        for (at, reply) in replies.into_iter().enumerate() {
+            shared.settle(first + at, reply, quiet);
         }
+        if !quiet && shared.shown.elapsed() > Duration::from_secs(5) {
+            shared.shown = Instant::now();
+            let left = requests.len() - shared.done;
+            let left = start.elapsed().as_secs_f64() / shared.done.max(1) as f64 * left as f64;
+            note!(
+                "{} of {} answers, {left:.0} s left",
+                shared.done,
+                requests.len()
+            );
+        }
+        ControlFlow::Continue(())
     });
     let shared = shared
         .into_inner()

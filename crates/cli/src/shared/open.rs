@@ -158,7 +158,7 @@ pub enum JsonLines {
     /// Standard output.
     Stdout(std::io::Stdout),
     /// A file.
-    File(Box<std::io::BufWriter<percept_report::AtomicFile>>),
+    File(Box<std::io::BufWriter<percept_base::files::AtomicFile>>),
 }
 
 impl JsonLines {
@@ -167,7 +167,7 @@ impl JsonLines {
         Ok(match path {
             None => Self::Stdout(std::io::stdout()),
             Some(path) => {
-                let file = percept_report::AtomicFile::create(path)?;
+                let file = percept_base::files::AtomicFile::create(path)?;
                 Self::File(Box::new(std::io::BufWriter::new(file)))
             }
         })

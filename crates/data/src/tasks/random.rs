@@ -1,29 +1,24 @@
 //! A small counter-seeded generator, so that sample `i` never depends on samples `0..i`.
 
-use percept_base::random::{GOLDEN, finalise};
+use percept_base::random::SplitMix;
 
-/// SplitMix64 (Steele, Lea & Flood, 2014): 64 bits of state, passes BigCrush, no dependencies, same bits everywhere.
-pub(crate) struct Random(u64);
+/// SplitMix64 with the numbers that pictures are drawn from.
+pub(crate) struct Random(SplitMix);
 
 impl Random {
     /// A stream of its own for every combination of `parts`.
     pub(crate) fn new(parts: &[u64]) -> Self {
-        let mut random = Self(0x5DEE_CE66_D1CE_4E5B);
+        let mut stream = SplitMix::new(0x5DEE_CE66_D1CE_4E5B);
         for &part in parts {
-            random.0 = random.next() ^ part;
+            stream = SplitMix::new(stream.next_u64() ^ part);
         }
-        random.next();
-        random
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(GOLDEN);
-        finalise(self.0)
+        stream.next_u64();
+        Self(stream)
     }
 
     /// Uniform in `[0, 1)`.
     pub(crate) fn unit(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1u64 << 24) as f32
+        (self.0.next_u64() >> 40) as f32 / (1u64 << 24) as f32
     }
 
     /// Uniform in `[low, high)`.
@@ -33,14 +28,11 @@ impl Random {
 
     /// Uniform in `0..n`; `n` must not be 0.
     pub(crate) fn below(&mut self, n: usize) -> usize {
-        // Multiply-shift (Lemire, 2019); the bias of n / 2^64 is beyond measure here.
-        ((u128::from(self.next()) * n as u128) >> 64) as usize
+        self.0.below(n)
     }
 
     /// Fisher–Yates.
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
-        for i in (1..items.len()).rev() {
-            items.swap(i, self.below(i + 1));
-        }
+        self.0.shuffle(items);
     }
 }

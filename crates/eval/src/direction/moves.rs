@@ -15,7 +15,7 @@ const SAME: usize = 3;
 pub struct TokenMove {
     /// The text.
     pub text: String,
-    /// How often it was said.
+    /// How often it was sampled.
     pub count: usize,
     /// Mean of Δ.
     pub mean: f64,
@@ -28,11 +28,11 @@ pub struct TokenMove {
 pub struct Occurrence {
     /// The question.
     pub id: String,
-    /// What was said before it.
+    /// The text before it.
     pub before: String,
     /// The token.
     pub token: String,
-    /// What was said after it.
+    /// The text after it.
     pub after: String,
     /// Its Δ.
     pub delta: f64,

@@ -41,7 +41,7 @@ impl Rule {
         }
     }
 
-    /// What the rule looks at in each token of responses that `draft` said.
+    /// What the rule looks at in each token of responses that `draft` sampled.
     pub fn values(self, draft: Draft, responses: &[Response]) -> Vec<f64> {
         let all = |list: fn(&Response) -> &Vec<f32>| -> Vec<f64> {
             let tokens = responses.iter().flat_map(list);

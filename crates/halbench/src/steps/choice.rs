@@ -87,22 +87,22 @@ impl Chooser<'_> {
         };
         let marked = marked(&image, &target.dilate(5, self.config.mark_iterations));
         let (image, marked) = (Media::from_image(image), Media::from_image(marked));
-        let mut said = String::new();
+        let mut reply = String::new();
         let mut chosen = None;
         for attempt in 0..ATTEMPTS {
             let turn = prompts::shown(0, prompts::choose(&role));
             let asked = prompts::request(id.into(), vec![turn], vec![marked.clone()], attempt);
-            said = model.ask(&asked)?.text;
-            chosen = prompts::named(&said, &role.candidates).map(str::to_owned);
+            reply = model.ask(&asked)?.text;
+            chosen = prompts::named(&reply, &role.candidates).map(str::to_owned);
             if chosen.is_some() {
                 break;
             }
         }
         let Some(class) = chosen else {
-            let said: String = said.chars().take(120).collect();
+            let reply: String = reply.chars().take(120).collect();
             return Ok(Row::dropped(
                 id,
-                format!("the model named no candidate: {said}"),
+                format!("the model named no candidate: {reply}"),
             ));
         };
         let Some(description) = describe(id, &role, &class, &[image, marked], model)? else {
@@ -113,7 +113,7 @@ impl Chooser<'_> {
             role,
             counterfactual: class,
             chosen_by: "model".into(),
-            reason: said,
+            reason: reply,
             description,
             cutout: cutout.filter(|_| self.cutouts),
         };

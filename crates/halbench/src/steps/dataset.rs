@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use percept_base::files::write_atomic;
 use percept_data::Media;
-use percept_report::write_atomic;
 use serde::{Deserialize, Serialize};
 
 use percept_benchmarks::causal::Question;

@@ -18,14 +18,14 @@ use crate::{BuildConfig, BuildError, Choice, EditRecord, Role, Row};
 const NOISE: u8 = 8;
 
 /// What edits are made with.
-pub(crate) struct Workshop<'a> {
+pub(crate) struct EditStep<'a> {
     pub scene: Scene<'a>,
     pub folder: &'a Folder,
     pub editor: &'a dyn Editor,
     pub config: &'a BuildConfig,
 }
 
-impl Workshop<'_> {
+impl EditStep<'_> {
     /// The file of an edit, relative to the output folder.
     fn file(id: &str) -> String {
         // A class may have any name; its file stays in the folder.
@@ -83,7 +83,7 @@ impl Workshop<'_> {
         let outside = changed_outside(&image, &edited.image, &masks.edit, NOISE)?;
         let png = png(&composite(&image, &edited.image, &masks.edit)?)?;
         let file = Self::file(id);
-        percept_report::write_atomic(&self.folder.out.join(&file), &png)?;
+        percept_base::files::write_atomic(&self.folder.out.join(&file), &png)?;
         let original = self.scene.picture(&choice.role.file).outgoing()?;
         let record = EditRecord {
             choice: choice.clone(),

@@ -17,14 +17,14 @@ use crate::scene::Scene;
 use crate::{BuildConfig, BuildError, Checks, EditRecord, Pair, Row};
 
 /// What is checked with.
-pub(crate) struct Gate<'a> {
+pub(crate) struct QualityStep<'a> {
     pub scene: Scene<'a>,
     pub folder: &'a Folder,
     pub scorer: Option<&'a dyn ClassScorer>,
     pub config: &'a BuildConfig,
 }
 
-impl Gate<'_> {
+impl QualityStep<'_> {
     /// Checks one edit.
     pub fn check(&self, id: &str, record: &EditRecord) -> Result<Row<Pair>, BuildError> {
         let original = self.scene.picture(&record.choice.role.file);

@@ -178,7 +178,9 @@ impl Pictures {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{StageSummary, write_atomic};
+    use percept_base::files::write_atomic;
+
+    use crate::StageSummary;
 
     // F3
     #[test]

@@ -11,7 +11,9 @@ use super::escape::escape;
 use super::{answers, payload};
 use crate::run::RolloutRecord;
 use crate::{Error, Row, RunDir, Summary};
-use crate::{count_rollouts, read_metrics, read_rollouts_page, write_atomic};
+use percept_base::files::write_atomic;
+
+use crate::{count_rollouts, read_metrics, read_rollouts_page};
 
 /// Rollouts embedded in a report.
 const MAX_ROLLOUTS: usize = 200;

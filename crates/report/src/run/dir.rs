@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::Error;
-use crate::atomic;
+use percept_base::files;
 
 const RECIPE: &str = "recipe.toml";
 const METRICS: &str = "metrics.jsonl";
@@ -62,10 +62,10 @@ impl RunDir {
         }
         let old = Self::resume(path)?;
         // What tells that this is a run goes last: a kill on the way leaves one.
-        let mut names = atomic::list(path)?;
+        let mut names = files::list_dir(path)?;
         names.sort_by_key(|name| [RECIPE, METRICS].contains(&name.as_str()));
         for name in names.iter().filter(|name| *name != LOCK) {
-            atomic::remove(&path.join(name))?;
+            files::remove(&path.join(name))?;
         }
         drop(old);
         Self::create(path)
@@ -173,7 +173,7 @@ impl RunDir {
     /// Complete checkpoints, oldest first.
     pub fn checkpoints(&self) -> Result<Vec<Checkpoint>, Error> {
         let folder = self.checkpoints_dir();
-        let mut found: Vec<Checkpoint> = atomic::list(&folder)?
+        let mut found: Vec<Checkpoint> = files::list_dir(&folder)?
             .iter()
             .filter_map(|name| {
                 let step = name.strip_prefix(STEP)?.parse().ok()?;
@@ -193,7 +193,7 @@ impl RunDir {
 
     /// Steps that have stored rollouts, ascending.
     pub fn rollout_steps(&self) -> Result<Vec<u64>, Error> {
-        let mut steps: Vec<u64> = atomic::list(&self.rollouts())?
+        let mut steps: Vec<u64> = files::list_dir(&self.rollouts())?
             .iter()
             .filter_map(|name| {
                 let step = name.strip_prefix(STEP)?.strip_suffix(ROLLOUTS)?;
@@ -209,7 +209,7 @@ impl RunDir {
         let mut checkpoints = self.checkpoints()?;
         checkpoints.truncate(checkpoints.len().saturating_sub(keep.max(1)));
         for checkpoint in checkpoints {
-            atomic::remove_dir(&checkpoint.path)?;
+            files::remove_dir(&checkpoint.path)?;
         }
         Ok(())
     }
@@ -222,7 +222,7 @@ impl RunDir {
             fs::remove_file(&path).map_err(Error::io("remove", &path))?;
         }
         for later in self.checkpoints()?.into_iter().filter(|c| c.step > step) {
-            atomic::remove_dir(&later.path)?;
+            files::remove_dir(&later.path)?;
         }
         Ok(())
     }
@@ -242,25 +242,25 @@ impl RunDir {
     }
 
     fn clean(&self) -> Result<(), Error> {
-        atomic::recover(&self.path)?;
+        files::recover(&self.path)?;
         for folder in self.folders() {
-            atomic::recover(&folder)?;
+            files::recover(&folder)?;
         }
         // The trainer's state in a complete checkpoint is written again when a run ends.
         for checkpoint in self.checkpoints()? {
-            atomic::recover(&checkpoint.path.join("percept"))?;
+            files::recover(&checkpoint.path.join("percept"))?;
         }
         Ok(())
     }
 
     /// The first thing in the folder that is not an empty folder of ours.
     fn content(&self) -> Result<Option<String>, Error> {
-        for name in atomic::list(&self.path)? {
+        for name in files::list_dir(&self.path)? {
             let path = self.path.join(&name);
             if name == LOCK {
                 continue;
             }
-            if self.folders().contains(&path) && atomic::list(&path)?.is_empty() {
+            if self.folders().contains(&path) && files::list_dir(&path)?.is_empty() {
                 continue;
             }
             let run = self.recipe().is_file() || self.metrics().is_file();
@@ -276,7 +276,7 @@ fn refuse_links(run: &Path) -> Result<(), Error> {
     let folders = ["tensorboard", "rollouts", "eval", "checkpoints"];
     let inside = folders.iter().map(|name| run.join(name));
     for folder in std::iter::once(run.to_path_buf()).chain(inside) {
-        for name in atomic::list(&folder)? {
+        for name in files::list_dir(&folder)? {
             let path = folder.join(name);
             if path.symlink_metadata().is_ok_and(|m| m.is_symlink()) {
                 return Err(Error::Link { path });
@@ -307,7 +307,7 @@ fn lock(run: &Path) -> Result<Option<Arc<File>>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::write_atomic;
+    use percept_base::files::write_atomic;
 
     fn checkpoint(run: &RunDir, step: u64) {
         write_atomic(&run.checkpoint_of(step).join("percept/state.json"), b"{}").unwrap();
@@ -442,14 +442,14 @@ mod tests {
             checkpoint(&run, step);
             write_atomic(&run.rollouts_of(step), b"").unwrap();
         }
-        let left = atomic::temporary_path(&run.checkpoint_of(30));
+        let left = files::temporary_path(&run.checkpoint_of(30));
         fs::create_dir(&left).unwrap();
-        fs::write(atomic::temporary_path(&run.report()), "<html").unwrap();
+        fs::write(files::temporary_path(&run.report()), "<html").unwrap();
         let state = run.checkpoint_of(20).join("percept/state.json");
         fs::create_dir_all(state.parent().unwrap()).unwrap();
-        fs::write(atomic::temporary_path(&state), "{").unwrap();
+        fs::write(files::temporary_path(&state), "{").unwrap();
         fs::write(
-            atomic::temporary_path(&run.evaluations().join("rl.jsonl")),
+            files::temporary_path(&run.evaluations().join("rl.jsonl")),
             "{",
         )
         .unwrap();
@@ -457,11 +457,11 @@ mod tests {
         drop(run);
         let run = RunDir::resume(folder.path()).unwrap();
         assert!(!left.exists());
-        assert!(atomic::list(&run.evaluations()).unwrap().is_empty());
-        let state = atomic::list(state.parent().unwrap()).unwrap();
+        assert!(files::list_dir(&run.evaluations()).unwrap().is_empty());
+        let state = files::list_dir(state.parent().unwrap()).unwrap();
         assert!(!state.iter().any(|name| name.contains("tmp")));
         assert!(
-            !atomic::list(folder.path())
+            !files::list_dir(folder.path())
                 .unwrap()
                 .iter()
                 .any(|name| name.contains("tmp"))

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{Error, write_atomic};
+use percept_base::files::write_atomic;
+
+use crate::Error;
 
 /// What a run achieved.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -127,7 +129,7 @@ impl Summary {
             help: "this is a fault of the program; please report it",
         })?;
         json.push(b'\n');
-        write_atomic(path, &json)
+        Ok(write_atomic(path, &json)?)
     }
 
     /// Reads `summary.json`.

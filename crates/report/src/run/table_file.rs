@@ -13,7 +13,9 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
 use super::columns::{GroupWriter, write_error};
-use crate::{AtomicFile, Error};
+use percept_base::files::AtomicFile;
+
+use crate::Error;
 
 /// A column: one value, or one list, for each row.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,7 +130,7 @@ pub fn write_table(path: &Path, columns: &[(&str, Column)]) -> Result<(), Error>
         writer.into_inner()
     };
     match write(AtomicFile::create(path)?) {
-        Ok(file) => file.commit(),
+        Ok(file) => Ok(file.commit()?),
         Err(error) => Err(write_error(path, error)),
     }
 }

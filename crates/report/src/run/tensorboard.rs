@@ -9,7 +9,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::{Error, Row, RunDir, atomic};
+use percept_base::files::list_dir;
+
+use crate::{Error, Row, RunDir};
 
 const PREFIX: &str = "events.out.tfevents.";
 
@@ -26,7 +28,7 @@ impl TensorBoardWriter {
     pub fn open(run: &RunDir, resume_at_step: Option<u64>) -> Result<Self, Error> {
         let folder = run.tensorboard();
         std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
-        let path = folder.join(next_name(&atomic::list(&folder)?, now() as u64));
+        let path = folder.join(next_name(&list_dir(&folder)?, now() as u64));
         let file = OpenOptions::new()
             .create_new(true)
             .append(true)

@@ -4,7 +4,7 @@ use super::extrapolate::{Draft, Extrapolate};
 use super::models::Contrast;
 use super::trace::Trace;
 use crate::SamplingParams;
-use crate::sampling::{Draw, Place, Scratch, draw};
+use crate::sampling::{Draw, Scratch, TokenPlace, draw};
 
 /// Streams of random numbers beside that of the draft: second draws and random gates.
 const SECOND_DRAW: u64 = 0x2545_f491_4f6c_dd1d;
@@ -17,7 +17,7 @@ pub(crate) fn draw_pair(
     params: &SamplingParams,
     extrapolate: Option<&Extrapolate>,
     banned: &[u32],
-    place: Place,
+    place: TokenPlace,
     scratch: &mut Scratch,
     trace: Option<&mut Trace>,
 ) -> Draw {
@@ -72,8 +72,8 @@ mod tests {
         row.iter().map(|l| l.exp() / z).collect()
     }
 
-    fn place(position: usize) -> Place {
-        Place {
+    fn place(position: usize) -> TokenPlace {
+        TokenPlace {
             prompt: 1,
             sample: 2,
             position,

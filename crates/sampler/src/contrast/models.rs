@@ -4,7 +4,7 @@ use super::extrapolate::{Draft, Extrapolate};
 use super::gate::Gate;
 use crate::sampling::Scratch;
 
-/// Rows of logits of both models for one position.
+/// StepLogits of logits of both models for one position.
 pub(crate) struct Contrast<'a> {
     tuned: &'a [f32],
     base: &'a [f32],

@@ -9,7 +9,7 @@ use super::runner::PerModel;
 
 /// A computed prompt.
 #[derive(Clone)]
-pub(crate) struct Computed {
+pub(crate) struct ComputedPrompt {
     pub prefixes: PerModel<Arc<Prefix>>,
     pub pin: Pin,
 }

@@ -12,16 +12,16 @@ use rayon::prelude::*;
 
 use super::caches::Caches;
 use super::call::Call;
-use super::computed::Computed;
+use super::computed::ComputedPrompt;
 use super::encodings::Encodings;
 use super::images::Image;
 use super::memory::{Memory, blocks, own_blocks};
-use super::partial::{Next, PartialRollout};
-use super::prefix_cache::{Cells, Found, Pin};
-use super::rows::Rows;
+use super::partial::{NextLogits, PartialRollout};
+use super::prefix_cache::{CachedPrefix, Pin, PromptCells};
+use super::rows::StepLogits;
 use super::runner::PerModel;
 use super::running::Running;
-use super::waiting::{Job, Waiting};
+use super::waiting::{Waiting, WaitingSequence};
 use crate::sampling::Scratch;
 use crate::{Error, Progress};
 
@@ -34,11 +34,11 @@ pub(crate) struct Engine<'e> {
     call: &'e Call<'e, 'e>,
     caches: &'e mut Caches,
     memory: Memory,
-    prompts: Vec<Cells>,
+    prompts: Vec<PromptCells>,
     encodings: Encodings,
     waiting: Waiting,
     pub running: Running,
-    rows: PerModel<Rows>,
+    rows: PerModel<StepLogits>,
     pub progress: Progress,
 }
 
@@ -56,7 +56,11 @@ impl<'e> Engine<'e> {
             };
             let images: Vec<Arc<Image>> = rows.iter().map(image).collect();
             encodings.expect(&images);
-            prompts.push(Cells::new(prompt, images, rows.iter().map(|(_, at)| *at)));
+            prompts.push(PromptCells::new(
+                prompt,
+                images,
+                rows.iter().map(|(_, at)| *at),
+            ));
         }
         Ok(Self {
             progress: Progress {
@@ -64,7 +68,7 @@ impl<'e> Engine<'e> {
                 ..Progress::default()
             },
             waiting: Waiting::new(call.prompts.len(), call.params.n),
-            rows: vec![Rows::default(); call.models.len()],
+            rows: vec![StepLogits::default(); call.models.len()],
             running: Running::new(call.models.len()),
             call,
             caches,
@@ -76,11 +80,11 @@ impl<'e> Engine<'e> {
 
     /// Fills free slots as far as memory allows: each admitted prompt is computed once, and its samples start together.
     pub fn admit(&mut self) -> Result<(), Error> {
-        let mut jobs: Vec<Job> = Vec::new();
-        let mut open: Vec<(usize, Found)> = Vec::new();
+        let mut jobs: Vec<WaitingSequence> = Vec::new();
+        let mut open: Vec<(usize, CachedPrefix)> = Vec::new();
         let mut planned = 0;
         while self.running.len() + jobs.len() < self.call.engine.max_num_seqs {
-            let Some((prompt, said)) = self.waiting.peek() else {
+            let Some((prompt, sampled)) = self.waiting.peek() else {
                 break;
             };
             let tokens = self.prompts[prompt].len();
@@ -92,7 +96,7 @@ impl<'e> Engine<'e> {
             let missing = start
                 .as_ref()
                 .map_or(0, |start| blocks(tokens) - blocks(start.tokens()));
-            let needed = planned + missing + own_blocks(tokens, said);
+            let needed = planned + missing + own_blocks(tokens, sampled);
             // Every running sequence can take one more block before one of them must leave.
             let running = self.running.len() + jobs.len();
             // What is known is not given up for a sequence that would not fit then either.
@@ -133,10 +137,10 @@ impl<'e> Engine<'e> {
     }
 
     /// What is known of a prompt's start.
-    fn find(&self, prompt: usize) -> Found {
+    fn find(&self, prompt: usize) -> CachedPrefix {
         match self.call.engine.enable_prefix_caching {
             true => self.caches.cache.find(&self.prompts[prompt]),
-            false => Found::default(),
+            false => CachedPrefix::default(),
         }
     }
 
@@ -151,7 +155,7 @@ impl<'e> Engine<'e> {
     }
 
     /// Computes prompts. Those that start alike wait for the first of them, so that the start is computed once.
-    fn compute(&mut self, mut open: Vec<(usize, Found)>) -> Result<(), Error> {
+    fn compute(&mut self, mut open: Vec<(usize, CachedPrefix)>) -> Result<(), Error> {
         if open.is_empty() {
             return Ok(());
         }
@@ -181,7 +185,7 @@ impl<'e> Engine<'e> {
         Ok(())
     }
 
-    fn compute_together(&mut self, now: Vec<(usize, Found)>) -> Result<(), Error> {
+    fn compute_together(&mut self, now: Vec<(usize, CachedPrefix)>) -> Result<(), Error> {
         let mut images = Vec::new();
         for (prompt, start) in &now {
             let cells = &self.prompts[*prompt];
@@ -193,7 +197,7 @@ impl<'e> Engine<'e> {
         }
         self.progress.mm_cache_hits -= self.encodings.encode(&images, &self.call.models)?;
         let (call, prompts, encodings) = (self.call, &self.prompts, &self.encodings);
-        let prefill = |(prompt, start): (usize, Found)| {
+        let prefill = |(prompt, start): (usize, CachedPrefix)| {
             let images = &prompts[prompt].images;
             let mut starts = start.past.into_iter();
             let models = call.models.iter().enumerate().map(|(model, runner)| {
@@ -219,13 +223,13 @@ impl<'e> Engine<'e> {
                 let past = prefixes.iter().map(|prefix| prefix.past());
                 self.caches.cache.insert(cells, past, &pin);
             }
-            self.waiting.keep(prompt, Computed { prefixes, pin });
+            self.waiting.keep(prompt, ComputedPrompt { prefixes, pin });
         }
         Ok(())
     }
 
     /// Sequences of computed prompts: new ones draw their first token, preempted ones get their own tokens back.
-    fn start(&mut self, jobs: Vec<Job>) -> Result<(), Error> {
+    fn start(&mut self, jobs: Vec<WaitingSequence>) -> Result<(), Error> {
         let (call, waiting) = (self.call, &self.waiting);
         let started = jobs
             .into_par_iter()
@@ -233,21 +237,21 @@ impl<'e> Engine<'e> {
                 let computed = waiting
                     .computed(job.prompt)
                     .expect("admit computes the prompt of every job that it takes");
-                let (said, replayed) = match job.said {
-                    Some(said) => {
-                        let replayed = said.rollout.tokens.len() - 1;
-                        (said, replayed)
+                let (partial, replayed) = match job.partial {
+                    Some(partial) => {
+                        let replayed = partial.rollout.tokens.len() - 1;
+                        (partial, replayed)
                     }
                     None => {
-                        let mut said = PartialRollout::new(call, job.prompt, job.sample);
+                        let mut partial = PartialRollout::new(call, job.prompt, job.sample);
                         let logits = |model: usize| Some(computed.prefixes.get(model)?.logits());
-                        let next = Next {
+                        let next = NextLogits {
                             own: logits(0).unwrap_or_default(),
                             masses: None,
                             base: logits(1),
                         };
-                        said.push(call, next, scratch)?;
-                        (said, 0)
+                        partial.push(call, next, scratch)?;
+                        (partial, 0)
                     }
                 };
                 let models = call.models.iter().zip(&computed.prefixes);
@@ -256,13 +260,13 @@ impl<'e> Engine<'e> {
                     // The last token is the next step's.
                     runner
                         .decoder
-                        .replay(&mut sequence, &said.rollout.tokens[..replayed]);
+                        .replay(&mut sequence, &partial.rollout.tokens[..replayed]);
                     sequence
                 });
-                Ok::<_, Error>((sequences.collect(), said, computed.pin.clone()))
+                Ok::<_, Error>((sequences.collect(), partial, computed.pin.clone()))
             });
-        for (sequences, said, pin) in started.collect::<Result<Vec<_>, Error>>()? {
-            self.running.push(said, sequences, pin);
+        for (sequences, partial, pin) in started.collect::<Result<Vec<_>, Error>>()? {
+            self.running.push(partial, sequences, pin);
         }
         Ok(())
     }
@@ -271,26 +275,28 @@ impl<'e> Engine<'e> {
     pub fn step(&mut self) -> Result<(), Error> {
         self.preempt()?;
         let Running {
-            said, sequences, ..
+            rollouts,
+            sequences,
+            ..
         } = &mut self.running;
-        let last: Vec<u32> = said.iter().map(PartialRollout::last).collect();
+        let last: Vec<u32> = rollouts.iter().map(PartialRollout::last).collect();
         let models = self.call.models.iter().zip(sequences);
         for ((runner, sequences), rows) in models.zip(&mut self.rows) {
-            let (scale, Rows { logits, masses }) = (self.call.params.scale(), rows);
+            let (scale, StepLogits { logits, masses }) = (self.call.params.scale(), rows);
             (runner.decoder).step_masses(sequences, &last, scale, logits, masses);
         }
         let (call, rows) = (self.call, &self.rows);
-        said.par_iter_mut().enumerate().try_for_each_init(
+        rollouts.par_iter_mut().enumerate().try_for_each_init(
             Scratch::default,
-            |scratch, (index, said)| {
+            |scratch, (index, partial)| {
                 let row = |model: usize| Some(rows.get(model)?.row(index, last.len()));
                 let (own, masses) = row(0).unwrap_or_default();
-                let next = Next {
+                let next = NextLogits {
                     own,
                     masses: Some(masses),
                     base: row(1).map(|(logits, _)| logits),
                 };
-                said.push(call, next, scratch)
+                partial.push(call, next, scratch)
             },
         )?;
         self.note_memory();
@@ -305,7 +311,7 @@ impl<'e> Engine<'e> {
             }
             let places = self
                 .running
-                .said
+                .rollouts
                 .iter()
                 .map(PartialRollout::place)
                 .enumerate();
@@ -323,10 +329,10 @@ impl<'e> Engine<'e> {
         }
     }
 
-    /// Tokens that unfinished responses have said.
+    /// Tokens that unfinished responses have.
     pub fn tokens(&self) -> usize {
-        let running = self.running.said.iter();
-        let running = running.map(|said| said.rollout.tokens.len());
+        let running = self.running.rollouts.iter();
+        let running = running.map(|partial| partial.rollout.tokens.len());
         running.sum::<usize>() + self.waiting.tokens()
     }
 

@@ -71,9 +71,9 @@ pub(crate) fn blocks(tokens: usize) -> usize {
     tokens.div_ceil(BLOCK_SIZE)
 }
 
-/// Blocks that only one sequence holds after its prompt, with room for its next token; `said` tokens are sampled.
-pub(crate) fn own_blocks(prompt: usize, said: usize) -> usize {
-    blocks(prompt + said.max(1)) - prompt / BLOCK_SIZE
+/// Blocks that only one sequence holds after its prompt, with room for its next token; `sampled` tokens are sampled.
+pub(crate) fn own_blocks(prompt: usize, sampled: usize) -> usize {
+    blocks(prompt + sampled.max(1)) - prompt / BLOCK_SIZE
 }
 
 #[cfg(test)]

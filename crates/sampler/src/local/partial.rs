@@ -4,7 +4,7 @@ use percept_kernels::decode::Mass;
 
 use super::call::Call;
 use crate::contrast::{Contrast, draw_pair};
-use crate::sampling::{Draw, Penalties, Place, Scratch, draw, draw_from, draw_penalised};
+use crate::sampling::{Draw, Penalties, Scratch, TokenPlace, draw, draw_from, draw_penalised};
 use crate::{Error, FinishReason, Rollout, Trace};
 
 /// A response that is not finished, and what its next token depends on.
@@ -15,7 +15,7 @@ pub(crate) struct PartialRollout {
 }
 
 /// What is known of the next token of a sequence.
-pub(crate) struct Next<'a> {
+pub(crate) struct NextLogits<'a> {
     /// Logits of the sampler's own model.
     pub own: &'a [f32],
     /// The parts of their soft-max, where they were made with them.
@@ -56,10 +56,10 @@ impl PartialRollout {
     pub fn push(
         &mut self,
         call: &Call<'_, '_>,
-        next: Next<'_>,
+        next: NextLogits<'_>,
         scratch: &mut Scratch,
     ) -> Result<(), Error> {
-        let place = Place {
+        let place = TokenPlace {
             prompt: self.rollout.prompt,
             sample: self.rollout.sample,
             position: self.rollout.tokens.len(),

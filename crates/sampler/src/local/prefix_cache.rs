@@ -15,7 +15,7 @@ use super::runner::PerModel;
 
 /// All that a token's row comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Cell {
+struct TokenCell {
     token: u32,
     position: [u32; 3],
     /// The image and which of its merged tokens; zeros for text.
@@ -24,14 +24,14 @@ struct Cell {
 
 /// A prompt as the cache compares it.
 #[derive(Debug)]
-pub(crate) struct Cells {
-    cells: Vec<Cell>,
+pub(crate) struct PromptCells {
+    cells: Vec<TokenCell>,
     pub images: Vec<Arc<Image>>,
     /// Token rows at which the images end.
     ends: Vec<usize>,
 }
 
-impl Cells {
+impl PromptCells {
     /// `places` are the token rows of each image.
     pub fn new<'p>(
         prompt: &Prompt,
@@ -39,8 +39,8 @@ impl Cells {
         places: impl Iterator<Item = &'p [u32]>,
     ) -> Self {
         let rows = prompt.tokens.iter().zip(&prompt.positions);
-        let mut cells: Vec<Cell> = rows
-            .map(|(&token, &position)| Cell {
+        let mut cells: Vec<TokenCell> = rows
+            .map(|(&token, &position)| TokenCell {
                 token,
                 position,
                 vision: (0, 0),
@@ -71,9 +71,9 @@ impl Cells {
         images.filter_map(move |(image, &end)| (end > first).then_some(image))
     }
 
-    fn block(&self, index: usize, before: u64) -> Option<Key> {
+    fn block(&self, index: usize, before: u64) -> Option<BlockKey> {
         let cells = self.cells.chunks_exact(BLOCK_SIZE).nth(index)?;
-        Some(Key {
+        Some(BlockKey {
             before,
             cells: cells.into(),
         })
@@ -82,23 +82,23 @@ impl Cells {
 
 /// A block: the one before it (0: none), and its own cells.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
+pub(crate) struct BlockKey {
     before: u64,
-    cells: Box<[Cell]>,
+    cells: Box<[TokenCell]>,
 }
 
 /// A block that is held.
-struct Node {
+struct CachedBlock {
     id: u64,
     /// The latest prompt that has it.
     holder: u64,
 }
 
 /// A computed prompt.
-struct Entry {
+struct CachedPrompt {
     /// Its whole blocks.
     past: PerModel<Past>,
-    keys: Vec<Key>,
+    keys: Vec<BlockKey>,
     images: Vec<Arc<Image>>,
     /// Blocks of which it is the holder.
     held: usize,
@@ -111,31 +111,31 @@ pub(crate) struct Pin(Arc<()>);
 
 /// The start of a prompt that is known, and what comes next.
 #[derive(Default)]
-pub(crate) struct Found {
+pub(crate) struct CachedPrefix {
     /// Keys and values of the start; nothing when nothing is known.
     pub past: PerModel<Past>,
     /// The first block that is not known, where it is a whole one.
-    pub next: Option<Key>,
+    pub next: Option<BlockKey>,
 }
 
-impl Found {
+impl CachedPrefix {
     /// Tokens that are known.
     pub fn tokens(&self) -> usize {
         self.past.first().map_or(0, Past::tokens)
     }
 }
 
-/// Computed prompts, oldest first.
+/// ComputedPrompt prompts, oldest first.
 #[derive(Default)]
 pub(crate) struct PrefixCache {
-    nodes: HashMap<Key, Node>,
-    entries: BTreeMap<u64, Entry>,
+    nodes: HashMap<BlockKey, CachedBlock>,
+    entries: BTreeMap<u64, CachedPrompt>,
     clock: u64,
 }
 
 impl PrefixCache {
     /// The longest known start of a prompt that leaves a token to compute.
-    pub fn find(&self, prompt: &Cells) -> Found {
+    pub fn find(&self, prompt: &PromptCells) -> CachedPrefix {
         let most = prompt.len().saturating_sub(1) / BLOCK_SIZE;
         let (mut blocks, mut before, mut holder) = (0, 0, None);
         let next = loop {
@@ -151,14 +151,19 @@ impl PrefixCache {
             }
         };
         let entry = holder.and_then(|holder| self.entries.get(&holder));
-        Found {
+        CachedPrefix {
             past: entry.map_or_else(Vec::new, |entry| cut(&entry.past, blocks)),
             next,
         }
     }
 
     /// Keeps a computed prompt; it can be dropped when no clone of `pin` is left.
-    pub fn insert<'p>(&mut self, prompt: &Cells, past: impl Iterator<Item = &'p Past>, pin: &Pin) {
+    pub fn insert<'p>(
+        &mut self,
+        prompt: &PromptCells,
+        past: impl Iterator<Item = &'p Past>,
+        pin: &Pin,
+    ) {
         let blocks = prompt.len() / BLOCK_SIZE;
         if blocks == 0 {
             return;
@@ -173,7 +178,7 @@ impl PrefixCache {
             };
             // Identities of blocks and of prompts come from one clock: none is given twice.
             self.clock += 1;
-            let fresh = Node {
+            let fresh = CachedBlock {
                 id: self.clock,
                 holder,
             };
@@ -185,7 +190,7 @@ impl PrefixCache {
             }
             keys.push(key);
         }
-        let entry = Entry {
+        let entry = CachedPrompt {
             past: cut(past, blocks),
             held: keys.len(),
             keys,
@@ -219,8 +224,8 @@ impl PrefixCache {
     }
 
     /// Blocks of a dropped prompt go to the one that has most of them, and the others are forgotten.
-    fn inherit(&mut self, former: u64, keys: &[Key]) {
-        let common = |entry: &Entry| {
+    fn inherit(&mut self, former: u64, keys: &[BlockKey]) {
+        let common = |entry: &CachedPrompt| {
             let both = entry.keys.iter().zip(keys);
             both.take_while(|(a, b)| a == b).count()
         };
@@ -272,7 +277,7 @@ fn cut<P: Borrow<Past>>(past: impl IntoIterator<Item = P>, blocks: usize) -> Per
     past.into_iter().map(cut).collect()
 }
 
-impl Entry {
+impl CachedPrompt {
     fn is_idle(&self) -> bool {
         Arc::strong_count(&self.pin.0) == 1
     }

@@ -8,7 +8,7 @@ use super::runner::PerModel;
 
 /// The sequences that are decoded together: a place in each list is one of them.
 pub(crate) struct Running {
-    pub said: Vec<PartialRollout>,
+    pub rollouts: Vec<PartialRollout>,
     pub sequences: PerModel<Vec<Sequence>>,
     /// Their prompts are in use.
     pins: Vec<Pin>,
@@ -17,22 +17,22 @@ pub(crate) struct Running {
 impl Running {
     pub fn new(models: usize) -> Self {
         Self {
-            said: Vec::new(),
+            rollouts: Vec::new(),
             sequences: (0..models).map(|_| Vec::new()).collect(),
             pins: Vec::new(),
         }
     }
 
     pub fn len(&self) -> usize {
-        self.said.len()
+        self.rollouts.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.said.is_empty()
+        self.rollouts.is_empty()
     }
 
-    pub fn push(&mut self, said: PartialRollout, sequences: PerModel<Sequence>, pin: Pin) {
-        self.said.push(said);
+    pub fn push(&mut self, partial: PartialRollout, sequences: PerModel<Sequence>, pin: Pin) {
+        self.rollouts.push(partial);
         self.pins.push(pin);
         for (all, one) in self.sequences.iter_mut().zip(sequences) {
             all.push(one);
@@ -45,7 +45,7 @@ impl Running {
         for all in &mut self.sequences {
             all.swap_remove(index);
         }
-        self.said.swap_remove(index)
+        self.rollouts.swap_remove(index)
     }
 
     /// Sequences whose next token takes a block. Both models' blocks begin and end with the same tokens.

@@ -177,15 +177,15 @@ impl<'a> LocalSampler<'a> {
         out: &mut Vec<PartialRollout>,
     ) {
         let mut index = 0;
-        while let Some(said) = running.said.get(index) {
-            let Some(reason) = self.finish(params, &said.rollout.tokens) else {
+        while let Some(partial) = running.rollouts.get(index) {
+            let Some(reason) = self.finish(params, &partial.rollout.tokens) else {
                 index += 1;
                 continue;
             };
-            let mut said = running.remove(index);
-            said.rollout.finish_reason = reason;
-            said.rollout.text = self.processor.decode(&said.rollout.tokens);
-            out.push(said);
+            let mut partial = running.remove(index);
+            partial.rollout.finish_reason = reason;
+            partial.rollout.text = self.processor.decode(&partial.rollout.tokens);
+            out.push(partial);
         }
     }
 
@@ -228,6 +228,9 @@ impl Sampler for LocalSampler<'_> {
     }
 }
 
-fn count(said: &[PartialRollout]) -> usize {
-    said.iter().map(|said| said.rollout.tokens.len()).sum()
+fn count(rollouts: &[PartialRollout]) -> usize {
+    rollouts
+        .iter()
+        .map(|partial| partial.rollout.tokens.len())
+        .sum()
 }

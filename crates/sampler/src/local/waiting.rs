@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::computed::Computed;
+use super::computed::ComputedPrompt;
 use super::partial::PartialRollout;
 
 /// A sample that may start or go on.
-pub(crate) struct Job {
+pub(crate) struct WaitingSequence {
     pub prompt: usize,
     pub sample: usize,
-    /// What it has said before it was preempted.
-    pub said: Option<PartialRollout>,
+    /// What it has sampled before it was preempted.
+    pub partial: Option<PartialRollout>,
 }
 
 /// Jobs in order of (prompt, sample), the preempted ones first: they are older than all that have not started.
@@ -19,8 +19,8 @@ pub(crate) struct Waiting {
     total: usize,
     n: usize,
     preempted: BTreeMap<(usize, usize), PartialRollout>,
-    /// Computed prompts that have unstarted samples: at most one after each admission.
-    computed: Vec<(usize, Computed)>,
+    /// ComputedPrompt prompts that have unstarted samples: at most one after each admission.
+    computed: Vec<(usize, ComputedPrompt)>,
 }
 
 impl Waiting {
@@ -34,52 +34,52 @@ impl Waiting {
         }
     }
 
-    /// The next job's prompt and how many tokens it has said.
+    /// The next job's prompt and how many tokens it has sampled.
     pub fn peek(&self) -> Option<(usize, usize)> {
-        if let Some((&(prompt, _), said)) = self.preempted.first_key_value() {
-            return Some((prompt, said.rollout.tokens.len()));
+        if let Some((&(prompt, _), partial)) = self.preempted.first_key_value() {
+            return Some((prompt, partial.rollout.tokens.len()));
         }
         (self.next < self.total).then(|| (self.next / self.n, 0))
     }
 
     /// The next job.
-    pub fn take(&mut self) -> Option<Job> {
-        if let Some(((prompt, sample), said)) = self.preempted.pop_first() {
-            return Some(Job {
+    pub fn take(&mut self) -> Option<WaitingSequence> {
+        if let Some(((prompt, sample), partial)) = self.preempted.pop_first() {
+            return Some(WaitingSequence {
                 prompt,
                 sample,
-                said: Some(said),
+                partial: Some(partial),
             });
         }
         let job = (self.next < self.total).then_some(self.next)?;
         self.next += 1;
-        Some(Job {
+        Some(WaitingSequence {
             prompt: job / self.n,
             sample: job % self.n,
-            said: None,
+            partial: None,
         })
     }
 
     /// Takes back a sequence that goes on later.
-    pub fn preempt(&mut self, said: PartialRollout) {
-        self.preempted.insert(said.place(), said);
+    pub fn preempt(&mut self, partial: PartialRollout) {
+        self.preempted.insert(partial.place(), partial);
     }
 
-    /// Tokens that the preempted ones have said.
+    /// Tokens that the preempted ones have sampled.
     pub fn tokens(&self) -> usize {
-        let said = self.preempted.values();
-        said.map(|said| said.rollout.tokens.len()).sum()
+        let partial = self.preempted.values();
+        partial.map(|partial| partial.rollout.tokens.len()).sum()
     }
 
     /// The prompt, where it is computed.
-    pub fn computed(&self, prompt: usize) -> Option<&Computed> {
+    pub fn computed(&self, prompt: usize) -> Option<&ComputedPrompt> {
         let mut all = self.computed.iter();
         all.find(|(index, _)| *index == prompt)
             .map(|(_, computed)| computed)
     }
 
     /// Keeps a computed prompt for its samples.
-    pub fn keep(&mut self, prompt: usize, computed: Computed) {
+    pub fn keep(&mut self, prompt: usize, computed: ComputedPrompt) {
         self.computed.push((prompt, computed));
     }
 

@@ -8,5 +8,5 @@ mod scratch;
 pub(crate) use draw::draw_penalised;
 pub use draw::{Draw, draw, draw_from};
 pub(crate) use penalties::Penalties;
-pub(crate) use place::Place;
+pub(crate) use place::TokenPlace;
 pub(crate) use scratch::Scratch;

@@ -1,9 +1,9 @@
-//! Penalties on tokens that were said before, with vLLM's names and definitions.
+//! Penalties on tokens that stand in prompt or response, with vLLM's names and definitions.
 //!
 //! On the logits, before temperature and truncation:
 //! 1. `repetition_penalty` r, for tokens of the prompt and of the response: `l / r` where `l > 0`, else `l · r`
 //!    (Keskar et al. 2019, arXiv 1909.05858; also Hugging Face `generate`);
-//! 2. `frequency_penalty` f and `presence_penalty` p, for tokens of the response said c times: `l − f · c − p`.
+//! 2. `frequency_penalty` f and `presence_penalty` p, for tokens that stand c times in the response: `l − f · c − p`.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ use crate::SamplingParams;
 pub(crate) struct Penalties {
     /// Tokens of the prompt, each once, ascending.
     prompt: Vec<u32>,
-    /// How often the response has said a token.
-    said: BTreeMap<u32, u32>,
+    /// How often the response has a token.
+    counts: BTreeMap<u32, u32>,
 }
 
 impl Penalties {
-    /// Those of a response to this prompt that has said nothing; none where nothing is penalised.
+    /// Those of an empty response to this prompt; none where nothing is penalised.
     pub fn new(params: &SamplingParams, prompt: &[u32]) -> Option<Self> {
         if !params.penalises() {
             return None;
@@ -31,27 +31,30 @@ impl Penalties {
         prompt.dedup();
         Some(Self {
             prompt,
-            said: BTreeMap::new(),
+            counts: BTreeMap::new(),
         })
     }
 
-    /// The response says a token.
+    /// The response gets a token.
     pub fn push(&mut self, token: u32) {
-        *self.said.entry(token).or_default() += 1;
+        *self.counts.entry(token).or_default() += 1;
     }
 
     /// Changes a row of logits.
     pub fn apply(&self, params: &SamplingParams, logits: &mut [f32]) {
         let r = params.repetition_penalty;
         if r != 1.0 {
-            let only_prompt = self.prompt.iter().filter(|id| !self.said.contains_key(id));
-            for &id in only_prompt.chain(self.said.keys()) {
+            let only_prompt = self
+                .prompt
+                .iter()
+                .filter(|id| !self.counts.contains_key(id));
+            for &id in only_prompt.chain(self.counts.keys()) {
                 if let Some(logit) = logits.get_mut(id as usize) {
                     *logit = if *logit > 0.0 { *logit / r } else { *logit * r };
                 }
             }
         }
-        for (&id, &count) in &self.said {
+        for (&id, &count) in &self.counts {
             if let Some(logit) = logits.get_mut(id as usize) {
                 *logit -= params.frequency_penalty * count as f32 + params.presence_penalty;
             }

@@ -4,13 +4,13 @@ use percept_base::random::uniform;
 
 /// Where in the call a token is: its random numbers depend on nothing else.
 #[derive(Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct TokenPlace {
     pub prompt: usize,
     pub sample: usize,
     pub position: usize,
 }
 
-impl Place {
+impl TokenPlace {
     pub(crate) fn uniform(self, seed: u64) -> f64 {
         uniform(
             seed,

@@ -1,43 +1,30 @@
 //! Which rows a step sees: a function of (seed, purpose, position), so that a resumed run needs
 //! one number to go on where it stopped.
 
+use percept_base::random::{SplitMix, fnv1a};
+
 /// Deterministic stream of 64-bit numbers (SplitMix64).
 #[derive(Debug, Clone)]
-pub struct Stream(u64);
+pub struct Stream(SplitMix);
 
 impl Stream {
     /// A stream of its own for each (seed, purpose, index).
     pub fn new(seed: u64, purpose: &str, index: u64) -> Self {
-        // FNV-1a over the purpose keeps streams of different purposes apart.
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        for byte in purpose.bytes() {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-        let mut stream =
-            Self(seed ^ hash.rotate_left(21) ^ index.wrapping_mul(0xd6e8_feb8_6659_fd93));
+        let hash = fnv1a(purpose.bytes());
+        let seed = seed ^ hash.rotate_left(21) ^ index.wrapping_mul(0xd6e8_feb8_6659_fd93);
+        let mut stream = SplitMix::new(seed);
         stream.next_u64();
-        stream
+        Self(stream)
     }
 
     /// The next number.
     pub fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `bound` (`bound` > 0), without the modulo's bias.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.next_u64()) * u128::from(bound)) >> 64) as u64
+        self.0.next_u64()
     }
 
     /// Fisher–Yates.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
-        for i in (1..items.len()).rev() {
-            items.swap(i, self.below(i as u64 + 1) as usize);
-        }
+        self.0.shuffle(items);
     }
 }
 
@@ -123,18 +110,5 @@ mod tests {
         let mut walked = RowOrder::new(13, 1, true);
         let rows: Vec<usize> = (0..60).map(|p| walked.row(p)).collect();
         assert_eq!(RowOrder::new(13, 1, true).row(47), rows[47]);
-    }
-
-    #[test]
-    fn below_is_even_and_bounded() {
-        let mut stream = Stream::new(0, "test", 0);
-        let mut counts = [0usize; 7];
-        for _ in 0..70_000 {
-            counts[stream.below(7) as usize] += 1;
-        }
-        assert!(
-            counts.iter().all(|&c| (9_500..10_500).contains(&c)),
-            "{counts:?}"
-        );
     }
 }

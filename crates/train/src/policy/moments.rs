@@ -76,7 +76,7 @@ pub fn save(
         path: path.to_owned(),
         message: e.to_string(),
     })?;
-    Ok(percept_report::write_atomic(path, &bytes)?)
+    Ok(percept_base::files::write_atomic(path, &bytes)?)
 }
 
 /// Reads the moments of the trainable parameters onto their device, and their steps. A file without

@@ -18,10 +18,10 @@ pub(super) fn write_weights(model: &Model, dir: &Path) -> Result<(), Error> {
 
 /// Keeps the weights of now in `folder`, whole or not at all.
 pub(super) fn keep(model: &Model, folder: &Path) -> Result<(), Error> {
-    let temporary = percept_report::temporary_path(folder);
+    let temporary = percept_base::files::temporary_path(folder);
     std::fs::create_dir_all(&temporary).map_err(|e| Error::write(&temporary, e))?;
     write_weights(model, &temporary)?;
-    Ok(percept_report::replace_dir(&temporary, folder)?)
+    Ok(percept_base::files::replace_dir(&temporary, folder)?)
 }
 
 /// The reference that was kept in `folder`, for a policy whose weights are now those of `model`.

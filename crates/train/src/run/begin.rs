@@ -160,7 +160,7 @@ fn begin_folder(
     idle::notes(recipe)
         .into_iter()
         .for_each(|note| news.notice(note));
-    percept_report::write_atomic(&dir.recipe(), text.as_bytes())?;
+    percept_base::files::write_atomic(&dir.recipe(), text.as_bytes())?;
     dir.discard_after(state.global_step as u64)?;
     warn::write(dir, state)
 }

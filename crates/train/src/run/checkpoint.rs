@@ -128,10 +128,10 @@ fn write(
     })?;
     if target.join(STATE).exists() {
         // Same step, same weights: only evaluations and the clock are new.
-        percept_report::write_atomic(&target.join(STATE), &json)?;
+        percept_base::files::write_atomic(&target.join(STATE), &json)?;
         return Ok(target);
     }
-    let temporary = percept_report::temporary_path(&target);
+    let temporary = percept_base::files::temporary_path(&target);
     if temporary.exists() {
         std::fs::remove_dir_all(&temporary).map_err(|e| Error::write(&temporary, e))?;
     }
@@ -141,8 +141,8 @@ fn write(
         policy.save_weights(&temporary)?;
         processor.save(&temporary)?;
         policy.save_optimizer(&temporary.join(OPTIMIZER))?;
-        percept_report::write_atomic(&temporary.join(STATE), &json)?;
-        percept_report::replace_dir(&temporary, &target)?;
+        percept_base::files::write_atomic(&temporary.join(STATE), &json)?;
+        percept_base::files::replace_dir(&temporary, &target)?;
         Ok(())
     })();
     if result.is_err() {

@@ -106,7 +106,7 @@ fn a_run_is_a_list_of_stages_and_keeps_where_each_stands_by_its_name() {
             _ => RunDir::resume(&path).unwrap(),
         };
         if round == 0 {
-            percept_report::write_atomic(&dir.recipe(), b"").unwrap();
+            percept_base::files::write_atomic(&dir.recipe(), b"").unwrap();
         }
         let stop = AtomicBool::new(false);
         let stage = |name, stop_at| Counting {

@@ -46,7 +46,7 @@ pub(crate) fn store(
         serde_json::to_writer(&mut lines, record).map_err(|e| Error::write(&path, e.into()))?;
         lines.push(b'\n');
     }
-    Ok(percept_report::write_atomic(&path, &lines)?)
+    Ok(percept_base::files::write_atomic(&path, &lines)?)
 }
 
 /// The numbers of an evaluation at this point of a run.

@@ -24,7 +24,7 @@ pub(crate) fn write(dir: &RunDir, state: &State) -> Result<(), Error> {
         serde_json::to_writer(&mut lines, warning).map_err(|e| Error::write(&path, e.into()))?;
         lines.push(b'\n');
     }
-    Ok(percept_report::write_atomic(&path, &lines)?)
+    Ok(percept_base::files::write_atomic(&path, &lines)?)
 }
 
 /// Why responses of an evaluation were not graded.

@@ -1,7 +1,9 @@
 //! For every patch that touches the hole: the patch outside that it resembles most.
 
+use percept_base::random::SplitMix;
+
 use crate::picture::Picture;
-use crate::random::Random;
+use crate::random::stream;
 
 use super::patch::{RADIUS, SIDE};
 use super::pyramid::Level;
@@ -72,7 +74,7 @@ impl Field {
             field.targets.clear();
             return field;
         }
-        let mut random = Random::new(&[seed, depth, u64::MAX]);
+        let mut random = stream(&[seed, depth, u64::MAX]);
         for &(x, y) in &field.targets {
             let inherited = coarser.and_then(|coarser| coarser.source_below(x, y));
             let source = match inherited {
@@ -109,7 +111,7 @@ impl Field {
             let old = self.matches[at];
             self.matches[at] = compare(picture, self.targets[at], (old.x, old.y));
         }
-        let mut random = Random::new(&[self.seed[0], self.seed[1], round as u64]);
+        let mut random = stream(&[self.seed[0], self.seed[1], round as u64]);
         for pass in 0..PASSES {
             let forward = pass % 2 == 0;
             let count = self.targets.len();
@@ -149,7 +151,7 @@ impl Field {
     }
 
     /// Tries places around the match, in windows of half and half the size.
-    fn draw(&mut self, picture: &Picture, at: usize, random: &mut Random) {
+    fn draw(&mut self, picture: &Picture, at: usize, random: &mut SplitMix) {
         let mut reach = picture.width.max(picture.height);
         while reach >= 1 {
             let best = self.matches[at];

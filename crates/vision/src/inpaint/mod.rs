@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn the_seed_decides_and_avoided_pixels_are_not_copied() {
         // Noise everywhere; the only blue is avoided.
-        let mut random = crate::random::Random::new(&[7]);
+        let mut random = crate::random::stream(&[7]);
         let mut image = RgbImage::from_fn(64, 64, |_, _| {
             let grey = random.below(200) as u8;
             Rgb([grey, grey, grey])

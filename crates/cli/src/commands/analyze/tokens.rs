@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use percept_report::{Page, RolloutRecord, RunDir, read_rollouts, write_atomic};
+use percept_base::files::write_atomic;
+use percept_report::{Page, RolloutRecord, RunDir, read_rollouts};
 
 use crate::shared::output::say;
 use crate::shared::{Done, Failure, Global, table};

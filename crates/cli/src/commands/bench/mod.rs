@@ -109,7 +109,7 @@ pub fn run(args: &Bench, global: &Global) -> Result<Done, Failure> {
         }
     }
     if let Some(path) = &args.output {
-        percept_report::write_atomic(path, &serde_json::to_vec_pretty(&found)?)?;
+        percept_base::files::write_atomic(path, &serde_json::to_vec_pretty(&found)?)?;
     }
     if global.json {
         say!("{}", serde_json::to_string(&found)?);

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::Args;
-use percept_report::write_atomic;
+use percept_base::files::write_atomic;
 use percept_train::{Recipe, with_method};
 
 use crate::shared::output::say;

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+use percept_base::files::write_atomic;
 use percept_eval::Record;
-use percept_report::{read_metrics, write_atomic};
+use percept_report::read_metrics;
 use percept_train::{Recipe, Start};
 use serde::{Deserialize, Serialize};
 

@@ -111,7 +111,7 @@ pub fn run(args: &EvalRows, global: &Global) -> Result<Done, Failure> {
             "evaluation": summary,
         });
         let text = serde_json::to_vec_pretty(&json)?;
-        percept_report::write_atomic(&folder.join("summary.json"), &text)?;
+        percept_base::files::write_atomic(&folder.join("summary.json"), &text)?;
     }
     if global.json {
         say!("{}", serde_json::to_string(&summary)?);

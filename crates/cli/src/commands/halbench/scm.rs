@@ -5,12 +5,13 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use clap::Args;
+use percept_base::files::write_atomic;
 use percept_benchmarks::causal::object_of;
 use percept_benchmarks::hallucination::files::{annotated, rows};
 use percept_benchmarks::scm::{Observation, OddsRatio, Scm, estimate_scm};
 use percept_data::coco::CocoInstances;
 use percept_halbench::base_name;
-use percept_report::{Page, write_atomic};
+use percept_report::Page;
 use serde_json::{Value, json};
 
 use crate::shared::output::{note, say};

@@ -15,7 +15,9 @@ use parquet::schema::parser::parse_message_type;
 
 use crate::run::columns::{GroupWriter, ListCell, write_error};
 use crate::run::record::{RewardPart, RolloutRecord};
-use crate::{AtomicFile, Error};
+use percept_base::files::AtomicFile;
+
+use crate::Error;
 
 const ROWS_PER_GROUP: usize = 128;
 
@@ -65,7 +67,7 @@ pub fn write_rollouts(path: &Path, rollouts: &[RolloutRecord]) -> Result<(), Err
     }
     let file = AtomicFile::create(path)?;
     match write_file(file, rollouts) {
-        Ok(file) => file.commit(),
+        Ok(file) => Ok(file.commit()?),
         Err(error) => Err(write_error(path, error)),
     }
 }

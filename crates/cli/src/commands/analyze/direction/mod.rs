@@ -8,8 +8,9 @@ mod page;
 use std::path::Path;
 use std::time::Instant;
 
+use percept_base::files::write_atomic;
 use percept_eval::direction::{Response, Rule, sparsity};
-use percept_report::{Column, write_atomic, write_table};
+use percept_report::{Column, write_table};
 use percept_sampler::EngineConfig;
 use serde_json::{Value, json};
 

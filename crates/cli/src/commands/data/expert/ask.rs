@@ -1,9 +1,10 @@
 //! Asking for candidates, row by row, until enough of them are right.
 
+use std::ops::ControlFlow;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use percept_base::{lock, run_jobs};
 use percept_chat::{ChatError, ChatFinish, ChatModel, ChatReply, ChatRequest, Turn};
 use percept_data::{Dataset, Message, Role, Sample};
 use percept_reward::{Answer, RewardSet, Verdict};
@@ -101,19 +102,14 @@ pub fn all(job: &Job<'_>) -> Result<Vec<Outcome>, Failure> {
         stop: None,
         shown: Instant::now(),
     });
-    let (next, start) = (AtomicUsize::new(0), Instant::now());
-    std::thread::scope(|scope| {
-        for _ in 0..calls.at_once.clamp(1, count.div_ceil(size).max(1)) {
-            scope.spawn(|| {
-                loop {
-                    let first = next.fetch_add(1, Ordering::Relaxed) * size;
-                    if first >= count || lock(&shared).stop.is_some() {
-                        break;
-                    }
-                    chunk(job, first..count.min(first + size), &shared, start);
-                }
-            });
+    let start = Instant::now();
+    run_jobs(count.div_ceil(size), calls.at_once, |job_at| {
+        let first = job_at * size;
+        if lock(&shared).stop.is_some() {
+            return ControlFlow::Break(());
         }
+        chunk(job, first..count.min(first + size), &shared, start);
+        ControlFlow::Continue(())
     });
     let shared = shared.into_inner().unwrap_or_else(|e| e.into_inner());
     match shared.stop {
@@ -321,10 +317,4 @@ fn judge(job: &Job<'_>, answers: &[(&Sample, &str, bool, u64)]) -> Vec<Verdict> 
     first
         .map(|part| part.map_or_else(|| Verdict::Ungraded("no reward".into()), |(_, v)| v))
         .collect()
-}
-
-fn lock<'a>(shared: &'a Mutex<Shared>) -> std::sync::MutexGuard<'a, Shared> {
-    shared
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use percept_base::files::AtomicFile;
 use percept_data::{Dataset, Media, Part, Sample, template_columns, text_part_json, turn_json};
-use percept_report::AtomicFile;
 use serde_json::{Map, Value, json};
 
 use super::ask::Outcome;
@@ -173,7 +173,7 @@ impl Images {
         }));
         let name = format!("{}/{hash:032x}.{ending}", self.name);
         if self.written.insert(name.clone()) {
-            percept_report::write_atomic(&self.base.join(&name), &bytes)?;
+            percept_base::files::write_atomic(&self.base.join(&name), &bytes)?;
         }
         Ok(name)
     }

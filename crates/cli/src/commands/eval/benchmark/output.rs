@@ -4,9 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use percept_base::files::write_atomic;
 use percept_data::Media;
 use percept_eval::Estimate;
-use percept_report::{Page, write_atomic};
+use percept_report::Page;
 use serde::Serialize;
 use serde_json::{Value, json};
 

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use percept_base::files::write_atomic;
 use percept_benchmarks::hallucination::files::{annotated, by_id, given, rows};
 use percept_benchmarks::hallucination::pope::{
     Answered, Parser, Question, SPLITS, Split, summarise,
 };
 use percept_benchmarks::hallucination::pope_build::{Strategy, questions, select};
 use percept_data::coco::CocoInstances;
-use percept_report::{Page, write_atomic};
+use percept_report::Page;
 use serde_json::{Value, json};
 
 use super::output::{OutputArgs, add_table, answered_by, cells, percent, pictures, print};

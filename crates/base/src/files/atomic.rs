@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::Error;
+use super::error::FileError;
 
 /// Marks names of unfinished files; [`recover`] removes what a killed process left.
 const TEMPORARY: &str = ".tmp-";
@@ -25,11 +25,11 @@ pub struct AtomicFile {
 
 impl AtomicFile {
     /// Opens a temporary file beside `target`, making its folder if needed.
-    pub fn create(target: &Path) -> Result<Self, Error> {
+    pub fn create(target: &Path) -> Result<Self, FileError> {
         let folder = parent(target);
-        fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
+        fs::create_dir_all(folder).map_err(FileError::of("create the folder", folder))?;
         let temporary = temporary_path(target);
-        let file = File::create(&temporary).map_err(Error::io("write", target))?;
+        let file = File::create(&temporary).map_err(FileError::of("write", target))?;
         Ok(Self {
             file: Some(file),
             temporary,
@@ -38,14 +38,16 @@ impl AtomicFile {
     }
 
     /// Syncs the content and gives the file its name, replacing a file that has it.
-    pub fn commit(mut self) -> Result<(), Error> {
+    pub fn commit(mut self) -> Result<(), FileError> {
         let Some(file) = self.file.take() else {
             return Ok(());
         };
-        let done = file.sync_all().map_err(Error::io("write", &self.target));
+        let done = file
+            .sync_all()
+            .map_err(FileError::of("write", &self.target));
         drop(file);
         let done = done.and_then(|()| {
-            fs::rename(&self.temporary, &self.target).map_err(Error::io("write", &self.target))
+            fs::rename(&self.temporary, &self.target).map_err(FileError::of("write", &self.target))
         });
         if done.is_err() {
             let _ = fs::remove_file(&self.temporary);
@@ -80,18 +82,18 @@ impl Drop for AtomicFile {
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let path = folder.path().join("summary.json");
-/// percept_report::write_atomic(&path, b"{}")?;
+/// percept_base::files::write_atomic(&path, b"{}")?;
 /// assert_eq!(std::fs::read(&path).unwrap(), b"{}");
-/// # Ok::<(), percept_report::Error>(())
+/// # Ok::<(), percept_base::files::FileError>(())
 /// ```
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let mut file = AtomicFile::create(path)?;
-    file.write_all(bytes).map_err(Error::io("write", path))?;
+    file.write_all(bytes)
+        .map_err(FileError::of("write", path))?;
     file.commit()
 }
 
-/// A fresh hidden name in the folder of `target`, which [`RunDir::resume`](crate::RunDir::resume)
-/// removes if it is still there.
+/// A fresh hidden name in the folder of `target`, which [`recover`] removes if it is still there.
 pub fn temporary_path(target: &Path) -> PathBuf {
     marked_path(target, TEMPORARY)
 }
@@ -100,14 +102,14 @@ pub fn temporary_path(target: &Path) -> PathBuf {
 /// folder that has the name is replaced.
 ///
 /// A kill between the two renames of a replacement leaves the old folder under a hidden name;
-/// [`RunDir::resume`](crate::RunDir::resume) puts it back.
-pub fn replace_dir(temporary: &Path, target: &Path) -> Result<(), Error> {
+/// [`recover`] puts it back.
+pub fn replace_dir(temporary: &Path, target: &Path) -> Result<(), FileError> {
     sync_tree(temporary)?;
     let folder = parent(target);
     let replaced = match target.symlink_metadata() {
         Ok(_) => {
             let old = marked_path(target, REPLACED);
-            fs::rename(target, &old).map_err(Error::io("replace", target))?;
+            fs::rename(target, &old).map_err(FileError::of("replace", target))?;
             Some(old)
         }
         Err(_) => None,
@@ -116,7 +118,7 @@ pub fn replace_dir(temporary: &Path, target: &Path) -> Result<(), Error> {
         if let Some(old) = &replaced {
             let _ = fs::rename(old, target);
         }
-        return Err(Error::io("rename a finished folder to", target)(error));
+        return Err(FileError::of("rename a finished folder to", target)(error));
     }
     sync_folder(folder)?;
     match replaced {
@@ -126,16 +128,16 @@ pub fn replace_dir(temporary: &Path, target: &Path) -> Result<(), Error> {
 }
 
 /// Removes a folder so that a kill half-way never leaves a part of it under its name.
-pub(crate) fn remove_dir(path: &Path) -> Result<(), Error> {
+pub fn remove_dir(path: &Path) -> Result<(), FileError> {
     let temporary = temporary_path(path);
-    fs::rename(path, &temporary).map_err(Error::io("remove", path))?;
+    fs::rename(path, &temporary).map_err(FileError::of("remove", path))?;
     remove(&temporary)
 }
 
 /// Removes unfinished files of killed processes in `folder` (not in its subfolders) and puts
 /// back folders whose replacement was interrupted. A missing folder has none.
-pub fn recover(folder: &Path) -> Result<(), Error> {
-    for name in list(folder)? {
+pub fn recover(folder: &Path) -> Result<(), FileError> {
+    for name in list_dir(folder)? {
         let path = folder.join(&name);
         if name.starts_with('.') && name.contains(TEMPORARY) {
             remove(&path)?;
@@ -144,7 +146,7 @@ pub fn recover(folder: &Path) -> Result<(), Error> {
             if target.exists() {
                 remove(&path)?;
             } else {
-                fs::rename(&path, &target).map_err(Error::io("restore", &target))?;
+                fs::rename(&path, &target).map_err(FileError::of("restore", &target))?;
             }
         }
     }
@@ -153,15 +155,15 @@ pub fn recover(folder: &Path) -> Result<(), Error> {
 
 /// Names in a folder, sorted; names that are not Unicode are none of ours. A missing folder is
 /// empty.
-pub(crate) fn list(folder: &Path) -> Result<Vec<String>, Error> {
+pub fn list_dir(folder: &Path) -> Result<Vec<String>, FileError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::io("list", folder)(error)),
+        Err(error) => return Err(FileError::of("list", folder)(error)),
     };
     let mut names = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(Error::io("list", folder))?;
+        let entry = entry.map_err(FileError::of("list", folder))?;
         names.extend(entry.file_name().into_string());
     }
     names.sort_unstable();
@@ -190,34 +192,34 @@ fn parent(path: &Path) -> &Path {
 }
 
 /// Removes a file, or a folder with all that is in it.
-pub(crate) fn remove(path: &Path) -> Result<(), Error> {
+pub fn remove(path: &Path) -> Result<(), FileError> {
     let kind = path
         .symlink_metadata()
-        .map_err(Error::io("remove", path))?
+        .map_err(FileError::of("remove", path))?
         .file_type();
     if kind.is_dir() {
-        fs::remove_dir_all(path).map_err(Error::io("remove", path))
+        fs::remove_dir_all(path).map_err(FileError::of("remove", path))
     } else {
-        fs::remove_file(path).map_err(Error::io("remove", path))
+        fs::remove_file(path).map_err(FileError::of("remove", path))
     }
 }
 
-fn sync_tree(path: &Path) -> Result<(), Error> {
+fn sync_tree(path: &Path) -> Result<(), FileError> {
     if !path.is_dir() {
-        let file = File::open(path).map_err(Error::io("sync", path))?;
-        return file.sync_all().map_err(Error::io("sync", path));
+        let file = File::open(path).map_err(FileError::of("sync", path))?;
+        return file.sync_all().map_err(FileError::of("sync", path));
     }
-    for entry in fs::read_dir(path).map_err(Error::io("list", path))? {
-        sync_tree(&entry.map_err(Error::io("list", path))?.path())?;
+    for entry in fs::read_dir(path).map_err(FileError::of("list", path))? {
+        sync_tree(&entry.map_err(FileError::of("list", path))?.path())?;
     }
     sync_folder(path)
 }
 
 /// Makes renames in a folder durable. Windows has no such call and needs none.
-fn sync_folder(folder: &Path) -> Result<(), Error> {
+fn sync_folder(folder: &Path) -> Result<(), FileError> {
     if cfg!(unix) {
-        let handle = File::open(folder).map_err(Error::io("sync", folder))?;
-        handle.sync_all().map_err(Error::io("sync", folder))?;
+        let handle = File::open(folder).map_err(FileError::of("sync", folder))?;
+        handle.sync_all().map_err(FileError::of("sync", folder))?;
     }
     Ok(())
 }
@@ -235,10 +237,10 @@ mod tests {
         file.write_all(b"ne").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"old");
         drop(file);
-        assert_eq!(list(folder.path()).unwrap(), ["a.json"]);
+        assert_eq!(list_dir(folder.path()).unwrap(), ["a.json"]);
         write_atomic(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
-        assert_eq!(list(folder.path()).unwrap(), ["a.json"]);
+        assert_eq!(list_dir(folder.path()).unwrap(), ["a.json"]);
     }
 
     #[test]
@@ -253,7 +255,7 @@ mod tests {
             let read = fs::read_to_string(target.join("percept/state.json")).unwrap();
             assert_eq!(read, content);
         }
-        assert_eq!(list(folder.path()).unwrap(), ["step-000001"]);
+        assert_eq!(list_dir(folder.path()).unwrap(), ["step-000001"]);
     }
 
     #[test]
@@ -266,7 +268,7 @@ mod tests {
         fs::create_dir(&old).unwrap();
         fs::write(old.join("model"), "kept").unwrap();
         recover(folder.path()).unwrap();
-        assert_eq!(list(folder.path()).unwrap(), ["step-000001"]);
+        assert_eq!(list_dir(folder.path()).unwrap(), ["step-000001"]);
         assert_eq!(fs::read_to_string(target.join("model")).unwrap(), "kept");
     }
 
