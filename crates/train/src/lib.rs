@@ -2,7 +2,7 @@
 //!
 //! [`run()`] goes through the stages of a [`Recipe`]: supervised fine-tuning ([`SftConfig`]), then
 //! reinforcement learning with verifiable rewards ([`RlConfig`]), each followed by an evaluation.
-//! The reinforcement-learning step, `rl/mod.rs`, reads from top to bottom.
+//! The reinforcement-learning step, `stages/rl/mod.rs`, reads from top to bottom.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -12,10 +12,9 @@ mod locate;
 mod policy;
 mod reasons;
 mod recipe;
-mod rl;
 mod run;
-mod sft;
 mod source;
+mod stages;
 
 pub use batch::pack::{MicroBatch, PackItem, Packed, micro_batches, pack};
 pub use batch::score::{Scores, score};

@@ -3,7 +3,7 @@
 use percept_kernels::sparse::AttentionConfig;
 
 use crate::recipe::sizes;
-use crate::rl::{filter, requirements};
+use crate::stages::rl::{filter, requirements};
 use crate::{Error, ModelSource, OptimConfig, Recipe};
 
 /// Where a number may lie. NaN and infinity lie nowhere.

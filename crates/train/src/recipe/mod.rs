@@ -9,5 +9,4 @@ pub(crate) mod parts;
 mod paths;
 mod schema;
 mod sizes;
-mod stages;
 pub(crate) mod tables;

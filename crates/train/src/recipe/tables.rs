@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::parts::{
-    AlgorithmConfig, EvalConfig, RlConfig, RolloutConfig, SftConfig, TopKAnnealing,
+    AlgorithmConfig, EvalConfig, OptimConfig, RlConfig, RolloutConfig, SftConfig, TopKAnnealing,
 };
 
 /// One run: which model learns what from which data, and how.
@@ -47,6 +47,37 @@ pub struct Recipe {
     /// Validation.
     #[serde(default)]
     pub eval: EvalConfig,
+}
+
+/// The table of a stage.
+pub(crate) struct StageTable<'a> {
+    /// Its name in the recipe.
+    pub(crate) name: &'static str,
+    /// Rows or prompts per step.
+    pub(crate) train_batch_size: usize,
+    /// Token budget of one forward pass.
+    pub(crate) ppo_max_token_len: usize,
+    /// Optimiser.
+    pub(crate) optim: &'a OptimConfig,
+}
+
+impl Recipe {
+    /// The tables of the stages that it has, in their order.
+    pub(crate) fn stage_tables(&self) -> Vec<StageTable<'_>> {
+        let sft = self.sft.as_ref().map(|sft| StageTable {
+            name: "sft",
+            train_batch_size: sft.train_batch_size,
+            ppo_max_token_len: sft.ppo_max_token_len,
+            optim: &sft.optim,
+        });
+        let rl = self.rl.as_ref().map(|rl| StageTable {
+            name: "rl",
+            train_batch_size: rl.train_batch_size,
+            ppo_max_token_len: rl.ppo_max_token_len,
+            optim: &rl.optim,
+        });
+        [sft, rl].into_iter().flatten().collect()
+    }
 }
 
 /// Where the run lives and how it is seeded.

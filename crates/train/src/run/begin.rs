@@ -14,8 +14,9 @@ use crate::run::observer::Observer;
 use crate::run::opened::Opened;
 use crate::run::stage::Stage;
 use crate::run::state::{State, StoredEvaluation};
-use crate::run::{changes, checkpoint, stages, warn};
+use crate::run::{changes, checkpoint, warn};
 use crate::source::{open_data, open_model, open_rewards, unread};
+use crate::stages;
 use crate::{Error, Recipe};
 
 /// How a run may begin.

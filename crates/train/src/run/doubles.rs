@@ -12,9 +12,9 @@ use crate::run::news::News;
 use crate::run::observer::Silent;
 use crate::run::opened::Opened;
 use crate::run::stage::{Stage, Step, Stepped};
-use crate::run::stages;
 use crate::run::state::State;
 use crate::source::{open_data, open_model, open_rewards};
+use crate::stages;
 use crate::{Error, Recipe, parse};
 
 /// Counts its steps, takes two rows for each, and asks for a stop at one of them.

@@ -16,7 +16,6 @@ pub(crate) mod observer;
 pub(crate) mod opened;
 pub(crate) mod seen;
 pub(crate) mod stage;
-mod stages;
 pub(crate) mod state;
 mod summary;
 mod warn;

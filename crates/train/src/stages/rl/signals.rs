@@ -17,9 +17,9 @@ use percept_model::Prompt;
 use crate::batch::pack::PackItem;
 use crate::policy::values::{TokenValues, Weights};
 use crate::policy::{LocalModel, Policy};
-use crate::rl::group::Group;
-use crate::rl::setup::Setup;
-use crate::rl::visual_entropy;
+use crate::stages::rl::group::Group;
+use crate::stages::rl::setup::Setup;
+use crate::stages::rl::visual_entropy;
 use crate::{Error, OldLogProb};
 
 /// The signals of one rollout batch, owned: rows are responses in the order of the groups.

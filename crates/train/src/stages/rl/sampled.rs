@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use percept_reward::Verdict;
 use percept_sampler::FinishReason;
 
-use crate::rl::group::Group;
+use crate::stages::rl::group::Group;
 
 /// Rewards and lengths of the policy's own responses in some groups.
 #[derive(Debug, Clone, Default)]

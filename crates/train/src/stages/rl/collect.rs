@@ -11,14 +11,14 @@ use crate::Error;
 use crate::batch::order::{RowOrder, Stream};
 use crate::batch::refused::{Refusal, Refused};
 use crate::policy::{LocalModel, Policy};
-use crate::rl::experts::{self, Entered};
-use crate::rl::filter::keeps;
-use crate::rl::group::Group;
-use crate::rl::judge::{Response, ToJudge, judge};
-use crate::rl::sampled::Responses;
-use crate::rl::setup::Setup;
 use crate::run::seen::Seen;
 use crate::run::stage::Step;
+use crate::stages::rl::experts::{self, Entered};
+use crate::stages::rl::filter::keeps;
+use crate::stages::rl::group::Group;
+use crate::stages::rl::judge::{Response, ToJudge, judge};
+use crate::stages::rl::sampled::Responses;
+use crate::stages::rl::setup::Setup;
 
 /// A batch of groups and what it took to collect it.
 #[derive(Debug, Default)]

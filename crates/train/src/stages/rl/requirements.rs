@@ -4,7 +4,7 @@
 use percept_credit::RunShape;
 use percept_data::Dataset;
 
-use crate::rl::experts::experts_of;
+use crate::stages::rl::experts::experts_of;
 use crate::{AlgorithmConfig, Error, OldLogProb, Recipe};
 
 /// Rows that are looked at.

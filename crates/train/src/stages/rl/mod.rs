@@ -23,13 +23,13 @@ use percept_report::RunDir;
 
 use crate::policy::values::ReferenceSource;
 use crate::policy::{LocalModel, Policy};
-use crate::rl::collect::{Collected, collect};
-use crate::rl::setup::Setup;
-use crate::rl::signals::Batch;
-use crate::rl::update::update;
 use crate::run::news::News;
 use crate::run::opened::Opened;
 use crate::run::stage::{Stage, Step, Stepped};
+use crate::stages::rl::collect::{Collected, collect};
+use crate::stages::rl::setup::Setup;
+use crate::stages::rl::signals::Batch;
+use crate::stages::rl::update::update;
 use crate::{AlgorithmConfig, Error, Recipe};
 
 /// Mean difference of the probabilities of sampler and trainer above which training is off-policy

@@ -4,7 +4,7 @@ use percept_credit::GroupFilter;
 use percept_reward::{Reward, RewardConfig, Verdict};
 
 use crate::Error;
-use crate::rl::group::{Group, first_score};
+use crate::stages::rl::group::{Group, first_score};
 
 /// verl's names of what a group is filtered by.
 const VERL: [&str; 4] = ["acc", "score", "seq_reward", "seq_final_reward"];

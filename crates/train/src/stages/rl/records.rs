@@ -5,9 +5,9 @@ use percept_report::{RewardPart, RolloutRecord, RunDir, write_rollouts};
 use percept_reward::Verdict;
 
 use crate::Error;
-use crate::rl::group::Group;
-use crate::rl::setup::Setup;
-use crate::rl::signals::Batch;
+use crate::stages::rl::group::Group;
+use crate::stages::rl::setup::Setup;
+use crate::stages::rl::signals::Batch;
 
 /// Writes the groups of step `step`.
 ///

@@ -2,12 +2,12 @@
 
 use percept_credit::{Credit, LossAggMode};
 
-use crate::rl::collect::Collected;
-use crate::rl::sampled::Responses;
-use crate::rl::setup::Setup;
-use crate::rl::signals::Batch;
-use crate::rl::update::Updates;
 use crate::run::observer::Metrics;
+use crate::stages::rl::collect::Collected;
+use crate::stages::rl::sampled::Responses;
+use crate::stages::rl::setup::Setup;
+use crate::stages::rl::signals::Batch;
+use crate::stages::rl::update::Updates;
 
 /// Seconds of the parts of a step.
 pub(crate) struct Times {

@@ -8,11 +8,11 @@ use crate::batch::pack::{PackItem, Packed, micro_batches, pack};
 use crate::policy::Policy;
 use crate::policy::schedule::learning_rate;
 use crate::policy::values::{Objective, PassOptions, TokenValues, Update};
-use crate::rl::group::Group;
-use crate::rl::setup::Setup;
-use crate::rl::signals::Batch;
-use crate::rl::update_metrics::{PassMetrics, UpdateMetrics};
 use crate::run::stage::Step;
+use crate::stages::rl::group::Group;
+use crate::stages::rl::setup::Setup;
+use crate::stages::rl::signals::Batch;
+use crate::stages::rl::update_metrics::{PassMetrics, UpdateMetrics};
 use crate::{AlgorithmConfig, Error, OldLogProb};
 
 /// What the updates of one rollout batch did.

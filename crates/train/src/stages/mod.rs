@@ -1,11 +1,15 @@
-//! The list of stages. A new one is a folder that implements [`Stage`], and its line here.
+//! The stages of a run, and their list. A new one is a folder here that implements [`Stage`], its two lines in this file,
+//! and its table in `recipe/tables.rs`.
+
+pub(crate) mod rl;
+mod sft;
 
 use crate::Recipe;
 use crate::policy::{LocalModel, Policy};
-use crate::rl::Rl;
 use crate::run::opened::Opened;
 use crate::run::stage::Stage;
-use crate::sft::Sft;
+use rl::Rl;
+use sft::Sft;
 
 /// The stages of a recipe, in their order.
 pub(crate) fn of<'a, P: Policy + LocalModel>(

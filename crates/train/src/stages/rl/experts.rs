@@ -18,9 +18,9 @@ use crate::batch::pack::PackItem;
 use crate::batch::score::Scores;
 use crate::policy::Policy;
 use crate::policy::values::Weights;
-use crate::rl::group::{Group, first_score};
-use crate::rl::judge::{Response, ToJudge, judge};
-use crate::rl::setup::Setup;
+use crate::stages::rl::group::{Group, first_score};
+use crate::stages::rl::judge::{Response, ToJudge, judge};
+use crate::stages::rl::setup::Setup;
 
 /// What looking for experts gave and cost.
 #[derive(Debug, Clone, Copy, Default)]
