@@ -3,6 +3,10 @@
 //! [`run()`] goes through the stages of a [`Recipe`]: supervised fine-tuning ([`SftConfig`]), then
 //! reinforcement learning with verifiable rewards ([`RlConfig`]), each followed by an evaluation.
 //! The reinforcement-learning step, `stages/rl/mod.rs`, reads from top to bottom.
+//!
+//! Two seams: a [`Policy`] is what is trained, wherever its weights are ([`Learner`]: here), and a stage (`run/stage.rs`)
+//! is a name, a number of steps and one step. A new stage is a folder, a table of the recipe, and a line in
+//! `stages/mod.rs`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

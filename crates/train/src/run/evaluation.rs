@@ -1,12 +1,12 @@
 //! Evaluations of a run: when, with which sampling, and what is kept of them.
 
+use percept_data::Dataset;
 use percept_eval::{Evaluation, keep_pictures};
+use percept_report::RunDir;
 use percept_sampler::SamplingParams;
 
 use crate::run::state::{State, StoredEvaluation};
 use crate::{Error, Recipe};
-use percept_data::Dataset;
-use percept_report::RunDir;
 
 /// How responses of an evaluation are sampled.
 pub(crate) fn sampling(recipe: &Recipe) -> SamplingParams {
