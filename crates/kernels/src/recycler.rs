@@ -214,7 +214,12 @@ mod tests {
             memory.dealloc(first, layout(sizes[0]));
             let again = memory.alloc_zeroed(layout(sizes[1]));
             assert_eq!(again, first);
-            assert!((0..sizes[1]).all(|i| again.add(i).read() == 0));
+            let step = if cfg!(miri) { 997 } else { 1 };
+            assert!(
+                (0..sizes[1])
+                    .step_by(step)
+                    .all(|i| again.add(i).read() == 0)
+            );
             again.write(9);
             let grown = memory.realloc(again, layout(sizes[1]), 1 << 19);
             assert_eq!(grown.read(), 9);
