@@ -190,3 +190,60 @@ fn a_file_that_pandas_wrote_reads_the_same() {
     assert!(accuracy.reason.as_ref().unwrap().contains("length limit"));
     assert_eq!(rows[1].verdict(), Verdict::Ungraded);
 }
+
+/// A number in thrift's compact form: zigzag, seven bits a byte.
+fn thrift(number: u64) -> Vec<u8> {
+    let mut rest = number << 1;
+    let mut bytes = Vec::new();
+    while rest > 127 {
+        bytes.push(rest as u8 | 128);
+        rest >>= 7;
+    }
+    bytes.push(rest as u8);
+    bytes
+}
+
+/// The file with `rows` in every place of its footer that says how many rows or values there are.
+fn claiming(whole: &[u8], real: u64, rows: u64) -> Vec<u8> {
+    let tail = whole.len() - 8;
+    let length = u32::from_le_bytes(whole[tail..tail + 4].try_into().unwrap()) as usize;
+    let (data, footer) = whole[..tail].split_at(tail - length);
+    let (old, new) = (thrift(real), thrift(rows));
+    let mut claim = Vec::new();
+    let mut rest = footer;
+    let mut places = 0;
+    while let Some((first, after)) = rest.split_first() {
+        if rest.starts_with(&old) {
+            claim.extend(&new);
+            rest = &rest[old.len()..];
+            places += 1;
+        } else {
+            claim.push(*first);
+            rest = after;
+        }
+    }
+    assert!(places >= 3, "{places}");
+    let length = u32::try_from(claim.len()).unwrap();
+    [data, &claim, &length.to_le_bytes(), b"PAR1"].concat()
+}
+
+#[test]
+fn a_footer_that_claims_more_rows_than_memory_holds_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    // One row group of them.
+    let real = 127;
+    write_rollouts(&path, &vec![RolloutRecord::default(); real]).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    for rows in [1 << 40, (1 << 20) + 1, i64::MAX as u64] {
+        std::fs::write(&path, claiming(&whole, real as u64, rows)).unwrap();
+        let message = read_rollouts(&path).unwrap_err().to_string();
+        let found = format!("a row group of {rows} rows");
+        assert!(message.contains(&found), "{message}");
+        assert!(message.contains("a.parquet"), "{message}");
+        assert!(read_rollouts_page(&path, 0, 10).is_err(), "{rows}");
+    }
+    // Fewer than the check's limit, more than there are: what is decoded is counted.
+    std::fs::write(&path, claiming(&whole, real as u64, 1 << 19)).unwrap();
+    assert!(read_rollouts(&path).is_err());
+}
