@@ -138,7 +138,7 @@ mod tests {
                 Message::text(Role::Assistant, "the old answer"),
             ],
         );
-        sample.images = vec![Media::from_bytes(vec![0xff, 0xd8, 1])];
+        sample.images = vec![Media::from_bytes(vec![0xff, 0xd8, 0xff])];
         ChatRequest::of(&sample, Turn::default())
     }
 
@@ -146,7 +146,7 @@ mod tests {
     fn a_request_holds_images_as_data_urls_and_no_old_answer() {
         let body = body(&request(), "m", "max_tokens", &Map::new()).unwrap();
         let parts = json!([
-            {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,/9gB"}},
+            {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,/9j/"}},
             {"type": "text", "text": "how many?"},
         ]);
         let messages = json!([

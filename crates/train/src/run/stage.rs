@@ -1,6 +1,6 @@
 //! A stage of a run: a name, how many steps, one step.
 //!
-//! A run is a list of stages (`stages.rs`). Each is made with what does not change while it goes on (its table
+//! A run is a list of stages (`stages/mod.rs`). Each is made with what does not change while it goes on (its table
 //! of the recipe, its data, verifiers, the processor), and each step gets what does ([`Step`]). Where it stands
 //! is kept by its name, so a stage needs no field in the state of a run.
 
