@@ -43,7 +43,7 @@ impl ImageEndpoint {
     /// Checks the settings; sends nothing. Of them, prices are not used.
     ///
     /// # Errors
-    /// [`ChatError::Config`].
+    /// [`ChatError::Http`], for settings that cannot be.
     pub fn new(config: EndpointConfig) -> Result<Self, ChatError> {
         let url = method_url(&config.url, "images/edits")?;
         Ok(Self {

@@ -149,8 +149,8 @@ impl RunDir {
         self.path.join("checkpoints")
     }
 
-    /// `checkpoints/step-000123/`. Write to [`temporary_path`](crate::temporary_path) of it, then
-    /// [`replace_dir`](crate::replace_dir).
+    /// `checkpoints/step-000123/`. Write to [`temporary_path`](percept_base::files::temporary_path) of it, then
+    /// [`replace_dir`](percept_base::files::replace_dir).
     pub fn checkpoint_of(&self, step: u64) -> PathBuf {
         self.checkpoints_dir().join(format!("{STEP}{step:06}"))
     }

@@ -121,7 +121,7 @@ pub struct StoredEvaluation {
     pub name: String,
     /// Step it was made at.
     pub global_step: usize,
-    /// [`State::tokens`] at that time.
+    /// `State::tokens` at that time.
     #[serde(default)]
     pub tokens: u64,
     /// Accuracy.
