@@ -36,14 +36,34 @@ pub(super) fn span_cache(
     cache
 }
 
-/// Gradients of q, k and v of an operator whose spans have a `cache` of two arrays and whose `task(span, head, caches,
-/// gradients)` sets the span's rows of dq and adds to those of dk and dv, all in one key/value head.
+/// An operator whose backward pass goes span by span.
+pub(super) trait BySpans: Sync {
+    /// The rows of two arrays `[tokens, kv_heads, dim]` that a span sees some of, or their means: of its prefix, then its
+    /// own.
+    fn cache(&self, span: &Span, k: &[f32], v: &[f32]) -> KvCache;
+
+    /// Sets the span's rows of dq and adds to those of dk and dv, all in one key/value head. `caches`: keys and values,
+    /// and values in the place of keys.
+    ///
+    /// # Safety
+    /// The rows of the span's family in key/value head `head` belong to this task.
+    unsafe fn backward_span(
+        &self,
+        span: &Span,
+        head: usize,
+        caches: [&KvCache; 2],
+        q_and_grad: [&[f32]; 2],
+        to: [Shared<'_, f32>; INPUTS],
+    );
+}
+
+/// Gradients of q, k and v of an operator with `kv_heads` heads of keys and values.
 pub(super) fn by_families(
+    op: &impl BySpans,
     layout: &Layout,
     kv_heads: usize,
     [q, k, v]: [&[f32]; INPUTS],
-    cache: impl Fn(&Span, &[f32], &[f32]) -> KvCache + Sync,
-    task: impl Fn(&Span, usize, [&KvCache; 2], [Shared<'_, f32>; INPUTS]) + Sync,
+    grad: &[f32],
 ) -> [Vec<f32>; INPUTS] {
     let mut gradients = [vec![0.0; q.len()], vec![0.0; k.len()], vec![0.0; v.len()]];
     let to = gradients.each_mut().map(|g| Shared::new(g));
@@ -51,9 +71,12 @@ pub(super) fn by_families(
         for &index in family {
             let span = &layout.spans()[index as usize];
             // Values in the place of keys, and keys in that of values.
-            let caches = [&cache(span, k, v), &cache(span, v, k)];
+            let caches = [&op.cache(span, k, v), &op.cache(span, v, k)];
             let heads = (0..kv_heads).into_par_iter();
-            heads.for_each(|head| task(span, head, caches, to));
+            heads.for_each(|head| {
+                // SAFETY: spans of a family follow each other, heads have their own columns.
+                unsafe { op.backward_span(span, head, caches, [q, grad], to) }
+            });
         }
     });
     gradients

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
-use super::back::{Step, by_families, span_cache};
+use super::back::{BySpans, Step, by_families, span_cache};
 use super::cache::SparseCache;
 use super::pattern::Pattern;
 use crate::decode::KvCache;
@@ -173,10 +173,6 @@ impl Sparse {
         (cache, keys)
     }
 
-    fn cache(&self, span: &Span, k: &[f32], v: &[f32]) -> KvCache {
-        span_cache(span, [self.kv_heads, self.dim], k, v)
-    }
-
     fn forward_span(
         &self,
         span: &Span,
@@ -231,9 +227,13 @@ impl Sparse {
             out.copy_from_slice(result);
         }
     }
+}
 
-    /// # Safety
-    /// The rows of the family's tokens in key/value head `head` belong to this task.
+impl BySpans for Sparse {
+    fn cache(&self, span: &Span, k: &[f32], v: &[f32]) -> KvCache {
+        span_cache(span, [self.kv_heads, self.dim], k, v)
+    }
+
     unsafe fn backward_span(
         &self,
         span: &Span,
@@ -376,17 +376,7 @@ impl HostOp for Sparse {
         grad: &[f32],
         _: [bool; INPUTS],
     ) -> [Vec<f32>; INPUTS] {
-        let cache = |span: &Span, k: &[f32], v: &[f32]| self.cache(span, k, v);
-        by_families(
-            &self.layout,
-            self.kv_heads,
-            inputs,
-            cache,
-            |span, head, caches, to| {
-                // SAFETY: spans of a family follow each other, heads have their own columns.
-                unsafe { self.backward_span(span, head, caches, [inputs[0], grad], to) }
-            },
-        )
+        by_families(self, &self.layout, self.kv_heads, inputs, grad)
     }
 }
 

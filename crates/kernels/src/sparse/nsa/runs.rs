@@ -11,7 +11,7 @@ use crate::decode::KvCache;
 use crate::layout::{Layout, Span};
 use crate::op::{HostOp, INPUTS, Keep};
 use crate::shared::Shared;
-use crate::sparse::back::{by_families, span_cache};
+use crate::sparse::back::{BySpans, by_families, span_cache};
 
 /// Queries of one task of the forward pass.
 const QUERIES: usize = 64;
@@ -53,15 +53,6 @@ impl Runs {
         self.heads / self.kv_heads * self.dim
     }
 
-    /// The rows that a span sees some of: of its prefix, then its own.
-    fn cache(&self, span: &Span, k: &[f32], v: &[f32]) -> KvCache {
-        let tokens = span_cache(span, [self.kv_heads, self.dim], k, v);
-        match self.rows {
-            Rows::Window(_) => tokens,
-            Rows::Means(block) => means(&tokens, block),
-        }
-    }
-
     fn forward_span(&self, span: &Span, [q, k, v]: [&[f32]; INPUTS], out: &mut [f32]) {
         let cache = self.cache(span, k, v);
         let (width, group) = (self.heads * self.dim, self.group());
@@ -78,9 +69,17 @@ impl Runs {
             }
         });
     }
+}
 
-    /// # Safety
-    /// The rows of the family's tokens in key/value head `head` belong to this task.
+impl BySpans for Runs {
+    fn cache(&self, span: &Span, k: &[f32], v: &[f32]) -> KvCache {
+        let tokens = span_cache(span, [self.kv_heads, self.dim], k, v);
+        match self.rows {
+            Rows::Window(_) => tokens,
+            Rows::Means(block) => means(&tokens, block),
+        }
+    }
+
     unsafe fn backward_span(
         &self,
         span: &Span,
@@ -147,16 +146,6 @@ impl HostOp for Runs {
         grad: &[f32],
         _: [bool; INPUTS],
     ) -> [Vec<f32>; INPUTS] {
-        let cache = |span: &Span, k: &[f32], v: &[f32]| self.cache(span, k, v);
-        by_families(
-            &self.layout,
-            self.kv_heads,
-            inputs,
-            cache,
-            |span, head, caches, to| {
-                // SAFETY: spans of a family follow each other, heads have their own columns.
-                unsafe { self.backward_span(span, head, caches, [inputs[0], grad], to) }
-            },
-        )
+        by_families(self, &self.layout, self.kv_heads, inputs, grad)
     }
 }
