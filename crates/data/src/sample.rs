@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{Media, Message, Objects, Part, Role, Video};
+use crate::{Media, Message, Objects, Part, Preference, Role, Video};
 
 /// One row of a data set.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub struct Sample {
     /// An expert trajectory that is more than one text: tool calls, their results, the answer. Supervised
     /// training learns its assistant turns; `expert` is then the text of the last one.
     pub trajectory: Vec<Message>,
+    /// Answers or pictures of which one is better; `messages` is then the prompt alone.
+    pub preference: Option<Preference>,
     /// What the chat template gets besides the turns.
     pub template: TemplateFields,
     /// ms-swift's `objects`: what stands for `<ref-object>` and `<bbox>`.
@@ -61,6 +63,7 @@ impl Sample {
             expert: None,
             more_experts: Vec::new(),
             trajectory: Vec::new(),
+            preference: None,
             template: TemplateFields::default(),
             objects: None,
             unread: Vec::new(),
