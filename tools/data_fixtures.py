@@ -2,7 +2,7 @@
 """Makes crates/data/tests/fixtures: one small file for each convention of the field.
 
 Usage:
-    pip install pyarrow pillow
+    pip install pyarrow pillow trl
     python tools/data_fixtures.py
 
 `expected.json` says what each row means, written from the same values as the files and not by
@@ -253,12 +253,114 @@ def half() -> None:
     pq.write_table(table, TARGET / "half.parquet")
 
 
+def pair(asked, chosen, rejected, images=(), rejected_images=(), **more) -> dict:
+    """What a reader must find in a preference pair: a prompt of turns, answers as turns, sets of pictures."""
+    hashes = [[hashlib.sha256(image).hexdigest() for image in images] for images in rejected_images]
+    found = row(asked, images, **more)
+    return {**found, "chosen": chosen, "rejected": rejected, "rejected_images": hashes}
+
+
+def rlaif_v() -> None:
+    """RLAIF-V and RLHF-V: pictures as bytes in a struct; the older RLHF-V keeps the pair in a JSON text."""
+    said = {"question": "What is it?", "chosen": "An ellipse.", "rejected": "A square."}
+    kept = {"ds_name": "X", "origin_dataset": "Y", "origin_split": "{}", "idx": 7, "image_path": "1.png"}
+    image = {"bytes": picture(1), "path": "1.png"}
+    chosen, rejected = [["assistant", "An ellipse."]], [[["assistant", "A square."]]]
+    asked = [("user", mark(0) + "What is it?")]
+    found = pair(asked, chosen, rejected, [picture(1)], meta=kept)
+    parquet("pairs_rlaif_v.parquet", pa.Table.from_pylist([{**kept, "image": image, **said}]), [found])
+    old = {**kept, "image": image, "text": json.dumps(said)}
+    parquet("pairs_rlhf_v.parquet", pa.Table.from_pylist([old]), [found])
+
+
+def trl_pairs() -> None:
+    """TRL's conversational pairs with rejected pictures, as `datasets` writes them: every turn has every field,
+    and every row has every column, null or empty where it says nothing."""
+    part = pa.struct([("type", pa.string()), ("text", pa.string())])
+    asked = pa.struct([("content", pa.list_(part)), ("role", pa.string())])
+    answer = pa.struct([("content", pa.string()), ("role", pa.string()), ("tool_calls", pa.string())])
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    question = [{"type": "image", "text": None}, {"type": "text", "text": "What is it?"}]
+    prompt = [{"role": "user", "content": question}]
+    turn = lambda text: [{"role": "assistant", "content": text, "tool_calls": None}]
+    pictures = lambda *numbers: [{"bytes": picture(n), "path": None} for n in numbers]
+    columns = {
+        "prompt": pa.array([prompt] * 3, type=pa.list_(asked)),
+        "chosen": pa.array([turn("A"), turn("A"), None], type=pa.list_(answer)),
+        "rejected": pa.array([turn("B"), [], None], type=pa.list_(answer)),
+        "images": pa.array([pictures(1)] * 3, type=pa.list_(image)),
+        "rejected_images": pa.array([pictures(2), pictures(3), []], type=pa.list_(image)),
+        "confidence": pa.array([0.5, None, None]),
+        "solution": pa.array([None, None, "A"]),
+    }
+    found = [("user", mark(0) + "What is it?")]
+    said = lambda text: [["assistant", text]]
+    expected = [
+        pair(found, said("A"), [said("B")], [picture(1)], [[picture(2)]]),
+        pair(found, said("A"), [], [picture(1)], [[picture(3)]]),
+        row(found, [picture(1)], "A", meta=["confidence"]),
+    ]
+    parquet("pairs_trl.parquet", pa.table(columns), expected)
+
+
+def implicit_pairs() -> None:
+    """Whole conversations; what of them is the prompt says trl.extract_prompt."""
+    from trl import extract_prompt
+
+    system, calls = {"role": "system", "content": "S"}, {"role": "tool", "content": "seen"}
+    user = lambda text: {"role": "user", "content": text}
+    says = lambda text: {"role": "assistant", "content": text}
+    rows = [
+        {"chosen": [user("1"), says("a")], "rejected": [user("1"), says("b")]},
+        {"chosen": [system, user("1"), says("a")], "rejected": [system, user("1"), says("b")]},
+        {
+            "chosen": [user("1"), says("a"), user("2"), says("b")],
+            "rejected": [user("1"), says("a"), user("2"), says("c")],
+        },
+        {
+            "chosen": [user("1"), says("x"), calls, says("b")],
+            "rejected": [user("1"), says("x"), calls, says("c")],
+        },
+        {"chosen": [user("1"), says("x"), calls, says("b")], "rejected": [user("1"), says("c")]},
+    ]
+    turns = lambda messages: [[turn["role"], turn["content"]] for turn in messages]
+    expected = []
+    for pair_row in rows:
+        found = extract_prompt(pair_row)
+        answers = turns(found["chosen"]), [turns(found["rejected"])]
+        expected.append(pair(turns(found["prompt"]), *answers))
+    jsonl("pairs_implicit.jsonl", rows, expected)
+
+
+def llama_factory_pairs() -> None:
+    """LLaMA-Factory's ranking rows: ShareGPT (`dpo_zh_demo`, `rlhf_v`) and alpaca."""
+    gpt = lambda text: {"from": "gpt", "value": text}
+    rows = [
+        {
+            "conversations": [{"from": "human", "value": "<image>What is it?"}],
+            "chosen": gpt("An ellipse."),
+            "rejected": gpt("A square."),
+            "images": ["images/1.png"],
+        },
+        {"instruction": "Name it.", "input": "x", "chosen": "A", "rejected": "B"},
+    ]
+    (TARGET / "pairs_llama_factory.json").write_text(json.dumps(rows, indent=1) + "\n")
+    said = lambda text: [["assistant", text]]
+    asked = [("user", mark(0) + "What is it?")]
+    EXPECTED["pairs_llama_factory.json"] = [
+        pair(asked, said("An ellipse."), [said("A square.")], [picture(1)]),
+        pair([("user", "Name it.\nx")], said("A"), [said("B")]),
+    ]
+
+
 def main() -> None:
     shutil.rmtree(TARGET, ignore_errors=True)
     (TARGET / "images").mkdir(parents=True)
     (TARGET / "images/1.png").write_bytes(picture(1))
     (TARGET / "images/2.jpg").write_bytes(picture(2, "jpg"))
-    for make in (verl, verl_paths, trl, easy_r1, ms_swift, openai, llava, odd, half):
+    tools = (verl, verl_paths, trl, easy_r1, ms_swift, openai, llava, odd, half)
+    pairs = (rlaif_v, trl_pairs, implicit_pairs, llama_factory_pairs)
+    for make in tools + pairs:
         make()
     text = json.dumps(EXPECTED, indent=1, ensure_ascii=False)
     (TARGET / "expected.json").write_text(text + "\n", encoding="utf-8")

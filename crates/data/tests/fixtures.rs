@@ -6,7 +6,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use percept_data::{ColumnMap, Dataset, FileDataset, Part, Sample};
+use percept_data::{ColumnMap, Dataset, FileDataset, Media, Message, Part, Sample};
 use serde_json::{Value, json};
 
 fn fixture(name: &str) -> PathBuf {
@@ -28,38 +28,47 @@ fn expected() -> serde_json::Map<String, Value> {
     }
 }
 
+/// Turns as `expected.json` has them.
+fn turns(messages: &[Message]) -> Vec<Value> {
+    let turns = messages.iter().map(|message| {
+        let mut text = String::new();
+        for part in &message.content {
+            match part {
+                Part::Text(piece) => text.push_str(piece),
+                Part::Image(index) => write!(text, "⟨image {index}⟩").unwrap(),
+                Part::Video(index) => write!(text, "⟨video {index}⟩").unwrap(),
+            }
+        }
+        json!([message.role.as_str(), text])
+    });
+    turns.collect()
+}
+
+fn hashes(images: &[Media]) -> Vec<String> {
+    let hashes = images.iter().map(|image| {
+        image.decode().unwrap();
+        let hash = image.hash().unwrap();
+        hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    });
+    hashes.collect()
+}
+
 /// A sample in the form of `expected.json`.
 fn outline(sample: &Sample) -> Value {
-    let turns: Vec<Value> = sample
-        .messages
-        .iter()
-        .map(|message| {
-            let mut text = String::new();
-            for part in &message.content {
-                match part {
-                    Part::Text(piece) => text.push_str(piece),
-                    Part::Image(index) => write!(text, "⟨image {index}⟩").unwrap(),
-                    Part::Video(index) => write!(text, "⟨video {index}⟩").unwrap(),
-                }
-            }
-            json!([message.role.as_str(), text])
-        })
-        .collect();
-    let images: Vec<String> = sample
-        .images
-        .iter()
-        .map(|image| {
-            image.decode().unwrap();
-            let hash = image.hash().unwrap();
-            hash.iter().map(|byte| format!("{byte:02x}")).collect()
-        })
-        .collect();
     let mut meta: Vec<&String> = sample.meta.keys().collect();
     meta.sort();
-    json!({
-        "turns": turns, "images": images, "answer": sample.answer, "expert": sample.expert,
-        "meta": meta,
-    })
+    let mut outline = json!({
+        "turns": turns(&sample.messages), "images": hashes(&sample.images), "answer": sample.answer,
+        "expert": sample.expert, "meta": meta,
+    });
+    if let Some(pair) = &sample.preference {
+        let rejected = pair.rejected.iter().map(|answer| turns(answer));
+        let pictures = pair.rejected_images.iter().map(|set| hashes(set));
+        outline["chosen"] = turns(&pair.chosen).into();
+        outline["rejected"] = rejected.collect();
+        outline["rejected_images"] = pictures.collect();
+    }
+    outline
 }
 
 #[test]

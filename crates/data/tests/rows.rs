@@ -521,6 +521,12 @@ fn what_nothing_uses_is_counted_once_by_column_field_and_tag() {
         ("target", false)
     );
     assert!(Unread::default().is_empty());
+    let pair = one(json!({"prompt": "?", "chosen": "A", "rejected": "B"}));
+    let mut unread = Unread::default();
+    unread.add(&pair, &|column| column == "rejected", Vec::new());
+    assert!(unread.is_empty());
+    unread.add(&pair, &|_| false, Vec::new());
+    assert!(unread.lines()[0].starts_with("rejected answers and pictures"));
 }
 
 /// E7

@@ -94,6 +94,34 @@ fn a_trajectory_is_trained_as_the_same_turns_in_a_conversation() {
     assert_eq!(trained(&processor, &read(row)), whole);
 }
 
+/// A pair of ms-swift's trains what it did before it was read as one; a column `chosen` has to be named, as TRL's
+/// SFTTrainer does not take it either.
+#[test]
+fn supervised_training_on_pairs() {
+    let processor = processor("qwen2_5.jinja");
+    let mut row = clock();
+    let whole = trained(&processor, &read(row.clone()));
+    row["rejected_response"] = "It is noon.".into();
+    let pair = read(row);
+    assert!(pair.preference.is_some());
+    assert_eq!(trained(&processor, &pair), whole);
+    let trl = read(json!({"prompt": "Hi", "chosen": "A", "rejected": "B"}));
+    let error = processor.sft(&trl).unwrap_err().to_string();
+    assert!(
+        error.contains("is a preference pair") && error.contains("data.columns.expert"),
+        "{error}"
+    );
+    let mut rejected = json!([{"role": "assistant", "content": "B", "reasoning_content": "hm"}]);
+    let row = |rejected: &Value| read(json!({"prompt": "Hi", "chosen": "A", "rejected": rejected}));
+    let unread = processor.unread(&row(&rejected));
+    assert!(unread[0].contains("reasoning_content"), "{unread:?}");
+    rejected[0]
+        .as_object_mut()
+        .unwrap()
+        .shift_remove("reasoning_content");
+    assert!(processor.unread(&row(&rejected)).is_empty());
+}
+
 #[test]
 fn named_values_of_the_recipe_and_of_the_row_reach_the_template() {
     let mut processor = processor("qwen3.jinja");

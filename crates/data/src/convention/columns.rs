@@ -26,6 +26,18 @@ pub struct ColumnMap {
     /// `response`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expert: Option<String>,
+    /// The better answer of a preference pair: a text, or turns, also with the prompt before them. Convention:
+    /// `chosen`; without it the turn of the assistant that ends the conversation, or `response` (ms-swift).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<String>,
+    /// The worse answer, or a list of several. Convention: `rejected`, `rejected_response`, `rejected_messages`;
+    /// besides these `rejected_1`, `rejected_2`, ….
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<String>,
+    /// Pictures with which the chosen answer is worse, as many as the row has pictures; a list of lists holds
+    /// several versions. Convention: `rejected_images`, `rejected_image`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected_images: Option<String>,
     /// A stable name of the row. Convention: `id`, else file and row number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,

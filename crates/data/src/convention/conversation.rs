@@ -76,7 +76,7 @@ impl MediaList<'_> {
     }
 
     /// One turn, and whether it is no more than a call that belongs to the turn before.
-    fn message(&mut self, field: &str, value: Value) -> Result<(Message, bool), Error> {
+    pub(super) fn message(&mut self, field: &str, value: Value) -> Result<(Message, bool), Error> {
         let Value::Struct(fields) = value else {
             return Err(Error::row("turn is not an object")
                 .field(field)

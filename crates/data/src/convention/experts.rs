@@ -5,6 +5,9 @@ use crate::convention::take::text_or_null;
 use crate::formats::row::Value;
 use crate::{Error, Message, Part, Role};
 
+/// Columns of an expert.
+pub(super) const COLUMNS: [&str; 3] = ["expert", "completion", "response"];
+
 /// One expert trajectory, or a list of several; the turns of one that is more than a text.
 pub(super) fn experts(
     media: &mut MediaList<'_>,

@@ -8,6 +8,7 @@ pub(crate) mod media;
 mod media_list;
 pub(crate) mod objects;
 mod padding;
+mod pair;
 mod placement;
 pub(crate) mod read;
 mod roles;

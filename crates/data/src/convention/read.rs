@@ -2,9 +2,10 @@
 //! ms-swift, told apart by their columns.
 
 use crate::convention::answers::{answers, scalar};
-use crate::convention::experts::experts;
+use crate::convention::experts::{self, experts};
 use crate::convention::media::{MediaReader, is_nothing};
 use crate::convention::media_list::MediaList;
+use crate::convention::pair::{OpenPair, PairColumns, unpack_text};
 use crate::convention::take::{take, text_or_null};
 use crate::convention::template::template_fields;
 use crate::convention::unread::note_tags;
@@ -33,6 +34,8 @@ impl Convention<'_> {
 
     fn read(&self, mut row: Row) -> Result<Sample, Error> {
         let map = self.columns;
+        unpack_text(&mut row);
+        let pair = PairColumns::take(&mut row, map)?;
         let images = match take(&mut row, &map.images, &["images", "image"])? {
             Some((name, value)) => self.media.images(&name, value)?,
             None => Vec::new(),
@@ -42,22 +45,7 @@ impl Convention<'_> {
             Some((name, value)) => self.media.videos(&name, value)?,
             None => Vec::new(),
         };
-        let known = [
-            "messages",
-            "prompt",
-            "problem",
-            "question",
-            "query",
-            "conversations",
-            "conversation",
-        ];
-        let Some((name, value)) = take(&mut row, &map.prompt, &known)? else {
-            let names: Vec<&str> = row.iter().map(|(name, _)| name.as_str()).collect();
-            return Err(Error::row("row has no prompt")
-                .found(format!("columns {}", names.join(", ")))
-                .expected("messages, prompt, problem, question, query or conversations")
-                .help("name the column in data.columns.prompt"));
-        };
+        let (name, value, pair) = self.prompt(&mut row, pair)?;
         let mut media = MediaList::new(images, videos, &self.media, self.padded);
         media.number_images(numbered);
         let mut messages = match take(&mut row, &None, &["history"])? {
@@ -89,11 +77,16 @@ impl Convention<'_> {
         };
         let mut answers = answers(self.answer(&mut row)?).into_iter();
         let (answer, alternatives) = (answers.next(), answers.collect());
-        let (experts, trajectory) =
-            match take(&mut row, &map.expert, &["expert", "completion", "response"])? {
+        let learns_chosen = pair
+            .as_ref()
+            .is_some_and(|pair| pair.is_expert(&map.expert, &row));
+        let (experts, trajectory) = match learns_chosen {
+            true => (Vec::new(), Vec::new()),
+            false => match take(&mut row, &map.expert, &experts::COLUMNS)? {
                 Some((name, value)) => experts(&mut media, &name, value)?,
                 None => (Vec::new(), Vec::new()),
-            };
+            },
+        };
         let mut experts = experts.into_iter();
         let expert = experts.next();
         let id = match take(&mut row, &map.id, &["id"])? {
@@ -125,8 +118,41 @@ impl Convention<'_> {
             conversational,
             ..Sample::new(id, messages)
         };
+        if let Some(pair) = pair {
+            pair.fill(&mut sample, learns_chosen, &self.media, self.padded)?;
+        }
         note_tags(&mut sample);
         Ok(sample)
+    }
+
+    /// The column of the prompt; a pair may have it in its answers.
+    fn prompt(
+        &self,
+        row: &mut Row,
+        pair: Option<PairColumns>,
+    ) -> Result<(String, Value, Option<OpenPair>), Error> {
+        let known = [
+            "messages",
+            "prompt",
+            "problem",
+            "question",
+            "query",
+            "conversations",
+            "conversation",
+        ];
+        let given = take(row, &self.columns.prompt, &known)?;
+        if let Some(pair) = pair {
+            let (name, value, pair) = pair.settle(given, row, self.columns, self.padded)?;
+            return Ok((name, value, Some(pair)));
+        }
+        let Some((name, value)) = given else {
+            let names: Vec<&str> = row.iter().map(|(name, _)| name.as_str()).collect();
+            return Err(Error::row("row has no prompt")
+                .found(format!("columns {}", names.join(", ")))
+                .expected("messages, prompt, problem, question, query or conversations")
+                .help("name the column in data.columns.prompt"));
+        };
+        Ok((name, value, None))
     }
 
     /// MMMU's columns `image_1`, `image_2`, …, which the question names by number.

@@ -19,8 +19,8 @@ struct Count {
 }
 
 impl Unread {
-    /// Counts one row: what its reader left, the columns that `used` does not know, and what else a caller
-    /// found (`others`).
+    /// Counts one row: what its reader left, the columns that `used` does not know, what else a caller
+    /// found (`others`), and a pair unless `used` knows `rejected`.
     pub fn add(&mut self, sample: &Sample, used: &dyn Fn(&str) -> bool, others: Vec<String>) {
         self.rows += 1;
         let columns = sample
@@ -28,7 +28,10 @@ impl Unread {
             .iter()
             .filter(|(name, value)| !value.is_null() && !used(name));
         let columns = columns.map(|(name, _)| format!("column {name}"));
+        let pair = sample.preference.is_some() && !used("rejected");
+        let pair = pair.then(|| "rejected answers and pictures of a preference pair".to_owned());
         let mut kinds: Vec<String> = columns
+            .chain(pair)
             .chain(sample.unread.iter().cloned())
             .chain(others)
             .collect();

@@ -240,7 +240,15 @@ impl Processor {
                 Some(expert) => messages.push(Message::text(Role::Assistant, expert.as_str())),
                 None => {
                     let message = "no assistant turn and no expert trajectory to train on\n  help:                                    supervised training needs a last turn with role assistant, or a                                    column completion, response or expert";
-                    return Err(at(sample, "messages", message.to_owned()));
+                    // As TRL's SFTTrainer, which takes no column `chosen` either.
+                    let message = match &sample.preference {
+                        None => message.to_owned(),
+                        Some(_) => "no assistant turn and no expert trajectory to train on: the row is a \
+                                    preference pair\n  help: name the column of the chosen answer in \
+                                    data.columns.expert to learn it, or train a preference stage"
+                            .to_owned(),
+                    };
+                    return Err(at(sample, "messages", message));
                 }
             }
         }

@@ -9,7 +9,29 @@ use crate::processor::chat::Chat;
 /// Fields of turns, `tools` and `chat_template_kwargs` of a row that change nothing in the text: the chat
 /// template does not know them. Empty where the template refuses the row, which is another error.
 pub(super) fn unread(chat: &Chat, sample: &Sample) -> Vec<String> {
-    let turns = || sample.messages.iter().chain(&sample.trajectory);
+    let mut found: Vec<String> = Vec::new();
+    let mut add = |answer: &[Message]| {
+        for kind in unread_of(chat, sample, answer) {
+            if !found.contains(&kind) {
+                found.push(kind);
+            }
+        }
+    };
+    match &sample.preference {
+        None => add(&sample.trajectory),
+        Some(pair) => {
+            let others = pair.rejected.iter().chain(&pair.corrected);
+            std::iter::once(&pair.chosen)
+                .chain(others)
+                .for_each(|answer| add(answer));
+        }
+    }
+    found
+}
+
+/// The same, of the prompt with one answer.
+fn unread_of(chat: &Chat, sample: &Sample, answer: &[Message]) -> Vec<String> {
+    let turns = || sample.messages.iter().chain(answer);
     let fields: BTreeSet<&String> = turns().flat_map(|turn| turn.fields.keys()).collect();
     if fields.is_empty() && sample.template == percept_data::TemplateFields::default() {
         return Vec::new();

@@ -1,0 +1,12 @@
+//! Preference pairs in the forms of the field: TRL, RLAIF-V and RLHF-V, ms-swift, LLaMA-Factory, EasyR1.
+
+mod answer;
+mod columns;
+mod numbers;
+mod pictures;
+mod prompt;
+mod turns;
+mod unpack;
+
+pub(super) use columns::{OpenPair, PairColumns};
+pub(super) use unpack::unpack_text;
