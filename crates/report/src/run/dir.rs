@@ -12,6 +12,7 @@ const METRICS: &str = "metrics.jsonl";
 const LOCK: &str = ".lock";
 const STEP: &str = "step-";
 const ROLLOUTS: &str = ".parquet";
+const PAIRS: &str = "pairs";
 
 /// A run folder. Made by [`create`](Self::create) or [`resume`](Self::resume) it holds the
 /// run's lock, so that two trainers never write to one run; the lock goes with the last clone.
@@ -144,6 +145,16 @@ impl RunDir {
         self.rollouts().join(format!("{STEP}{step:06}{ROLLOUTS}"))
     }
 
+    /// `pairs/`: made when a step of a preference stage keeps what it saw.
+    pub fn pairs(&self) -> PathBuf {
+        self.path.join(PAIRS)
+    }
+
+    /// `pairs/step-000123.parquet`.
+    pub fn pairs_of(&self, step: u64) -> PathBuf {
+        self.pairs().join(format!("{STEP}{step:06}{ROLLOUTS}"))
+    }
+
     /// `checkpoints/`.
     pub fn checkpoints_dir(&self) -> PathBuf {
         self.path.join("checkpoints")
@@ -193,15 +204,12 @@ impl RunDir {
 
     /// Steps that have stored rollouts, ascending.
     pub fn rollout_steps(&self) -> Result<Vec<u64>, Error> {
-        let mut steps: Vec<u64> = files::list_dir(&self.rollouts())?
-            .iter()
-            .filter_map(|name| {
-                let step = name.strip_prefix(STEP)?.strip_suffix(ROLLOUTS)?;
-                step.parse().ok()
-            })
-            .collect();
-        steps.sort_unstable();
-        Ok(steps)
+        steps_in(&self.rollouts())
+    }
+
+    /// Steps that have stored pairs, ascending.
+    pub fn pair_steps(&self) -> Result<Vec<u64>, Error> {
+        steps_in(&self.pairs())
     }
 
     /// Removes all but the newest `keep` checkpoints; the newest always stays.
@@ -214,11 +222,14 @@ impl RunDir {
         Ok(())
     }
 
-    /// Removes rollouts and checkpoints of steps after `step`, so that a run which goes on from
+    /// Removes rollouts, pairs and checkpoints of steps after `step`, so that a run which goes on from
     /// there leaves the files of one that was never interrupted.
     pub fn discard_after(&self, step: u64) -> Result<(), Error> {
-        for later in self.rollout_steps()?.into_iter().filter(|&s| s > step) {
-            let path = self.rollouts_of(later);
+        let rollouts = self.rollout_steps()?.into_iter();
+        let rollouts = rollouts.map(|at| (at, self.rollouts_of(at)));
+        let pairs = self.pair_steps()?.into_iter();
+        let pairs = pairs.map(|at| (at, self.pairs_of(at)));
+        for (_, path) in rollouts.chain(pairs).filter(|(at, _)| *at > step) {
             fs::remove_file(&path).map_err(Error::io("remove", &path))?;
         }
         for later in self.checkpoints()?.into_iter().filter(|c| c.step > step) {
@@ -243,8 +254,8 @@ impl RunDir {
 
     fn clean(&self) -> Result<(), Error> {
         files::recover(&self.path)?;
-        for folder in self.folders() {
-            files::recover(&folder)?;
+        for folder in self.folders().iter().chain([&self.pairs()]) {
+            files::recover(folder)?;
         }
         // The trainer's state in a complete checkpoint is written again when a run ends.
         for checkpoint in self.checkpoints()? {
@@ -260,7 +271,8 @@ impl RunDir {
             if name == LOCK {
                 continue;
             }
-            if self.folders().contains(&path) && files::list_dir(&path)?.is_empty() {
+            let ours = self.folders().contains(&path) || path == self.pairs();
+            if ours && files::list_dir(&path)?.is_empty() {
                 continue;
             }
             let run = self.recipe().is_file() || self.metrics().is_file();
@@ -270,10 +282,23 @@ impl RunDir {
     }
 }
 
+/// The steps of a folder's files, ascending.
+fn steps_in(folder: &Path) -> Result<Vec<u64>, Error> {
+    let mut steps: Vec<u64> = files::list_dir(folder)?
+        .iter()
+        .filter_map(|name| {
+            let step = name.strip_prefix(STEP)?.strip_suffix(ROLLOUTS)?;
+            step.parse().ok()
+        })
+        .collect();
+    steps.sort_unstable();
+    Ok(steps)
+}
+
 /// A run follows no link inside its folder: whoever can place one there could have it empty or remove files elsewhere,
 /// or show them in the report. The run folder itself may be a link.
 fn refuse_links(run: &Path) -> Result<(), Error> {
-    let folders = ["tensorboard", "rollouts", "eval", "checkpoints"];
+    let folders = ["tensorboard", "rollouts", PAIRS, "eval", "checkpoints"];
     let inside = folders.iter().map(|name| run.join(name));
     for folder in std::iter::once(run.to_path_buf()).chain(inside) {
         for name in files::list_dir(&folder)? {
@@ -441,10 +466,12 @@ mod tests {
         for step in [10, 20] {
             checkpoint(&run, step);
             write_atomic(&run.rollouts_of(step), b"").unwrap();
+            write_atomic(&run.pairs_of(step), b"").unwrap();
         }
         let left = files::temporary_path(&run.checkpoint_of(30));
         fs::create_dir(&left).unwrap();
         fs::write(files::temporary_path(&run.report()), "<html").unwrap();
+        fs::write(files::temporary_path(&run.pairs_of(30)), "PAR1").unwrap();
         let state = run.checkpoint_of(20).join("percept/state.json");
         fs::create_dir_all(state.parent().unwrap()).unwrap();
         fs::write(files::temporary_path(&state), "{").unwrap();
@@ -466,7 +493,9 @@ mod tests {
                 .iter()
                 .any(|name| name.contains("tmp"))
         );
+        assert!(files::list_dir(&run.pairs()).unwrap().len() == 2);
         run.discard_after(10).unwrap();
+        assert_eq!(run.pair_steps().unwrap(), [10]);
         assert_eq!(
             (run.rollout_steps().unwrap(), steps(&run)),
             (vec![10], vec![10])

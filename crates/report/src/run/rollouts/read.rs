@@ -1,25 +1,22 @@
 //! Reading a file of rollouts.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use parquet::data_type::{
     BoolType, ByteArray, ByteArrayType, DoubleType, FloatType, Int32Type, Int64Type,
 };
-use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::errors::Result as ParquetResult;
+use parquet::file::reader::FileReader;
 
 use crate::Error;
 use crate::run::columns::GroupReader;
+use crate::run::group_files::{guarded, open, read_groups, required, set, shared, string};
 use crate::run::record::{RewardPart, RolloutRecord};
 
-/// Rows of a row group that is read, if another program wrote the file anew; a footer can promise any number.
-const MAX_ROWS: usize = 1 << 20;
-
-/// Values of a column of a row group: 128 answers of half a million tokens. A column of equal values has some bytes.
-const MAX_VALUES: i64 = 1 << 26;
+/// What a file of this kind is, in errors.
+const WHAT: &str = "rollouts";
 
 /// Reads all rollouts of a file. Columns that are missing or null read as empty.
 pub fn read_rollouts(path: &Path) -> Result<Vec<RolloutRecord>, Error> {
@@ -32,83 +29,29 @@ pub fn read_rollouts_page(
     offset: usize,
     limit: usize,
 ) -> Result<Vec<RolloutRecord>, Error> {
-    let reader = open(path)?;
-    guarded(path, || read_page(&reader, offset, limit))
+    let reader = open(path, WHAT)?;
+    guarded(path, WHAT, || {
+        let mut images = HashSet::new();
+        read_groups(&reader, offset, limit, |group| {
+            read_group(group, &mut images)
+        })
+    })
 }
 
 /// Number of rollouts in a file; reads its footer only.
 pub fn count_rollouts(path: &Path) -> Result<usize, Error> {
-    let rows = open(path)?.metadata().file_metadata().num_rows();
+    let rows = open(path, WHAT)?.metadata().file_metadata().num_rows();
     Ok(usize::try_from(rows).unwrap_or(0))
-}
-
-/// The Parquet reader panics on some damaged files; a damaged file is an error like any other.
-fn open(path: &Path) -> Result<SerializedFileReader<File>, Error> {
-    let file = File::open(path).map_err(Error::io("read", path))?;
-    percept_parquet::open(file).map_err(|reason| damaged(path, &reason))
-}
-
-fn guarded<T>(path: &Path, read: impl FnOnce() -> ParquetResult<T>) -> Result<T, Error> {
-    percept_parquet::guarded(read).map_err(|reason| damaged(path, &reason))
-}
-
-fn damaged(path: &Path, reason: &str) -> Error {
-    Error::Invalid {
-        path: path.to_path_buf(),
-        row: None,
-        what: format!("not a file of rollouts, or a damaged one ({reason})"),
-        help: "remove the file; the rest of the run does not depend on it",
-    }
-}
-
-fn read_page(
-    reader: &SerializedFileReader<File>,
-    offset: usize,
-    limit: usize,
-) -> ParquetResult<Vec<RolloutRecord>> {
-    let end = offset.saturating_add(limit);
-    let mut images = HashSet::new();
-    let (mut start, mut found) = (0, Vec::new());
-    for index in 0..reader.num_row_groups() {
-        let group = GroupReader {
-            group: reader.get_row_group(index)?,
-            schema: reader.metadata().file_metadata().schema_descr(),
-        };
-        let rows = group.rows();
-        if start + rows > offset && start < end {
-            let skip = offset.saturating_sub(start);
-            let take = end.saturating_sub(start.max(offset));
-            found.extend(
-                read_group(&group, &mut images)?
-                    .into_iter()
-                    .skip(skip)
-                    .take(take),
-            );
-        }
-        start += rows;
-    }
-    Ok(found)
 }
 
 fn read_group(
     group: &GroupReader<'_>,
     images: &mut HashSet<Arc<[u8]>>,
 ) -> ParquetResult<Vec<RolloutRecord>> {
-    group.check(MAX_ROWS, MAX_VALUES)?;
-    let missing = |name| ParquetError::General(format!("column {name} is missing or has nulls"));
-    let steps = group
-        .scalar::<Int64Type>("step")?
-        .ok_or_else(|| missing("step"))?;
-    if steps.len() != group.rows() {
-        return Err(ParquetError::General(format!(
-            "{} rows where the footer says {}",
-            steps.len(),
-            group.rows()
-        )));
-    }
+    let steps = required::<Int64Type>(group, "step")?;
     let mut rows = vec![RolloutRecord::default(); steps.len()];
     for (row, step) in rows.iter_mut().zip(steps) {
-        row.step = step.ok_or_else(|| missing("step"))? as u64;
+        row.step = step as u64;
     }
     let numbers = group.scalar::<Int64Type>("weight_version")?;
     set(&mut rows, numbers, |row, v| row.weight_version = v as u64);
@@ -232,30 +175,4 @@ fn read_parts(group: &GroupReader<'_>, rows: &mut [RolloutRecord]) -> ParquetRes
         },
     );
     Ok(())
-}
-
-/// Puts the cells of a column, where the file has it and they are not null, into the rows.
-fn set<T>(
-    rows: &mut [RolloutRecord],
-    cells: Option<Vec<Option<T>>>,
-    mut put: impl FnMut(&mut RolloutRecord, T),
-) {
-    for (row, cell) in rows.iter_mut().zip(cells.into_iter().flatten()) {
-        if let Some(value) = cell {
-            put(row, value);
-        }
-    }
-}
-
-fn string(bytes: &ByteArray) -> String {
-    String::from_utf8_lossy(bytes.data()).into_owned()
-}
-
-fn shared(images: &mut HashSet<Arc<[u8]>>, bytes: &[u8]) -> Arc<[u8]> {
-    if let Some(image) = images.get(bytes) {
-        return image.clone();
-    }
-    let image: Arc<[u8]> = bytes.into();
-    images.insert(image.clone());
-    image
 }

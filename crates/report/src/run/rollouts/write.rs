@@ -3,17 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use parquet::basic::{Compression, ZstdLevel};
 use parquet::data_type::{
     BoolType, ByteArray, ByteArrayType, DoubleType, FloatType, Int32Type, Int64Type,
 };
 use parquet::errors::Result as ParquetResult;
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
 use crate::run::columns::{GroupWriter, ListCell, write_error};
+use crate::run::group_files::{each, properties, text};
 use crate::run::record::{RewardPart, RolloutRecord};
 use percept_base::files::AtomicFile;
 
@@ -73,16 +71,7 @@ pub fn write_rollouts(path: &Path, rollouts: &[RolloutRecord]) -> Result<(), Err
 }
 
 fn write_file(file: AtomicFile, rollouts: &[RolloutRecord]) -> ParquetResult<AtomicFile> {
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
-        .set_statistics_enabled(EnabledStatistics::None)
-        // Large enough that the images of a row group stay in its dictionary.
-        .set_dictionary_page_size_limit(64 << 20)
-        .set_key_value_metadata(Some(vec![KeyValue::new(
-            "percept.rollouts".into(),
-            "1".to_string(),
-        )]))
-        .build();
+    let properties = properties("percept.rollouts")?;
     let schema = Arc::new(parse_message_type(SCHEMA)?);
     let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties))?;
     for rows in rollouts.chunks(ROWS_PER_GROUP) {
@@ -167,12 +156,4 @@ fn write_group<W: std::io::Write + Send>(
         )
     });
     group.list::<ByteArrayType>(images, false, false)
-}
-
-fn each<T>(rows: &[RolloutRecord], f: impl Fn(&RolloutRecord) -> T) -> Vec<T> {
-    rows.iter().map(f).collect()
-}
-
-fn text(text: &str) -> ByteArray {
-    ByteArray::from(text)
 }
