@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex};
 use percept_base::{AppendLog, LogError, lock, map_jobs};
 use serde_json::{Value, json};
 
-use crate::record::entry;
+use crate::record::entries;
 use crate::{Calls, ChatError, ChatModel, ChatReply, ChatRequest, Usage};
 
 /// A model with its file of answers. A killed process that is started again gets from the file
@@ -45,13 +45,8 @@ impl<M: ChatModel> Cached<M> {
     pub fn open(model: M, path: &Path) -> Result<Self, LogError> {
         let (log, lines) = AppendLog::open(path)?;
         let mut known = HashMap::with_capacity(lines.len());
-        for (at, line) in lines.into_iter().enumerate() {
-            let (key, reply) = entry(line).map_err(|found| LogError::Line {
-                path: path.into(),
-                line: at + 1,
-                found,
-                expected: "an answer: {\"key\": …, \"reply\": …}",
-            })?;
+        for entry in entries(path, lines) {
+            let (key, reply) = entry?;
             known.insert(key, Known::Answered(reply));
         }
         Ok(Self {

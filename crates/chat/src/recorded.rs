@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use percept_base::{AppendLog, LogError, lock};
 use serde_json::{Value, json};
 
-use crate::record::entry;
+use crate::record::entries;
 use crate::{Calls, ChatError, ChatFinish, ChatModel, ChatReply, ChatRequest, Prices, Usage};
 
 type Answering<'a> = dyn Fn(&ChatRequest) -> String + Send + Sync + 'a;
@@ -31,19 +31,10 @@ impl<'a> Recorded<'a> {
     /// # Errors
     /// Those of [`AppendLog::open`] and of lines that are no answers.
     pub fn open(path: &Path, identity: Value) -> Result<Self, LogError> {
-        let mut answers = HashMap::new();
-        if path.exists() {
-            let (_, lines) = AppendLog::open(path)?;
-            for (at, line) in lines.into_iter().enumerate() {
-                let (key, reply) = entry(line).map_err(|found| LogError::Line {
-                    path: path.into(),
-                    line: at + 1,
-                    found,
-                    expected: "an answer: {\"key\": …, \"reply\": …}",
-                })?;
-                answers.insert(key, reply);
-            }
-        }
+        let answers = match path.exists() {
+            false => HashMap::new(),
+            true => entries(path, AppendLog::open(path)?.1).collect::<Result<_, _>>()?,
+        };
         Ok(Self {
             identity,
             source: Source::File(path.into(), answers),

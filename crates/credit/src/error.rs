@@ -85,7 +85,17 @@ pub enum Error {
     },
 }
 
-/// Refuses an option that is not finite or fails `ok`.
+/// Refuses an `eps` that is not finite and above 0.
+pub(crate) fn require_eps(eps: f64) -> Result<(), Error> {
+    require(
+        eps.is_finite() && eps > 0.0,
+        "advantage.eps",
+        eps,
+        "it must be a positive number",
+    )
+}
+
+/// Refuses an option that fails `ok`.
 pub(crate) fn require(
     ok: bool,
     field: &'static str,

@@ -25,7 +25,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Advantage, Estimate, Estimator, Graded, graded::Moments};
-use crate::{Error, Needs, Stats, error::require};
+use crate::{
+    Error, Needs, Stats,
+    error::{require, require_eps},
+};
 
 /// Options of Durian.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -196,13 +199,7 @@ impl Estimator for Durian {
             low,
             "the quantiles must lie between 0 and 1, the lower one first",
         )?;
-        let ok = self.eps.is_finite() && self.eps > 0.0;
-        require(
-            ok,
-            "advantage.eps",
-            self.eps,
-            "it must be a positive number",
-        )
+        require_eps(self.eps)
     }
 
     fn needs(&self, needs: &mut Needs) {

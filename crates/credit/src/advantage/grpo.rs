@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Advantage, Estimate, Estimator, Graded, graded::Moments};
-use crate::{Error, Stats, error::require};
+use crate::{Error, Stats, error::require_eps};
 
 /// Options of GRPO.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -34,12 +34,7 @@ impl Default for Grpo {
 
 impl Estimator for Grpo {
     fn check(&self) -> Result<(), Error> {
-        require(
-            self.eps.is_finite() && self.eps > 0.0,
-            "advantage.eps",
-            self.eps,
-            "it must be a positive number",
-        )
+        require_eps(self.eps)
     }
 
     fn estimate(&self, batch: &Graded<'_>) -> Result<Estimate, Error> {

@@ -33,7 +33,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Advantage, Estimate, Estimator, Graded, graded::Moments};
-use crate::{Error, Needs, RunShape, Stats, error::require};
+use crate::{Error, Needs, RunShape, Stats, error::require_eps};
 
 /// Options of TGRL's advantage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -82,13 +82,7 @@ pub(crate) fn needs_experts(run: &RunShape) -> Result<(), String> {
 
 impl Estimator for Tgrl {
     fn check(&self) -> Result<(), Error> {
-        let ok = self.eps.is_finite() && self.eps > 0.0;
-        require(
-            ok,
-            "advantage.eps",
-            self.eps,
-            "it must be a positive number",
-        )
+        require_eps(self.eps)
     }
 
     fn needs(&self, needs: &mut Needs) {
