@@ -1,4 +1,5 @@
-//! Writing samples as JSONL in the form of TRL and Hugging Face: `messages`, `images`, `answer`.
+//! Writing samples as JSONL in the form of TRL and Hugging Face: `messages`, `images`, `answer`; preferences as `prompt`,
+//! `chosen`, `rejected`, `rejected_images`.
 
 use std::fs;
 use std::io::Write;
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::{Error, Media, Message, Part, Sample};
+use crate::{Error, Media, Message, Part, Preference, Sample};
 
 /// Writes `data.jsonl` and the images beside it (`images/000012-0.png`); reading the file back
 /// gives the same samples. Videos are written as lists of frames. Media are numbered as they
@@ -91,7 +92,15 @@ fn record(sample: &Sample, dir: &Path, row: usize) -> Result<Value, Error> {
     }
     let mut record = Map::new();
     record.insert("id".into(), sample.id.as_str().into());
-    record.insert("messages".into(), messages(sample));
+    match &sample.preference {
+        Some(pair) => {
+            record.insert("prompt".into(), messages(sample));
+            record.extend(answers_and_images(pair, dir, row)?);
+        }
+        None => {
+            record.insert("messages".into(), messages(sample));
+        }
+    }
     record.insert("images".into(), images.into());
     if !videos.is_empty() {
         record.insert("videos".into(), videos.into());
@@ -107,9 +116,7 @@ fn record(sample: &Sample, dir: &Path, row: usize) -> Result<Value, Error> {
         record.insert("expert".into(), json!(all));
     }
     if !sample.trajectory.is_empty() {
-        let turns = sample.trajectory.iter();
-        let turns =
-            turns.map(|message| turn_json(message, vec![text_part_json(&message.plain_text())]));
+        let turns = sample.trajectory.iter().map(text_turn);
         record.insert("expert".into(), turns.collect());
     }
     record.extend(template_columns(sample));
@@ -126,6 +133,52 @@ fn record(sample: &Sample, dir: &Path, row: usize) -> Result<Value, Error> {
         }
     }
     Ok(record.into())
+}
+
+/// The columns of a preference in TRL's conversational form, and ms-swift's `rejected_images`: of several rejected
+/// answers or sets of images a list.
+fn answers_and_images(
+    pair: &Preference,
+    dir: &Path,
+    row: usize,
+) -> Result<Map<String, Value>, Error> {
+    let turns = |answer: &Vec<Message>| -> Value { answer.iter().map(text_turn).collect() };
+    let mut columns = Map::new();
+    columns.insert("chosen".into(), turns(&pair.chosen));
+    columns.extend(one_or_list(
+        "rejected",
+        pair.rejected.iter().map(turns).collect(),
+    ));
+    let mut sets = Vec::new();
+    for (set, images) in pair.rejected_images.iter().enumerate() {
+        let names = images.iter().enumerate();
+        let names = names
+            .map(|(at, image)| write_image(image, dir, &format!("{row:06}-rejected{set}-{at}")));
+        sets.push(names.collect::<Result<Value, _>>()?);
+    }
+    columns.extend(one_or_list("rejected_images", sets));
+    if let Some(corrected) = &pair.corrected {
+        columns.insert("corrected".into(), turns(corrected));
+    }
+    for (name, value) in [("confidence", pair.confidence), ("clip_gap", pair.clip_gap)] {
+        columns.extend(value.map(|value| (name.to_owned(), value.into())));
+    }
+    Ok(columns)
+}
+
+/// A column that holds its one entry, or a list of several; none where there is nothing.
+fn one_or_list(name: &str, mut entries: Vec<Value>) -> Option<(String, Value)> {
+    let value = match entries.len() {
+        0 => return None,
+        1 => entries.remove(0),
+        _ => entries.into(),
+    };
+    Some((name.to_owned(), value))
+}
+
+/// A turn that holds text alone.
+fn text_turn(message: &Message) -> Value {
+    turn_json(message, vec![text_part_json(&message.plain_text())])
 }
 
 /// One text, or a list where there are alternatives.
@@ -212,6 +265,8 @@ fn misread(sample: &Sample, name: &str, value: &Value) -> bool {
         {
             true
         }
+        "prompt" | "chosen" | "rejected" | "rejected_images" | "corrected" | "confidence"
+        | "clip_gap" => sample.preference.is_some(),
         "video" => sample.videos.is_empty(),
         "solution" | "ground_truth" => sample.answer.is_none(),
         "reward_model" => sample.answer.is_none() && !value["ground_truth"].is_null(),

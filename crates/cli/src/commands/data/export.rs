@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use percept_data::digit_sum::{DigitSum, DigitSumConfig, Split};
-use percept_data::scenes::{Scenes, ScenesConfig};
+use percept_data::scenes::{Ask, Scenes, ScenesConfig};
 use percept_data::{Dataset, write_jsonl};
 
 use crate::shared::output::say;
@@ -29,6 +29,9 @@ pub struct DataExport {
     /// absent if its companion is (0.5: independent).
     #[arg(long, default_value_t = 0.5)]
     pub cooccurrence: f32,
+    /// For scenes: what is asked.
+    #[arg(long, value_enum, default_value_t = AskAbout::Presence)]
+    pub ask: AskAbout,
     /// For scenes: contrast of the faint shapes.
     #[arg(long, default_value_t = 0.5)]
     pub contrast: f32,
@@ -42,8 +45,19 @@ pub struct DataExport {
 pub enum Task {
     /// Questions about handwritten digits.
     DigitSum,
-    /// Is this shape in the image? Images with planted co-occurrence.
+    /// Shapes with planted co-occurrence: is this one in the image, or describe it.
     Scenes,
+}
+
+/// What rows of scenes ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AskAbout {
+    /// Whether a shape is in the image.
+    Presence,
+    /// For a description.
+    Description,
+    /// For a description, with a worse one and a worse image: preference pairs.
+    Preference,
 }
 
 pub fn run(args: &DataExport, _: &Global) -> Result<Done, Failure> {
@@ -66,6 +80,11 @@ pub fn run(args: &DataExport, _: &Global) -> Result<Done, Failure> {
         Task::Scenes => Box::new(Scenes::new(ScenesConfig {
             seed: args.seed,
             len: args.rows,
+            ask: match args.ask {
+                AskAbout::Presence => Ask::Presence,
+                AskAbout::Description => Ask::Description,
+                AskAbout::Preference => Ask::Preference,
+            },
             cooccurrence: args.cooccurrence,
             contrast: args.contrast,
         })?),

@@ -5,6 +5,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
+/// What is asked about a picture.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Ask {
+    /// "Is there a ring in the image?"
+    #[default]
+    Presence,
+    /// "Describe the image."
+    Description,
+    /// The same as a preference: the true description before one that names a shape which is not there, and
+    /// before the same words with a picture that lost one of the shapes.
+    Preference,
+}
+
 /// The knobs of [`Scenes`](super::Scenes).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -13,6 +27,8 @@ pub struct ScenesConfig {
     pub seed: u64,
     /// Number of samples.
     pub len: usize,
+    /// What is asked.
+    pub ask: Ask,
     /// Probability that a companion is there when its lead is; 1 − this when it is not. 0.5: no
     /// company.
     pub cooccurrence: f32,
@@ -25,6 +41,7 @@ impl Default for ScenesConfig {
         Self {
             seed: 0,
             len: 4096,
+            ask: Ask::Presence,
             cooccurrence: 0.5,
             contrast: 0.5,
         }

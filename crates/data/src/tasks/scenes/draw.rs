@@ -72,6 +72,11 @@ impl Scene {
         self.objects[index].shape = shape;
     }
 
+    /// Takes object `index` away.
+    pub(super) fn remove(&mut self, index: usize) {
+        self.objects.remove(index);
+    }
+
     /// Draws it; `contrast` is the strength of the shapes that are no leads.
     pub(super) fn draw(&self, contrast: f32) -> RgbImage {
         let mut noise = Random::new(&[self.grain]);

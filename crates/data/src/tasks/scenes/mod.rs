@@ -16,19 +16,26 @@
 //! first, and then pictures until one has such an answer: half of the answers are yes, whatever the
 //! co-occurrence.
 //!
+//! [`Ask::Description`] asks for all shapes instead, in the order of [`SHAPES`], of pictures that are drawn once: a model that
+//! learned it where company is kept names companions that are not there (object hallucination, as benchmarks of descriptions
+//! count it). [`Ask::Preference`] makes pairs of it: the true description is better than the same with a shape planted that is
+//! not there, an absent companion of the lead where there is one, and fits worse to the picture without one of
+//! the shapes that it names, each of them as likely. Pictures without a shape are drawn again there.
+//!
 //! [`counterfactual`] makes the pairs of Causal-HalBench from the same world: the edit is the same
 //! picture to the pixel but for one object, which no inpainting reaches.
 
 mod config;
 mod counterfactual;
+mod describe;
 mod draw;
 mod task;
 mod words;
 mod world;
 
-pub use config::ScenesConfig;
+pub use config::{Ask, ScenesConfig};
 pub use counterfactual::{Counterfactual, counterfactual};
 pub use draw::{HEIGHT, WIDTH};
 pub use task::Scenes;
-pub use words::{corpus_pieces, question};
+pub use words::{DESCRIBE, corpus_pieces, description, question};
 pub use world::SHAPES;

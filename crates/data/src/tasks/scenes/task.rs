@@ -1,15 +1,14 @@
 //! The samples of `scenes`.
 
-use super::config::ScenesConfig;
+use super::config::{Ask, ScenesConfig};
+use super::describe::describe;
 use super::draw;
 use super::words::question;
-use super::world::{LEADS, SHAPES, companions};
+use super::world::{LEADS, SHAPES, present};
 use crate::tasks::png::png;
 use crate::tasks::random::Random;
 use crate::{Dataset, Error, Media, Message, Part, Role, Sample};
 
-/// Share of pictures with one of the leads, each.
-const LED: f32 = 0.4;
 /// Share of questions about a lead.
 const ABOUT_LEADS: f32 = 0.25;
 
@@ -35,21 +34,6 @@ impl Scenes {
         config.check()?;
         Ok(Self { config })
     }
-}
-
-/// Which shapes a picture shows.
-fn present(cooccurrence: f32, random: &mut Random) -> Vec<usize> {
-    let drawn = random.unit();
-    let lead = (0..LEADS).find(|&lead| drawn < LED * (lead + 1) as f32);
-    let mut shapes: Vec<usize> = lead.into_iter().collect();
-    for group in 0..LEADS {
-        let probability = match lead == Some(group) {
-            true => cooccurrence,
-            false => 1.0 - cooccurrence,
-        };
-        shapes.extend(companions(group).filter(|_| random.unit() < probability));
-    }
-    shapes
 }
 
 /// A picture's shapes and the one that is asked about.
@@ -86,6 +70,10 @@ impl Dataset for Scenes {
                 .found(index)
                 .expected(format!("0 to {}", self.config.len - 1)));
         }
+        if self.config.ask != Ask::Presence {
+            let preferred = self.config.ask == Ask::Preference;
+            return Ok(describe(&self.config, index, preferred));
+        }
         let mut random = Random::new(&[self.config.seed, 0, index as u64]);
         let (shapes, shape) = question_and_picture(self.config.cooccurrence, &mut random);
         let image = draw::Scene::new(shapes.clone(), &mut random).draw(self.config.contrast);
@@ -114,30 +102,6 @@ impl Dataset for Scenes {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn companions_come_as_often_as_planted() {
-        for cooccurrence in [0.5f32, 0.95] {
-            let mut with = [0.0f64; 2];
-            let mut without = [0.0f64; 2];
-            for index in 0..20_000 {
-                let mut random = Random::new(&[7, index]);
-                let shapes = present(cooccurrence, &mut random);
-                for lead in 0..LEADS {
-                    let led = shapes.contains(&lead);
-                    let count = if led { &mut with } else { &mut without };
-                    for companion in companions(lead) {
-                        count[0] += 1.0;
-                        count[1] += f64::from(shapes.contains(&companion));
-                    }
-                }
-            }
-            let planted = f64::from(cooccurrence);
-            assert!((with[1] / with[0] - planted).abs() < 0.01);
-            assert!((without[1] / without[0] - (1.0 - planted)).abs() < 0.01);
-            assert!((with[0] / (with[0] + without[0]) - f64::from(LED)).abs() < 0.01);
-        }
-    }
 
     #[test]
     fn half_of_the_answers_are_yes_and_all_are_true() {
