@@ -22,6 +22,7 @@ asan() {
     cargo +nightly test -p percept-kernels --target x86_64-unknown-linux-gnu --lib
 }
 
+# Floats are what the processor makes of them: Miri would vary their last bits from run to run, and tests compare bits.
 # Tests that Miri is too slow for, or whose instructions it does not have, say so themselves (`cfg_attr(miri, ignore)`).
 miri() {
   if ! cargo +nightly miri --version >/dev/null 2>&1; then
@@ -30,7 +31,7 @@ miri() {
   fi
   echo "Miri: $(cargo +nightly miri --version)"
   # The threads of rayon's pool never end, which counts as a leak; proptest looks for a file of earlier failures.
-  MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-tree-borrows -Zmiri-ignore-leaks -Zmiri-permissive-provenance" RAYON_NUM_THREADS=2 \
+  MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-tree-borrows -Zmiri-ignore-leaks -Zmiri-permissive-provenance -Zmiri-deterministic-floats" RAYON_NUM_THREADS=2 \
     PROPTEST_CASES=2 CARGO_TARGET_DIR=$targets/miri \
     cargo +nightly miri test -p percept-kernels --lib
 }

@@ -193,9 +193,9 @@ impl<L: Blocks> Attention<'_, L> {
                 // A bound the compiler does not know: it would unroll the whole block and spill its loads.
                 for t in (0..(self.tokens - i * BLOCK).min(BLOCK)).step_by(2) {
                     add_token::<S, G, N>(&mut even, v, p.add(t), row);
-                    v = v.add(self.padded);
+                    v = v.wrapping_add(self.padded);
                     add_token::<S, G, N>(&mut odd, v, p.add(t + 1), row);
-                    v = v.add(self.padded);
+                    v = v.wrapping_add(self.padded);
                 }
             }
             for g in 0..G {

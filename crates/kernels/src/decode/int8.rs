@@ -256,7 +256,7 @@ impl Block<'_> {
                         *sum = x.fma(weights[n], *sum);
                     }
                 }
-                w = w.add(PANEL);
+                w = w.wrapping_add(PANEL);
             }
             for (r, row) in sums.iter().enumerate() {
                 for (n, sum) in row.iter().enumerate() {

@@ -166,7 +166,7 @@ impl Tile {
                         *sum = x.fma(weights[n], *sum);
                     }
                 }
-                w = w.add(self.w_stride);
+                w = w.wrapping_add(self.w_stride);
             }
             for (r, row) in sums.iter().enumerate() {
                 for (n, sum) in row.iter().enumerate() {

@@ -117,8 +117,8 @@ impl Product {
                         *sum = left.fma(right[v], *sum);
                     }
                 }
-                a = a.add(self.a_column);
-                b = b.add(self.b_row);
+                a = a.wrapping_add(self.a_column);
+                b = b.wrapping_add(self.b_row);
             }
             let scale = S::splat(self.scale);
             let out = self.out.add(row * self.out_row + column);
