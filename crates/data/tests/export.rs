@@ -5,6 +5,7 @@
 use std::io::Cursor;
 
 use image::{ImageFormat, Rgb, RgbImage};
+use percept_data::scenes::{Ask, Scenes, ScenesConfig};
 use percept_data::{
     ColumnMap, Dataset, Error, FileDataset, Media, Message, Part, Role, Sample, Video, write_jsonl,
 };
@@ -190,4 +191,48 @@ fn an_error_of_a_sample_leaves_no_data_file() {
     let error = write_jsonl(samples.into_iter(), folder.path()).unwrap_err();
     assert_eq!(error.to_string(), "x.jsonl:2: bad");
     assert!(!folder.path().join("data.jsonl").exists());
+}
+
+/// Pairs come back as they were: one rejected answer and picture (`scenes`), or several of both with numbers.
+#[test]
+fn preferences_are_read_back() {
+    let scenes = Scenes::new(ScenesConfig {
+        ask: Ask::Preference,
+        len: 4,
+        ..ScenesConfig::default()
+    });
+    let scenes = scenes.unwrap();
+    let mut samples: Vec<Sample> = (0..4).map(|row| scenes.get(row).unwrap()).collect();
+    let pair = samples[3].preference.as_mut().unwrap();
+    pair.rejected.push(vec![Message::text(
+        Role::Assistant,
+        "There is <image> nothing.",
+    )]);
+    pair.rejected_images.push(vec![media(1)]);
+    pair.corrected = Some(vec![Message::text(Role::Assistant, "There is something.")]);
+    (pair.confidence, pair.clip_gap) = (Some(0.75), Some(-0.5));
+    let dir = tempfile::tempdir().unwrap();
+    let path = write_jsonl(samples.clone().into_iter().map(Ok), dir.path()).unwrap();
+    let back = FileDataset::open(&[path], &ColumnMap::default(), None).unwrap();
+    for (row, sample) in samples.iter().enumerate() {
+        let back = back.get(row).unwrap();
+        assert_same(sample, &back);
+        let (ours, back) = (
+            sample.preference.as_ref().unwrap(),
+            back.preference.unwrap(),
+        );
+        assert_eq!(
+            (&ours.chosen, &ours.rejected, &ours.corrected),
+            (&back.chosen, &back.rejected, &back.corrected)
+        );
+        assert_eq!(
+            (ours.confidence, ours.clip_gap),
+            (back.confidence, back.clip_gap)
+        );
+        let pixels = |sets: &[Vec<Media>]| -> Vec<Vec<RgbImage>> {
+            let set = |set: &Vec<Media>| set.iter().map(|media| media.decode().unwrap()).collect();
+            sets.iter().map(set).collect()
+        };
+        assert_eq!(pixels(&ours.rejected_images), pixels(&back.rejected_images));
+    }
 }
