@@ -21,7 +21,10 @@ mod tasks;
 mod video;
 
 pub use chat::template::ChatTemplate;
-pub use check::{CheckReport, Checks, Problem, ProblemKind, RowTokens, check_rows};
+pub use check::{
+    CheckReport, Checks, PairChecks, PairCounts, PairTokens, Problem, ProblemKind, RowTokens,
+    check_rows,
+};
 pub use convention::answers::right_answers;
 pub use convention::columns::ColumnMap;
 pub use convention::objects::{BboxType, BoxFormat, Objects, Scale};

@@ -1,21 +1,23 @@
 //! `percept data check`.
 
 mod answers;
+mod memory;
+mod print;
+mod targets;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use clap::Args;
-use percept_data::{CheckReport, Checks, Dataset, ProblemKind, RowTokens, Sample, check_rows};
-use percept_model::Processor;
-use percept_train::{
-    Recipe, RowLengths, available_memory, estimate_memory, open_data, open_model, open_rewards,
-};
+use percept_data::{Checks, Dataset, RowTokens, Sample, check_rows};
+use percept_train::{open_data, open_model, open_rewards};
 
 use crate::shared::output::{note, say};
-use crate::shared::{Done, Failure, Global, table};
+use crate::shared::{Done, Failure, Global};
 use answers::RowAnswers;
+use memory::{Lengths, memory};
+use print::{json, print_report};
+use targets::supervised;
 
 /// Read a recipe's whole data set and report every problem; exits with 1 if there is one.
 #[derive(Debug, Args)]
@@ -123,174 +125,4 @@ pub fn run(args: &DataCheck, global: &Global) -> Result<Done, Failure> {
         .rows();
     memory(&recipe, &model, &rows, global)?;
     Ok(if clean { Done::Well } else { Done::Problems })
-}
-
-/// Lengths of the rows of training, in tokens.
-#[derive(Default)]
-struct Lengths {
-    prompt: Vec<usize>,
-    image: Vec<usize>,
-    supervised: Vec<usize>,
-}
-
-impl Lengths {
-    fn rows(&self) -> RowLengths {
-        let mean = |values: &[usize]| match values.len() {
-            0 => 0.0,
-            count => values.iter().sum::<usize>() as f64 / count as f64,
-        };
-        RowLengths {
-            prompt: mean(&self.prompt),
-            image: mean(&self.image),
-            supervised: mean(&self.supervised),
-            longest: self.supervised.iter().copied().max().unwrap_or(0),
-        }
-    }
-}
-
-/// Tokens of the row in `[sft]`, if it would train on it.
-fn supervised(recipe: &Recipe, processor: &Processor, sample: &Sample) -> Result<usize, String> {
-    let training = processor.sft(sample).map_err(|error| error.to_string())?;
-    let limit = recipe
-        .sft
-        .as_ref()
-        .map_or(usize::MAX, |sft| sft.ppo_max_token_len);
-    match training.prompt.tokens.len() {
-        tokens if tokens > limit => Err(format!(
-            "{tokens} tokens with the answer, limit {limit}\n  help: raise sft.ppo_max_token_len"
-        )),
-        tokens => Ok(tokens),
-    }
-}
-
-fn print_report(
-    name: &str,
-    source: &str,
-    report: &CheckReport,
-    most: usize,
-) -> Result<(), Failure> {
-    say!("{name}: {source}");
-    let mut rows = vec![vec!["  rows".to_owned(), report.rows.to_string()]];
-    for (label, values) in [
-        ("  prompt tokens", &report.prompt_tokens),
-        ("  image tokens", &report.image_tokens),
-    ] {
-        rows.push(vec![label.to_owned(), spread(values)]);
-    }
-    let mut counts: BTreeMap<ProblemKind, usize> = BTreeMap::new();
-    for problem in &report.problems {
-        *counts.entry(problem.kind).or_default() += 1;
-    }
-    for (kind, count) in &counts {
-        rows.push(vec![
-            format!("  {} problems", kind.name()),
-            count.to_string(),
-        ]);
-    }
-    crate::shared::output::result(format_args!("{}", table::format(&rows)))?;
-    for line in report.unread.lines() {
-        say!("not used: {line}");
-    }
-    let mut shown: BTreeMap<ProblemKind, usize> = BTreeMap::new();
-    for problem in &report.problems {
-        let so_far = shown.entry(problem.kind).or_default();
-        *so_far += 1;
-        if most == 0 || *so_far <= most {
-            say!(
-                "{}: {}: {}",
-                problem.kind.name(),
-                problem.id,
-                problem.message
-            );
-        }
-    }
-    for (kind, count) in counts
-        .iter()
-        .filter(|(_, count)| most > 0 && **count > most)
-    {
-        say!(
-            "{}: {} more (--most 0 lists all)",
-            kind.name(),
-            count - most
-        );
-    }
-    Ok(())
-}
-
-/// Smallest, median, largest.
-fn spread(values: &[usize]) -> String {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable();
-    match sorted.as_slice() {
-        [] => "none".to_owned(),
-        all => format!(
-            "{} to {}, median {}",
-            all[0],
-            all[all.len() - 1],
-            all[all.len() / 2]
-        ),
-    }
-}
-
-fn json(name: &str, report: &CheckReport) -> serde_json::Value {
-    let problems: Vec<serde_json::Value> = report
-        .problems
-        .iter()
-        .map(|p| serde_json::json!({"id": p.id, "kind": p.kind.name(), "message": p.message}))
-        .collect();
-    let not_used: Vec<serde_json::Value> = report
-        .unread
-        .iter()
-        .map(|(what, rows, first)| serde_json::json!({"what": what, "rows": rows, "first": first}))
-        .collect();
-    serde_json::json!({
-        "set": name,
-        "rows": report.rows,
-        "prompt_tokens": report.prompt_tokens,
-        "image_tokens": report.image_tokens,
-        "problems": problems,
-        "not_used": not_used,
-    })
-}
-
-fn memory(
-    recipe: &Recipe,
-    model: &percept_model::Model,
-    rows: &RowLengths,
-    global: &Global,
-) -> Result<(), Failure> {
-    let estimate = estimate_memory(recipe, model, rows);
-    let available = available_memory();
-    if global.json {
-        let parts: BTreeMap<&str, u64> = estimate.parts.iter().copied().collect();
-        say!(
-            "{}",
-            serde_json::json!({
-                "memory_bytes": parts,
-                "peak_bytes": estimate.peak,
-                "available_bytes": available,
-            })
-        );
-        return Ok(());
-    }
-    let mib = |bytes: u64| format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20));
-    let mut rows = vec![vec!["memory estimate".to_owned(), String::new()]];
-    rows.extend(
-        estimate
-            .parts
-            .iter()
-            .map(|(name, bytes)| vec![format!("  {name}"), mib(*bytes)]),
-    );
-    rows.push(vec!["  peak".to_owned(), mib(estimate.peak)]);
-    crate::shared::output::result(format_args!("{}", table::format(&rows)))?;
-    if let Some(available) = available.filter(|&bytes| bytes < estimate.peak) {
-        note!(
-            "warning: this run needs about {}, and {} are free\n  help: lower ppo_max_token_len or the batch \
-             sizes, set model.gradient_checkpointing = true, train adapters (model.lora), or set \
-             rollout.kv_cache_memory_bytes",
-            mib(estimate.peak),
-            mib(available)
-        );
-    }
-    Ok(())
 }

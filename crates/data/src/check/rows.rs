@@ -3,98 +3,13 @@
 use std::collections::HashMap;
 
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
+use crate::check::key::{key, pair_key};
+use crate::check::pairs::{PairChecks, PairTokens, check_pair};
+use crate::check::problem::{Problem, ProblemKind, RowTokens};
+use crate::check::report::CheckReport;
 use crate::error::shorten;
-use crate::{Dataset, Error, Part, Sample, Unread};
-
-/// What a caller knows about a row that this crate does not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RowTokens {
-    /// Tokens of the prompt, image tokens included.
-    pub prompt: usize,
-    /// Tokens that stand for images and videos.
-    pub image: usize,
-}
-
-/// Kind of a problem.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ProblemKind {
-    /// The row cannot be read or has no usable prompt.
-    Row,
-    /// An image is missing, damaged or too large.
-    Image,
-    /// The prompt is longer than the limit.
-    Overlong,
-    /// The verifier cannot use the ground truth, or there is none.
-    Answer,
-    /// Supervised training has nothing to learn from the row.
-    Target,
-    /// Same prompt and images as an earlier row, but another answer: one of the two is wrong.
-    Contradiction,
-    /// Same prompt and images as an earlier row.
-    Duplicate,
-}
-
-impl ProblemKind {
-    /// The name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Row => "row",
-            Self::Image => "image",
-            Self::Overlong => "overlong",
-            Self::Answer => "answer",
-            Self::Target => "target",
-            Self::Contradiction => "contradiction",
-            Self::Duplicate => "duplicate",
-        }
-    }
-
-    /// Whether training would lose the row or learn something wrong; a duplicate only costs.
-    pub fn is_error(self) -> bool {
-        self != Self::Duplicate
-    }
-}
-
-/// One problem of one row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The row: its id, or `file:row` when it cannot be read.
-    pub id: String,
-    /// The field inside the row, where one is to blame: `images[0]`.
-    pub field: Option<String>,
-    /// What kind.
-    pub kind: ProblemKind,
-    /// What, where, what was expected, what to do.
-    pub message: String,
-}
-
-/// What a check found.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CheckReport {
-    /// Rows read.
-    pub rows: usize,
-    /// Problems in row order.
-    pub problems: Vec<Problem>,
-    /// Prompt tokens of the readable rows.
-    pub prompt_tokens: Vec<usize>,
-    /// Image tokens of the readable rows.
-    pub image_tokens: Vec<usize>,
-    /// What rows say and nothing uses.
-    pub unread: Unread,
-}
-
-impl CheckReport {
-    /// Number of problems of one kind: duplicates, overlong prompts, …
-    pub fn count(&self, kind: ProblemKind) -> usize {
-        self.problems.iter().filter(|p| p.kind == kind).count()
-    }
-
-    /// Whether training would lose no row.
-    pub fn is_clean(&self) -> bool {
-        !self.problems.iter().any(|p| p.kind.is_error())
-    }
-}
+use crate::{Dataset, Error, Sample};
 
 /// Rows that are read together; bounds memory.
 const CHUNK: usize = 256;
@@ -110,6 +25,9 @@ pub struct Checks<'a> {
     pub answer: &'a (dyn Fn(&Sample) -> Result<(), String> + Sync),
     /// Whether supervised training has something to learn from the row.
     pub target: &'a (dyn Fn(&Sample) -> Result<(), String> + Sync),
+    /// Tokens of a pair's answers and the longest of them that a forward pass takes; none where nothing learns from
+    /// pairs, which are then not checked.
+    pub pairs: Option<PairChecks<'a>>,
     /// Whether something reads a column that no convention knows.
     pub used: &'a (dyn Fn(&str) -> bool + Sync),
     /// What else of the row nothing uses.
@@ -124,6 +42,7 @@ impl Default for Checks<'_> {
             tokens: &|_| Ok(RowTokens::default()),
             answer: &|_| Ok(()),
             target: &|_| Ok(()),
+            pairs: None,
             used: &|_| false,
             unread: &|_| Vec::new(),
         }
@@ -148,6 +67,9 @@ pub fn check_rows(
             .map(|i| row(dataset, i, checks))
             .collect();
         for mut row in rows {
+            if let Some(first) = row.opposite.and_then(|key| seen.get(&key)) {
+                row.contradicts(first);
+            }
             if let Some(key) = row.key {
                 match seen.get(&key) {
                     Some(first) => row.duplicates(first),
@@ -156,6 +78,9 @@ pub fn check_rows(
                         seen.insert(key, First { id, answers });
                     }
                 }
+            }
+            if let (Some(sample), true) = (&row.sample, checks.pairs.is_some()) {
+                report.pairs.add(sample, row.pair_tokens.take());
             }
             if let Some(tokens) = row.tokens {
                 report.prompt_tokens.push(tokens.prompt);
@@ -180,10 +105,13 @@ struct First {
 struct Row {
     id: String,
     key: Option<[u8; 32]>,
+    /// The key of a pair that prefers what this one rejects.
+    opposite: Option<[u8; 32]>,
     answers: Vec<String>,
     sample: Option<Sample>,
     unread: Vec<String>,
     tokens: Option<RowTokens>,
+    pair_tokens: Option<PairTokens>,
     problems: Vec<Problem>,
 }
 
@@ -204,6 +132,14 @@ impl Row {
             _ => ProblemKind::Row,
         };
         self.problem(kind, error.report().field.as_deref(), error.to_string());
+    }
+
+    fn contradicts(&mut self, first: &First) {
+        let message = format!(
+            "prefers the answer that {} rejects\n  help: one of the two is wrong; drop it",
+            first.id
+        );
+        self.problem(ProblemKind::Contradiction, None, message);
     }
 
     fn duplicates(&mut self, first: &First) {
@@ -244,10 +180,12 @@ fn row(dataset: &dyn Dataset, index: usize, checks: &Checks<'_>) -> Row {
     let mut row = Row {
         id: format!("row {}", index + 1),
         key: None,
+        opposite: None,
         answers: Vec::new(),
         sample: None,
         unread: Vec::new(),
         tokens: None,
+        pair_tokens: None,
         problems: Vec::new(),
     };
     let sample = match dataset.get(index) {
@@ -262,14 +200,34 @@ fn row(dataset: &dyn Dataset, index: usize, checks: &Checks<'_>) -> Row {
     let answers = sample.answer.iter().chain(&sample.alternatives);
     row.answers = answers.cloned().collect();
     let frames = sample.videos.iter().flat_map(|v| &v.frames);
-    let broken = sample.images.iter().chain(frames);
+    let pair = sample
+        .preference
+        .as_ref()
+        .filter(|_| checks.pairs.is_some());
+    let rejected = pair.into_iter().flat_map(|pair| &pair.rejected_images);
+    let pictures = sample.images.iter().chain(rejected.flatten());
+    let broken = pictures.chain(frames);
     match broken.map(crate::Media::decode).find_map(Result::err) {
         Some(error) => row.unreadable(&error),
         None => {
-            row.key = key(&sample);
+            row.key = match pair {
+                // Several pairs of one question are no repetition.
+                Some(_) => pair_key(&sample, false),
+                None => key(&sample),
+            };
+            row.opposite = pair
+                .and_then(|_| pair_key(&sample, true))
+                .filter(|key| Some(*key) != row.key);
             match (checks.tokens)(&sample) {
                 Ok(found) => {
                     row.tokens = Some(found);
+                    if let (Some(pair), Some(checks)) = (pair, checks.pairs) {
+                        let (tokens, findings) = check_pair(&sample, pair, found, &checks);
+                        row.pair_tokens = tokens;
+                        for (kind, field, message) in findings {
+                            row.problem(kind, field.as_deref(), message);
+                        }
+                    }
                     if let Err(message) = (checks.target)(&sample) {
                         row.problem(ProblemKind::Target, None, message);
                     }
@@ -294,36 +252,4 @@ fn row(dataset: &dyn Dataset, index: usize, checks: &Checks<'_>) -> Row {
     row.unread = (checks.unread)(&sample);
     row.sample = Some(sample);
     row
-}
-
-/// Hash of the prompt and its media: of everything that makes two rows the same question.
-fn key(sample: &Sample) -> Option<[u8; 32]> {
-    let mut hasher = Sha256::new();
-    let tagged = |hasher: &mut Sha256, tag: u8, len: usize| {
-        hasher.update([tag]);
-        hasher.update((len as u64).to_le_bytes());
-    };
-    for message in &sample.messages {
-        tagged(&mut hasher, message.role as u8, message.content.len());
-        for part in &message.content {
-            match part {
-                Part::Text(text) => {
-                    tagged(&mut hasher, 10, text.len());
-                    hasher.update(text);
-                }
-                Part::Image(index) => {
-                    tagged(&mut hasher, 11, 1);
-                    hasher.update(sample.images.get(*index)?.hash().ok()?);
-                }
-                Part::Video(index) => {
-                    let frames = &sample.videos.get(*index)?.frames;
-                    tagged(&mut hasher, 12, frames.len());
-                    for frame in frames {
-                        hasher.update(frame.hash().ok()?);
-                    }
-                }
-            }
-        }
-    }
-    Some(hasher.finalize().into())
 }
