@@ -4,6 +4,7 @@ drawResults(data.summary);
 startAnswers(data.answers);
 startCurves(data.metrics);
 startRollouts();
+startPairs();
 drawRecipe(data.recipe);
 
 // While a run goes on, `percept view` is asked for what is new.
@@ -17,7 +18,8 @@ if (data.live) {
       live.className = "live";
       if (fresh.metrics.step.length === data.metrics.step.length && JSON.stringify(fresh.summary) === JSON.stringify(data.summary)) return;
       Object.assign(data, fresh);
-      offerSteps(data.rollout_steps);
+      offerSteps("filter-step", data.rollout_steps);
+      followPairs();
       drawFacts(data.summary, data.metrics);
       drawResults(data.summary);
       drawCurves(data.metrics);

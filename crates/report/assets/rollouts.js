@@ -71,8 +71,8 @@ function drawFilters(source, page) {
 }
 
 // New steps of a run that goes on can be chosen; what is shown stays.
-function offerSteps(steps) {
-  const select = byId("filter-step");
+function offerSteps(id, steps) {
+  const select = byId(id);
   const known = new Set([...select.options].map((option) => option.value));
   for (const step of steps) if (!known.has(String(step))) select.append(el("option", { value: step }, String(step)));
 }

@@ -3,6 +3,7 @@
 const SIGNALS = {
   log_probs: { label: "log-probability", colours: ["--tok-surprise", "--tok-surprise"], low: (v) => Math.max(0, -v), floor: 2, ends: (m) => ["0 certain", `−${number(m, 2)} surprising`] },
   token_advantages: { label: "advantage", colours: ["--tok-up", "--tok-down"], low: (v) => v, floor: 0.1, signed: true, ends: (m) => [`−${number(m, 2)}`, `+${number(m, 2)}`] },
+  log_ratio: { label: "log-ratio to the reference", colours: ["--tok-up", "--tok-down"], low: (v) => v, floor: 0.1, signed: true, ends: (m) => [`−${number(m, 2)} less likely`, `+${number(m, 2)} more likely`] },
   entropy: { label: "entropy", colours: ["--tok-entropy", "--tok-entropy"], low: (v) => Math.max(0, v), floor: 0.5, ends: (m) => ["0", `${number(m, 2)} nats`] },
   nucleus_entropy: { label: "nucleus entropy", colours: ["--tok-entropy", "--tok-entropy"], low: (v) => Math.max(0, v), floor: 0.5, ends: (m) => ["0", `${number(m, 2)} nats`] },
   visual_dependence: { label: "visual dependence", colours: ["--tok-up", "--tok-up"], low: (v) => v, floor: 0.5, ends: (m) => ["0", `${number(m, 2)} nats`] },

@@ -1,13 +1,10 @@
 //! What the page's script is given: metrics in columns, rollouts with their images in a table.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use percept_data::media_type;
 use serde_json::{Map, Value, json};
 
+use crate::page::images::Images;
 use crate::run::RolloutRecord;
 use crate::{RewardPart, Row};
 
@@ -56,10 +53,7 @@ pub(crate) fn metrics(rows: &[Row]) -> Value {
 /// `{items, images}`: an item's `images` are indices into `images`, null for one that is left
 /// out because it exceeds the budget or is of no format that browsers show.
 pub(crate) fn rollouts(records: &[RolloutRecord], image_bytes: usize) -> Value {
-    let mut table = Images {
-        left: image_bytes,
-        ..Images::default()
-    };
+    let mut table = Images::within(image_bytes);
     let items: Vec<Value> = records
         .iter()
         .map(|record| item(record, &mut table))
@@ -79,30 +73,6 @@ pub(crate) fn item_size(record: &RolloutRecord) -> usize {
         + record.tokens.len();
     let texts: usize = record.token_text.iter().map(|text| text.len() + 4).sum();
     400 + record.prompt.len() + record.completion.len() + texts + 7 * numbers
-}
-
-#[derive(Default)]
-struct Images {
-    index: HashMap<Arc<[u8]>, Option<usize>>,
-    sources: Vec<String>,
-    left: usize,
-}
-
-impl Images {
-    fn add(&mut self, image: &Arc<[u8]>) -> Option<usize> {
-        if let Some(index) = self.index.get(image) {
-            return *index;
-        }
-        let kind = media_type(image).filter(|_| image.len() <= self.left);
-        let index = kind.map(|kind| {
-            self.left -= image.len();
-            self.sources
-                .push(format!("data:{kind};base64,{}", STANDARD.encode(image)));
-            self.sources.len() - 1
-        });
-        self.index.insert(image.clone(), index);
-        index
-    }
 }
 
 fn item(record: &RolloutRecord, images: &mut Images) -> Value {
@@ -143,12 +113,12 @@ fn item(record: &RolloutRecord, images: &mut Images) -> Value {
     })
 }
 
-fn floats(values: &[f32]) -> Vec<Value> {
+pub(super) fn floats(values: &[f32]) -> Vec<Value> {
     values.iter().map(|&value| short(value.into(), 3)).collect()
 }
 
 /// A number with `digits` significant digits: more are not visible, and each costs a byte.
-fn short(value: f64, digits: usize) -> Value {
+pub(super) fn short(value: f64, digits: usize) -> Value {
     let rounded = format!("{value:.*e}", digits - 1)
         .parse::<f64>()
         .unwrap_or(value);
@@ -160,6 +130,8 @@ fn short(value: f64, digits: usize) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]

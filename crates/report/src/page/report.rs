@@ -8,30 +8,35 @@ use serde_json::{Value, json};
 
 use super::answers::Budget;
 use super::escape::escape;
-use super::{answers, payload};
-use crate::run::RolloutRecord;
+use super::sample::{spread, whole_groups};
+use super::{answers, pair_payload, payload};
+use crate::run::{PairRecord, RolloutRecord};
 use crate::{Error, Row, RunDir, Summary};
 use percept_base::files::write_atomic;
 
-use crate::{count_rollouts, read_metrics, read_rollouts_page};
+use crate::{count_rollouts, read_metrics, read_pairs, read_rollouts_page};
 
 /// Rollouts embedded in a report.
 const MAX_ROLLOUTS: usize = 200;
 /// Steps from which they are taken, evenly spread from the first to the last.
 const MAX_STEPS: usize = 8;
+/// Pairs embedded in a report, and their bytes without images.
+const MAX_PAIRS: usize = 96;
+const MAX_PAIR_BYTES: usize = 3 << 20;
 /// Bytes of embedded rollouts without images, and of images before base64.
 const MAX_TEXT_BYTES: usize = 5 << 20;
 const MAX_IMAGE_BYTES: usize = 3 << 20;
 
 const TEMPLATE: &str = include_str!("../../assets/report.html");
 const CSS: &str = include_str!("../../assets/report.css");
-const SCRIPTS: [&str; 7] = [
+const SCRIPTS: [&str; 8] = [
     include_str!("../../assets/base.js"),
     include_str!("../../assets/summary.js"),
     include_str!("../../assets/curves.js"),
     include_str!("../../assets/tokens.js"),
     include_str!("../../assets/rollouts.js"),
     include_str!("../../assets/answers.js"),
+    include_str!("../../assets/pairs.js"),
     include_str!("../../assets/main.js"),
 ];
 
@@ -50,6 +55,10 @@ pub struct Report {
     pub rollouts: Vec<RolloutRecord>,
     /// How many rollouts the run stored in all.
     pub rollouts_total: usize,
+    /// A sample of the pairs that preference steps kept; what exceeds 3 MiB (and 3 MiB of images) is left out.
+    pub pairs: Vec<PairRecord>,
+    /// How many steps of the run kept pairs; the sample is of some of them.
+    pub pair_steps: usize,
     /// Held-out questions and what each stage answered, for the page's script.
     pub answers: serde_json::Value,
     /// Lines shown at the top: what could not be read, for example.
@@ -77,7 +86,23 @@ impl Report {
                 report.rollouts.extend(whole_groups(rows, share));
             }
         }
+        report.add_pairs(run)?;
         Ok(report)
+    }
+
+    /// A sample of the run's pairs, spread over its steps.
+    fn add_pairs(&mut self, run: &RunDir) -> Result<(), Error> {
+        let steps = run.pair_steps()?;
+        self.pair_steps = steps.len();
+        let chosen = spread(&steps, MAX_STEPS);
+        let share = MAX_PAIRS / chosen.len().max(1);
+        for step in chosen {
+            match read_pairs(&run.pairs_of(step)) {
+                Ok(pairs) => self.pairs.extend(pairs.into_iter().take(share)),
+                Err(error) => self.notices.push(one_line(&error)),
+            }
+        }
+        Ok(())
     }
 
     /// The same without any rollouts, with as many held-out answers as `budget` allows.
@@ -118,12 +143,13 @@ impl Report {
     }
 
     /// What changes while a run goes on, for `/api/metrics`.
-    pub(crate) fn live_data(&self, rollout_steps: &[u64]) -> Value {
+    pub(crate) fn live_data(&self, rollout_steps: &[u64], pair_steps: &[u64]) -> Value {
         json!({
             "summary": self.summary,
             "metrics": payload::metrics(&self.metrics),
             "notices": self.notices,
             "rollout_steps": rollout_steps,
+            "pair_steps": pair_steps,
         })
     }
 }
@@ -133,17 +159,21 @@ pub fn render(report: &Report) -> String {
     let shown = within_budget(&report.rollouts);
     let mut rollouts = payload::rollouts(&shown, MAX_IMAGE_BYTES);
     rollouts["total"] = json!(report.rollouts_total.max(report.rollouts.len()));
-    page(report, false, rollouts, &[])
+    let mut used = 0;
+    let pairs = report.pairs.iter().take_while(|pair| {
+        used += pair_payload::item_size(pair);
+        used <= MAX_PAIR_BYTES
+    });
+    let pairs: Vec<PairRecord> = pairs.cloned().collect();
+    let mut pairs = pair_payload::pairs(&pairs, MAX_IMAGE_BYTES);
+    pairs["steps_total"] = json!(report.pair_steps);
+    page(report, false, [rollouts, pairs], [&[], &[]])
 }
 
-/// The page that asks the server for rollouts.
-pub(crate) fn render_live(report: &Report, rollout_steps: &[u64]) -> String {
-    page(
-        report,
-        true,
-        json!({ "items": [], "images": [], "total": 0 }),
-        rollout_steps,
-    )
+/// The page that asks the server for rollouts and pairs.
+pub(crate) fn render_live(report: &Report, rollout_steps: &[u64], pair_steps: &[u64]) -> String {
+    let none = || json!({ "items": [], "images": [], "total": 0, "steps_total": 0 });
+    page(report, true, [none(), none()], [rollout_steps, pair_steps])
 }
 
 /// Makes `report.html` from what is in the run folder.
@@ -156,11 +186,14 @@ pub fn write_report(run: &RunDir) -> Result<PathBuf, Error> {
     Ok(path)
 }
 
-fn page(report: &Report, live: bool, rollouts: Value, rollout_steps: &[u64]) -> String {
-    let mut data = report.live_data(rollout_steps);
+/// `embedded` and `steps` are those of rollouts, then of pairs.
+fn page(report: &Report, live: bool, embedded: [Value; 2], steps: [&[u64]; 2]) -> String {
+    let mut data = report.live_data(steps[0], steps[1]);
+    let [rollouts, pairs] = embedded;
     data["live"] = json!(live);
     data["recipe"] = json!(report.recipe_toml);
     data["rollouts"] = rollouts;
+    data["pairs"] = pairs;
     data["answers"] = report.answers.clone();
     let data = script_safe(&data.to_string());
     let script = format!("(() => {{\n\"use strict\";\n{}\n}})();", SCRIPTS.join("\n"));
@@ -201,30 +234,6 @@ fn script_safe(json: &str) -> String {
     safe
 }
 
-/// At most `count` of the steps, evenly spread, the first and the last among them.
-fn spread(steps: &[u64], count: usize) -> Vec<u64> {
-    if steps.len() <= count {
-        return steps.to_vec();
-    }
-    (0..count)
-        .map(|i| steps[i * (steps.len() - 1) / (count - 1)])
-        .collect()
-}
-
-/// The first `share` rows, without a group that is cut, unless it is the only one.
-fn whole_groups(mut rows: Vec<RolloutRecord>, share: usize) -> Vec<RolloutRecord> {
-    if rows.len() <= share {
-        return rows;
-    }
-    let cut = rows[share].prompt_id.clone();
-    let whole = rows[..share]
-        .iter()
-        .rposition(|row| row.prompt_id != cut)
-        .map(|last| last + 1);
-    rows.truncate(whole.unwrap_or(share));
-    rows
-}
-
 /// Of every step as many of its first rollouts as fit its share of the budget.
 fn within_budget(rollouts: &[RolloutRecord]) -> Vec<RolloutRecord> {
     let steps = rollouts.chunk_by(|a, b| a.step == b.step);
@@ -246,30 +255,6 @@ fn one_line(error: &Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn steps_are_spread_from_the_first_to_the_last() {
-        let steps: Vec<u64> = (1..=100).collect();
-        assert_eq!(spread(&steps, 4), [1, 34, 67, 100]);
-        assert_eq!(spread(&[5, 9], 4), [5, 9]);
-        assert!(spread(&[], 4).is_empty());
-    }
-
-    #[test]
-    fn a_group_that_would_be_cut_is_left_out_unless_it_is_the_only_one() {
-        let rows = |ids: &str| -> Vec<RolloutRecord> {
-            ids.chars()
-                .map(|id| RolloutRecord {
-                    prompt_id: id.into(),
-                    ..Default::default()
-                })
-                .collect()
-        };
-        assert_eq!(whole_groups(rows("aaabbb"), 5).len(), 3);
-        assert_eq!(whole_groups(rows("aaabbbc"), 6).len(), 6);
-        assert_eq!(whole_groups(rows("aaaaaa"), 5).len(), 5);
-        assert_eq!(whole_groups(rows("aab"), 5).len(), 3);
-    }
 
     #[test]
     fn very_long_rollouts_do_not_make_a_very_large_page() {
