@@ -7,7 +7,8 @@ use std::io::Cursor;
 use image::{ImageFormat, Rgb, RgbImage};
 use percept_data::scenes::{Ask, Scenes, ScenesConfig};
 use percept_data::{
-    ColumnMap, Dataset, Error, FileDataset, Media, Message, Part, Role, Sample, Video, write_jsonl,
+    ColumnMap, Dataset, Error, FileDataset, Media, Message, Part, Preference, Role, Sample, Video,
+    write_jsonl,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -130,8 +131,84 @@ fn assert_same(a: &Sample, b: &Sample) {
     }
 }
 
+fn spoken() -> impl Strategy<Value = String> {
+    "[ -~]{0,12}[a-z<>é]( <image>){0,2}"
+}
+
+/// A pair on top of a sample, whose prompt then ends with the user.
+fn paired() -> impl Strategy<Value = Sample> {
+    let answers = (
+        spoken(),
+        prop::collection::vec(spoken(), 0..4),
+        any::<Option<bool>>(),
+    );
+    let versions = prop::collection::vec(any::<u8>(), 0..3);
+    let numbers = (any::<Option<u8>>(), any::<Option<i8>>());
+    (sample(), answers, versions, numbers).prop_map(|(mut sample, answers, versions, numbers)| {
+        sample.messages.retain(|turn| turn.role != Role::Assistant);
+        sample.messages.push(Message::text(Role::User, "And?"));
+        sample.images.clear();
+        sample.videos.clear();
+        for part in sample
+            .messages
+            .iter_mut()
+            .flat_map(|turn| &mut turn.content)
+        {
+            match part {
+                Part::Image(at) => {
+                    *at = sample.images.len();
+                    sample.images.push(media(*at as u8));
+                }
+                Part::Video(_) => *part = Part::Text("video".into()),
+                Part::Text(_) => {}
+            }
+        }
+        for name in ["prompt", "id"] {
+            sample.meta.shift_remove(name);
+        }
+        let say = |text: &String| vec![Message::text(Role::Assistant, text.as_str())];
+        let (chosen, mut rejected, corrected) = answers;
+        let sets = versions.iter().map(|&version| {
+            let pictures = (0..sample.images.len()).map(|at| media(version.wrapping_add(at as u8)));
+            pictures.collect::<Vec<_>>()
+        });
+        let sets: Vec<Vec<Media>> = sets.filter(|set| !set.is_empty()).collect();
+        if rejected.is_empty() && sets.is_empty() {
+            rejected.push("none".into());
+        }
+        sample.preference = Some(Preference {
+            chosen: say(&chosen),
+            rejected: rejected.iter().map(say).collect(),
+            rejected_images: sets,
+            corrected: corrected.map(|_| say(&chosen)),
+            confidence: numbers.0.map(|n| f64::from(n) / 255.0),
+            clip_gap: numbers.1.map(f64::from),
+        });
+        sample
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn written_pairs_read_back_the_same(samples in prop::collection::vec(paired(), 1..4)) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write_jsonl(samples.iter().cloned().map(Ok), folder.path()).unwrap();
+        let back = FileDataset::open(&[path], &ColumnMap::default(), None).unwrap();
+        for (i, sample) in samples.iter().enumerate() {
+            let read = back.get(i).unwrap();
+            assert_same(sample, &read);
+            let (a, b) = (sample.preference.as_ref().unwrap(), read.preference.unwrap());
+            prop_assert_eq!((&a.chosen, &a.rejected, &a.corrected), (&b.chosen, &b.rejected, &b.corrected));
+            prop_assert_eq!((a.confidence, a.clip_gap), (b.confidence, b.clip_gap));
+            let pixels = |sets: &[Vec<Media>]| -> Vec<Vec<Vec<u8>>> {
+                let set = |set: &Vec<Media>| set.iter().map(|image| image.encoded().unwrap().to_vec()).collect();
+                sets.iter().map(set).collect()
+            };
+            prop_assert_eq!(pixels(&a.rejected_images), pixels(&b.rejected_images));
+        }
+    }
+
     #[test]
     fn written_samples_read_back_the_same(samples in prop::collection::vec(sample(), 1..4)) {
         let folder = tempfile::tempdir().unwrap();
@@ -182,6 +259,43 @@ fn media_and_marks_must_agree() {
     assert!(error.contains("Image(0)"), "{error}");
     let error = write(Sample::new("s1", Vec::new())).unwrap_err();
     assert!(error.to_string().contains("no messages"), "{error}");
+}
+
+#[test]
+fn a_pair_that_is_none_is_refused() {
+    let say = |text: &str| vec![Message::text(Role::Assistant, text)];
+    let paired = |rejected: Vec<Vec<Message>>, rejected_images: Vec<Vec<Media>>| {
+        let mut sample = asks();
+        sample.preference = Some(Preference {
+            chosen: say("A"),
+            rejected,
+            rejected_images,
+            ..Preference::default()
+        });
+        sample
+    };
+    write(paired(vec![say("B")], Vec::new())).unwrap();
+    let shown = vec![vec![Message::new(Role::Assistant, vec![Part::Image(0)])]];
+    let mut named = paired(vec![say("B")], Vec::new());
+    named.meta.insert("confidence".into(), json!(0.5));
+    for (sample, expected) in [
+        (paired(Vec::new(), Vec::new()), "without a rejected answer"),
+        (
+            paired(vec![say("B")], vec![vec![media(1)]]),
+            "rejected pictures",
+        ),
+        (paired(shown, Vec::new()), "shows media"),
+        (named, "confidence"),
+    ] {
+        let error = write(sample).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    // Of a row that is no pair, what would make it one is refused, and a remark is not.
+    let mut plain = asks();
+    plain.meta.insert("rejected".into(), json!(false));
+    write(plain.clone()).unwrap();
+    plain.meta.insert("rejected".into(), json!("B"));
+    assert!(write(plain).is_err());
 }
 
 #[test]

@@ -5,17 +5,26 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use percept_data::digit_sum::{DigitSum, DigitSumConfig, Split};
 use percept_data::scenes::{Ask, Scenes, ScenesConfig};
-use percept_data::{Dataset, write_jsonl};
+use percept_data::{ColumnMap, Dataset, FileDataset, write_jsonl};
 
 use crate::shared::output::say;
 use crate::shared::{Done, Failure, Global};
 
-/// Write a built-in task as a JSONL file with PNG images.
+/// Write a built-in task, or rows of any convention, as a JSONL file in TRL's form with the pictures beside it.
 #[derive(Debug, Args)]
 pub struct DataExport {
     /// Task to write.
     #[arg(long, value_enum, default_value_t = Task::DigitSum)]
     pub task: Task,
+    /// Write the rows of these data files instead of a task: rows of TRL, RLAIF-V, ms-swift, LLaMA-Factory, …,
+    /// preference pairs among them.
+    #[arg(
+        long,
+        value_name = "FILES",
+        num_args = 1..,
+        conflicts_with_all = ["task", "rows", "split", "cooccurrence", "ask", "contrast", "seed"]
+    )]
+    pub data: Vec<PathBuf>,
     /// Output folder.
     #[arg(long)]
     pub output: PathBuf,
@@ -71,6 +80,9 @@ pub fn run(args: &DataExport, _: &Global) -> Result<Done, Failure> {
         }
     };
     let task: Box<dyn Dataset> = match args.task {
+        _ if !args.data.is_empty() => {
+            Box::new(FileDataset::open(&args.data, &ColumnMap::default(), None)?)
+        }
         Task::DigitSum => Box::new(DigitSum::new(DigitSumConfig {
             split,
             seed: args.seed,

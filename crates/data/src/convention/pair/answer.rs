@@ -181,6 +181,7 @@ fn shows_media(turn: &Value) -> bool {
 /// Tags of pictures are text in an answer.
 fn with_tags(content: Vec<Part>) -> Vec<Part> {
     let mut out: Vec<Part> = Vec::with_capacity(content.len());
+    let mut after_tag = false;
     for part in content {
         let (text, is_tag) = match part {
             Part::Text(text) => (text, false),
@@ -188,9 +189,10 @@ fn with_tags(content: Vec<Part>) -> Vec<Part> {
             Part::Video(_) => ("<video>".to_owned(), true),
         };
         match out.last_mut() {
-            Some(Part::Text(before)) if is_tag || before.ends_with('>') => before.push_str(&text),
+            Some(Part::Text(before)) if is_tag || after_tag => before.push_str(&text),
             _ => out.push(Part::Text(text)),
         }
+        after_tag = is_tag;
     }
     out
 }

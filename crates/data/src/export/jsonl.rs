@@ -1,5 +1,4 @@
-//! Writing samples as JSONL in the form of TRL and Hugging Face: `messages`, `images`, `answer`; preferences as `prompt`,
-//! `chosen`, `rejected`, `rejected_images`.
+//! Rows of a data file.
 
 use std::fs;
 use std::io::Write;
@@ -7,16 +6,22 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::{Error, Media, Message, Part, Preference, Sample};
+use crate::export::images::{disk, write_image};
+use crate::export::misread::misread;
+use crate::export::pair::pair_columns;
+use crate::export::turns::{prompt_json, text_part_json, turn_json};
+use crate::{Error, Part, Sample};
 
 /// Writes `data.jsonl` and the images beside it (`images/000012-0.png`); reading the file back
-/// gives the same samples. Videos are written as lists of frames. Media are numbered as they
+/// gives the same samples. A preference pair is a row of TRL's (`prompt`, `chosen`, `rejected`, `images`) with
+/// `rejected_images`. Videos are written as lists of frames. Media are numbered as they
 /// appear in the conversation.
 ///
 /// # Errors
 /// [`Error::File`] when the disk refuses, the errors of the samples, and [`Error::Row`] for a
 /// sample that a file cannot hold: without messages, with media that stand nowhere in them, or
-/// with a field in `meta` that would be read back as something else.
+/// with a field in `meta` that would be read back as something else, or a pair that is none: without a rejected answer
+/// or picture, with another number of rejected pictures than pictures.
 pub fn write_jsonl(
     samples: impl Iterator<Item = Result<Sample, Error>>,
     dir: &Path,
@@ -45,11 +50,6 @@ pub fn write_jsonl(
     file.sync_all().map_err(disk(&temporary))?;
     fs::rename(&temporary, &path).map_err(disk(&path))?;
     Ok(path)
-}
-
-fn disk(path: &Path) -> impl Fn(std::io::Error) -> Error {
-    let path = path.to_path_buf();
-    move |e| Error::file(format!("cannot be written: {e}")).in_file(&path)
 }
 
 fn record(sample: &Sample, dir: &Path, row: usize) -> Result<Value, Error> {
@@ -92,14 +92,14 @@ fn record(sample: &Sample, dir: &Path, row: usize) -> Result<Value, Error> {
     }
     let mut record = Map::new();
     record.insert("id".into(), sample.id.as_str().into());
-    match &sample.preference {
-        Some(pair) => {
-            record.insert("prompt".into(), messages(sample));
-            record.extend(answers_and_images(pair, dir, row)?);
-        }
-        None => {
-            record.insert("messages".into(), messages(sample));
-        }
+    // The columns of TRL's preference rows.
+    let prompt = match &sample.preference {
+        None => "messages",
+        Some(_) => "prompt",
+    };
+    record.insert(prompt.into(), prompt_json(&sample.messages));
+    if let Some(pair) = &sample.preference {
+        record.extend(pair_columns(pair, sample, dir, row)?);
     }
     record.insert("images".into(), images.into());
     if !videos.is_empty() {
@@ -116,7 +116,9 @@ fn record(sample: &Sample, dir: &Path, row: usize) -> Result<Value, Error> {
         record.insert("expert".into(), json!(all));
     }
     if !sample.trajectory.is_empty() {
-        let turns = sample.trajectory.iter().map(text_turn);
+        let turns = sample.trajectory.iter();
+        let turns =
+            turns.map(|message| turn_json(message, vec![text_part_json(&message.plain_text())]));
         record.insert("expert".into(), turns.collect());
     }
     record.extend(template_columns(sample));
@@ -135,52 +137,6 @@ fn record(sample: &Sample, dir: &Path, row: usize) -> Result<Value, Error> {
     Ok(record.into())
 }
 
-/// The columns of a preference in TRL's conversational form, and ms-swift's `rejected_images`: of several rejected
-/// answers or sets of images a list.
-fn answers_and_images(
-    pair: &Preference,
-    dir: &Path,
-    row: usize,
-) -> Result<Map<String, Value>, Error> {
-    let turns = |answer: &Vec<Message>| -> Value { answer.iter().map(text_turn).collect() };
-    let mut columns = Map::new();
-    columns.insert("chosen".into(), turns(&pair.chosen));
-    columns.extend(one_or_list(
-        "rejected",
-        pair.rejected.iter().map(turns).collect(),
-    ));
-    let mut sets = Vec::new();
-    for (set, images) in pair.rejected_images.iter().enumerate() {
-        let names = images.iter().enumerate();
-        let names = names
-            .map(|(at, image)| write_image(image, dir, &format!("{row:06}-rejected{set}-{at}")));
-        sets.push(names.collect::<Result<Value, _>>()?);
-    }
-    columns.extend(one_or_list("rejected_images", sets));
-    if let Some(corrected) = &pair.corrected {
-        columns.insert("corrected".into(), turns(corrected));
-    }
-    for (name, value) in [("confidence", pair.confidence), ("clip_gap", pair.clip_gap)] {
-        columns.extend(value.map(|value| (name.to_owned(), value.into())));
-    }
-    Ok(columns)
-}
-
-/// A column that holds its one entry, or a list of several; none where there is nothing.
-fn one_or_list(name: &str, mut entries: Vec<Value>) -> Option<(String, Value)> {
-    let value = match entries.len() {
-        0 => return None,
-        1 => entries.remove(0),
-        _ => entries.into(),
-    };
-    Some((name.to_owned(), value))
-}
-
-/// A turn that holds text alone.
-fn text_turn(message: &Message) -> Value {
-    turn_json(message, vec![text_part_json(&message.plain_text())])
-}
-
 /// One text, or a list where there are alternatives.
 fn right_answers(answer: &str, alternatives: &[String]) -> Value {
     if alternatives.is_empty() {
@@ -189,39 +145,6 @@ fn right_answers(answer: &str, alternatives: &[String]) -> Value {
     std::iter::once(answer)
         .chain(alternatives.iter().map(String::as_str))
         .collect()
-}
-
-fn messages(sample: &Sample) -> Value {
-    let turns = sample.messages.iter().map(|message| {
-        let parts = message.content.iter().map(|part| match part {
-            Part::Text(text) => text_part_json(text),
-            Part::Image(_) => json!({"type": "image"}),
-            Part::Video(_) => json!({"type": "video"}),
-        });
-        turn_json(message, parts.collect())
-    });
-    turns.collect()
-}
-
-/// A turn with its content parts and everything else that it says.
-pub fn turn_json(message: &Message, content: Vec<Value>) -> Value {
-    let mut turn = json!({"role": message.role.as_str(), "content": content});
-    if let Some(train) = message.train {
-        turn["train"] = train.into();
-    }
-    for (name, value) in &message.fields {
-        turn[name] = value.clone();
-    }
-    turn
-}
-
-/// A text as a content part, marked where it has a tag that is to stay text.
-pub fn text_part_json(text: &str) -> Value {
-    let mut part = json!({"type": "text", "text": text});
-    if text.contains("<image") || text.contains("<video>") {
-        part["tags"] = false.into();
-    }
-    part
 }
 
 /// The columns of a sample besides its turns, media, answer, expert and `meta`.
@@ -240,56 +163,4 @@ pub fn template_columns(sample: &Sample) -> Map<String, Value> {
         columns.insert("objects".into(), objects.source.clone());
     }
     columns
-}
-
-/// Whether the reader would take a field of `meta` for one of its columns. Null says nothing.
-fn misread(sample: &Sample, name: &str, value: &Value) -> bool {
-    if value.is_null() {
-        return false;
-    }
-    match name {
-        "id"
-        | "messages"
-        | "images"
-        | "videos"
-        | "answer"
-        | "expert"
-        | "system"
-        | "history"
-        | "tools"
-        | "chat_template_kwargs"
-        | "objects" => true,
-        _ if name
-            .strip_prefix("image_")
-            .is_some_and(|n| n.parse::<usize>().is_ok()) =>
-        {
-            true
-        }
-        "prompt" | "chosen" | "rejected" | "rejected_images" | "corrected" | "confidence"
-        | "clip_gap" => sample.preference.is_some(),
-        "video" => sample.videos.is_empty(),
-        "solution" | "ground_truth" => sample.answer.is_none(),
-        "reward_model" => sample.answer.is_none() && !value["ground_truth"].is_null(),
-        "completion" | "response" => sample.expert.is_none(),
-        _ => false,
-    }
-}
-
-/// Writes an image under `images/`; returns its path from `dir`.
-fn write_image(image: &Media, dir: &Path, stem: &str) -> Result<String, Error> {
-    let bytes = image.outgoing()?;
-    let name = format!("images/{stem}.{}", ending(&bytes));
-    let path = dir.join(&name);
-    fs::write(&path, &bytes).map_err(disk(&path))?;
-    Ok(name)
-}
-
-fn ending(bytes: &[u8]) -> &'static str {
-    match bytes {
-        [0xff, 0xd8, ..] => "jpg",
-        [b'G', b'I', b'F', ..] => "gif",
-        [b'R', b'I', b'F', b'F', ..] => "webp",
-        [b'B', b'M', ..] => "bmp",
-        _ => "png",
-    }
 }

@@ -1,0 +1,10 @@
+//! Writing samples as JSONL in the form of TRL and Hugging Face.
+
+mod images;
+mod jsonl;
+mod misread;
+mod pair;
+mod turns;
+
+pub use jsonl::{template_columns, write_jsonl};
+pub use turns::{text_part_json, turn_json};
