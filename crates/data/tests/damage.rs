@@ -198,7 +198,7 @@ fn a_file_that_shrinks_while_it_is_open_is_an_error() {
     assert!(data.get(2).unwrap_err().to_string().contains("no such row"));
 }
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 11] = [
     "verl.parquet",
     "verl_old.parquet",
     "verl_bytes.parquet",
@@ -208,6 +208,8 @@ const FILES: [&str; 9] = [
     "openai.jsonl",
     "easy_r1.json",
     "llava.json",
+    "pairs_trl.parquet",
+    "pairs_llama_factory.json",
 ];
 
 /// Cases of the damage test: `PERCEPT_DAMAGE_CASES`, or a few.
@@ -238,7 +240,9 @@ proptest! {
         if let Ok(data) = open_as(folder.file(file, &bytes), &ColumnMap::default()) {
             for i in 0..data.len().min(20) {
                 if let Ok(sample) = data.get(i) {
-                    sample.images.iter().for_each(|image| drop(image.decode()));
+                    let rejected = sample.preference.iter().flat_map(|pair| &pair.rejected_images);
+                    let images = sample.images.iter().chain(rejected.flatten());
+                    images.for_each(|image| drop(image.decode()));
                 }
             }
         }

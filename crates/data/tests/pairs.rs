@@ -639,6 +639,33 @@ fn a_rejected_picture_that_is_not_there_is_an_error_when_it_is_read() {
     );
 }
 
+/// A table has texts and nothing else: conversations, lists of pictures and numbers are written into them.
+#[test]
+fn pairs_in_a_table_are_read() {
+    let folder = Folder::new();
+    let turns = |answer: &str| {
+        let turns = json!([user("What is it?"), says(answer)]).to_string();
+        turns.replace('"', "\"\"")
+    };
+    let csv = format!(
+        "prompt,chosen,rejected,image,rejected_images,confidence\n\
+         What is it?,A dog.,A cat.,a.png,['b.png'],0.5\n\
+         ,\"{}\",\"{}\",a.png,,\n\
+         Plain?,,,,,\n",
+        turns("A dog."),
+        turns("A cat.")
+    );
+    let path = folder.file("x.csv", csv);
+    let data = FileDataset::open(&[path], &ColumnMap::default(), None).unwrap();
+    let asked = "user: ⟨3⟩What is it?";
+    let (good, bad) = ("assistant: A dog.", "assistant: A cat.");
+    let first = data.get(0).unwrap();
+    assert_eq!(outline(&first), [asked, good, bad, "4"]);
+    assert_eq!(first.preference.unwrap().confidence, Some(0.5));
+    assert_eq!(outline(&data.get(1).unwrap()), [asked, good, bad, ""]);
+    assert!(data.get(2).unwrap().preference.is_none());
+}
+
 /// Roles of the result: no prompt ends with the assistant.
 #[test]
 fn no_prompt_ends_with_an_answer() {

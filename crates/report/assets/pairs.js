@@ -83,7 +83,7 @@ function choosePair(i) {
 // One response: the pictures that it was read with, its numbers, its tokens.
 function side(response, signal, scale) {
   const preferred = finite(response.margin) && response.margin < 0;
-  const title = response.kind.replaceAll("_", " ") + (response.number ? ` ${response.number + 1}` : "");
+  const title = response.kind.replace("_rejected_image", " answer, rejected picture").replace("_no_image", " answer, no picture").replaceAll("_", " ") + (response.number ? ` ${response.number + 1}` : "");
   const numbers = [["reward", response.reward], ["margin", response.margin], ["weight", response.weight]].filter(([, value]) => finite(value));
   const shown = response.pictures.map((source, i) => source ? picture(source, `${response.rejected_images ? "rejected " : ""}picture ${i + 1}`)
     : el("div", { class: "missing" }, "This picture is too large for the report; `percept view` shows it."));
