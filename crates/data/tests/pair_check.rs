@@ -108,6 +108,7 @@ fn each_fault_of_a_pair_is_found() {
         pair("1", "A dog.", "A cat.", Value::Null),
         pair("1", "A cat.", "A dog.", Value::Null),
         pair("1", "A dog.", "A cow.", Value::Null),
+        json!({"prompt": "12", "response": "A dog."}),
     ];
     let report = check(&rows, 18, true);
     let at = |row: usize, kind, field: Option<&str>| {
@@ -127,6 +128,7 @@ fn each_fault_of_a_pair_is_found() {
             at(11, ProblemKind::Overlong, None),
             at(12, ProblemKind::Duplicate, None),
             at(13, ProblemKind::Contradiction, None),
+            at(15, ProblemKind::Target, None),
         ],
         "{:?}",
         report.problems

@@ -399,6 +399,13 @@ fn what_is_read_otherwise_than_it_says_is_counted() {
         "{:?}",
         swift.unread
     );
+    // As the documentation of ms-swift has it: the same picture again is no contrast.
+    let same = one(json!({
+        "messages": [user("<image>?"), says("A")], "images": ["a.png"],
+        "rejected_messages": [user("<image>?"), says("B")], "rejected_images": ["a.png"],
+    }));
+    assert_eq!(outline(&same)[2..], ["assistant: B", ""]);
+    assert!(same.unread.is_empty(), "{:?}", same.unread);
     let left =
         one(json!({"prompt": "?", "chosen": "A", "rejected": "B", "rejected_response": "C"}));
     assert_eq!(left.meta["rejected_response"], "C");

@@ -11,6 +11,10 @@ use crate::check::report::CheckReport;
 use crate::error::shorten;
 use crate::{Dataset, Error, Sample};
 
+/// A row of a set of pairs that is none.
+const NO_PAIR: &str = "no preference pair: a preference stage learns nothing from it\n  help: a pair has a chosen \
+                       answer, and rejected answers or pictures (data.columns.chosen, rejected, rejected_images)";
+
 /// Rows that are read together; bounds memory.
 const CHUNK: usize = 256;
 
@@ -221,12 +225,18 @@ fn row(dataset: &dyn Dataset, index: usize, checks: &Checks<'_>) -> Row {
             match (checks.tokens)(&sample) {
                 Ok(found) => {
                     row.tokens = Some(found);
-                    if let (Some(pair), Some(checks)) = (pair, checks.pairs) {
-                        let (tokens, findings) = check_pair(&sample, pair, found, &checks);
-                        row.pair_tokens = tokens;
-                        for (kind, field, message) in findings {
-                            row.problem(kind, field.as_deref(), message);
+                    match (pair, &checks.pairs) {
+                        (Some(pair), Some(checks)) => {
+                            let (tokens, findings) = check_pair(&sample, pair, found, checks);
+                            row.pair_tokens = tokens;
+                            for (kind, field, message) in findings {
+                                row.problem(kind, field.as_deref(), message);
+                            }
                         }
+                        (None, Some(_)) => {
+                            row.problem(ProblemKind::Target, None, NO_PAIR.to_owned())
+                        }
+                        (_, None) => {}
                     }
                     if let Err(message) = (checks.target)(&sample) {
                         row.problem(ProblemKind::Target, None, message);

@@ -188,7 +188,7 @@ impl MediaList<'_> {
 }
 
 /// Whether two images are one: the same file, or the same content.
-fn same_image(a: &Media, b: &Media) -> bool {
+pub(super) fn same_image(a: &Media, b: &Media) -> bool {
     if let (Some(a), Some(b)) = (a.path(), b.path())
         && a == b
     {

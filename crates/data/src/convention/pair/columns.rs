@@ -8,9 +8,10 @@ use crate::convention::pair::numbers::{clip_gap, confidence};
 use crate::convention::pair::pictures::{check_numbers, picture_sets, says_nothing};
 use crate::convention::pair::prompt::{Answers, split, without_answer};
 use crate::convention::pair::turns::turns_of;
+use crate::convention::placement::same_image;
 use crate::convention::take::take;
 use crate::formats::row::{Row, Value};
-use crate::{Error, Message, Preference, Sample};
+use crate::{Error, Media, Message, Preference, Sample};
 
 const REJECTED: [&str; 3] = ["rejected", "rejected_response", "rejected_messages"];
 
@@ -42,6 +43,8 @@ pub(in crate::convention) struct OpenPair {
     /// Whether the chosen answer stood at the end of the prompt's column, or in the column of an expert:
     /// supervised training learns it.
     spoken: bool,
+    /// The column of the rejected answers, where it is one of ms-swift's.
+    swift: Option<String>,
     notes: Vec<String>,
 }
 
@@ -108,13 +111,6 @@ impl PairColumns {
                 format!("column {name} of a pair: preference stages read chosen and rejected alone")
             }));
         }
-        let swift = self.rejected.iter().find(|(name, _)| name != "rejected");
-        if let (Some((name, _)), Some((pictures, _))) = (swift, &self.pictures) {
-            notes.push(format!(
-                "that {pictures} belong to {name}: they are shown with the chosen answer, and ms-swift shows \
-                 them with the rejected one"
-            ));
-        }
         notes
     }
 
@@ -127,6 +123,9 @@ impl PairColumns {
         padded: bool,
     ) -> Result<(String, Value, OpenPair), Error> {
         let notes = self.notes(row);
+        let mut swift = self.rejected.iter().map(|(name, _)| name);
+        let swift = swift.find(|name| REJECTED[1..].contains(&name.as_str()));
+        let swift = swift.cloned();
         if given.is_none() {
             given = instruction(row)?;
         }
@@ -163,6 +162,7 @@ impl PairColumns {
             confidence: self.confidence,
             clip_gap: self.clip_gap,
             spoken,
+            swift,
             notes,
         };
         Ok((name, value, open))
@@ -219,7 +219,10 @@ impl OpenPair {
             Some((name, value)) => {
                 let sets = picture_sets(reader, &name, value)?;
                 check_numbers(&name, &sets, sample.images.len())?;
-                sets
+                match self.swift {
+                    Some(rejected) => of_ms_swift(&name, &rejected, sets, sample),
+                    None => sets,
+                }
             }
             None => Vec::new(),
         };
@@ -241,6 +244,29 @@ impl OpenPair {
             clip_gap: self.clip_gap,
         })
     }
+}
+
+/// ms-swift's rows repeat the pictures for `rejected_messages`: equal ones are no contrast. Others it shows with the
+/// rejected answer, which is said.
+fn of_ms_swift(
+    pictures: &str,
+    rejected: &str,
+    sets: Vec<Vec<Media>>,
+    sample: &mut Sample,
+) -> Vec<Vec<Media>> {
+    let repeated = |set: &Vec<Media>| {
+        set.iter()
+            .zip(&sample.images)
+            .all(|(a, b)| same_image(a, b))
+    };
+    if sets.iter().all(repeated) {
+        return Vec::new();
+    }
+    sample.unread.push(format!(
+        "that {pictures} belong to {rejected}: they are shown with the chosen answer, and ms-swift shows them with \
+         the rejected one"
+    ));
+    sets
 }
 
 /// Whether a column makes its row a pair.
