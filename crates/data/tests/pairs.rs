@@ -381,6 +381,25 @@ fn rows_that_are_no_pairs_stay_what_they_were() {
     );
 }
 
+/// A recipe that reads such a column as something else goes on to do so.
+#[test]
+fn columns_that_the_recipe_reads_otherwise_make_no_pair() {
+    let row = json!({"prompt": "?", "chosen": "A"});
+    let columns = ColumnMap {
+        expert: Some("chosen".into()),
+        ..ColumnMap::default()
+    };
+    let sample = read_with(&row, &columns).unwrap();
+    assert!(sample.preference.is_none() && sample.expert.as_deref() == Some("A"));
+    let columns = ColumnMap {
+        answer: Some("chosen".into()),
+        prompt: Some("rejected".into()),
+        ..ColumnMap::default()
+    };
+    let sample = read_with(&json!({"rejected": "?", "chosen": "A"}), &columns).unwrap();
+    assert!(sample.preference.is_none() && sample.answer.as_deref() == Some("A"));
+}
+
 #[test]
 fn what_is_read_otherwise_than_it_says_is_counted() {
     let tags = one(

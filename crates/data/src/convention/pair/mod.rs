@@ -2,11 +2,14 @@
 
 mod answer;
 mod columns;
+mod elsewhere;
 mod numbers;
+mod open;
 mod pictures;
 mod prompt;
 mod turns;
 mod unpack;
 
-pub(super) use columns::{OpenPair, PairColumns};
+pub(super) use columns::PairColumns;
+pub(super) use open::OpenPair;
 pub(super) use unpack::unpack_text;
