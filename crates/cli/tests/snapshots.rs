@@ -15,7 +15,7 @@ fn help(args: &[&str]) -> String {
 
 #[test]
 fn help_texts() {
-    let commands: [&[&str]; 29] = [
+    let commands: [&[&str]; 30] = [
         &[],
         &["quickstart"],
         &["train"],
@@ -24,6 +24,7 @@ fn help_texts() {
         &["data", "check"],
         &["data", "export"],
         &["data", "expert"],
+        &["data", "visual-pairs"],
         &["generate"],
         &["grade"],
         &["score"],

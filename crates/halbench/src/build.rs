@@ -1,25 +1,21 @@
 //! The steps in order: what is finished stays, what changed is done again.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use percept_base::files::write_atomic;
-use percept_base::hex;
 use percept_chat::ChatModel;
 use percept_data::coco::CocoInstances;
+use percept_steps::{
+    Done, Folder, Progress, Row, StepError, Work, decide, file_sha256, kind, lines,
+};
 use percept_vision::{ClassScorer, Editor};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::card::Card;
 use crate::catalogue::Catalogue;
-use crate::decide::{Work, decide};
-use crate::error::io;
-use crate::folder::{Done, Folder};
-use crate::lines::lines;
 use crate::scene::Scene;
 use crate::steps::choice::Chooser;
 use crate::steps::edit::EditStep;
@@ -27,8 +23,7 @@ use crate::steps::quality::QualityStep;
 use crate::steps::statistics::{ClassCount, Statistics};
 use crate::steps::{dataset, questions, roles};
 use crate::{
-    BuildConfig, BuildError, Choice, EditRecord, Pair, Progress, Questions, Role, Row, Step, Tally,
-    page,
+    BuildConfig, BuildError, Choice, EditRecord, Pair, Questions, Role, Step, Tally, page,
 };
 
 /// What a benchmark is built from and with.
@@ -83,7 +78,7 @@ pub fn build(build: &Build<'_>) -> Result<Outcome, BuildError> {
     let folders = std::iter::once(build.images.to_owned()).chain(allowed);
     let folders: Arc<[PathBuf]> = folders.collect();
     let run = Run {
-        folder: Folder::open(build.out)?,
+        folder: Folder::open(build.out, &["edits", "images"])?,
         scene: Scene {
             coco: &coco,
             images: build.images,
@@ -108,18 +103,6 @@ impl Sources {
             counted: build.counted.map(file_sha256).transpose()?,
         })
     }
-}
-
-fn file_sha256(path: &Path) -> Result<String, BuildError> {
-    let mut file = std::fs::File::open(path).map_err(io(path))?;
-    let (mut hasher, mut block) = (Sha256::new(), vec![0; 1 << 16]);
-    loop {
-        match file.read(&mut block).map_err(io(path))? {
-            0 => break,
-            read => hasher.update(&block[..read]),
-        }
-    }
-    Ok(hex(&hasher.finalize()))
 }
 
 struct Run<'a> {
@@ -149,12 +132,13 @@ impl Run<'_> {
                     (done, false)
                 }
                 None if self.build.only.is_some_and(|only| only != step) => {
-                    return Err(BuildError::Step {
+                    return Err(StepError::Step {
                         path: self.folder.rows_file(step).display().to_string(),
                         row: None,
                         what: format!("step {} is not finished with these settings", step.name()),
                         help: "leave --step out: unfinished steps are then done in order",
-                    });
+                    }
+                    .into());
                 }
                 None => (self.step(step, &key, &outcome.steps)?, true),
             };
@@ -241,7 +225,7 @@ impl Run<'_> {
             }
             Step::Dataset => self.dataset(key, before)?,
         };
-        self.folder.finish(step, key, &rows)
+        Ok(self.folder.finish(step, key, &rows)?)
     }
 
     fn statistics(&self) -> Result<Statistics, BuildError> {
@@ -382,7 +366,7 @@ impl Run<'_> {
         at_once: usize,
     ) -> Work<'b, (String, T)> {
         Work {
-            step,
+            step: step.into(),
             key,
             items,
             id: |(id, _)| id.clone(),
@@ -410,12 +394,6 @@ impl Run<'_> {
         }
         Ok(tally)
     }
-}
-
-/// A reason without its details: up to the first `:`. Reasons put numbers that differ from row to
-/// row behind it, and those of the configuration before it.
-fn kind(reason: &str) -> String {
-    reason.split(':').next().unwrap_or_default().to_owned()
 }
 
 fn threads() -> usize {

@@ -1,7 +1,5 @@
 //! Why a benchmark was not built.
 
-use std::path::Path;
-
 /// Why building stopped. What was finished stays; the same command goes on from there.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -21,6 +19,9 @@ pub enum BuildError {
     /// A file that cannot be written.
     #[error(transparent)]
     File(#[from] percept_base::files::FileError),
+    /// The files of a step.
+    #[error(transparent)]
+    Steps(#[from] percept_steps::StepError),
     /// A setting that means nothing.
     #[error("{field} is {found}; expected {expected}")]
     Config {
@@ -30,18 +31,6 @@ pub enum BuildError {
         found: String,
         /// What would do.
         expected: &'static str,
-    },
-    /// A file of a step that is not what the step wrote.
-    #[error("{path}{}: {what}\n  help: {help}", row.map_or(String::new(), |row| format!(":{row}")))]
-    Step {
-        /// The file.
-        path: String,
-        /// Its line.
-        row: Option<usize>,
-        /// What is wrong with it.
-        what: String,
-        /// What to do.
-        help: &'static str,
     },
     /// Nothing is left to build from.
     #[error(
@@ -57,15 +46,4 @@ pub enum BuildError {
         /// What to do.
         help: &'static str,
     },
-}
-
-/// An error of the disk, with the file.
-pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> BuildError {
-    let path = path.display().to_string();
-    move |e| BuildError::Step {
-        path,
-        row: None,
-        what: e.to_string(),
-        help: "check that the folder is there and writable",
-    }
 }

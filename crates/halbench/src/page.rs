@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use percept_data::Media;
 use percept_report::{Page, escape};
+use percept_steps::Folder;
 
 use percept_benchmarks::causal::{Answer, Tag};
 use percept_eval::thumbnail;
 
-use crate::folder::Folder;
 use crate::{BuildError, Questions, Tally};
 
 /// Pairs shown: more make a page that browsers are slow with.

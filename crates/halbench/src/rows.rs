@@ -7,43 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use percept_benchmarks::causal::Question;
 
-/// A decision about one thing: kept, with what was decided, or dropped, with the reason.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Row<T> {
-    /// Image and target class: `000000262145:handbag`.
-    pub id: String,
-    /// What was decided.
-    #[serde(default = "nothing", skip_serializing_if = "Option::is_none")]
-    pub kept: Option<T>,
-    /// Why it goes no further.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dropped: Option<String>,
-}
-
-fn nothing<T>() -> Option<T> {
-    None
-}
-
-impl<T> Row<T> {
-    /// Goes on.
-    pub fn kept(id: impl Into<String>, decided: T) -> Self {
-        Self {
-            id: id.into(),
-            kept: Some(decided),
-            dropped: None,
-        }
-    }
-
-    /// Goes no further.
-    pub fn dropped(id: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self {
-            id: id.into(),
-            kept: None,
-            dropped: Some(reason.into()),
-        }
-    }
-}
-
 /// A class that the contextual object was drawn from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Weight {

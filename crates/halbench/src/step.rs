@@ -1,5 +1,7 @@
 //! The steps of a build.
 
+use percept_steps::StepId;
+
 /// The steps, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
@@ -47,5 +49,14 @@ impl Step {
     /// The step of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|step| step.name() == name)
+    }
+}
+
+impl From<Step> for StepId {
+    fn from(step: Step) -> Self {
+        Self {
+            number: step as usize + 1,
+            name: step.name(),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Visual tools behind traits: editing a picture inside a mask ([`Editor`]) and saying how much a
-//! picture shows of a class ([`ClassScorer`]).
+//! picture shows of a class ([`ClassScorer`]); what is shown, where, which pixels and how well a text says it ([`tools`]);
+//! pictures made worse ([`ruin`]).
 //!
 //! [`BuiltIn`] edits offline: it takes an object away by copying patches of its surroundings and
 //! puts another one in its place by blending a cut-out in the gradient domain. It stands in for the
@@ -20,11 +21,15 @@ mod inpaint;
 mod picture;
 mod poisson;
 mod random;
+mod remover;
+pub mod ruin;
 mod scorer;
+pub mod tools;
 
 pub use builtin::BuiltIn;
 pub use command::CommandEditor;
 pub use cutout::{Cutout, Placement};
 pub use editor::{Edit, Edited, Editor, changed_outside, composite, transparent_mask};
 pub use error::Error;
+pub use remover::BuiltInRemover;
 pub use scorer::{ClassScorer, CommandScorer};

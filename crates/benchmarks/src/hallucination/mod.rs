@@ -17,11 +17,11 @@ pub mod object_halbench;
 pub mod pope;
 pub mod pope_build;
 mod sentences;
-pub(crate) use sentences::sentences_of;
 mod singular;
 mod tokens;
 mod vocabulary;
 
+pub use sentences::sentences_of;
 pub use singular::singular;
 pub use tokens::word_tokens;
 pub use vocabulary::{Class, Mention, Vocabulary};

@@ -11,7 +11,7 @@
 use std::ops::Range;
 
 /// The sentences of a text.
-pub(crate) fn sentences_of(text: &str) -> Vec<String> {
+pub fn sentences_of(text: &str) -> Vec<String> {
     let characters: Vec<char> = text.chars().collect();
     let ranges = sentences(&characters);
     ranges

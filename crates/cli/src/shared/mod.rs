@@ -1,8 +1,10 @@
 //! What commands share: options, opening models and data, output, progress. Knows no command.
 
 pub mod answerer;
+pub mod asked_model;
 pub mod attention_arg;
 mod done;
+pub mod edit_args;
 pub mod endpoint_args;
 mod failure;
 mod global;
@@ -16,6 +18,7 @@ pub mod reward_arg;
 pub mod run_args;
 pub mod sampling;
 pub mod sampling_args;
+mod step_progress;
 mod subcommands;
 pub mod table;
 pub mod training;
@@ -23,5 +26,6 @@ pub mod training;
 pub use done::Done;
 pub use failure::Failure;
 pub use global::Global;
+pub use step_progress::step_progress;
 
 pub(crate) use subcommands::subcommands;

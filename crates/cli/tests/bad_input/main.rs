@@ -15,6 +15,7 @@ mod recipes;
 mod rows;
 mod runs;
 mod verifiers;
+mod visual_pairs;
 
 use std::fs;
 use std::path::{Path, PathBuf};

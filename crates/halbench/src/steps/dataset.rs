@@ -5,17 +5,15 @@ use std::path::Path;
 
 use percept_base::files::write_atomic;
 use percept_data::Media;
+use percept_steps::{Folder, Row, StepError, io, sha256};
 use serde::{Deserialize, Serialize};
 
 use percept_benchmarks::causal::Question;
 
-use crate::error::io;
-use crate::folder::Folder;
-use crate::hash::sha256;
 use crate::pictures::{jpeg, png};
 use crate::scene::Scene;
 use crate::step::Step;
-use crate::{BuildConfig, BuildError, ImageFormat, Questions, Row};
+use crate::{BuildConfig, BuildError, ImageFormat, Questions};
 
 /// JPEG quality of edits: colours are off by a level or two.
 const QUALITY: u8 = 95;
@@ -104,14 +102,15 @@ pub(crate) fn write(
     };
     let bytes = media.outgoing()?;
     if sha256(&bytes) != *expected {
-        return Err(BuildError::Step {
+        return Err(StepError::Step {
             path: media
                 .path()
                 .map_or_else(String::new, |path| path.display().to_string()),
             row: None,
             what: "the file is not the one that was edited".into(),
             help: "do the edits again: --from edit",
-        });
+        }
+        .into());
     }
     let is_jpeg = bytes.starts_with(&[0xff, 0xd8]);
     let is_png = bytes.starts_with(b"\x89PNG");

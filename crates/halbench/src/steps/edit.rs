@@ -4,14 +4,13 @@
 //! contextual object's pixels (both as in the official script). Outside it the original is put
 //! back, whatever an editor did there.
 
+use percept_steps::{Folder, Row, draw, sha256};
 use percept_vision::{Cutout, Edit, Editor, changed_outside, composite};
 
-use crate::folder::Folder;
-use crate::hash::{draw, sha256};
 use crate::masks::masks;
 use crate::pictures::png;
 use crate::scene::{Scene, decoded};
-use crate::{BuildConfig, BuildError, Choice, EditRecord, Role, Row};
+use crate::{BuildConfig, BuildError, Choice, EditRecord, Role};
 
 /// What counts as a change by the editor outside its mask, in levels of 255: more than the noise of
 /// an encoder.

@@ -10,9 +10,9 @@
 use image::{RgbImage, imageops};
 use percept_data::Media;
 use percept_data::coco::Mask;
+use percept_steps::Folder;
 use percept_vision::{ClassScorer, changed_outside};
 
-use crate::folder::Folder;
 use crate::scene::Scene;
 use crate::{BuildConfig, BuildError, Checks, EditRecord, Pair, Row};
 

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use percept_benchmarks::causal::{Answer, Kind, Question, Tag};
 
 use super::statistics::Statistics;
-use crate::hash::draw;
+use percept_steps::draw;
+
 use crate::names::base_name;
 use crate::{AbsentRule, BuildConfig, Pair, Questions, Row, prompts};
 

@@ -11,9 +11,9 @@
 use std::path::Path;
 
 use percept_data::coco::{CocoImage, CocoInstances, Object};
+use percept_steps::draw;
 
 use super::statistics::{Statistics, present};
-use crate::hash::draw;
 use crate::names::stem;
 use crate::{BuildConfig, Role, Row, Weight};
 

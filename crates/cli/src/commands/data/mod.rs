@@ -3,6 +3,7 @@
 mod check;
 mod expert;
 mod export;
+mod visual_pairs;
 
 use crate::shared::subcommands;
 
@@ -12,5 +13,6 @@ subcommands! {
         Check(check::DataCheck),
         Export(export::DataExport),
         Expert(expert::DataExpert),
+        VisualPairs(visual_pairs::DataVisualPairs),
     }
 }

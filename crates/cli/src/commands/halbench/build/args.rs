@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use percept_halbench::{AbsentRule, ImageFormat, Step};
 
+use crate::shared::edit_args::EditArgs;
 use crate::shared::endpoint_args::{AllowImages, CallArgs, EndpointArgs};
 
 /// Build a counterfactual benchmark from images with COCO annotations.
@@ -69,19 +70,9 @@ pub struct HalbenchBuild {
     #[arg(long, default_value = "cpu")]
     pub device: String,
 
-    /// Edit with a program: {image} {mask} {output}, and {prompt} (a text file), {class}, {seed},
-    /// {transparent} as needed (default: the built-in editor).
-    #[arg(long, value_name = "COMMAND", conflicts_with = "edit_endpoint")]
-    pub edit_command: Option<String>,
-    /// Edit by a server with the API of OpenAI's images/edits.
-    #[arg(long, value_name = "URL", requires = "edit_model")]
-    pub edit_endpoint: Option<String>,
-    /// Name of the editing model.
-    #[arg(long, value_name = "NAME", requires = "edit_endpoint")]
-    pub edit_model: Option<String>,
-    /// Additional form fields, as a JSON object of strings: {"size": "1024x1024"}.
-    #[arg(long, value_name = "JSON", requires = "edit_endpoint")]
-    pub edit_fields: Option<String>,
+    /// Who edits.
+    #[command(flatten)]
+    pub editor: EditArgs,
     /// Score classes with a program that reads {image} and {classes} (a text file, one per line) and
     /// prints a JSON list of numbers: edits must gain the new class and lose the old one.
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["detect_endpoint", "detect_model"])]

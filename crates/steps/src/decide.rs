@@ -16,19 +16,23 @@ use serde_json::{Value, json};
 use crate::error::io;
 use crate::folder::Folder;
 use crate::lines::line;
-use crate::step::Step;
-use crate::{BuildError, Progress, Row};
+use crate::{Progress, Row, StepError, StepId};
 
 /// Decides about every item, `at_once` at a time, and writes the rows in their order. Rows
 /// that an earlier process logged under the same key are taken over, if `whole` accepts them.
-pub(crate) fn decide<I: Sync, T>(
+///
+/// # Errors
+/// The first error of `decide`, and a log that cannot be written. What was decided before it stays in the log.
+pub fn decide<I, T, E>(
     folder: &Folder,
     work: &Work<'_, I>,
     whole: impl Fn(&Row<T>) -> bool,
-    decide: impl Fn(&I) -> Result<Row<T>, BuildError> + Sync,
-) -> Result<Vec<Row<T>>, BuildError>
+    decide: impl Fn(&I) -> Result<Row<T>, E> + Sync,
+) -> Result<Vec<Row<T>>, E>
 where
+    I: Sync,
     T: Serialize + DeserializeOwned + Send,
+    E: From<StepError> + Send,
 {
     let path = folder.file(work.step, ".log.jsonl");
     let earlier = logged(&path, work.key);
@@ -44,7 +48,7 @@ where
     let total = rows.len();
     let done = AtomicUsize::new(total - open.len());
     (work.progress)(work.step, done.load(Ordering::SeqCst), total);
-    let shared = Mutex::new((log, rows, None::<BuildError>));
+    let shared = Mutex::new((log, rows, None::<E>));
     run_jobs(open.len(), work.at_once, |job| {
         let at = open[job];
         let decided = decide(&work.items[at]);
@@ -70,12 +74,18 @@ where
 }
 
 /// What [`decide`] has to do.
-pub(crate) struct Work<'a, I> {
-    pub step: Step,
+pub struct Work<'a, I> {
+    /// The step.
+    pub step: StepId,
+    /// What its rows are made of ([`Folder::key`]).
     pub key: &'a str,
+    /// What is decided about.
     pub items: &'a [I],
+    /// The name of an item, unique in the step; that of its [`Row`].
     pub id: fn(&I) -> String,
+    /// Decisions at the same time.
     pub at_once: usize,
+    /// Called as rows are done.
     pub progress: &'a Progress<'a>,
 }
 
@@ -96,7 +106,7 @@ struct Log(File, PathBuf);
 
 impl Log {
     /// Goes on with a log, or begins one.
-    fn begin(path: &Path, key: &str, go_on: bool) -> Result<Self, BuildError> {
+    fn begin(path: &Path, key: &str, go_on: bool) -> Result<Self, StepError> {
         let mut options = std::fs::OpenOptions::new();
         options
             .create(true)
@@ -112,11 +122,11 @@ impl Log {
         Ok(log)
     }
 
-    fn add<T: Serialize>(&mut self, row: &Row<T>) -> Result<(), BuildError> {
+    fn add<T: Serialize>(&mut self, row: &Row<T>) -> Result<(), StepError> {
         self.write(&line(row))
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), BuildError> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StepError> {
         self.0.write_all(bytes).map_err(io(&self.1))
     }
 }
@@ -124,11 +134,15 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::step::Step;
+
+    const EDIT: StepId = StepId {
+        number: 4,
+        name: "edit",
+    };
 
     fn work<'a>(items: &'a [u32], key: &'a str) -> Work<'a, u32> {
         Work {
-            step: Step::Edit,
+            step: EDIT,
             key,
             items,
             id: u32::to_string,
@@ -140,7 +154,7 @@ mod tests {
     #[test]
     fn a_step_that_was_stopped_goes_on_and_gives_the_same_rows_in_order() {
         let place = tempfile::tempdir().unwrap();
-        let folder = Folder::open(place.path()).unwrap();
+        let folder = Folder::open(place.path(), &[]).unwrap();
         let items: Vec<u32> = (0..40).collect();
         let asked = AtomicUsize::new(0);
         let run = |key: &str, stop_at: usize| {
@@ -157,7 +171,7 @@ mod tests {
         };
         assert!(run("k", 15).is_err());
         // A kill in the middle of a line.
-        let log = folder.file(Step::Edit, ".log.jsonl");
+        let log = folder.file(EDIT, ".log.jsonl");
         let mut text = std::fs::read(&log).unwrap();
         text.extend_from_slice(b"{\"id\":\"39\",\"ke");
         std::fs::write(&log, text).unwrap();

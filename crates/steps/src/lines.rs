@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 /// Rows one a line.
-pub(crate) fn lines<T: Serialize>(rows: &[T]) -> Vec<u8> {
+pub fn lines<T: Serialize>(rows: &[T]) -> Vec<u8> {
     rows.iter().flat_map(line).collect()
 }
 
 /// One row.
-pub(crate) fn line<T: Serialize>(row: &T) -> Vec<u8> {
+pub fn line<T: Serialize>(row: &T) -> Vec<u8> {
     // Rows have string keys and finite numbers: they always are JSON.
     let mut text = serde_json::to_vec(row).unwrap_or_default();
     text.push(b'\n');

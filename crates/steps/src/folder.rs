@@ -16,30 +16,36 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::BuildError;
 use crate::error::io;
 use crate::hash::sha256;
 use crate::lines::line;
-use crate::step::Step;
+use crate::{StepError, StepId};
 
 /// What is known of a finished step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Done {
+pub struct Done {
+    /// SHA-256 of what the rows were made of.
     pub key: String,
+    /// SHA-256 of the rows.
     pub sha256: String,
 }
 
-/// The folder of a benchmark.
+/// An output folder with its steps.
 #[derive(Debug)]
-pub(crate) struct Folder {
+pub struct Folder {
+    /// The folder.
     pub out: PathBuf,
 }
 
 impl Folder {
-    /// Makes the folder, or takes one over without the unfinished files of a killed build.
-    pub fn open(out: &Path) -> Result<Self, BuildError> {
+    /// Makes the folder, its `steps` and these others in it, or takes them over without the unfinished files of a killed
+    /// process.
+    ///
+    /// # Errors
+    /// A folder that cannot be made.
+    pub fn open(out: &Path, others: &[&str]) -> Result<Self, StepError> {
         let folder = Self { out: out.into() };
-        for sub in ["steps", "edits", "images"] {
+        for sub in std::iter::once(&"steps").chain(others) {
             let path = out.join(sub);
             std::fs::create_dir_all(&path).map_err(io(&path))?;
             recover(&path)?;
@@ -48,27 +54,30 @@ impl Folder {
         Ok(folder)
     }
 
-    pub fn file(&self, step: Step, ending: &str) -> PathBuf {
-        let name = format!("{:02}-{}{ending}", step as usize + 1, step.name());
+    /// A file of a step, by its ending.
+    pub fn file(&self, step: impl Into<StepId>, ending: &str) -> PathBuf {
+        let step = step.into();
+        let name = format!("{:02}-{}{ending}", step.number, step.name);
         self.out.join("steps").join(name)
     }
 
     /// The rows of a step.
-    pub fn rows_file(&self, step: Step) -> PathBuf {
+    pub fn rows_file(&self, step: impl Into<StepId>) -> PathBuf {
         self.file(step, ".jsonl")
     }
 
     /// The key of a step with these settings that reads `source` (of a SHA-256).
-    pub fn key(step: Step, settings: &Value, source: &str) -> String {
+    pub fn key(step: impl Into<StepId>, settings: &Value, source: &str) -> String {
         sha256(
-            json!({"step": step.name(), "settings": settings, "source": source})
+            json!({"step": step.into().name, "settings": settings, "source": source})
                 .to_string()
                 .as_bytes(),
         )
     }
 
     /// What a step finished with, when it was made of `key` and its rows are as it wrote them.
-    pub fn finished(&self, step: Step, key: &str) -> Option<Done> {
+    pub fn finished(&self, step: impl Into<StepId>, key: &str) -> Option<Done> {
+        let step = step.into();
         let text = std::fs::read(self.file(step, ".done.json")).ok()?;
         let done: Done = serde_json::from_slice(&text).ok()?;
         let rows = std::fs::read(self.rows_file(step)).ok()?;
@@ -76,17 +85,24 @@ impl Folder {
     }
 
     /// Forgets that a step was done, and what it did half.
-    pub fn forget(&self, step: Step) -> Result<(), BuildError> {
+    ///
+    /// # Errors
+    /// A file that cannot be removed.
+    pub fn forget(&self, step: impl Into<StepId>) -> Result<(), StepError> {
+        let step = step.into();
         self.remove(step, ".done.json")?;
         self.forget_log(step)
     }
 
     /// Forgets what a step did half.
-    pub fn forget_log(&self, step: Step) -> Result<(), BuildError> {
-        self.remove(step, ".log.jsonl")
+    ///
+    /// # Errors
+    /// A file that cannot be removed.
+    pub fn forget_log(&self, step: impl Into<StepId>) -> Result<(), StepError> {
+        self.remove(step.into(), ".log.jsonl")
     }
 
-    fn remove(&self, step: Step, ending: &str) -> Result<(), BuildError> {
+    fn remove(&self, step: StepId, ending: &str) -> Result<(), StepError> {
         let path = self.file(step, ending);
         match std::fs::remove_file(&path) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(io(&path)(e)),
@@ -95,7 +111,16 @@ impl Folder {
     }
 
     /// Writes the rows of a step, then that it is done.
-    pub fn finish(&self, step: Step, key: &str, rows: &[u8]) -> Result<Done, BuildError> {
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn finish(
+        &self,
+        step: impl Into<StepId>,
+        key: &str,
+        rows: &[u8],
+    ) -> Result<Done, StepError> {
+        let step = step.into();
         write_atomic(&self.rows_file(step), rows)?;
         let done = Done {
             key: key.to_owned(),
@@ -107,11 +132,14 @@ impl Folder {
     }
 
     /// The rows of a finished step.
-    pub fn read<T: DeserializeOwned>(&self, step: Step) -> Result<Vec<T>, BuildError> {
+    ///
+    /// # Errors
+    /// A file that is not there, or holds what is no such row; the message names the line.
+    pub fn read<T: DeserializeOwned>(&self, step: impl Into<StepId>) -> Result<Vec<T>, StepError> {
         let path = self.rows_file(step);
         let text = std::fs::read_to_string(&path).map_err(io(&path))?;
         let parse = |(at, text): (usize, &str)| {
-            serde_json::from_str(text).map_err(|e| BuildError::Step {
+            serde_json::from_str(text).map_err(|e| StepError::Step {
                 path: path.display().to_string(),
                 row: Some(at + 1),
                 what: format!("not a row of this step: {e}"),
@@ -126,14 +154,19 @@ impl Folder {
 mod tests {
     use super::*;
 
+    const ROLES: StepId = StepId {
+        number: 2,
+        name: "roles",
+    };
+
     #[test]
     fn rows_that_were_touched_are_not_finished() {
         let place = tempfile::tempdir().unwrap();
-        let folder = Folder::open(place.path()).unwrap();
-        let done = folder.finish(Step::Roles, "k", b"{}\n").unwrap();
-        assert_eq!(folder.finished(Step::Roles, "k"), Some(done));
-        assert_eq!(folder.finished(Step::Roles, "l"), None);
-        std::fs::write(folder.rows_file(Step::Roles), b"{ }\n").unwrap();
-        assert_eq!(folder.finished(Step::Roles, "k"), None);
+        let folder = Folder::open(place.path(), &["edits"]).unwrap();
+        let done = folder.finish(ROLES, "k", b"{}\n").unwrap();
+        assert_eq!(folder.finished(ROLES, "k"), Some(done));
+        assert_eq!(folder.finished(ROLES, "l"), None);
+        std::fs::write(folder.rows_file(ROLES), b"{ }\n").unwrap();
+        assert_eq!(folder.finished(ROLES, "k"), None);
     }
 }
