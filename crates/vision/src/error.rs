@@ -81,6 +81,14 @@ pub enum Error {
     /// A service that gave no picture. The message is the service's, without its key.
     #[error("{0}")]
     Service(String),
+    /// An ONNX file, or the library that runs it.
+    #[error("{}: {what}", path.display())]
+    Onnx {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// A picture that a scorer makes nothing of.
     #[error("not scored: {0}")]
     Unscored(String),

@@ -18,6 +18,8 @@ mod editor;
 mod error;
 mod fits;
 mod inpaint;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 mod picture;
 mod poisson;
 mod random;

@@ -14,6 +14,8 @@ mod similarity;
 mod tagger;
 
 pub use annotated::Annotated;
+#[cfg(feature = "onnx")]
+pub(crate) use annotated::overlap;
 pub use box_segmenter::BoxSegmenter;
 pub use command_detector::CommandDetector;
 pub use command_scorer::CommandTextScorer;

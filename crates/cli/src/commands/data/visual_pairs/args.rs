@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use percept_pairs::{Method, ModelScale};
 
+use super::onnx_args::OnnxArgs;
 use crate::shared::edit_args::EditArgs;
 use crate::shared::endpoint_args::{AllowImages, CallArgs, EndpointArgs};
 
@@ -30,6 +31,8 @@ OUT/steps; the key of an endpoint is read from PERCEPT_API_KEY, else OPENAI_API_
 Examples:
   percept data visual-pairs --data rows.jsonl --annotations instances_train2017.json --out pairs
   percept data visual-pairs --data rows.jsonl --method crop --out pairs-mdpo
+  percept data visual-pairs --data rows.jsonl --out pairs --detect-onnx nanodet.onnx \\
+      --onnx-runtime onnxruntime/capi/libonnxruntime.so.1.32.0
   percept data visual-pairs --data rows.jsonl --out pairs --tag-command 'python ram.py {image}' \\
       --detect-command 'python dino.py {image} {tags}' --segment-command 'python sam.py {image} {boxes}' \\
       --edit-command 'python lama.py {image} {mask} {output}' --score-command 'python clip.py {image} {texts}'"
@@ -67,6 +70,9 @@ pub struct DataVisualPairs {
     /// `image_id`, else by their file name.
     #[arg(long, value_name = "FILE.json")]
     pub annotations: Option<PathBuf>,
+    /// Model files.
+    #[command(flatten)]
+    pub onnx: OnnxArgs,
     /// A vision-language model that tags and finds, on a server.
     #[command(flatten)]
     pub server: EndpointArgs,
@@ -81,21 +87,23 @@ pub struct DataVisualPairs {
     /// Qwen3-VL) or fractions of the sides.
     #[arg(long, value_enum, default_value_t = Scale::Pixels)]
     pub box_scale: Scale,
-    /// Who says what a picture shows (default: --tag-command, else --annotations, else the model).
+    /// Who says what a picture shows (default: --tag-command, else --tag-onnx or --detect-onnx, else --annotations, else
+    /// the model).
     #[arg(long, value_enum)]
     pub tagger: Option<Finder>,
     /// Tag with a program that reads {image} and prints a JSON list of names or of
     /// {"tag": "dog", "score": 0.9}.
     #[arg(long, value_name = "COMMAND")]
     pub tag_command: Option<String>,
-    /// Who says where a tag is (default: --detect-command, else --annotations, else the model).
+    /// Who says where a tag is (default: --detect-command, else --detect-onnx, else --annotations, else the model).
     #[arg(long, value_enum)]
     pub detector: Option<Finder>,
     /// Detect with a program that reads {image} and {tags} (a text file, one per line) and prints a JSON
     /// list of {"tag": "dog", "bbox": [left, top, width, height], "score": 0.8}.
     #[arg(long, value_name = "COMMAND")]
     pub detect_command: Option<String>,
-    /// Who says which pixels belong to it (default: --segment-command, else --annotations, else its box).
+    /// Who says which pixels belong to it (default: --segment-command, else --segment-onnx, else --annotations, else its
+    /// box).
     #[arg(long, value_enum)]
     pub segmenter: Option<Segment>,
     /// Segment with a program that reads {image} and {boxes} (a JSON file) and prints a JSON list of COCO
@@ -200,6 +208,8 @@ pub enum Finder {
     Annotations,
     /// A program.
     Command,
+    /// --tag-onnx or --detect-onnx.
+    Onnx,
     /// --model or --endpoint.
     Model,
 }
@@ -232,6 +242,8 @@ pub enum Segment {
     Annotations,
     /// A program.
     Command,
+    /// --segment-onnx.
+    Onnx,
     /// The box itself.
     Box,
 }

@@ -1,6 +1,14 @@
 //! `percept data visual-pairs`: opens rows and tools; `percept_pairs` does the rest.
 
 mod args;
+#[cfg(feature = "onnx")]
+#[path = "with_onnx.rs"]
+mod onnx;
+#[cfg(not(feature = "onnx"))]
+#[path = "without_onnx.rs"]
+mod onnx;
+mod onnx_args;
+mod onnx_tools;
 mod tools;
 
 use percept_data::{ColumnMap, FileDataset};

@@ -13,6 +13,8 @@ use percept_vision::tools::{
 use percept_vision::{BuiltInRemover, Editor};
 
 use super::args::{DataVisualPairs, Finder, Segment};
+use super::onnx;
+use super::onnx_tools::OnnxTools;
 use crate::shared::Failure;
 use crate::shared::endpoint_args::seconds;
 
@@ -31,6 +33,7 @@ struct Sources<'a> {
     annotated: Option<Annotated>,
     model: Option<&'a dyn ChatModel>,
     timeout: Duration,
+    onnx: OnnxTools,
 }
 
 impl<'a> Opened<'a> {
@@ -44,19 +47,23 @@ impl<'a> Opened<'a> {
             None => None,
             Some(path) => Some(Annotated::open(path, file_sha256(path)?)?),
         };
-        let sources = Sources {
+        let mut sources = Sources {
             args,
             annotated,
             model,
             timeout,
+            onnx: onnx::open(args)?,
         };
         Ok(Self {
             tagger: sources.tagger()?,
             detector: sources.detector()?,
-            segmenter: segmenter(args, sources.annotated.as_ref(), timeout)?,
-            remover: args
-                .editor
-                .open(BuiltInRemover, &args.calls, args.seed, timeout)?,
+            segmenter: sources.segmenter()?,
+            remover: match sources.onnx.remover.take() {
+                Some(remover) => remover,
+                None => args
+                    .editor
+                    .open(BuiltInRemover, &args.calls, args.seed, timeout)?,
+            },
             scorer: scorer(args, timeout)?,
         })
     }
@@ -78,10 +85,11 @@ fn missing(option: &str, needs: &str) -> Failure {
 }
 
 impl<'a> Sources<'a> {
-    /// Where a tool that nobody named comes from: the command, else the annotations, else the model.
-    fn finder(&self, chosen: Option<Finder>, command: Option<&str>) -> Option<Finder> {
+    /// Where a tool that nobody named comes from: the command, the ONNX file, the annotations, the model.
+    fn finder(&self, chosen: Option<Finder>, command: Option<&str>, onnx: bool) -> Option<Finder> {
         chosen
             .or(command.map(|_| Finder::Command))
+            .or(onnx.then_some(Finder::Onnx))
             .or(self.annotated.as_ref().map(|_| Finder::Annotations))
             .or(self.model.map(|_| Finder::Model))
     }
@@ -96,14 +104,17 @@ impl<'a> Sources<'a> {
             .ok_or_else(|| missing(&format!("{option} model"), "--model or --endpoint"))
     }
 
-    fn tagger(&self) -> Result<Box<dyn Tagger + 'a>, Failure> {
+    fn tagger(&mut self) -> Result<Box<dyn Tagger + 'a>, Failure> {
         let command = self.args.tag_command.as_deref();
-        Ok(match self.finder(self.args.tagger, command) {
+        let finder = self.finder(self.args.tagger, command, self.onnx.tagger.is_some());
+        Ok(match finder {
             Some(Finder::Command) => {
                 let command =
                     command.ok_or_else(|| missing("--tagger command", "--tag-command"))?;
                 Box::new(CommandTagger::new(command, self.timeout)?)
             }
+            Some(Finder::Onnx) => (self.onnx.tagger.take())
+                .ok_or_else(|| missing("--tagger onnx", "--tag-onnx or --detect-onnx"))?,
             Some(Finder::Annotations) => Box::new(self.annotated("--tagger")?),
             Some(Finder::Model) => Box::new(ModelTagger::new(self.model("--tagger")?)),
             None => {
@@ -115,14 +126,17 @@ impl<'a> Sources<'a> {
         })
     }
 
-    fn detector(&self) -> Result<Box<dyn Detector + 'a>, Failure> {
+    fn detector(&mut self) -> Result<Box<dyn Detector + 'a>, Failure> {
         let command = self.args.detect_command.as_deref();
-        Ok(match self.finder(self.args.detector, command) {
+        let finder = self.finder(self.args.detector, command, self.onnx.detector.is_some());
+        Ok(match finder {
             Some(Finder::Command) => {
                 let command =
                     command.ok_or_else(|| missing("--detector command", "--detect-command"))?;
                 Box::new(CommandDetector::new(command, self.timeout)?)
             }
+            Some(Finder::Onnx) => (self.onnx.detector.take())
+                .ok_or_else(|| missing("--detector onnx", "--detect-onnx"))?,
             Some(Finder::Annotations) => Box::new(self.annotated("--detector")?),
             Some(Finder::Model) => {
                 let scale = self.args.box_scale.into();
@@ -136,32 +150,25 @@ impl<'a> Sources<'a> {
             }
         })
     }
-}
 
-fn segmenter(
-    args: &DataVisualPairs,
-    annotated: Option<&Annotated>,
-    timeout: Duration,
-) -> Result<Box<dyn Segmenter>, Failure> {
-    let chosen = match (args.segmenter, &args.segment_command, annotated) {
-        (Some(chosen), ..) => chosen,
-        (None, Some(_), _) => Segment::Command,
-        (None, None, Some(_)) => Segment::Annotations,
-        (None, None, None) => Segment::Box,
-    };
-    Ok(match chosen {
-        Segment::Command => {
-            let command = args.segment_command.as_deref();
-            let command =
-                command.ok_or_else(|| missing("--segmenter command", "--segment-command"))?;
-            Box::new(CommandSegmenter::new(command, timeout)?)
-        }
-        Segment::Annotations => {
-            let annotated = annotated.cloned();
-            Box::new(annotated.ok_or_else(|| missing("--segmenter annotations", "--annotations"))?)
-        }
-        Segment::Box => Box::new(BoxSegmenter),
-    })
+    fn segmenter(&mut self) -> Result<Box<dyn Segmenter>, Failure> {
+        let command = self.args.segment_command.as_deref();
+        let chosen = (self.args.segmenter)
+            .or(command.map(|_| Segment::Command))
+            .or(self.onnx.segmenter.as_ref().map(|_| Segment::Onnx))
+            .or(self.annotated.as_ref().map(|_| Segment::Annotations));
+        Ok(match chosen.unwrap_or(Segment::Box) {
+            Segment::Command => {
+                let command =
+                    command.ok_or_else(|| missing("--segmenter command", "--segment-command"))?;
+                Box::new(CommandSegmenter::new(command, self.timeout)?)
+            }
+            Segment::Onnx => (self.onnx.segmenter.take())
+                .ok_or_else(|| missing("--segmenter onnx", "--segment-onnx"))?,
+            Segment::Annotations => Box::new(self.annotated("--segmenter")?),
+            Segment::Box => Box::new(BoxSegmenter),
+        })
+    }
 }
 
 fn scorer(args: &DataVisualPairs, timeout: Duration) -> Result<Box<dyn TextImageScorer>, Failure> {
