@@ -65,7 +65,7 @@ fn visual_pairs_options_and_files() {
         (
             "tagger without annotations",
             &["--tagger", "annotations", "--tag-command", "x {image}"],
-            &["no tagger"],
+            &["--tagger annotations needs --annotations"],
         ),
         (
             "segmenter without command",
@@ -435,6 +435,7 @@ fn visual_pairs_folders() {
     fs::remove_dir_all(folder.join("out")).unwrap();
     write(&folder.join("out"), "a file");
     cases.refused("a file", &again(folder, ANNOTATED), &["out"]);
+    fs::remove_file(folder.join("out")).unwrap();
     // Other settings: what depends on them is made again, as if from the start.
     make(
         folder,

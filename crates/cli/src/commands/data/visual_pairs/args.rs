@@ -15,18 +15,20 @@ use crate::shared::endpoint_args::{AllowImages, CallArgs, EndpointArgs};
     mut_arg("endpoint", |arg| arg.help(
         "OpenAI-compatible server with a vision-language model that tags and finds"
     )),
-    after_help = "Steps of --method adavip: rows, tags, boxes, masks, candidates, choice, pairs; of the other methods: rows,
-pictures, pairs. Each writes its decisions and their reasons to OUT/steps. The same command resumes a
-stopped one and ends with the same files; a step is repeated when its settings or its inputs have changed.
+    after_help = "Steps of --method adavip: rows, tags, boxes, masks, candidates, choice, pairs; of the others:
+rows, pictures, pairs. Each writes its decisions and their reasons to OUT/steps. The same command
+resumes a stopped one and ends with the same files; a step is repeated when its settings or its
+inputs have changed.
 
-OUT/pairs.jsonl has TRL's conversational rows with `rejected_images`; OUT/index.html shows every decision.
-A row without a rejected picture stays as a pair of answers where it has two, and is counted. The chosen
-answer is the row's chosen, last assistant turn, expert or answer.
+OUT/pairs.jsonl has TRL's conversational rows with `rejected_images`; OUT/index.html shows every
+decision. A row without a rejected picture stays as a pair of answers where it has two, and is
+counted. The chosen answer is the row's chosen, last assistant turn, expert or answer.
 
-The default scorer is not CLIP: it knows which objects were found and which pixels were removed, and finds
-the objects that the answer names by CHAIR's words. The built-in remover copies patches of the surroundings.
-Programs are started once for a picture and have --timeout seconds. A model's answers are kept in
-OUT/steps; the key of an endpoint is read from PERCEPT_API_KEY, else OPENAI_API_KEY, and written nowhere.
+The default scorer is not CLIP: it knows which objects were found and which pixels were removed,
+and finds the objects that the answer names by CHAIR's words. The built-in remover copies patches
+of the surroundings. Programs are started once for a picture and have --timeout seconds. A model's
+answers are kept in OUT/steps; the key of an endpoint is read from PERCEPT_API_KEY, else
+OPENAI_API_KEY, and written nowhere.
 
 Examples:
   percept data visual-pairs --data rows.jsonl --annotations instances_train2017.json --out pairs
@@ -34,8 +36,10 @@ Examples:
   percept data visual-pairs --data rows.jsonl --out pairs --detect-onnx nanodet.onnx \\
       --onnx-runtime onnxruntime/capi/libonnxruntime.so.1.32.0
   percept data visual-pairs --data rows.jsonl --out pairs --tag-command 'python ram.py {image}' \\
-      --detect-command 'python dino.py {image} {tags}' --segment-command 'python sam.py {image} {boxes}' \\
-      --edit-command 'python lama.py {image} {mask} {output}' --score-command 'python clip.py {image} {texts}'"
+      --detect-command 'python dino.py {image} {tags}' \\
+      --segment-command 'python sam.py {image} {boxes}' \\
+      --edit-command 'python lama.py {image} {mask} {output}' \\
+      --score-command 'python clip.py {image} {texts}'"
 )]
 pub struct DataVisualPairs {
     /// Data files with answers or pairs of answers.
