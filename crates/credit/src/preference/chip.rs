@@ -61,6 +61,11 @@ impl PairLoss for Chip {
         needs
     }
 
+    /// The code's weight of tokens in segments that differ.
+    fn segment_weight(&self) -> f64 {
+        4.0
+    }
+
     fn reward(&self, scores: &Scores, row: usize) -> f64 {
         self.beta * scores.log_ratio(row)
     }

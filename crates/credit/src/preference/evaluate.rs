@@ -65,6 +65,55 @@ pub fn preference_loss(
     state: &PreferenceState,
     totals: &PreferenceTotals,
 ) -> Result<PreferenceLoss, Error> {
+    let (method, needs) = (config.method(), config.needs());
+    let Contrasted {
+        pairs,
+        weights,
+        mut terms,
+    } = contrasted(config, batch, state, totals)?;
+    let mut metrics = metrics(method, &pairs, &needs);
+    metrics.append(&mut terms.stats);
+    let gradients = terms.slopes.iter().filter_map(|(&kind, slopes)| {
+        let needs = needs.of_kind(kind);
+        let responses = &batch.responses[&kind];
+        (needs.gradient || needs.ref_kl).then(|| {
+            let d_log_prob = spread(responses, slopes, &weights[&kind]);
+            let d_ref_kl = if needs.ref_kl {
+                per_row(responses, &slopes.ref_kl)
+            } else {
+                Vec::new()
+            };
+            (
+                kind,
+                ResponseGradient {
+                    d_log_prob,
+                    d_ref_kl,
+                },
+            )
+        })
+    });
+    Ok(PreferenceLoss {
+        loss: terms.loss,
+        gradients: gradients.collect(),
+        metrics,
+        state: terms.state,
+    })
+}
+
+/// What a loss makes of a batch, by response.
+pub(super) struct Contrasted<'a> {
+    pub pairs: Pairs<'a>,
+    pub weights: BTreeMap<Kind, TokenWeights<'a>>,
+    pub terms: Terms,
+}
+
+/// Sums over responses and the loss's slopes with respect to them.
+pub(super) fn contrasted<'a>(
+    config: &PreferenceConfig,
+    batch: &'a PreferenceBatch<'a>,
+    state: &PreferenceState,
+    totals: &'a PreferenceTotals,
+) -> Result<Contrasted<'a>, Error> {
     config.check()?;
     let method = config.method();
     let needs = method.needs();
@@ -101,32 +150,10 @@ pub fn preference_loss(
         state: *state,
     };
     method.contrast(&pairs, &mut terms);
-    let mut metrics = metrics(method, &pairs, &needs);
-    metrics.append(&mut terms.stats);
-    let gradients = terms.slopes.iter().filter_map(|(&kind, slopes)| {
-        let needs = needs.of_kind(kind);
-        let responses = &batch.responses[&kind];
-        (needs.gradient || needs.ref_kl).then(|| {
-            let d_log_prob = spread(responses, slopes, &weights[&kind]);
-            let d_ref_kl = if needs.ref_kl {
-                per_row(responses, &slopes.ref_kl)
-            } else {
-                Vec::new()
-            };
-            (
-                kind,
-                ResponseGradient {
-                    d_log_prob,
-                    d_ref_kl,
-                },
-            )
-        })
-    });
-    Ok(PreferenceLoss {
-        loss: terms.loss,
-        gradients: gradients.collect(),
-        metrics,
-        state: terms.state,
+    Ok(Contrasted {
+        pairs,
+        weights,
+        terms,
     })
 }
 

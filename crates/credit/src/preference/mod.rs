@@ -39,6 +39,7 @@ mod softmax;
 mod state;
 mod totals;
 mod vdpo;
+mod views;
 
 pub use adavip::AdaVip;
 pub use batch::{PreferenceBatch, Responses};
@@ -64,3 +65,4 @@ pub use simpo::SimPo;
 pub use state::PreferenceState;
 pub use totals::PreferenceTotals;
 pub use vdpo::{Guide, VDpo};
+pub use views::{ResponseView, response_views};

@@ -18,6 +18,11 @@ pub trait PairLoss: Sync {
         None
     }
 
+    /// Weight of the tokens in which chosen and rejected answer differ, where the trainer is told none.
+    fn segment_weight(&self) -> f64 {
+        1.0
+    }
+
     /// Implicit reward of a response, for the metrics.
     fn reward(&self, scores: &Scores, row: usize) -> f64;
 

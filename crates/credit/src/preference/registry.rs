@@ -36,6 +36,11 @@ impl PreferenceConfig {
         self.method().check()
     }
 
+    /// Weight of the tokens in which chosen and rejected answer differ, where the trainer is told none.
+    pub fn segment_weight(&self) -> f64 {
+        self.method().segment_weight()
+    }
+
     /// What a trainer must compute for it.
     pub fn needs(&self) -> PreferenceNeeds {
         self.method().needs()
