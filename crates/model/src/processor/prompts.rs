@@ -264,6 +264,45 @@ impl Processor {
         Ok(Training { prompt, mask })
     }
 
+    /// Tokens of an answer to [`Processor::prompt`] of a sample, as the model itself would say it: what the chat template
+    /// writes of the turn, its end token included. Earlier turns of the assistant are part of the prompt.
+    ///
+    /// # Errors
+    /// [`Error::Processor`] naming the sample: its last turn is the assistant's, the answer holds media, the chat template
+    /// rewrites earlier turns.
+    pub fn response(&self, sample: &Sample, answer: &Message) -> Result<Vec<u32>, Error> {
+        if sample
+            .messages
+            .last()
+            .is_none_or(|m| m.role == Role::Assistant)
+        {
+            let message = "no turn to answer: the prompt ends with the assistant".to_owned();
+            return Err(at(sample, "messages", message));
+        }
+        let mut whole = sample.clone();
+        let earlier = whole.messages.iter_mut();
+        earlier.for_each(|turn| turn.train = Some(false));
+        whole.messages.push(Message {
+            train: Some(true),
+            ..answer.clone()
+        });
+        let whole = &*self.grounded(&whole)?;
+        let ends = self.tokenizer.ends();
+        let segments = segments(&self.chat, &ends, whole, &whole.messages)?;
+        let text = segments.last().map_or("", |(text, _)| text.as_str());
+        let tokens = self.encode(text)?;
+        let placeholder = |token: &u32| {
+            let vision = self.vision.as_ref();
+            vision.is_some_and(|v| [v.tokens.image, v.tokens.video].contains(token))
+        };
+        if let Some(&token) = tokens.iter().find(|token| placeholder(token)) {
+            let name = self.token_text(token);
+            let message = format!("an answer holds {name}; expected text alone");
+            return Err(at(sample, "answer", message));
+        }
+        Ok(tokens)
+    }
+
     fn assemble(
         &self,
         sample: &Sample,
