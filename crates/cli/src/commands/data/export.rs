@@ -38,6 +38,9 @@ pub struct DataExport {
     /// absent if its companion is (0.5: independent).
     #[arg(long, default_value_t = 0.5)]
     pub cooccurrence: f32,
+    /// For descriptions of scenes: probability that a companion which is not there is named.
+    #[arg(long, default_value_t = 0.0)]
+    pub hallucination: f32,
     /// For scenes: what is asked.
     #[arg(long, value_enum, default_value_t = AskAbout::Presence)]
     pub ask: AskAbout,
@@ -98,6 +101,7 @@ pub fn run(args: &DataExport, _: &Global) -> Result<Done, Failure> {
                 AskAbout::Preference => Ask::Preference,
             },
             cooccurrence: args.cooccurrence,
+            hallucination: args.hallucination,
             contrast: args.contrast,
         })?),
     };

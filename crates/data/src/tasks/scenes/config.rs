@@ -32,6 +32,9 @@ pub struct ScenesConfig {
     /// Probability that a companion is there when its lead is; 1 − this when it is not. 0.5: no
     /// company.
     pub cooccurrence: f32,
+    /// Probability that a description names a companion that its picture's lead lacks; each is drawn for itself. 0: all are
+    /// true. What learns from it names company that it does not see. Preferences do not read it.
+    pub hallucination: f32,
     /// Strength of the faint shapes against the ground, from 0 (invisible) to 1.
     pub contrast: f32,
 }
@@ -43,6 +46,7 @@ impl Default for ScenesConfig {
             len: 4096,
             ask: Ask::Presence,
             cooccurrence: 0.5,
+            hallucination: 0.0,
             contrast: 0.5,
         }
     }
@@ -62,6 +66,9 @@ impl ScenesConfig {
         }
         if !share(self.cooccurrence) {
             return wrong("cooccurrence", self.cooccurrence.to_string(), "0 to 1");
+        }
+        if !share(self.hallucination) {
+            return wrong("hallucination", self.hallucination.to_string(), "0 to 1");
         }
         if !(share(self.contrast) && self.contrast > 0.0) {
             let expected = "more than 0, at most 1";

@@ -30,7 +30,14 @@ pub(super) fn describe(config: &ScenesConfig, index: usize, preferred: bool) -> 
     sample.meta.insert("data_source".into(), "scenes".into());
     sample.meta.insert("shapes".into(), names(&shapes).into());
     if !preferred {
-        sample.expert = Some(truth);
+        let mut named = lacking(&shapes);
+        named.retain(|_| random.unit() < config.hallucination);
+        if config.hallucination > 0.0 {
+            sample.meta.insert("planted".into(), names(&named).into());
+        }
+        named.extend(&shapes);
+        named.sort_unstable();
+        sample.expert = Some(description(&names(&named)));
         return sample;
     }
     let planted = planted(&shapes, &mut random);
@@ -58,11 +65,17 @@ pub(super) fn describe(config: &ScenesConfig, index: usize, preferred: bool) -> 
 /// a picture shows at most one lead.
 fn planted(shapes: &[usize], random: &mut Random) -> usize {
     let absent = |shape: &usize| !shapes.contains(shape);
-    let lead = shapes.iter().copied().find(|&shape| shape < LEADS);
-    let company: Vec<usize> = lead.map_or(0..0, companions).filter(absent).collect();
+    let company = lacking(shapes);
     let any: Vec<usize> = (0..SHAPES.len()).filter(absent).collect();
     let from = if company.is_empty() { any } else { company };
     from[random.below(from.len())]
+}
+
+/// Companions that the lead of a picture lacks; none without a lead.
+fn lacking(shapes: &[usize]) -> Vec<usize> {
+    let lead = shapes.iter().copied().find(|&shape| shape < LEADS);
+    let company = lead.map_or(0..0, companions);
+    company.filter(|shape| !shapes.contains(shape)).collect()
 }
 
 #[cfg(test)]
@@ -97,6 +110,43 @@ mod tests {
         assert_eq!(description(&["bar"]), "There is a bar.");
         let three = description(&["disc", "bar", "star"]);
         assert_eq!(three, "There is a disc, a bar and a star.");
+    }
+
+    #[test]
+    fn company_that_is_not_there_is_named_as_often_as_asked_and_pictures_stay() {
+        let honest = scenes(Ask::Description);
+        let lying = Scenes::new(ScenesConfig {
+            len: 300,
+            ask: Ask::Description,
+            cooccurrence: 0.7,
+            hallucination: 0.4,
+            ..ScenesConfig::default()
+        })
+        .unwrap();
+        let (mut planted, mut could) = (0, 0);
+        for index in 0..300 {
+            let (sample, plain) = (lying.get(index).unwrap(), honest.get(index).unwrap());
+            assert_eq!(
+                sample.images[0].encoded().unwrap(),
+                plain.images[0].encoded().unwrap()
+            );
+            let list = |name: &str| -> Vec<String> {
+                serde_json::from_value(sample.meta[name].clone()).unwrap()
+            };
+            let (there, added) = (list("shapes"), list("planted"));
+            let said = sample.expert.unwrap();
+            let mut expected: Vec<&str> = SHAPES
+                .into_iter()
+                .filter(|&s| there.iter().chain(&added).any(|name| name == s))
+                .collect();
+            expected.sort_by_key(|name| SHAPES.iter().position(|s| s == name));
+            assert_eq!(named(&said), expected);
+            let place = |name: &String| SHAPES.iter().position(|s| s == name).unwrap();
+            could += lacking(&there.iter().map(place).collect::<Vec<_>>()).len();
+            planted += added.len();
+        }
+        let share = planted as f64 / could as f64;
+        assert!((share - 0.4).abs() < 0.1, "{share}");
     }
 
     #[test]
