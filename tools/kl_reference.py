@@ -1,9 +1,9 @@
-"""KL(p || q) of two linear heads and its gradients by PyTorch's autograd, for crates/nn/tests/kl.rs.
+"""KL(p || q) and KL(q || p) of two linear heads and their gradients by PyTorch's autograd, for crates/nn/tests/kl.rs.
 
     python tools/kl_reference.py > crates/nn/tests/golden/kl.json
 
 float64; made with torch 2.15.0. `kl` is torch.nn.functional.kl_div(log q, log p, log_target=True),
-the form of TRL's `kl_penalty = "full"`.
+the form of TRL's `kl_penalty = "full"`; `forward_kl` has p and q exchanged.
 """
 
 import json
@@ -24,8 +24,11 @@ def main():
     log_p = F.log_softmax(h @ w.T / TEMPERATURE, -1)
     log_q = F.log_softmax(other_h @ other_w.T / TEMPERATURE, -1)
     kl = F.kl_div(log_q, log_p, log_target=True, reduction="none").sum(-1)
-    (kl * weights).sum().backward()
-    arrays = dict(h=h, w=w, other_h=other_h, other_w=other_w, weights=weights, kl=kl, dh=h.grad, dw=w.grad)
+    forward = F.kl_div(log_p, log_q, log_target=True, reduction="none").sum(-1)
+    arrays = dict(h=h, w=w, other_h=other_h, other_w=other_w, weights=weights)
+    for name, value in (("", kl), ("forward_", forward)):
+        dh, dw = torch.autograd.grad((value * weights).sum(), (h, w), retain_graph=True)
+        arrays |= {f"{name}kl": value, f"{name}dh": dh, f"{name}dw": dw}
     flat = {name: array.detach().flatten().tolist() for name, array in arrays.items()}
     print(json.dumps({"temperature": TEMPERATURE, "widths": [WIDTH, OTHER], "rows": ROWS, **flat}))
 

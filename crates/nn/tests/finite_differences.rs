@@ -6,6 +6,8 @@
 use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use percept_kernels::Precision;
+use percept_kernels::train::KlDirection;
 use percept_nn::{self as nn, Layout, Span, reference};
 
 /// Deterministic values between −1 and 1, exact in f32.
@@ -232,6 +234,30 @@ fn divergence_from_a_second_distribution() {
         |a| {
             let second = [other_h.exact(), other_w.exact()];
             reference::linear_kl(a[0].exact(), a[1].exact(), second, 0.5)
+        },
+    );
+}
+
+#[test]
+fn divergence_of_a_second_distribution() {
+    let (h, w) = (Array::new(1, &[6, 5]), Array::new(2, &[11, 5]));
+    let (other_h, other_w) = (Array::new(3, &[6, 4]), Array::new(4, &[11, 4]));
+    let targets = [0, 10, 3, 3, 7, 1];
+    check(
+        "linear_log_prob_kl, forward",
+        &[h, w],
+        |a| {
+            let (h, w) = (a[0].clone().reshape([6, 5]), a[1].clone().reshape([11, 5]));
+            let second = [
+                other_h.leaf().reshape([6, 4]),
+                other_w.leaf().reshape([11, 4]),
+            ];
+            let (precision, direction) = (Precision::F32, KlDirection::Forward);
+            nn::linear_log_prob_kl_in(precision, h, w, &targets, 0.5, second, direction).1
+        },
+        |a| {
+            let second = [other_h.exact(), other_w.exact()];
+            reference::linear_forward_kl(a[0].exact(), a[1].exact(), second, 0.5)
         },
     );
 }

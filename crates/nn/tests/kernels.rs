@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use common::{constant, leaf};
+use percept_kernels::Precision;
+use percept_kernels::train::KlDirection;
 use percept_nn::{self as nn, Layout, Span, reference};
 use proptest::prelude::*;
 
@@ -229,6 +231,24 @@ fn divergence_from_a_second_distribution() {
             all((
                 reference::linear_log_prob(h.clone(), w.clone() * 3.0, &targets, 0.7),
                 reference::linear_kl(h.clone(), w.clone() * 3.0, second(), 0.7)
+            )),
+            h,
+            w
+        );
+        compare!(
+            "linear_log_prob_kl, forward",
+            all(nn::linear_log_prob_kl_in(
+                Precision::F32,
+                h.clone(),
+                w.clone() * 3.0,
+                &targets,
+                0.7,
+                second(),
+                KlDirection::Forward
+            )),
+            all((
+                reference::linear_log_prob(h.clone(), w.clone() * 3.0, &targets, 0.7),
+                reference::linear_forward_kl(h.clone(), w.clone() * 3.0, second(), 0.7)
             )),
             h,
             w

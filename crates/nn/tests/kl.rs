@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 use burn::tensor::{Device, Tensor, TensorData};
+use percept_kernels::Precision;
+use percept_kernels::train::KlDirection;
 use percept_nn as nn;
 
 fn close(name: &str, found: &[f32], expected: &[f32]) {
@@ -30,10 +32,27 @@ fn value_and_gradients_are_those_of_pytorch() {
     let second = ["other_h", "other_w"].map(|name| tensor(name, width(1)));
     let targets = vec![0; h.dims()[0]];
     let temperature = golden["temperature"].as_f64().unwrap() as f32;
-    let (_, kl) = nn::linear_log_prob_kl(h.clone(), w.clone(), &targets, temperature, second);
-    close("kl", &nn::to_vec(&kl), &numbers("kl"));
-    let mut grads = nn::dot(kl, &numbers("weights")).backward();
-    let mut grad = |x: &Tensor<2>| nn::to_vec(&x.grad_remove(&mut grads).unwrap());
-    close("dh", &grad(&h), &numbers("dh"));
-    close("dw", &grad(&w), &numbers("dw"));
+    for (direction, prefix) in [
+        (KlDirection::Reverse, ""),
+        (KlDirection::Forward, "forward_"),
+    ] {
+        let (_, kl) = nn::linear_log_prob_kl_in(
+            Precision::F32,
+            h.clone(),
+            w.clone(),
+            &targets,
+            temperature,
+            second.clone(),
+            direction,
+        );
+        let check = |name: &str, found: Vec<f32>| {
+            let name = format!("{prefix}{name}");
+            close(&name, &found, &numbers(&name));
+        };
+        check("kl", nn::to_vec(&kl));
+        let mut grads = nn::dot(kl, &numbers("weights")).backward();
+        let mut grad = |x: &Tensor<2>| nn::to_vec(&x.grad_remove(&mut grads).unwrap());
+        check("dh", grad(&h));
+        check("dw", grad(&w));
+    }
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use percept_data::Patches;
+use percept_kernels::train::KlDirection;
 use percept_model::{Device, Model, Prompt};
 use percept_train::{
     Learner, LocalModel, Objective, OptimConfig, PackItem, Packed, PassOptions, Policy, Recipe,
@@ -412,7 +413,7 @@ fn a_loss_on_the_whole_divergence_leads_back_to_the_reference() {
     let packed = pack(&items(&groups)).unwrap();
     let options = PassOptions {
         temperature: 0.8,
-        ref_kl: true,
+        ref_kl: Some(KlDirection::Reverse),
     };
     let reference = scored(&learner, &packed, Weights::Reference, options.temperature);
     let (optim, none) = (

@@ -4,7 +4,8 @@
 //! With `l = h·wᵀ/T`, `z = log Σ exp l`, `p = exp(l − z)` and `H = z − Σ p·l`:
 //! `∂ log p_t/∂l_j = [j = t] − p_j` and `∂H/∂l_j = −p_j·(l_j − z + H)`. With `q` of a second model's
 //! hidden states and head, which have no gradient, and `D = Σ p·(log p − log q)`:
-//! `∂D/∂l_j = p_j·(log p_j − log q_j − D)`. The backward pass computes the logits again, chunk by
+//! `∂D/∂l_j = p_j·(log p_j − log q_j − D)`; the other way round, `D = Σ q·(log q − log p)` and
+//! `∂D/∂l_j = p_j − q_j`. The backward pass computes the logits again, chunk by
 //! chunk, but for the first [`KEPT`] of `l`.
 
 use std::fmt::Debug;
@@ -33,23 +34,40 @@ pub trait HostArray: Debug + Send + Sync {
     fn elements(&self) -> &[f32];
 }
 
+/// Which way a divergence from a second distribution `q` is taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KlDirection {
+    /// `KL(p ‖ q) = Σ p·(log p − log q)`, as reinforcement learning takes it.
+    #[default]
+    Reverse,
+    /// `KL(q ‖ p) = Σ q·(log q − log p)`, as distillation takes it.
+    Forward,
+}
+
 /// A second distribution over the same vocabulary.
 #[derive(Debug)]
 pub struct Second {
     hidden: Box<dyn HostArray>,
     weight: Box<dyn HostArray>,
     width: usize,
+    direction: KlDirection,
     /// Logarithm of its normaliser at each row, from the forward pass.
     log_z: OnceLock<Vec<f32>>,
 }
 
 impl Second {
     /// That of hidden states `[n, width]` and a head `[vocabulary, width]`; the width is the second model's own.
-    pub fn new(hidden: Box<dyn HostArray>, weight: Box<dyn HostArray>, width: usize) -> Self {
+    pub fn new(
+        hidden: Box<dyn HostArray>,
+        weight: Box<dyn HostArray>,
+        width: usize,
+        direction: KlDirection,
+    ) -> Self {
         Self {
             hidden,
             weight,
             width,
+            direction,
             log_z: OnceLock::new(),
         }
     }
@@ -157,7 +175,11 @@ impl LogProb {
             .for_each(|((row, other), ((&z, other_z), out))| {
                 let [sum, _, max] = dispatch(Isa::detect(), Sums { row: other });
                 *other_z = max + sum.ln();
-                let shift = z - *other_z;
+                let (row, other, z, other_z) = match second.direction {
+                    KlDirection::Reverse => (row, other, z, *other_z),
+                    KlDirection::Forward => (other, row, *other_z, z),
+                };
+                let shift = z - other_z;
                 *out = dispatch(
                     Isa::detect(),
                     Divergence {
@@ -283,22 +305,35 @@ impl HostOp for LogProb {
                         b,
                         entropy,
                     };
-                    let Some((others, (_, other_z))) = others.as_ref().zip(second) else {
+                    let Some((others, (second, other_z))) = others.as_ref().zip(second) else {
                         dispatch(Isa::detect(), slopes);
                         row[self.targets[i] as usize] += a;
                         return;
                     };
                     let at = (i - range.start) * self.vocabulary;
-                    dispatch(
-                        Isa::detect(),
-                        SlopesApart {
-                            slopes,
-                            other: &others[at..at + self.vocabulary],
-                            c: d_kl[i] / t,
-                            shift: z - other_z[i],
-                            kl: kl[i],
-                        },
-                    );
+                    let other = &others[at..at + self.vocabulary];
+                    let (c, other_z) = (d_kl[i] / t, other_z[i]);
+                    match second.direction {
+                        KlDirection::Reverse => dispatch(
+                            Isa::detect(),
+                            SlopesApart {
+                                slopes,
+                                other,
+                                c,
+                                shift: z - other_z,
+                                kl: kl[i],
+                            },
+                        ),
+                        KlDirection::Forward => dispatch(
+                            Isa::detect(),
+                            SlopesTowards {
+                                slopes,
+                                other,
+                                other_z,
+                                c,
+                            },
+                        ),
+                    }
                     row[self.targets[i] as usize] += a;
                 });
             let d = Mat::rows(&logits, self.vocabulary);
@@ -459,6 +494,43 @@ impl Kernel for SlopesApart<'_> {
                 let slope = log_p.add(S::splat(entropy)).fma(S::splat(-b), S::splat(-a));
                 let slope = apart.fma(S::splat(self.c), slope);
                 log_p.exp().mul(slope).store_part(x.add(at), n);
+            }
+        }
+    }
+}
+
+/// Turns logits into the slopes of [`Slopes`] plus `c·(p − q)`, `q = exp(m − other_z)`.
+struct SlopesTowards<'a> {
+    slopes: Slopes<'a>,
+    other: &'a [f32],
+    other_z: f32,
+    c: f32,
+}
+
+impl Kernel for SlopesTowards<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Lanes>(self) {
+        let Slopes {
+            row,
+            z,
+            a,
+            b,
+            entropy,
+        } = self.slopes;
+        let (len, x, y) = (row.len(), row.as_mut_ptr(), self.other.as_ptr());
+        for at in (0..len).step_by(LANES) {
+            let n = LANES.min(len - at);
+            // SAFETY: `n` elements follow `at` in both rows.
+            unsafe {
+                let log_p = S::load_part(x.add(at), n).sub(S::splat(z));
+                let q = S::load_part(y.add(at), n).sub(S::splat(self.other_z)).exp();
+                let slope = log_p
+                    .add(S::splat(entropy))
+                    .fma(S::splat(-b), S::splat(self.c - a));
+                let slopes = log_p.exp().mul(slope).sub(q.mul(S::splat(self.c)));
+                slopes.store_part(x.add(at), n);
             }
         }
     }

@@ -20,7 +20,7 @@ pub use attention::Attention;
 pub use gated::GatedLinear;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
-pub use log_prob::{HostArray, LogProb, Second};
+pub use log_prob::{HostArray, KlDirection, LogProb, Second};
 pub use norm::RmsNorm;
 pub use nucleus::nucleus_entropy;
 pub use rotary::Rotary;

@@ -28,7 +28,7 @@ pub mod reference {
     pub use crate::ops::activation::reference::{gelu, quick_gelu};
     pub use crate::ops::attention::reference::attention;
     pub use crate::ops::embedding::reference::embedding;
-    pub use crate::ops::kl::reference::linear_kl;
+    pub use crate::ops::kl::reference::{linear_forward_kl, linear_kl};
     pub use crate::ops::layer_norm::reference::layer_norm;
     pub use crate::ops::linear::reference::linear;
     pub use crate::ops::log_prob::reference::linear_log_prob;

@@ -115,7 +115,7 @@ impl Policy for Learner {
     /// what [`SharedVision`] says from the first to the last of them.
     fn plan_update(&mut self, passes: &[Packed], options: &PassOptions) {
         self.vision = shared_vision(passes);
-        if options.ref_kl {
+        if options.ref_kl.is_some() {
             self.reference_vision = shared_vision(passes);
         }
     }
@@ -130,8 +130,8 @@ impl Policy for Learner {
         self.reached.see(!packed.batch.images.is_empty());
         // Of the reference first, before the policy's activations are there.
         let second = match options.ref_kl {
-            true => self.reference_hidden(packed)?,
-            false => None,
+            Some(direction) => self.reference_hidden(packed)?.map(|it| (it, direction)),
+            None => None,
         };
         let before = self.vision.tokens();
         self.model.set_dropout_seed(Some(dropout_seed));
@@ -150,7 +150,7 @@ impl Policy for Learner {
                     percept_nn::linear_log_prob_in(precision, hidden, head, targets, temperature);
                 (stats, None)
             }
-            Some(second) => {
+            Some((second, direction)) => {
                 let (stats, kl) = percept_nn::linear_log_prob_kl_in(
                     precision,
                     hidden,
@@ -158,6 +158,7 @@ impl Policy for Learner {
                     targets,
                     temperature,
                     second,
+                    direction,
                 );
                 (stats, Some(kl))
             }
@@ -248,9 +249,12 @@ impl Policy for Learner {
         self.steps.fill(0);
     }
 
-    fn freeze_reference(&mut self, folder: &Path) -> Result<(), Error> {
-        reference::keep(&self.model, folder)?;
-        self.load_reference(folder).map(drop)
+    fn keep_reference(&self, folder: &Path) -> Result<(), Error> {
+        reference::keep(&self.model, folder)
+    }
+
+    fn release_reference(&mut self) {
+        self.reference = None;
     }
 
     fn load_reference(&mut self, folder: &Path) -> Result<ReferenceSource, Error> {

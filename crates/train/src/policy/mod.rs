@@ -86,7 +86,19 @@ pub trait Policy {
     ///
     /// # Errors
     /// [`Error::Write`] or [`Error::Report`] when they cannot be kept.
-    fn freeze_reference(&mut self, folder: &Path) -> Result<(), Error>;
+    fn freeze_reference(&mut self, folder: &Path) -> Result<(), Error> {
+        self.keep_reference(folder)?;
+        self.load_reference(folder).map(drop)
+    }
+
+    /// Keeps the weights of now in `folder`, whole or not at all, and no second model in memory.
+    ///
+    /// # Errors
+    /// As [`Policy::freeze_reference`].
+    fn keep_reference(&self, folder: &Path) -> Result<(), Error>;
+
+    /// The reference in memory, where there is one, is not needed any more.
+    fn release_reference(&mut self);
 
     /// Opens the reference that [`Policy::freeze_reference`] kept in `folder`.
     ///

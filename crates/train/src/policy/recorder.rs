@@ -92,6 +92,12 @@ impl Policy for Recorder {
         Ok(())
     }
 
+    fn keep_reference(&self, _: &Path) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn release_reference(&mut self) {}
+
     fn load_reference(&mut self, _: &Path) -> Result<ReferenceSource, Error> {
         self.calls.push("load");
         Ok(ReferenceSource::Copy)

@@ -1,5 +1,7 @@
 //! What goes to and fro between a policy and a loss: numbers of tokens, and gradients with respect to them.
 
+use percept_kernels::train::KlDirection;
+
 /// Values at the loss's token rows, in the order of [`Packed::targets`](crate::Packed::targets).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TokenValues {
@@ -9,7 +11,7 @@ pub struct TokenValues {
     pub entropy: Vec<f32>,
     /// Entropy of its nucleus, in nats, where it was asked for.
     pub nucleus_entropy: Option<Vec<f32>>,
-    /// `KL(π_θ ‖ π_ref)` over the vocabulary, in nats, where the loss reads it.
+    /// `KL(π_θ ‖ π_ref)` over the vocabulary, or the other way round, in nats, where the loss reads it.
     pub ref_kl: Option<Vec<f32>>,
 }
 
@@ -43,15 +45,15 @@ pub enum Update {
 pub struct PassOptions {
     /// Softmax temperature.
     pub temperature: f32,
-    /// Whether [`TokenValues::ref_kl`] is wanted. A policy without a reference leaves it out.
-    pub ref_kl: bool,
+    /// Which way [`TokenValues::ref_kl`] is wanted, if at all. A policy without a reference leaves it out.
+    pub ref_kl: Option<KlDirection>,
 }
 
 impl Default for PassOptions {
     fn default() -> Self {
         Self {
             temperature: 1.0,
-            ref_kl: false,
+            ref_kl: None,
         }
     }
 }

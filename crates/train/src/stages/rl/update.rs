@@ -3,6 +3,8 @@
 
 use percept_credit::{Credit, LossConfig, Mismatch, Normaliser, Signals, policy_loss};
 
+use percept_kernels::train::KlDirection;
+
 use crate::batch::order::{Stream, dropout_seed};
 use crate::batch::pack::{PackItem, Packed, micro_batches, pack};
 use crate::policy::Policy;
@@ -100,7 +102,10 @@ fn mini_batch<P: Policy>(
     let passes = passes.collect::<Result<Vec<Packed>, Error>>()?;
     let options = PassOptions {
         temperature: setup.recipe.rollout.temperature,
-        ref_kl: algorithm.loss.needs_ref_kl(),
+        ref_kl: algorithm
+            .loss
+            .needs_ref_kl()
+            .then_some(KlDirection::Reverse),
     };
     step.policy.plan_update(&passes, &options);
     for (index, (part, packed)) in parts.iter().zip(&passes).enumerate() {
