@@ -73,7 +73,19 @@ name = "fipo"
 name = "durian"
 """,
     "dropout": "[model.lora]\nr = 4\nlora_dropout = 0.3\n",
+    # Between the two other stages; ../pairs is made below.
+    "preference": """
+[dpo]
+steps = 12
+train_batch_size = 8
+train_files = ["../pairs/data.jsonl"]
+optim = { lr = 1e-3, lr_scheduler_type = "cosine" }
+[preference]
+loss = { name = "adavip", anchor_weight = 0.1 }
+""",
 }
+
+PAIRS = "data export --task scenes --ask preference --rows 40 --cooccurrence 0.8 --output".split()
 
 STEPS = 40
 
@@ -135,6 +147,7 @@ def main() -> int:
         kills = args.kills // len(VARIANTS) + (number < args.kills % len(VARIANTS))
         with tempfile.TemporaryDirectory() as folder:
             whole, killed = (pathlib.Path(folder) / name for name in ("whole", "killed"))
+            subprocess.run([binary, *PAIRS, pathlib.Path(folder) / "pairs"], check=True, stdout=subprocess.DEVNULL)
             for place in (whole, killed):
                 place.mkdir()
                 (place / "recipe.toml").write_text(TINY + extra)

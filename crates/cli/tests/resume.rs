@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{TINY, percept, run_in, snapshot, write};
+use image::{Rgb, RgbImage};
 use serde_json::Value;
 
 /// Both stages, two mini-batches, dynamic sampling that moves the row position by itself.
@@ -123,8 +124,12 @@ fn assert_same(whole: &Path, resumed: &Path, what: &str) {
 
 /// Kills at these parts of the time that the whole run takes.
 fn check(name: &str, extra: &str, moments: &[f64]) {
-    let folder = tempfile::tempdir().unwrap();
-    let [whole, killed] = ["whole", "killed"].map(|n| folder.path().join(n));
+    check_in(tempfile::tempdir().unwrap().path(), name, extra, moments);
+}
+
+/// The same in a folder that holds what the recipe reads.
+fn check_in(folder: &Path, name: &str, extra: &str, moments: &[f64]) {
+    let [whole, killed] = ["whole", "killed"].map(|n| folder.join(n));
     for place in [&whole, &killed] {
         write(&place.join("recipe.toml"), recipe(extra));
     }
@@ -183,6 +188,50 @@ name = "fipo"
 name = "durian"
 "#;
     check("signals", methods, &[0.4, 0.4, 0.4]);
+}
+
+/// Rows of TRL with pictures and rejected pictures.
+fn write_pairs(folder: &Path, rows: u32) {
+    let mut lines = String::new();
+    for row in 0..rows {
+        for (name, shift) in [("a", 0), ("b", 97)] {
+            let level = |x: u32, y: u32| ((x * 7 + y * 31 + row * 53 + shift) % 251) as u8;
+            let picture = RgbImage::from_fn(28, 28, |x, y| Rgb([level(x, y), level(y, x), 90]));
+            let path = folder.join(format!("{row}{name}.png"));
+            picture.save(path).unwrap();
+        }
+        let pair = serde_json::json!({
+            "prompt": [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What is the sum?"}]}],
+            "chosen": [{"role": "assistant", "content": format!("The sum is {row}.")}],
+            "rejected": [{"role": "assistant", "content": "The sum is 1 + 2."}],
+            "images": [format!("{row}a.png")],
+            "rejected_images": [format!("{row}b.png")],
+        });
+        lines.push_str(&format!("{pair}\n"));
+    }
+    write(&folder.join("pairs.jsonl"), lines);
+}
+
+/// While the reference is asked, within the stage, at its end; three epochs of nine pairs.
+#[test]
+fn killed_preference_runs_end_with_the_same_bytes() {
+    for (loss, precompute) in [("adavip", true), ("dama", true), ("chip", false)] {
+        let folder = tempfile::tempdir().unwrap();
+        write_pairs(folder.path(), 9);
+        if loss == "dama" {
+            let path = folder.path().join("pairs.jsonl");
+            let rows = fs::read_to_string(&path).unwrap();
+            write(
+                &path,
+                rows.replace("{\"prompt\"", "{\"clip_gap\": 0.05, \"prompt\""),
+            );
+        }
+        let stage = format!(
+            "[dpo]\nsteps = 9\ntrain_batch_size = 3\nppo_max_token_len = 400\ntrain_files = [\"../pairs.jsonl\"]\n\
+             optim = {{ lr = 1e-3 }}\n[preference]\nloss = \"{loss}\"\nprecompute_ref_log_probs = {precompute}\n"
+        );
+        check_in(folder.path(), loss, &stage, &[0.35, 0.4, 0.45, 0.3]);
+    }
 }
 
 #[test]

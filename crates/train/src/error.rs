@@ -53,7 +53,7 @@ pub enum Error {
     /// A stage without usable rows.
     #[error("{stage}: none of the {rows} rows gave a usable sample\n{reasons}")]
     NoRows {
-        /// `sft` or `rl`.
+        /// Its name in the recipe.
         stage: &'static str,
         /// Rows there are.
         rows: usize,
@@ -143,6 +143,9 @@ pub enum Error {
     /// A file that cannot be written.
     #[error(transparent)]
     File(#[from] percept_base::files::FileError),
+    /// A file that grows.
+    #[error(transparent)]
+    Log(#[from] percept_base::LogError),
     /// Evaluation.
     #[error(transparent)]
     Eval(#[from] percept_eval::Error),

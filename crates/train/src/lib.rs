@@ -1,7 +1,8 @@
 //! Training: a recipe in, a run folder out.
 //!
 //! [`run()`] goes through the stages of a [`Recipe`]: supervised fine-tuning ([`SftConfig`]), then
-//! reinforcement learning with verifiable rewards ([`RlConfig`]), each followed by an evaluation.
+//! preference optimisation ([`DpoConfig`]), then reinforcement learning with verifiable rewards
+//! ([`RlConfig`]), each followed by an evaluation.
 //! The reinforcement-learning step, `stages/rl/mod.rs`, reads from top to bottom.
 //!
 //! Two seams: a [`Policy`] is what is trained, wherever its weights are ([`Learner`]: here), and a stage (`run/stage.rs`)
@@ -36,6 +37,7 @@ pub use recipe::parts::{
     AlgorithmConfig, EvalConfig, OldLogProb, OptimConfig, RlConfig, RolloutConfig, Schedule,
     SftConfig, TopKAnnealing,
 };
+pub use recipe::preference::{DpoConfig, PreferenceOptions};
 pub use recipe::tables::{
     DataConfig, DigitSumTask, MetricNames, ModelSource, Recipe, TrainerConfig,
 };
@@ -45,5 +47,6 @@ pub use run::observer::{Event, Metrics, Observer, Silent};
 pub use run::state::StoredEvaluation;
 pub use run::warning::WarningKind;
 pub use source::{
-    Data, load_located, load_model, open_data, open_model, open_rewards, reads_column,
+    Data, load_located, load_model, open_data, open_model, open_pairs, open_rewards, reads_column,
 };
+pub use stages::dpo::lengths::{PairCost, pair_cost};

@@ -1,6 +1,6 @@
 //! From the recipe's names to open things: model, processor, data sets, verifiers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use percept_data::digit_sum::DigitSum;
 use percept_data::{Dataset, FileDataset, Unread};
@@ -32,13 +32,7 @@ pub fn open_data(config: &DataConfig) -> Result<Data, Error> {
             val: Some(Box::new(DigitSum::new(task.val.clone())?)),
         });
     }
-    let open = |paths: &[std::path::PathBuf]| -> Result<Box<dyn Dataset>, Error> {
-        Ok(Box::new(FileDataset::open(
-            paths,
-            &config.columns,
-            config.image_dir.as_deref(),
-        )?))
-    };
+    let open = |files: &[PathBuf]| open_files(config, files);
     let val = match config.val_files.as_slice() {
         [] => None,
         files => Some(open(files)?),
@@ -48,6 +42,40 @@ pub fn open_data(config: &DataConfig) -> Result<Data, Error> {
         rl: open(&config.train_files)?,
         val,
     })
+}
+
+/// Opens the rows of `[dpo]`; none where the recipe has no such stage.
+///
+/// # Errors
+/// As [`open_data`].
+pub fn open_pairs(recipe: &Recipe) -> Result<Option<Box<dyn Dataset>>, Error> {
+    let Some(dpo) = &recipe.dpo else {
+        return Ok(None);
+    };
+    let own = &dpo.train_files;
+    let files = if own.is_empty() {
+        &recipe.data.train_files
+    } else {
+        own
+    };
+    Ok(Some(open_files(&recipe.data, files)?))
+}
+
+/// Opens the general rows of `[dpo]`; none where it names none.
+///
+/// # Errors
+/// As [`open_data`].
+pub(crate) fn open_general(recipe: &Recipe) -> Result<Option<Box<dyn Dataset>>, Error> {
+    let files = recipe.dpo.iter().map(|dpo| dpo.general_files.as_slice());
+    let files = files.into_iter().find(|files| !files.is_empty());
+    files
+        .map(|files| open_files(&recipe.data, files))
+        .transpose()
+}
+
+fn open_files(config: &DataConfig, files: &[PathBuf]) -> Result<Box<dyn Dataset>, Error> {
+    let (columns, images) = (&config.columns, config.image_dir.as_deref());
+    Ok(Box::new(FileDataset::open(files, columns, images)?))
 }
 
 /// Builds or loads the model and its processor, with the recipe's image limits and adapters;

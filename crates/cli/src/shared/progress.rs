@@ -112,6 +112,19 @@ impl Progress {
         }
     }
 
+    /// Something that goes on between steps, with a bar of its own.
+    fn part(&mut self, name: &str, done: usize, total: usize) {
+        if !self.terminal {
+            return;
+        }
+        if self.bar.as_ref().is_none_or(|bar| bar.prefix() != name) {
+            self.start(name, 0, total);
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(done as u64);
+        }
+    }
+
     fn human(&mut self, event: &Event<'_>) {
         match event {
             Event::StageStarted { stage, done, total } => {
@@ -135,16 +148,8 @@ impl Progress {
                     None => {}
                 }
             }
-            Event::Evaluating { done, total } => {
-                if self.terminal {
-                    if self.bar.as_ref().is_none_or(|bar| bar.prefix() != "eval") {
-                        self.start("eval", 0, *total);
-                    }
-                    if let Some(bar) = &self.bar {
-                        bar.set_position(*done as u64);
-                    }
-                }
-            }
+            Event::Precomputing { done, total } => self.part("reference", *done, *total),
+            Event::Evaluating { done, total } => self.part("eval", *done, *total),
             Event::Evaluated { name, accuracy } => {
                 if self.bar.as_ref().is_some_and(|bar| bar.prefix() == "eval") {
                     self.finish();
@@ -193,9 +198,11 @@ fn get(metrics: &Metrics, name: &str) -> Option<f64> {
 }
 
 /// The metrics that a person watches, with their labels and digits; a stage has those that it measures.
-const WATCHED: [(&str, &str, usize); 5] = [
+const WATCHED: [(&str, &str, usize); 7] = [
     ("loss", "train/loss", 3),
     ("grad", "train/grad_norm", 2),
+    ("margin", "rewards/margins", 3),
+    ("accuracy", "rewards/accuracies", 2),
     ("reward", "critic/rewards/mean", 3),
     ("len", "response_length/mean", 1),
     ("entropy", "actor/entropy", 3),
@@ -236,6 +243,9 @@ fn json(event: &Event<'_>) -> serde_json::Value {
             serde_json::json!({
                 "event": "step", "stage": stage, "done": done, "metrics": numbers,
             })
+        }
+        Event::Precomputing { done, total } => {
+            serde_json::json!({"event": "precomputing", "done": done, "total": total})
         }
         Event::Evaluating { done, total } => {
             serde_json::json!({"event": "evaluating", "done": done, "total": total})

@@ -142,6 +142,13 @@ pub fn micro_batches<'a>(items: &[PackItem<'a>], budget: usize) -> Vec<MicroBatc
     balance(&weights, budget).into_iter().map(join).collect()
 }
 
+/// Cuts bundles of items into forward passes of at most `budget` tokens, as [`micro_batches`] does: the bundles of each
+/// pass. A bundle is never cut.
+pub(crate) fn bundle_batches(bundles: &[Vec<PackItem<'_>>], budget: usize) -> Vec<Vec<usize>> {
+    let tokens = |bundle: &Vec<PackItem<'_>>| bundle.iter().map(PackItem::tokens).sum();
+    balance(&bundles.iter().map(tokens).collect::<Vec<_>>(), budget)
+}
+
 /// A group whole, or in parts that fit; its responses are those from `first` on.
 fn split_item<'a>(item: &PackItem<'a>, first: usize, budget: usize) -> Vec<MicroBatch<'a>> {
     let lengths = item

@@ -12,7 +12,8 @@ use crate::reasons::Reasons;
 pub(crate) struct Refusal {
     /// `train.jsonl:118`, or the row's own id.
     place: String,
-    reason: String,
+    /// Why.
+    pub(crate) reason: String,
 }
 
 impl Refusal {

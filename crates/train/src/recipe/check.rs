@@ -2,7 +2,7 @@
 
 use percept_kernels::sparse::AttentionConfig;
 
-use crate::recipe::sizes;
+use crate::recipe::{pairs, sizes};
 use crate::stages::rl::{filter, requirements};
 use crate::{Error, ModelSource, OptimConfig, Recipe};
 
@@ -238,7 +238,7 @@ pub(crate) fn check(recipe: &Recipe, name: &str) -> Result<(), Error> {
         return problem("data: give either `train_files` or `[data.digit_sum]`");
     }
     if recipe.stage_tables().is_empty() {
-        return problem("nothing to do: add an `[sft]` table, an `[rl]` table, or both");
+        return problem("nothing to do: add an `[sft]`, a `[dpo]` or an `[rl]` table, or several");
     }
     for (field, found, range) in limits(recipe) {
         if !range.holds(found) {
@@ -248,6 +248,7 @@ pub(crate) fn check(recipe: &Recipe, name: &str) -> Result<(), Error> {
     }
     sizes::check(recipe).or_else(|message| problem(&message))?;
     run_name(&recipe.trainer.experiment_name).or_else(|message| problem(&message))?;
+    pairs::check(recipe).or_else(|message| problem(&message))?;
     let Some(rl) = &recipe.rl else { return Ok(()) };
     if rl.mini_batch_size() > rl.train_batch_size {
         return problem(&format!(

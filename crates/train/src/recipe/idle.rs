@@ -6,10 +6,13 @@
 //! stands beside the option, and the option has its default.
 
 use percept_credit::LossAggMode;
+use percept_credit::preference::Kind;
 use percept_credit::weight::Stage;
 use toml::{Table, Value};
 
-use crate::{AlgorithmConfig, EvalConfig, OptimConfig, Recipe, RolloutConfig, Schedule};
+use crate::{
+    AlgorithmConfig, EvalConfig, OptimConfig, PreferenceOptions, Recipe, RolloutConfig, Schedule,
+};
 
 /// An option, whether its part is on, and where that is decided.
 struct Rule {
@@ -110,6 +113,7 @@ pub(crate) fn notes(recipe: &Recipe) -> Vec<String> {
             notes.push(format!("{option} is set and does nothing: {because}"));
         }
     };
+    preference(recipe, &mut note);
     if recipe.rl.is_none() {
         let (rollout, usual) = (&recipe.rollout, RolloutConfig::default());
         let sampling = rollout.num_generations != usual.num_generations
@@ -180,6 +184,29 @@ pub(crate) fn notes(recipe: &Recipe) -> Vec<String> {
         );
     }
     notes
+}
+
+/// `[preference]` without `[dpo]`, and its options that the chosen loss does not read.
+fn preference(recipe: &Recipe, note: &mut impl FnMut(bool, &str, &str)) {
+    let (options, plain) = (&recipe.preference, PreferenceOptions::default());
+    if recipe.dpo.is_none() {
+        let none = "the recipe has no [dpo] table";
+        return note(*options != plain, "[preference]", none);
+    }
+    let needs = options.loss.needs();
+    let blind = [Kind::ChosenNoImage, Kind::RejectedNoImage];
+    let asks = needs.kinds.values().any(|kind| kind.ref_log_prob);
+    note(
+        options.image_ablation != plain.image_ablation
+            && !blind.iter().any(|kind| needs.kinds.contains_key(kind)),
+        "preference.image_ablation",
+        "the loss does not take the picture away",
+    );
+    note(
+        options.reference_free && !asks,
+        "preference.reference_free",
+        "the loss asks no reference",
+    );
 }
 
 /// The parts of an algorithm as text, to be compared.
@@ -353,6 +380,20 @@ mod tests {
                 said(&recipe(rest))
             );
         }
+        let dpo = |rest: &str| said(&recipe(rest).replace("[rl]", "[dpo]"));
+        for (rest, word) in [
+            (
+                "[preference]\nimage_ablation = \"noise\"\n",
+                "image_ablation",
+            ),
+            (
+                "[preference]\nloss = \"simpo\"\nreference_free = true\n",
+                "reference_free",
+            ),
+        ] {
+            assert!(dpo(rest).contains(word), "{rest}: {}", dpo(rest));
+        }
+        assert!(said(&recipe("[preference]\nloss = \"ipo\"\n")).contains("[preference]"));
         let sft = recipe("[algorithm]\nadvantage = \"rloo\"\n[rollout]\ntemperature = 0.7\n")
             .replace("[rl]", "[sft]");
         let said = said(&sft);

@@ -9,12 +9,14 @@ use std::path::{Component, Path, PathBuf};
 use toml::{Table, Value};
 
 /// Every key that holds a path or a list of paths.
-const PATHS: [&str; 8] = [
+const PATHS: [&str; 10] = [
     "trainer.output_dir",
     "model.path",
     "data.train_files",
     "data.val_files",
     "data.image_dir",
+    "dpo.train_files",
+    "dpo.general_files",
     "reward.functions.path",
     "reward.functions.python",
     "reward.functions.cwd",

@@ -14,11 +14,12 @@ use serde::{Deserialize, Serialize};
 use crate::recipe::parts::{
     AlgorithmConfig, EvalConfig, OptimConfig, RlConfig, RolloutConfig, SftConfig, TopKAnnealing,
 };
+use crate::recipe::preference::{DpoConfig, PreferenceOptions};
 
 /// One run: which model learns what from which data, and how.
 ///
-/// The stages run in order: `[sft]` if present, then `[rl]` if present; each is followed by an
-/// evaluation on `data.val_files`.
+/// The stages run in order: `[sft]` if present, then `[dpo]` if present, then `[rl]` if present; each is
+/// followed by an evaluation on `data.val_files`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
@@ -35,6 +36,12 @@ pub struct Recipe {
     /// Supervised fine-tuning stage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sft: Option<SftConfig>,
+    /// Preference stage (DPO and its relatives, AdaViP).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpo: Option<DpoConfig>,
+    /// What the `[dpo]` stage learns from a pair.
+    #[serde(default)]
+    pub preference: PreferenceOptions,
     /// Reinforcement-learning stage (GRPO and its relatives).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rl: Option<RlConfig>,
@@ -70,13 +77,19 @@ impl Recipe {
             ppo_max_token_len: sft.ppo_max_token_len,
             optim: &sft.optim,
         });
+        let dpo = self.dpo.as_ref().map(|dpo| StageTable {
+            name: "dpo",
+            train_batch_size: dpo.train_batch_size,
+            ppo_max_token_len: dpo.ppo_max_token_len,
+            optim: &dpo.optim,
+        });
         let rl = self.rl.as_ref().map(|rl| StageTable {
             name: "rl",
             train_batch_size: rl.train_batch_size,
             ppo_max_token_len: rl.ppo_max_token_len,
             optim: &rl.optim,
         });
-        [sft, rl].into_iter().flatten().collect()
+        [sft, dpo, rl].into_iter().flatten().collect()
     }
 }
 
@@ -103,10 +116,10 @@ pub struct TrainerConfig {
     pub max_ckpt_to_keep: usize,
     /// Stop after this many consecutive updates whose loss or gradient is not finite.
     pub max_nonfinite_updates: usize,
-    /// End a stage once the run has spent this many tokens: those of SFT rows, and those sampled and
-    /// trained on by RL (0: no limit).
+    /// End a stage once the run has spent this many tokens: those of SFT rows and of preference pairs, and those
+    /// sampled and trained on by RL (0: no limit).
     pub max_tokens: u64,
-    /// Store every this many steps' rollouts as Parquet (0: never).
+    /// Store every this many steps' rollouts, and pairs of `[dpo]`, as Parquet (0: never).
     pub rollout_freq: usize,
     /// Metric names in `metrics.jsonl`: verl's or TRL's.
     pub metric_names: MetricNames,

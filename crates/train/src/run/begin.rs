@@ -15,7 +15,7 @@ use crate::run::opened::Opened;
 use crate::run::stage::Stage;
 use crate::run::state::{State, StoredEvaluation};
 use crate::run::{changes, checkpoint, warn};
-use crate::source::{open_data, open_model, open_rewards, unread};
+use crate::source::{open_data, open_general, open_model, open_pairs, open_rewards, unread};
 use crate::stages;
 use crate::{Error, Recipe};
 
@@ -69,6 +69,7 @@ pub fn run(
     let mut news = News::new(observer);
     let device = percept_nn::parse_device(&recipe.trainer.device)?;
     let data = open_data(&recipe.data)?;
+    let (pairs, general) = (open_pairs(recipe)?, open_general(recipe)?);
     let rewards = open_rewards(recipe)?;
     let text = recipe.to_toml_in(&path)?;
     let (dir, saved, (model, processor)) = if start == Start::Overwrite {
@@ -82,6 +83,8 @@ pub fn run(
     };
     let opened = Opened {
         data,
+        pairs,
+        general,
         rewards,
         processor,
     };
@@ -126,7 +129,7 @@ fn open_dir(path: &Path, start: Start, news: &mut News<'_>) -> Result<RunDir, Er
 }
 
 /// Where the run of a checkpoint stands; its optimiser and reference go to `policy`.
-fn resume<P: Policy>(
+pub(crate) fn resume<P: Policy>(
     saved: &Path,
     dir: &RunDir,
     policy: &mut P,

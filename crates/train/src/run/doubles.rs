@@ -11,7 +11,7 @@ use crate::run::driver::Run;
 use crate::run::news::News;
 use crate::run::observer::Silent;
 use crate::run::opened::Opened;
-use crate::run::stage::{Stage, Step, Stepped};
+use crate::run::stage::{Begin, Stage, Step, Stepped};
 use crate::run::state::State;
 use crate::source::{open_data, open_model, open_rewards};
 use crate::stages;
@@ -48,7 +48,7 @@ impl Stage<Recorder> for Counting<'_> {
         100
     }
 
-    fn begin(&mut self, _: &mut Recorder, _: &RunDir) -> Result<(), Error> {
+    fn begin(&mut self, _: &mut Recorder, _: &mut Begin<'_, '_>) -> Result<(), Error> {
         self.say("begins");
         Ok(())
     }
@@ -86,6 +86,8 @@ fn opened(recipe: &Recipe) -> (Opened, Recorder) {
     let (model, processor) = open_model(recipe, None, &device).unwrap();
     let opened = Opened {
         data: open_data(&recipe.data).unwrap(),
+        pairs: None,
+        general: None,
         rewards: open_rewards(recipe).unwrap(),
         processor,
     };

@@ -16,7 +16,7 @@ use crate::run::news::News;
 use crate::run::observer::Event;
 use crate::run::opened::Opened;
 use crate::run::seen::Seen;
-use crate::run::stage::{Stage, Step};
+use crate::run::stage::{Begin, Stage, Step};
 use crate::run::state::State;
 use crate::run::warning::WarningKind;
 use crate::run::watch::Place;
@@ -85,7 +85,13 @@ impl<'a, P: Policy + LocalModel> Run<'a, P> {
             if self.state.stage(stage.name()).step == 0 {
                 self.policy.reset_optimizer();
                 self.state.updates = 0;
-                stage.begin(&mut self.policy, self.checkpoints.dir())?;
+                self.policy.release_reference();
+                let mut at = Begin {
+                    dir: self.checkpoints.dir(),
+                    news: &mut self.news,
+                    stop: self.stop,
+                };
+                stage.begin(&mut self.policy, &mut at)?;
             }
             if !self.stage(stage.as_mut())? {
                 return Ok(false);
@@ -138,6 +144,7 @@ impl<'a, P: Policy + LocalModel> Run<'a, P> {
             policy: &mut self.policy,
             done: at.step,
             position: at.position,
+            memory: at.memory,
             updates: Ledger::new(&mut self.state, &mut self.checkpoints, most),
             seen: Seen::default(),
             news: &mut self.news,
@@ -146,14 +153,15 @@ impl<'a, P: Policy + LocalModel> Run<'a, P> {
         let did = stage.step(&mut step)?;
         at.step += 1;
         at.position = step.position;
-        let seen = step.seen;
+        at.memory = step.memory;
+        let (done, position, seen) = (at.step, at.position, step.seen);
         self.state.stages.insert(stage.name().to_owned(), at);
         self.state.tokens += did.tokens as u64;
         self.state.global_step += 1;
         let place = Place {
             stage: stage.name(),
             total: stage.steps(),
-            position: at.position,
+            position,
             rows: stage.rows(),
             limit: self.recipe.rollout.max_completion_length,
         };
@@ -161,7 +169,7 @@ impl<'a, P: Policy + LocalModel> Run<'a, P> {
         let metrics = self.log.write(&self.state, stage.name(), did.metrics)?;
         self.news.event(Event::Step {
             stage: stage.name(),
-            done: at.step,
+            done,
             metrics: &metrics,
         });
         self.warn_all(warnings, &seen)

@@ -1,5 +1,6 @@
 //! What a run will need, by component, before it starts.
 
+use percept_credit::preference::KindNeeds;
 use percept_kernels::decode::WeightDtype;
 use percept_model::{GradientCheckpointing, Model, TextConfig, VisionConfig};
 
@@ -21,6 +22,12 @@ pub struct RowLengths {
     pub supervised: f64,
     /// The longest of these rows.
     pub longest: usize,
+    /// A pair of `[dpo]`, all that it contrasts, on average.
+    pub pair: f64,
+    /// Image and video tokens of a pair, on average.
+    pub pair_image: f64,
+    /// The longest pair.
+    pub longest_pair: usize,
 }
 
 /// Bytes by component, and of all together at the moment when most is there.
@@ -73,13 +80,10 @@ pub fn estimate_memory(recipe: &Recipe, model: &Model, rows: &RowLengths) -> Mem
         parts.push(("KV cache", cache));
         parts.push(("logits of sampling", logits));
         sampling = sampler + cache + logits;
-        if recipe.rl.is_some()
-            && recipe.algorithm.loss.needs_reference()
-            && recipe.model.lora.is_none()
-        {
-            parts.push(("reference weights", all * F32));
-            steady += all * F32;
-        }
+    }
+    if keeps_reference(recipe) && recipe.model.lora.is_none() {
+        parts.push(("reference weights", all * F32));
+        steady += all * F32;
     }
     // A checkpoint is put together in memory: the moments once more.
     let checkpoint = 2 * trained * F32;
@@ -88,6 +92,16 @@ pub fn estimate_memory(recipe: &Recipe, model: &Model, rows: &RowLengths) -> Mem
         parts,
         peak: steady + sampling.max(checkpoint),
     }
+}
+
+/// Whether a stage keeps a second model in memory.
+fn keeps_reference(recipe: &Recipe) -> bool {
+    let options = &recipe.preference;
+    let needs = options.loss.needs();
+    let asks = |of: fn(&KindNeeds) -> bool| needs.kinds.values().any(of);
+    let computed = !options.precompute_ref_log_probs && !options.reference_free;
+    let pairs = asks(|kind| kind.ref_kl) || (computed && asks(|kind| kind.ref_log_prob));
+    recipe.rl.is_some() && recipe.algorithm.loss.needs_reference() || recipe.dpo.is_some() && pairs
 }
 
 /// Tokens of one forward pass, and those of them that stand for images.
@@ -115,6 +129,16 @@ fn largest_passes(recipe: &Recipe, rows: &RowLengths) -> Vec<Pass> {
             longest,
             sft.ppo_max_token_len,
             batch * rows.image,
+        ));
+    }
+    if let Some(dpo) = &recipe.dpo {
+        let batch = dpo.train_batch_size as f64;
+        let longest = rows.longest_pair.min(dpo.ppo_max_token_len) as f64;
+        passes.push(share(
+            batch * rows.pair,
+            longest,
+            dpo.ppo_max_token_len,
+            batch * rows.pair_image,
         ));
     }
     if let Some(rl) = &recipe.rl {

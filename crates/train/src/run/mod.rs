@@ -5,8 +5,9 @@ mod changes;
 mod checkpoint;
 #[cfg(test)]
 mod doubles;
-mod driver;
+pub(crate) mod driver;
 mod evaluation;
+mod falling;
 pub(crate) mod ledger;
 mod log;
 pub(crate) mod memory;

@@ -28,6 +28,13 @@ pub enum Event<'a> {
         /// Its metrics.
         metrics: &'a Metrics,
     },
+    /// A preference stage asks its reference about its pairs.
+    Precomputing {
+        /// Pairs done.
+        done: usize,
+        /// Pairs in all, at most.
+        total: usize,
+    },
     /// An evaluation goes on.
     Evaluating {
         /// Rows done.

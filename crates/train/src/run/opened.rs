@@ -1,5 +1,6 @@
 //! What a run reads and does not change: data, verifiers, processor.
 
+use percept_data::Dataset;
 use percept_model::Processor;
 use percept_reward::RewardSet;
 
@@ -8,6 +9,10 @@ use crate::source::Data;
 /// Open for the whole run; stages borrow of it what they use.
 pub(crate) struct Opened {
     pub(crate) data: Data,
+    /// Rows of `[dpo]`, where the recipe has it.
+    pub(crate) pairs: Option<Box<dyn Dataset>>,
+    /// General rows of `[dpo]`, where it has some.
+    pub(crate) general: Option<Box<dyn Dataset>>,
     pub(crate) rewards: RewardSet,
     pub(crate) processor: Processor,
 }

@@ -4,7 +4,10 @@
 //! of the recipe, its data, verifiers, the processor), and each step gets what does ([`Step`]). Where it stands
 //! is kept by its name, so a stage needs no field in the state of a run.
 
+use std::sync::atomic::AtomicBool;
+
 use percept_report::RunDir;
+use serde_json::Value;
 
 use crate::Error;
 use crate::policy::Policy;
@@ -38,11 +41,11 @@ pub trait Stage<P: Policy> {
         Ok(())
     }
 
-    /// Before its first step; the optimiser begins with it. `dir` is the run's.
+    /// Before its first step; the optimiser begins with it. A run that is stopped meanwhile comes here again.
     ///
     /// # Errors
     /// Those of the policy.
-    fn begin(&mut self, _policy: &mut P, _dir: &RunDir) -> Result<(), Error> {
+    fn begin(&mut self, _policy: &mut P, _at: &mut Begin<'_, '_>) -> Result<(), Error> {
         Ok(())
     }
 
@@ -61,6 +64,16 @@ pub trait Stage<P: Policy> {
     fn step(&mut self, step: &mut Step<'_, '_, P>) -> Result<Stepped, Error>;
 }
 
+/// Where a stage begins.
+pub struct Begin<'a, 'o> {
+    /// The folder of the run.
+    pub dir: &'a RunDir,
+    /// For what is said at once.
+    pub news: &'a mut News<'o>,
+    /// True when the run is to stop: what takes long ends, and no step follows.
+    pub stop: &'a AtomicBool,
+}
+
 /// What changes from step to step: the policy, where the stage stands, and where to put what is to be said.
 pub struct Step<'a, 'o, P> {
     /// What is trained.
@@ -69,6 +82,8 @@ pub struct Step<'a, 'o, P> {
     pub done: usize,
     /// Next position of its row order; the step moves it.
     pub position: u64,
+    /// What the stage keeps from one step to the next, in checkpoints too; null at first.
+    pub memory: Value,
     /// Counts updates.
     pub updates: Ledger<'a>,
     /// What a person may have to be told of the step.

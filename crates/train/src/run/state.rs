@@ -60,18 +60,21 @@ impl Default for State {
 }
 
 /// Where a stage stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StageState {
     /// Steps done.
     pub step: usize,
     /// Next position of its row order; where rows are skipped or groups dropped it moves faster than steps.
     pub position: u64,
+    /// What the stage itself keeps from one step to the next; null in stages that keep nothing.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub memory: Value,
 }
 
 impl State {
     /// Where the stage of a name stands.
     pub fn stage(&self, name: &str) -> StageState {
-        self.stages.get(name).copied().unwrap_or_default()
+        self.stages.get(name).cloned().unwrap_or_default()
     }
 
     /// Reads the state of any version; `None` for a layout that is none of them.
@@ -156,7 +159,11 @@ mod tests {
     fn the_state_of_a_version_with_two_stages_is_read() {
         let value: Value = serde_json::from_str(LAYOUT_1).unwrap();
         let mut state = State::read(value).unwrap().unwrap();
-        let at = |step, position| StageState { step, position };
+        let at = |step, position| StageState {
+            step,
+            position,
+            memory: Value::Null,
+        };
         assert_eq!(state.stage("sft"), at(4, 130));
         assert_eq!(state.stage("rl"), at(3, 25));
         assert_eq!(state.stage("dpo"), at(0, 0));

@@ -24,6 +24,8 @@ pub enum WarningKind {
     NotFinite,
     /// Sampler and trainer disagree.
     Mismatch,
+    /// Preference training makes the chosen answers less likely, too.
+    ChosenFalls,
 }
 
 impl WarningKind {
@@ -39,6 +41,7 @@ impl WarningKind {
             Self::LengthExploding => "length_exploding",
             Self::NotFinite => "not_finite",
             Self::Mismatch => "mismatch",
+            Self::ChosenFalls => "chosen_falls",
         }
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::reasons::Reasons;
+use crate::run::falling::Falling;
 use crate::run::observer::Metrics;
 use crate::run::seen::Seen;
 use crate::run::warning::{Warning, WarningKind};
@@ -58,6 +59,7 @@ pub struct Watch {
     entropy_steps: usize,
     long_steps: usize,
     first_length: Option<f64>,
+    falling: Falling,
     /// Rows that gave no sample, by the name of the stage.
     skipped: BTreeMap<String, Reasons>,
 }
@@ -96,6 +98,11 @@ impl Watch {
             found.push((WarningKind::Mismatch, message.clone()));
         }
         self.skipped(place, seen, &mut found);
+        let pairs = value(metrics, "rewards/chosen").zip(value(metrics, "rewards/margins"));
+        if let Some((chosen, margin)) = pairs {
+            let said = self.falling.step(chosen, margin);
+            found.extend(said.map(|message| (WarningKind::ChosenFalls, message)));
+        }
         if seen.judged > 0 {
             self.rewards(place, seen, metrics, &mut found);
             self.responses(place, seen, metrics, &mut found);

@@ -22,7 +22,7 @@ pub struct DataExport {
         long,
         value_name = "FILES",
         num_args = 1..,
-        conflicts_with_all = ["task", "rows", "split", "cooccurrence", "ask", "contrast", "seed"]
+        conflicts_with_all = ["task", "rows", "split", "cooccurrence", "hallucination", "ask", "contrast", "seed"]
     )]
     pub data: Vec<PathBuf>,
     /// Output folder.

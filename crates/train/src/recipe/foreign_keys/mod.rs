@@ -1,4 +1,4 @@
-//! What keys of verl, EasyR1, TRL and ms-swift are called in a recipe: one table, which the page
+//! What keys of verl, EasyR1, TRL, ms-swift and LLaMA-Factory are called in a recipe: one table, which the page
 //! docs/recipes.md shows and an error about an unknown key quotes.
 
 use crate::Recipe;
@@ -70,7 +70,7 @@ fn collect(table: &toml::Table, path: &str, found: &mut Vec<String>) {
 
 fn explain(path: &str, known: &[String]) -> Option<String> {
     if let Some(foreign) = lookup(path) {
-        return Some(foreign.sentence(path));
+        return Some(foreign.sentence(path, &foreign.here_in(path, known)));
     }
     let last = path.rsplit('.').next().unwrap_or(path);
     let is_last = |key: &&String| key.rsplit('.').next() == Some(last);
@@ -87,13 +87,30 @@ fn explain(path: &str, known: &[String]) -> Option<String> {
 }
 
 impl Foreign {
-    fn sentence(&self, path: &str) -> String {
-        let note = match (self.here, self.note) {
+    /// The keys here; those of `[rl]` are another stage's where `path` stands in its table.
+    fn here_in(&self, path: &str, known: &[String]) -> String {
+        let stage = path
+            .split('.')
+            .next()
+            .filter(|&table| ["sft", "dpo"].contains(&table));
+        let own = |key: &str| {
+            let own = format!("{}.{}", stage?, key.strip_prefix("rl.")?);
+            known.contains(&own).then_some(own)
+        };
+        let keys = self
+            .here
+            .split(", ")
+            .map(|key| own(key).unwrap_or_else(|| key.to_owned()));
+        keys.collect::<Vec<_>>().join(", ")
+    }
+
+    fn sentence(&self, path: &str, here: &str) -> String {
+        let note = match (here, self.note) {
             ("", note) => return format!("{path} ({}) is not needed: {note}", self.of),
             (_, "") => String::new(),
             (_, note) => format!(" ({note})"),
         };
-        format!("{path} ({}): did you mean {}?{note}", self.of, self.here)
+        format!("{path} ({}): did you mean {here}?{note}", self.of)
     }
 }
 
@@ -183,6 +200,12 @@ mod tests {
             ("[rollout]\ntemprature = 0.5", "rollout.temperature"),
             ("[trainer]\nsave_steps = 10", "trainer.save_freq"),
             ("lora_rank = 8", "model.lora.r"),
+            ("[dpo]\nbeta = 0.1", "preference.loss.beta"),
+            ("[preference]\nbeta = 0.1", "preference.loss.beta"),
+            ("[dpo]\nlearning_rate = 5e-7", "dpo.optim.lr"),
+            ("[dpo]\nmax_steps = 9", "dpo.steps"),
+            ("[dpo]\nrpo_alpha = 1.0", "preference.loss.rpo_alpha"),
+            ("pref_beta = 0.1", "preference.loss.beta"),
         ];
         for (recipe, expected) in cases {
             let message = error(recipe);

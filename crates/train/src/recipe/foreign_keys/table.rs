@@ -2,7 +2,7 @@
 
 /// A key of another framework.
 pub(crate) struct Foreign {
-    /// Whose it is: `verl`, `EasyR1`, `TRL` (and transformers' trainer), `ms-swift`.
+    /// Whose it is: `verl`, `EasyR1`, `TRL` (and transformers' trainer), `ms-swift`, `LLaMA-Factory`.
     pub of: &'static str,
     /// As it is written there; dotted where it is a path.
     pub key: &'static str,
@@ -26,7 +26,7 @@ const fn of(
     }
 }
 
-/// Names as in verl 0.5, EasyR1 0.3, TRL 0.23 and ms-swift 3.8. Keys that are called the same here
+/// Names as in verl 0.5, EasyR1 0.3, TRL 0.23 (DPO: 1.16), ms-swift 3.8 and LLaMA-Factory 0.9. Keys that are called the same here
 /// are not in it.
 #[rustfmt::skip]
 pub(crate) const FOREIGN: &[Foreign] = &[
@@ -149,8 +149,8 @@ pub(crate) const FOREIGN: &[Foreign] = &[
     of("TRL", "torch_dtype", "trainer.bf16", "weights stay float32"),
     of("TRL", "dataset_name", "data.train_files", "files on this machine"),
     of("TRL", "eval_dataset", "data.val_files", ""),
-    of("TRL", "learning_rate", "rl.optim.lr", "sft.optim.lr in the supervised stage"),
-    of("TRL", "per_device_train_batch_size", "rl.train_batch_size", "prompts, not responses: TRL's number divided by num_generations; sft.train_batch_size in the supervised stage"),
+    of("TRL", "learning_rate", "rl.optim.lr", "sft.optim.lr and dpo.optim.lr in those stages"),
+    of("TRL", "per_device_train_batch_size", "rl.train_batch_size", "prompts, not responses: TRL's number divided by num_generations; sft.train_batch_size and dpo.train_batch_size in those stages"),
     of("TRL", "gradient_accumulation_steps", "rl.train_batch_size", "batches are split by tokens, up to rl.ppo_max_token_len"),
     of("TRL", "generation_batch_size", "rl.train_batch_size", ""),
     of("TRL", "steps_per_generation", "rl.ppo_mini_batch_size", "rl.train_batch_size divided by it"),
@@ -168,11 +168,29 @@ pub(crate) const FOREIGN: &[Foreign] = &[
     of("TRL", "packing", "", "batches are always packed"),
     of("TRL", "use_vllm", "", "the sampler is percept's own"),
     of("TRL", "vllm_gpu_memory_utilization", "rollout.kv_cache_memory_bytes", "in bytes"),
-    of("TRL", "beta", "algorithm.loss.kl_coef", "with algorithm.loss.use_kl_loss = true"),
+    of("TRL", "beta", "algorithm.loss.kl_coef, preference.loss.beta", "the first in [rl], with algorithm.loss.use_kl_loss = true, the second in [dpo]"),
+    of("TRL", "dpo.beta", "preference.loss.beta", "preference.loss = { name = \"dpo\", beta = 0.1 }"),
+    of("TRL", "preference.beta", "preference.loss.beta", "preference.loss = { name = \"dpo\", beta = 0.1 }"),
+    of("TRL", "dpo.loss_type", "preference.loss.loss_type", "preference.loss = { name = \"dpo\", loss_type = \"ipo\" }"),
+    of("TRL", "preference.loss_type", "preference.loss.loss_type", "preference.loss = { name = \"dpo\", loss_type = \"ipo\" }"),
+    of("TRL", "label_smoothing", "preference.loss.label_smoothing", ""),
+    of("TRL", "reference_free", "preference.reference_free", ""),
+    of("TRL", "precompute_ref_log_probs", "preference.precompute_ref_log_probs", ""),
+    of("TRL", "precompute_ref_batch_size", "", "the reference looks at each pair alone, so that its numbers do not depend on the batch"),
+    of("TRL", "rpo_alpha", "preference.loss.rpo_alpha", ""),
+    of("TRL", "ld_alpha", "preference.loss.ld_alpha", ""),
+    of("TRL", "f_divergence_type", "preference.loss.f_divergence_type", ""),
+    of("TRL", "discopop_tau", "preference.loss.discopop_tau", ""),
+    of("TRL", "loss_weights", "preference.loss.loss_weights", ""),
+    of("TRL", "dpo.max_length", "dpo.ppo_max_token_len", "tokens of a forward pass; a pair that is longer is skipped and counted, never cut"),
+    of("TRL", "max_prompt_length", "data.max_prompt_length", ""),
+    of("TRL", "dpo.max_completion_length", "", "answers are never cut; a pair over dpo.ppo_max_token_len is skipped and counted"),
+    of("TRL", "truncation_mode", "", "nothing is truncated; what is too long is skipped and counted"),
+    of("TRL", "ref_model", "", "the reference is the model at the start of [dpo]"),
     of("TRL", "epsilon", "algorithm.loss.policy_loss.clip_ratio_low", ""),
     of("TRL", "epsilon_high", "algorithm.loss.policy_loss.clip_ratio_high", ""),
     of("TRL", "delta", "algorithm.loss.policy_loss.clip_ratio_c", ""),
-    of("TRL", "loss_type", "algorithm.loss.loss_agg_mode", "\"grpo\" is seq-mean-token-mean, \"bnpo\" and \"dapo\" token-mean, \"dr_grpo\" seq-mean-token-sum-norm"),
+    of("TRL", "loss_type", "algorithm.loss.loss_agg_mode, preference.loss.loss_type", "of DPO the second; of GRPO \"grpo\" is seq-mean-token-mean, \"bnpo\" and \"dapo\" token-mean, \"dr_grpo\" seq-mean-token-sum-norm"),
     of("TRL", "scale_rewards", "algorithm.advantage.norm_adv_by_std", "algorithm.advantage = { name = \"grpo\", norm_adv_by_std = false }"),
     of("TRL", "importance_sampling_level", "algorithm.loss.policy_loss", "\"sequence\" is policy_loss = \"gspo\""),
     of("TRL", "vllm_importance_sampling_correction", "algorithm.loss.tis_imp_ratio_cap", "with rl.old_log_prob = \"recompute\""),
@@ -198,12 +216,23 @@ pub(crate) const FOREIGN: &[Foreign] = &[
     of("ms-swift", "tuner_type", "model.lora", "leave it out for full training"),
     of("ms-swift", "lora_rank", "model.lora.r", ""),
     of("ms-swift", "freeze_vit", "model.freeze_vision", ""),
-    of("ms-swift", "rlhf_type", "algorithm.advantage", ""),
+    of("ms-swift", "rlhf_type", "algorithm.advantage, preference.loss", "with the tables [rl] or [dpo]"),
     of("ms-swift", "external_plugins", "reward.functions.path", "[[reward.functions]] name = \"python\", path = \"reward.py\""),
+    of("ms-swift", "simpo_gamma", "preference.loss.simpo_gamma", ""),
     of("ms-swift", "overlong_filter", "algorithm.overlong", ""),
     of("ms-swift", "dynamic_sample", "algorithm.filter", "algorithm.filter = [\"dapo\"]"),
     of("ms-swift", "max_resample_times", "algorithm.filter.max_num_gen_batches", ""),
     of("ms-swift", "deepspeed", "", "a run uses one device"),
+    of("LLaMA-Factory", "pref_beta", "preference.loss.beta", ""),
+    of("LLaMA-Factory", "pref_loss", "preference.loss", "\"sigmoid\", \"hinge\" and \"ipo\" are loss_types of dpo"),
+    of("LLaMA-Factory", "pref_ftx", "preference.loss.rpo_alpha", "the likelihood of chosen answers, a mean over tokens"),
+    of("LLaMA-Factory", "dpo_label_smoothing", "preference.loss.label_smoothing", ""),
+    of("LLaMA-Factory", "cutoff_len", "data.max_prompt_length", "nothing is cut; what is too long is skipped and counted"),
+    of("LLaMA-Factory", "image_max_pixels", "data.max_pixels", ""),
+    of("LLaMA-Factory", "image_min_pixels", "data.min_pixels", ""),
+    of("LLaMA-Factory", "finetuning_type", "model.lora", "leave it out for full training"),
+    of("LLaMA-Factory", "lora_target", "model.lora.target_modules", ""),
+    of("LLaMA-Factory", "freeze_vision_tower", "model.freeze_vision", ""),
 ];
 
 /// The table as docs/recipes.md shows it.

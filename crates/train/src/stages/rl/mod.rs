@@ -25,7 +25,7 @@ use crate::policy::values::ReferenceSource;
 use crate::policy::{LocalModel, Policy};
 use crate::run::news::News;
 use crate::run::opened::Opened;
-use crate::run::stage::{Stage, Step, Stepped};
+use crate::run::stage::{Begin, Stage, Step, Stepped};
 use crate::stages::rl::collect::{Collected, collect};
 use crate::stages::rl::setup::Setup;
 use crate::stages::rl::signals::Batch;
@@ -85,9 +85,9 @@ impl<P: Policy + LocalModel> Stage<P> for Rl<'_> {
     }
 
     /// With a Kullback-Leibler term in the loss, the reference is the policy at the start of the stage.
-    fn begin(&mut self, policy: &mut P, dir: &RunDir) -> Result<(), Error> {
+    fn begin(&mut self, policy: &mut P, at: &mut Begin<'_, '_>) -> Result<(), Error> {
         match self.setup.algorithm().loss.needs_reference() {
-            true => policy.freeze_reference(&dir.path().join(REFERENCE)),
+            true => policy.freeze_reference(&at.dir.path().join(REFERENCE)),
             false => Ok(()),
         }
     }

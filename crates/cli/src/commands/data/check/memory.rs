@@ -16,6 +16,10 @@ pub(super) struct Lengths {
     pub image: Vec<usize>,
     /// Of whole rows of `[sft]`.
     pub supervised: Vec<usize>,
+    /// Of pairs of `[dpo]`.
+    pub pair: Vec<usize>,
+    /// Of the pictures in them.
+    pub pair_image: Vec<usize>,
 }
 
 impl Lengths {
@@ -30,6 +34,9 @@ impl Lengths {
             image: mean(&self.image),
             supervised: mean(&self.supervised),
             longest: self.supervised.iter().copied().max().unwrap_or(0),
+            pair: mean(&self.pair),
+            pair_image: mean(&self.pair_image),
+            longest_pair: self.pair.iter().copied().max().unwrap_or(0),
         }
     }
 }

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use clap::Args;
-use percept_data::{Checks, Dataset, RowTokens, Sample, check_rows};
-use percept_train::{open_data, open_model, open_rewards};
+use percept_data::{Checks, Dataset, PairChecks, RowTokens, Sample, check_rows};
+use percept_train::{open_data, open_model, open_pairs, open_rewards, pair_cost};
 
 use crate::shared::output::{note, say};
 use crate::shared::{Done, Failure, Global};
@@ -69,21 +69,42 @@ pub fn run(args: &DataCheck, global: &Global) -> Result<Done, Failure> {
         unread: &unread,
         ..Checks::default()
     };
+    let pair_tokens = |sample: &Sample| {
+        let cost = pair_cost(&recipe, &processor, sample)?;
+        let mut lengths = lengths.lock().unwrap_or_else(PoisonError::into_inner);
+        lengths.pair.push(cost.trained);
+        lengths.pair_image.push(cost.image);
+        Ok(cost.tokens)
+    };
+    let pairs = recipe.dpo.as_ref().map(|dpo| PairChecks {
+        tokens: &pair_tokens,
+        max_length: dpo.ppo_max_token_len,
+        limit: "dpo.ppo_max_token_len",
+    });
+    let pair_rows = open_pairs(&recipe)?;
     // Files are the rows of both stages and are read once; the built-in task has rows of its own for each.
     let apart = recipe.rl.is_none() || recipe.data.digit_sum.is_some();
-    let mut sets: Vec<(&str, &dyn Dataset, bool)> = Vec::new();
+    let mut sets: Vec<(&str, &dyn Dataset, Checks<'_>)> = Vec::new();
+    let supervised = Checks {
+        target: &target,
+        ..checks
+    };
     if recipe.sft.is_some() && apart {
-        sets.push(("sft", data.sft.as_ref(), true));
+        sets.push(("sft", data.sft.as_ref(), supervised));
+    }
+    if let Some(rows) = &pair_rows {
+        sets.push(("dpo", rows.as_ref(), Checks { pairs, ..checks }));
     }
     if recipe.rl.is_some() {
         let both = recipe.sft.is_some() && !apart;
-        sets.push(("rl", data.rl.as_ref(), both));
+        let checks = if both { supervised } else { checks };
+        sets.push(("rl", data.rl.as_ref(), checks));
     }
     if let Some(val) = &data.val {
-        sets.push(("val", val.as_ref(), false));
+        sets.push(("val", val.as_ref(), checks));
     }
     let mut clean = true;
-    for (name, set, supervised) in sets {
+    for (name, set, checks) in sets {
         let quiet = global.quiet || global.json;
         let mut last = 0;
         let mut progress = |done: usize, total: usize| {
@@ -93,13 +114,6 @@ pub fn run(args: &DataCheck, global: &Global) -> Result<Done, Failure> {
                 last = tenth;
                 note!("{name}: {done} of {total} rows");
             }
-        };
-        let checks = match supervised {
-            true => Checks {
-                target: &target,
-                ..checks
-            },
-            false => checks,
         };
         let report = check_rows(set, &checks, &mut progress);
         if name != "val" {
