@@ -87,10 +87,9 @@ mod tests {
         });
         let totals = PreferenceTotals::of(&batch);
         let views = response_views(&config, &batch, &PreferenceState::default(), &totals).unwrap();
-        for pair in 0..2 {
+        for (pair, tokens) in offsets.iter().enumerate() {
             let rewards = log_probs.map(|(kind, log_prob)| {
-                let tokens = offsets.row(pair);
-                let ratio: f32 = tokens.map(|t| log_prob[t] - reference[t]).sum();
+                let ratio: f32 = tokens.clone().map(|t| log_prob[t] - reference[t]).sum();
                 let reward = beta * f64::from(ratio);
                 assert!((views[&kind][pair].reward - reward).abs() < 1e-9);
                 reward
