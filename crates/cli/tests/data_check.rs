@@ -40,6 +40,33 @@ fn a_row_without_a_target_is_a_problem() {
     assert_eq!(output.status.code(), Some(0), "{text}");
 }
 
+/// Pairs are checked where a preference stage learns from them, and are unread where none does.
+#[test]
+fn pairs_are_checked_for_the_preference_stage() {
+    let folder = tempfile::tempdir().unwrap();
+    let pair = |prompt: &str, rejected: &str| {
+        format!(
+            "{{\"prompt\": \"{prompt}\", \"chosen\": \"A dog.\", \"rejected\": \"{rejected}\"}}\n"
+        )
+    };
+    let dpo = "[dpo]\nsteps = 1\ntrain_batch_size = 1\n";
+    let good = pair("What is it?", "A cat.");
+    let (output, text) = check(folder.path(), &good, dpo);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("pairs of answers"), "{text}");
+    assert!(!text.contains("not used"), "{text}");
+    let equal = pair("What now?", "A dog.");
+    let none = "{\"prompt\": \"What then?\", \"response\": \"A dog.\"}\n";
+    let (output, text) = check(folder.path(), &(good.clone() + &equal + none), dpo);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("pair: rows.jsonl:2"), "{text}");
+    assert!(text.contains("target: rows.jsonl:3"), "{text}");
+    let (output, text) = check(folder.path(), &good, SFT);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("is a preference pair"), "{text}");
+    assert!(text.contains("not used: rejected answers"), "{text}");
+}
+
 /// E9
 #[test]
 fn equal_questions_with_different_answers_are_a_problem_and_a_repetition_is_none() {

@@ -134,10 +134,11 @@ pub fn open_model(
 }
 
 /// Whether something of a run reads a column that no convention knows: a reward function, or the tables by
-/// kind of question.
+/// kind of question. `rejected` stands for all that makes a row a pair, which `[dpo]` reads.
 pub fn reads_column(recipe: &Recipe, column: &str) -> bool {
     let mut functions = recipe.reward.functions.iter();
     matches!(column, "question_type" | "reward_model")
+        || column == "rejected" && recipe.dpo.is_some()
         || functions.any(|function| function.kind.reads(column))
 }
 
