@@ -6,7 +6,7 @@ use minijinja::{Environment, ErrorKind, Value};
 use serde_json::json;
 
 use crate::chat::functions::{self, TODAY};
-use crate::{Error, Message, Part, TemplateFields};
+use crate::{Error, Message, Part, Role, TemplateFields};
 
 /// Instructions that a template may run on one conversation: real templates take some dozens per
 /// turn, this is a second or two.
@@ -32,6 +32,8 @@ pub struct ChatTemplate {
     environment: Environment<'static>,
     bos_token: String,
     eos_token: String,
+    /// Whether it writes the text of a turn only where that is given as a part, as LLaVA's does.
+    parts_only: bool,
 }
 
 impl ChatTemplate {
@@ -69,14 +71,29 @@ impl ChatTemplate {
                 .map_err(|e| Error::template(format!("chat template does not compile: {e}")))?;
             Ok(environment)
         })?;
-        Ok(Self {
+        let mut template = Self {
             // Only through a namespace does a value survive its loop, and grow.
             nests: source.contains("namespace"),
             source: source.to_owned(),
             environment,
             bos_token: bos_token.to_owned(),
             eos_token: eos_token.to_owned(),
-        })
+            parts_only: false,
+        };
+        // Only a template that looks at the types of parts can.
+        template.parts_only = source.contains("type") && !template.writes_text() && {
+            template.parts_only = true;
+            template.writes_text()
+        };
+        Ok(template)
+    }
+
+    /// Whether a turn's text is in what the template makes of the turn.
+    fn writes_text(&self) -> bool {
+        const TEXT: &str = "percept asks";
+        let turn = [Message::text(Role::User, TEXT)];
+        self.render(&turn, true)
+            .is_ok_and(|text| text.contains(TEXT))
     }
 
     /// The Jinja source.
@@ -86,7 +103,7 @@ impl ChatTemplate {
 
     /// Renders a conversation, with the opening of the assistant's turn if asked. A turn of text
     /// alone is given to the template as a string, one with media as a list of parts, one without
-    /// content without that field.
+    /// content without that field; to a template that would leave strings out, all as lists.
     ///
     /// # Errors
     /// [`Error::Template`] when the template refuses the conversation.
@@ -109,7 +126,10 @@ impl ChatTemplate {
         fields: &TemplateFields,
         add_generation_prompt: bool,
     ) -> Result<String, Error> {
-        let messages: Vec<serde_json::Value> = messages.iter().map(message).collect();
+        let messages: Vec<serde_json::Value> = {
+            let message = |m| message(m, self.parts_only);
+            messages.iter().map(message).collect()
+        };
         let mut context = serde_json::Map::new();
         context.insert("documents".into(), serde_json::Value::Null);
         context.insert("bos_token".into(), self.bos_token.as_str().into());
@@ -171,12 +191,12 @@ impl Write for Limited {
     }
 }
 
-fn message(message: &Message) -> serde_json::Value {
+fn message(message: &Message, parts_only: bool) -> serde_json::Value {
     let media = message
         .content
         .iter()
         .any(|part| !matches!(part, Part::Text(_)));
-    let content = if media {
+    let content = if media || parts_only {
         let parts = message.content.iter().map(|part| match part {
             Part::Text(text) => json!({"type": "text", "text": text}),
             Part::Image(_) => json!({"type": "image"}),
@@ -200,7 +220,6 @@ fn message(message: &Message) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Role;
 
     #[test]
     fn python_methods_work_and_refusals_carry_their_reason() {
@@ -212,6 +231,17 @@ mod tests {
         assert!(error.to_string().contains("users first"), "{error}");
         let error = ChatTemplate::new("a\n{% if %}", "", "").unwrap_err();
         assert!(error.to_string().contains('2'), "no line in: {error}");
+    }
+
+    #[test]
+    fn a_template_that_reads_parts_alone_gets_parts() {
+        let parts = "{% for m in messages %}{{ m.role }}:{% for p in m.content | selectattr('type', 'equalto', 'text') %} {{ p.text }}{% endfor %}{% endfor %}";
+        let strings = "{% for m in messages %}{{ m.role }}: {{ m.content.strip() }}{% endfor %}";
+        for source in [parts, strings] {
+            let template = ChatTemplate::new(source, "", "").unwrap();
+            let turn = [Message::text(Role::User, "hi")];
+            assert_eq!(template.render(&turn, false).unwrap(), "user: hi");
+        }
     }
 
     /// M4: each of these ended the process, on the stack of a test's thread and of the main one.

@@ -5,43 +5,9 @@ use image::RgbImage;
 use serde_json::{Value, json};
 
 use crate::Error;
+use crate::media::patches::{PatchGrid, Patches};
+use crate::media::preprocessing::{Normalisation, bad, check_steps, decimal, whole_number};
 use crate::media::resize::resize;
-
-/// What the vision tower reads of one image or video.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Patches {
-    /// Temporal, vertical and horizontal patches.
-    pub grid_thw: [usize; 3],
-    /// `[t·h·w, 3 · temporal_patch_size · patch_size²]`: patches of one merged token are
-    /// neighbours; inside a patch: channel, frame, row, column.
-    pub pixels: Vec<f32>,
-}
-
-impl Patches {
-    /// Patches.
-    pub fn len(&self) -> usize {
-        self.grid_thw.iter().product()
-    }
-
-    /// Whether both show the same, pixel by pixel. A glance decides it for most pairs.
-    pub fn same_picture(&self, other: &Self) -> bool {
-        std::ptr::eq(self, other)
-            || self.grid_thw == other.grid_thw
-                && self.glance().eq(other.glance())
-                && self.pixels == other.pixels
-    }
-
-    /// At most 64 values from all over, so that pictures which begin with one margin differ in them.
-    pub fn glance(&self) -> impl Iterator<Item = f32> {
-        let far = self.pixels.len() / 64 + 1;
-        self.pixels.iter().copied().step_by(far)
-    }
-
-    /// Whether there is no patch.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
 
 /// `preprocessor_config.json` of the Qwen2-VL family.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,46 +78,13 @@ impl ImageProcessor {
     }
 
     fn read(config: &Value, mut out: Self) -> Result<Self, Error> {
-        let bad = |field: &str, found: &Value, expected: &str| {
-            Error::config("preprocessor_config.json cannot be used")
-                .field(field)
-                .found(found)
-                .expected(expected)
-        };
         if config.get("do_resize") == Some(&Value::Bool(false)) {
             return Err(bad("do_resize", &config["do_resize"], "true"));
         }
-        // transformers' fast processors read null as their default, its slow ones as false.
-        for field in ["do_resize", "do_rescale", "do_normalize"] {
-            if config.get(field).is_some_and(|value| !value.is_boolean()) {
-                let expected = "true or false (null means one to the fast image processors of transformers and the \
-                                other to the slow ones)";
-                return Err(bad(field, &config[field], expected));
-            }
-        }
-        // Pillow's number of the filter.
-        if config["resample"]
-            .as_u64()
-            .is_some_and(|filter| filter != 3)
-        {
-            return Err(bad("resample", &config["resample"], "3 (bicubic)"));
-        }
+        check_steps(config, &["do_resize"])?;
         let size = &config["size"];
-        let limited = |field: &str, value: &Value, limit: u64, into: &mut usize| match value {
-            Value::Null => Ok(()),
-            value => match value.as_u64().filter(|&n| n > 0 && n <= limit) {
-                Some(n) => {
-                    *into = n as usize;
-                    Ok(())
-                }
-                None => {
-                    let expected = format!("a whole number from 1 to {limit}");
-                    Err(bad(field, value, &expected))
-                }
-            },
-        };
         let number = |field: &str, value: &Value, into: &mut usize| {
-            limited(field, value, MAX_PATCH_SIZE, into)
+            whole_number(field, value, MAX_PATCH_SIZE, into)
         };
         number("patch_size", &config["patch_size"], &mut out.patch_size)?;
         let temporal = &config["temporal_patch_size"];
@@ -165,7 +98,7 @@ impl ImageProcessor {
             ("size.shortest_edge", &size["shortest_edge"]),
             ("min_pixels", &config["min_pixels"]),
         ] {
-            limited(
+            whole_number(
                 field,
                 value,
                 Self::MAX_MIN_PIXELS as u64,
@@ -176,45 +109,11 @@ impl ImageProcessor {
             ("size.longest_edge", &size["longest_edge"]),
             ("max_pixels", &config["max_pixels"]),
         ] {
-            limited(field, value, 1 << 40, &mut out.max_pixels)?;
+            whole_number(field, value, 1 << 40, &mut out.max_pixels)?;
         }
-        for (field, into) in [
-            ("image_mean", &mut out.image_mean),
-            ("image_std", &mut out.image_std),
-        ] {
-            let value = &config[field];
-            if value.is_null() {
-                continue;
-            }
-            let list: Option<Vec<f32>> = value.as_array().map(|items| {
-                items
-                    .iter()
-                    .filter_map(|v| v.as_f64().map(|v| v as f32))
-                    .collect()
-            });
-            *into = list
-                .and_then(|list| list.try_into().ok())
-                .ok_or_else(|| bad(field, value, "three numbers"))?;
-        }
-        if out.image_std.iter().any(|std| !std.is_normal()) {
-            let expected = "three numbers that are not 0";
-            return Err(bad("image_std", &config["image_std"], expected));
-        }
-        match &config["rescale_factor"] {
-            Value::Null => {}
-            value => {
-                out.rescale_factor = value
-                    .as_f64()
-                    .ok_or_else(|| bad("rescale_factor", value, "a number"))?;
-            }
-        }
-        // Steps that are switched off: nothing is subtracted, all is divided by 1.
-        if config.get("do_normalize") == Some(&Value::Bool(false)) {
-            (out.image_mean, out.image_std) = ([0.0; 3], [1.0; 3]);
-        }
-        if config.get("do_rescale") == Some(&Value::Bool(false)) {
-            out.rescale_factor = 1.0;
-        }
+        let read = Normalisation::read(config, out.normalisation())?;
+        (out.image_mean, out.image_std) = (read.mean, read.std);
+        out.rescale_factor = read.rescale_factor;
         if out.min_pixels > out.max_pixels {
             return Err(bad(
                 "min_pixels",
@@ -223,6 +122,22 @@ impl ImageProcessor {
             ));
         }
         Ok(out)
+    }
+
+    fn normalisation(&self) -> Normalisation {
+        Normalisation {
+            mean: self.image_mean,
+            std: self.image_std,
+            rescale_factor: self.rescale_factor,
+        }
+    }
+
+    fn grid(&self) -> PatchGrid {
+        PatchGrid {
+            patch: self.patch_size,
+            merge: self.merge_size,
+            depth: self.temporal_patch_size,
+        }
     }
 
     /// `preprocessor_config.json` that transformers loads.
@@ -292,9 +207,9 @@ impl ImageProcessor {
     /// As [`ImageProcessor::resized`].
     pub fn process(&self, image: &RgbImage) -> Result<Patches, Error> {
         let (width, height) = self.resized(image.width() as usize, image.height() as usize)?;
-        let frame = self.normalise(&resize(image, width, height));
+        let frame = self.normalisation().apply(&resize(image, width, height));
         let frames: Vec<&[f32]> = vec![&frame; self.temporal_patch_size];
-        Ok(self.cut(&frames, width, height))
+        Ok(self.grid().cut(&frames, width, height))
     }
 
     /// Patches of a video's frames, all of one size; the last frame is repeated to fill a patch.
@@ -312,72 +227,16 @@ impl ImageProcessor {
                 .expected(format!("{:?}", first.dimensions())));
         }
         let (width, height) = self.resized(first.width() as usize, first.height() as usize)?;
+        let normalisation = self.normalisation();
         let pixels: Vec<Vec<f32>> = frames
             .iter()
-            .map(|f| self.normalise(&resize(f, width, height)))
+            .map(|f| normalisation.apply(&resize(f, width, height)))
             .collect();
         let count = pixels.len().next_multiple_of(self.temporal_patch_size);
         let last = pixels.len() - 1;
         let padded: Vec<&[f32]> = (0..count).map(|i| pixels[i.min(last)].as_slice()).collect();
-        Ok(self.cut(&padded, width, height))
+        Ok(self.grid().cut(&padded, width, height))
     }
-
-    /// Channels first: `[3, height, width]`.
-    fn normalise(&self, image: &RgbImage) -> Vec<f32> {
-        let area = (image.width() * image.height()) as usize;
-        let mut out = vec![0.0; 3 * area];
-        let tables: Vec<[f32; 256]> = (0..3)
-            .map(|c| {
-                std::array::from_fn(|level| {
-                    let rescaled = (level as f64 * self.rescale_factor) as f32;
-                    (rescaled - self.image_mean[c]) / self.image_std[c]
-                })
-            })
-            .collect();
-        for (at, pixel) in image.as_raw().chunks_exact(3).enumerate() {
-            for (c, &level) in pixel.iter().enumerate() {
-                out[c * area + at] = tables[c][usize::from(level)];
-            }
-        }
-        out
-    }
-
-    fn cut(&self, frames: &[&[f32]], width: usize, height: usize) -> Patches {
-        let (patch, merge, depth) = (self.patch_size, self.merge_size, self.temporal_patch_size);
-        let grid = [frames.len() / depth, height / patch, width / patch];
-        let area = width * height;
-        let mut pixels = Vec::with_capacity(3 * frames.len() * area);
-        for time in frames.chunks_exact(depth) {
-            for (top, left) in blocks(grid[1], grid[2], merge) {
-                for channel in 0..3 {
-                    for frame in time {
-                        for row in 0..patch {
-                            let start = channel * area + (top * patch + row) * width + left * patch;
-                            pixels.extend_from_slice(&frame[start..start + patch]);
-                        }
-                    }
-                }
-            }
-        }
-        Patches {
-            grid_thw: grid,
-            pixels,
-        }
-    }
-}
-
-/// The shortest decimal number that reads back as `value`.
-fn decimal(value: f32) -> f64 {
-    value.to_string().parse().unwrap_or(f64::from(value))
-}
-
-/// Patches in the order in which they are merged: blocks row by row, inside a block row by row.
-fn blocks(rows: usize, columns: usize, merge: usize) -> impl Iterator<Item = (usize, usize)> {
-    let block = move |top: usize, left: usize| {
-        (0..merge * merge).map(move |i| (top * merge + i / merge, left * merge + i % merge))
-    };
-    (0..rows / merge)
-        .flat_map(move |top| (0..columns / merge).flat_map(move |left| block(top, left)))
 }
 
 #[cfg(test)]

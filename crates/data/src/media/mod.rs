@@ -3,6 +3,7 @@
 pub(crate) mod ablation;
 pub(crate) mod animation;
 pub(crate) mod base64;
+pub(crate) mod clip_image_processor;
 pub(crate) mod decode;
 pub(crate) mod encoded;
 mod gif_blocks;
@@ -11,5 +12,7 @@ pub(crate) mod kind;
 pub(crate) mod limits;
 mod named_file;
 pub(crate) mod outgoing;
+pub(crate) mod patches;
+mod preprocessing;
 mod resize;
 mod rgb;
