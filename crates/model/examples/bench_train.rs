@@ -39,9 +39,9 @@ fn main() -> Result<(), Error> {
     let decoder = std::env::args().any(|word| word == "decoder");
     let tokens = VisionTokens {
         image: 5,
-        video: 6,
-        start: 3,
-        end: 4,
+        video: Some(6),
+        start: Some(3),
+        end: Some(4),
     };
     let layers = number(3, 4);
     let tiny = match decoder {

@@ -11,6 +11,7 @@ mod config;
 mod decode;
 mod error;
 mod lora;
+mod names;
 mod pass;
 mod processor;
 mod text;
@@ -20,9 +21,8 @@ mod vision;
 pub use burn::tensor::Device;
 pub use config::attention::Attention;
 pub use config::generation::GenerationConfig;
-pub use config::model::{
-    Family, ModelConfig, RopeConfig, RopeScaling, TextConfig, VisionConfig, VisionTokens,
-};
+pub use config::model::{Family, ModelConfig, RopeConfig, RopeScaling, TextConfig};
+pub use config::vision::{LlavaVision, Qwen2VlVision, VisionConfig, VisionTokens, WindowConfig};
 pub use decode::decoder::{BLOCK_SIZE, Decoder, Prefix, Sequence};
 pub use decode::past::Past;
 pub use error::Error;
@@ -38,5 +38,6 @@ pub use processor::prompts::{Processor, Training};
 pub use processor::text_stream::TextStream;
 pub use text::rope::rotary_tables;
 pub use tiny::config::{TinyConfig, TinyCorpus, TinyVisionConfig};
+pub use vision::names::is_vision_param;
 pub use vision::rows::PlacedImage;
 pub use vision::shared::SharedVision;

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use common::*;
 use percept_model::{Device, LoadOptions, Model, Param, SaveDtype};
-use percept_weights::write_weights;
+use percept_weights::{AsTheyAre, write_weights};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -314,7 +314,7 @@ fn shards_hold_at_most_the_limit_and_are_the_same_model() {
     model.config().save(dir.path(), SaveDtype::F32).unwrap();
     let params: Vec<&Param> = model.parameters().iter().collect();
     let limit = 60_000;
-    write_weights(dir.path(), &params, SaveDtype::F32, limit, &Param::to_vec).unwrap();
+    write_weights(dir.path(), &params, SaveDtype::F32, limit, &AsTheyAre).unwrap();
     let shards: Vec<_> = std::fs::read_dir(dir.path())
         .unwrap()
         .map(|entry| entry.unwrap())

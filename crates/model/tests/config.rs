@@ -7,7 +7,8 @@ mod common;
 
 use common::{TEXT_CASES, VISION_CASES, golden};
 use percept_model::{
-    Family, ModelConfig, RopeScaling, SaveDtype, TinyConfig, VisionConfig, VisionTokens,
+    Family, ModelConfig, Qwen2VlVision, RopeScaling, SaveDtype, TinyConfig, VisionConfig,
+    VisionTokens,
 };
 use serde_json::{Value, json};
 
@@ -17,6 +18,13 @@ fn read(case: &str, file: &str) -> Value {
 
 fn parse(value: Value) -> Result<ModelConfig, String> {
     ModelConfig::from_json(value, "config.json").map_err(|error| error.to_string())
+}
+
+fn qwen(vision: Option<VisionConfig>) -> Qwen2VlVision {
+    match vision {
+        Some(VisionConfig::Qwen2Vl(vision)) => vision,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -52,7 +60,7 @@ fn values_are_those_of_the_file() {
     let vl = parse(read("qwen2_5_vl", "config.json")).unwrap();
     assert_eq!(vl.family, Family::Qwen25Vl);
     assert_eq!(vl.text.rope.mrope_section, Some([1, 1, 2]));
-    let vision = vl.vision.unwrap();
+    let vision = qwen(vl.vision);
     assert_eq!(vision.windows.unwrap().fullatt_block_indexes, [1]);
     assert_eq!((vision.hidden_size, vision.tokens_per_second), (24, 4));
 }
@@ -174,13 +182,13 @@ fn a_sliding_window_is_refused_only_when_a_layer_uses_it() {
 fn the_tiny_model_is_a_qwen2_5_vl_whose_112_by_56_image_is_32_tokens() {
     let tokens = VisionTokens {
         image: 5,
-        video: 6,
-        start: 3,
-        end: 4,
+        video: Some(6),
+        start: Some(3),
+        end: Some(4),
     };
     let config = TinyConfig::default().config(200, tokens, 2, 0).unwrap();
     assert_eq!(config.family, Family::Qwen25Vl);
-    let vision: VisionConfig = config.vision.unwrap();
+    let vision = qwen(config.vision);
     assert_eq!(
         vision.merged_tokens([1, 56 / vision.patch_size, 112 / vision.patch_size]),
         32

@@ -21,9 +21,9 @@ const STEPS: usize = 80;
 fn tiny(device: &Device) -> Model {
     let tokens = VisionTokens {
         image: 5,
-        video: 6,
-        start: 3,
-        end: 4,
+        video: Some(6),
+        start: Some(3),
+        end: Some(4),
     };
     let vision = TinyVisionConfig {
         depth: 2,

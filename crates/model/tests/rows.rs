@@ -174,11 +174,8 @@ fn boxes_are_in_the_pixels_that_qwen_2_5_sees() {
         ],
         "images": ["a.png"], "objects": {"ref": ["the dog"], "bbox": [[20, 10, 100, 50]]},
     }));
-    let (width, height) = processor
-        .image_processor()
-        .unwrap()
-        .resized(200, 100)
-        .unwrap();
+    let (width, height) = processor.box_size(200, 100).unwrap().unwrap();
+    assert_eq!((width, height), (196, 112));
     let at = |x: f64, y: f64| {
         let part =
             |value: f64, from: f64, to: usize| (value / from * to as f64).round_ties_even() as i64;

@@ -454,9 +454,9 @@ fn an_update_in_place_changes_the_forward_pass_and_keeps_training() {
 fn tiny() -> ModelConfig {
     let tokens = VisionTokens {
         image: 5,
-        video: 6,
-        start: 3,
-        end: 4,
+        video: Some(6),
+        start: Some(3),
+        end: Some(4),
     };
     TinyConfig::default().config(60, tokens, 2, 0).unwrap()
 }

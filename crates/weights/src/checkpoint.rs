@@ -264,14 +264,23 @@ fn read_index(path: &Path) -> Result<BTreeMap<String, String>, Error> {
     Ok(map)
 }
 
-/// The hub's name of a tensor that was stored under the name some library has in memory.
+/// The name that a parameter has here, for the name that some library stored it under, whether its own in memory or the
+/// hub's: `model.…` and `lm_head.…` the decoder's, `visual.…` Qwen's tower, `vision_tower.vision_model.…` CLIP's and
+/// `multi_modal_projector.…` what stands behind it.
 pub fn hub_name(stored: &str) -> String {
     let name = stored.strip_prefix("_orig_mod.").unwrap_or(stored);
+    let tower = name.strip_prefix("model.").unwrap_or(name);
+    if let Some(rest) = tower.strip_prefix("vision_tower.") {
+        // transformers 5 has the tower without the model around it.
+        let rest = rest.strip_prefix("vision_model.").unwrap_or(rest);
+        return format!("vision_tower.vision_model.{rest}");
+    }
     for (prefix, hub) in [
         ("model.language_model.", "model."),
         ("language_model.model.", "model."),
         ("language_model.lm_head.", "lm_head."),
         ("model.visual.", "visual."),
+        ("model.multi_modal_projector.", "multi_modal_projector."),
         ("model.lm_head.", "lm_head."),
     ] {
         if let Some(rest) = name.strip_prefix(prefix) {
@@ -321,6 +330,23 @@ mod tests {
             ("visual.merger.ln_q.weight", "visual.merger.ln_q.weight"),
             ("model.embed_tokens.weight", "model.embed_tokens.weight"),
             ("lm_head.weight", "lm_head.weight"),
+            ("language_model.lm_head.weight", "lm_head.weight"),
+            (
+                "vision_tower.vision_model.pre_layrnorm.bias",
+                "vision_tower.vision_model.pre_layrnorm.bias",
+            ),
+            (
+                "vision_tower.pre_layrnorm.bias",
+                "vision_tower.vision_model.pre_layrnorm.bias",
+            ),
+            (
+                "model.vision_tower.encoder.layers.1.mlp.fc1.weight",
+                "vision_tower.vision_model.encoder.layers.1.mlp.fc1.weight",
+            ),
+            (
+                "model.multi_modal_projector.linear_1.weight",
+                "multi_modal_projector.linear_1.weight",
+            ),
         ] {
             assert_eq!(hub_name(stored), hub);
         }

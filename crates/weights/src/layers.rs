@@ -30,6 +30,8 @@ pub struct Spec {
     pub shape: Vec<usize>,
     /// Its values where no checkpoint gives them.
     pub init: Init,
+    /// Whether the model computes with it; else it is read and written, and nothing trains it.
+    pub used: bool,
 }
 
 /// The parameters of a model in the order of its structure, and which of them are linear layers.
@@ -48,8 +50,16 @@ impl Specs {
             name,
             shape: shape.to_vec(),
             init,
+            used: true,
         });
         self.params.len() - 1
+    }
+
+    /// Says that the model does not compute with the parameters from index `first` on.
+    pub fn unused(&mut self, first: Id) {
+        for spec in &mut self.params[first..] {
+            spec.used = false;
+        }
     }
 
     /// `name.weight [out, inp]` and, if asked, `name.bias [out]`.

@@ -27,4 +27,6 @@ pub use lora::rules::{Rules, ends_with, lora_error};
 pub use memory::check_memory;
 pub use param::{Param, ParamTensor};
 pub use random::Stream;
-pub use save::{MAX_SHARD_BYTES, SaveDtype, sync_dir, write_file, write_json, write_weights};
+pub use save::{
+    AsTheyAre, MAX_SHARD_BYTES, SaveDtype, Written, sync_dir, write_file, write_json, write_weights,
+};

@@ -86,6 +86,7 @@ pub struct Param {
     shape: Vec<usize>,
     tensor: ParamTensor,
     trainable: bool,
+    used: bool,
 }
 
 impl Param {
@@ -100,10 +101,24 @@ impl Param {
             shape,
             tensor,
             trainable: true,
+            used: true,
         }
     }
 
-    /// The name `save_pretrained` writes.
+    /// The same, which the model does not compute with where `used` is false: it is kept for the file, and never trained.
+    #[must_use]
+    pub fn with_use(mut self, used: bool) -> Self {
+        self.used = used;
+        self.set_trainable(self.trainable);
+        self
+    }
+
+    /// Whether the model computes with it.
+    pub fn used(&self) -> bool {
+        self.used
+    }
+
+    /// Its name; see [`hub_name`](crate::hub_name).
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -131,8 +146,10 @@ impl Param {
         self.trainable
     }
 
-    /// Includes the parameter in the autodiff graph of coming forward passes, or leaves it out.
+    /// Includes the parameter in the autodiff graph of coming forward passes, or leaves it out. What the model does not
+    /// compute with stays out.
     pub fn set_trainable(&mut self, trainable: bool) {
+        let trainable = trainable && self.used;
         if trainable != self.trainable {
             let inner = self.value();
             self.tensor = if trainable { inner.leaf() } else { inner };

@@ -60,14 +60,32 @@ impl SaveDtype {
     }
 }
 
-/// A tensor that is read and converted when it is written.
-struct TensorToWrite<'a, F> {
-    param: &'a Param,
-    dtype: SaveDtype,
-    read: &'a F,
+/// What a parameter is in a file: its name there, and its values.
+pub trait Written {
+    /// The name that the file has for it.
+    fn name(&self, param: &Param) -> String {
+        param.name().to_owned()
+    }
+
+    /// The elements, row-major.
+    fn values(&self, param: &Param) -> Vec<f32> {
+        param.to_vec()
+    }
 }
 
-impl<F: Fn(&Param) -> Vec<f32>> View for TensorToWrite<'_, F> {
+/// Parameters as they are.
+pub struct AsTheyAre;
+
+impl Written for AsTheyAre {}
+
+/// A tensor that is read and converted when it is written.
+struct TensorToWrite<'a, W> {
+    param: &'a Param,
+    dtype: SaveDtype,
+    written: &'a W,
+}
+
+impl<W: Written> View for TensorToWrite<'_, W> {
     fn dtype(&self) -> Dtype {
         match self.dtype {
             SaveDtype::F32 => Dtype::F32,
@@ -81,7 +99,7 @@ impl<F: Fn(&Param) -> Vec<f32>> View for TensorToWrite<'_, F> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(self.dtype.encode(&(self.read)(self.param)))
+        Cow::Owned(self.dtype.encode(&self.written.values(self.param)))
     }
 
     fn data_len(&self) -> usize {
@@ -89,7 +107,7 @@ impl<F: Fn(&Param) -> Vec<f32>> View for TensorToWrite<'_, F> {
     }
 }
 
-/// Writes one safetensors file; `read` gives the values of a parameter.
+/// Writes one safetensors file.
 ///
 /// # Errors
 /// The file cannot be written; a weight does not fit into float16.
@@ -97,14 +115,20 @@ pub fn write_file(
     path: &Path,
     params: &[&Param],
     dtype: SaveDtype,
-    read: &impl Fn(&Param) -> Vec<f32>,
+    written: &impl Written,
 ) -> Result<(), Error> {
     let mut tensors = Vec::new();
     for &param in params {
+        let name = written.name(param);
         if dtype == SaveDtype::F16 {
-            check_f16_range(path, param.name(), &read(param))?;
+            check_f16_range(path, &name, &written.values(param))?;
         }
-        tensors.push((param.name(), TensorToWrite { param, dtype, read }));
+        let tensor = TensorToWrite {
+            param,
+            dtype,
+            written,
+        };
+        tensors.push((name, tensor));
     }
     let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
     safetensors::serialize_to_file(tensors, Some(metadata), path)
@@ -135,7 +159,7 @@ pub fn write_weights(
     params: &[&Param],
     dtype: SaveDtype,
     max_shard_bytes: usize,
-    read: &impl Fn(&Param) -> Vec<f32>,
+    written: &impl Written,
 ) -> Result<(), Error> {
     let bytes = |param: &Param| param.numel() * dtype.bytes();
     let mut shards: Vec<Vec<&Param>> = vec![Vec::new()];
@@ -152,13 +176,13 @@ pub fn write_weights(
             .push(param);
     }
     if let [only] = shards.as_slice() {
-        return write_file(&dir.join("model.safetensors"), only, dtype, read);
+        return write_file(&dir.join("model.safetensors"), only, dtype, written);
     }
     let mut weight_map = serde_json::Map::new();
     for (i, shard) in shards.iter().enumerate() {
         let name = format!("model-{:05}-of-{:05}.safetensors", i + 1, shards.len());
-        write_file(&dir.join(&name), shard, dtype, read)?;
-        weight_map.extend(shard.iter().map(|p| (p.name().to_string(), json!(name))));
+        write_file(&dir.join(&name), shard, dtype, written)?;
+        weight_map.extend(shard.iter().map(|p| (written.name(p), json!(name))));
     }
     let total: usize = params.iter().map(|param| bytes(param)).sum();
     let index = json!({ "metadata": { "total_size": total }, "weight_map": weight_map });

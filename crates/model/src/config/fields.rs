@@ -20,7 +20,8 @@ fn limit(name: &str) -> usize {
         "vocab_size" | "intermediate_size" => 1 << 24,
         "max_position_embeddings" | "sliding_window" | "max_window_layers" => 1 << 40,
         "patch_size" | "temporal_patch_size" | "spatial_merge_size" => 512,
-        "in_channels" | "in_chans" => 64,
+        "in_channels" | "in_chans" | "num_channels" => 64,
+        "image_size" => 1 << 13,
         _ => 1 << 20,
     }
 }
@@ -101,5 +102,23 @@ impl<'a> Fields<'a> {
             Value::Array(items) => items.iter().map(id).collect(),
             value => id(value).map(|id| vec![id]),
         })
+    }
+
+    /// One token id below `vocab_size`.
+    pub(crate) fn token_id(
+        &self,
+        name: &str,
+        default: u32,
+        vocab_size: usize,
+    ) -> Result<u32, Error> {
+        let id = match self.ids(name)? {
+            Some(ids) if ids.len() == 1 => ids[0],
+            Some(_) => return Err(self.error(name, "expected one token id")),
+            None => default,
+        };
+        match (id as usize) < vocab_size {
+            true => Ok(id),
+            false => Err(self.error(name, format!("{id} is not below vocab_size = {vocab_size}"))),
+        }
     }
 }

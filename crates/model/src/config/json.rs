@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::config::fields::{Fields, config_error};
-use crate::config::model::WindowConfig;
+use crate::config::{llava, qwen2vl};
 use crate::{
     Attention, Error, Family, ModelConfig, RopeConfig, RopeScaling, TextConfig, VisionConfig,
     VisionTokens,
@@ -45,15 +45,7 @@ impl ModelConfig {
         refuse_quantised(&root)?;
         let text_fields = root.object("text_config")?.unwrap_or_else(|| root.clone());
         let text = text(&text_fields, family)?;
-        let vision = match (family.is_vision(), root.object("vision_config")?) {
-            (false, _) => None,
-            (true, Some(fields)) => Some(vision(&fields, family, text.hidden_size)?),
-            (true, None) => return Err(root.error("vision_config", "missing")),
-        };
-        let vision_tokens = match family.is_vision() {
-            true => Some(vision_tokens(&root, text.vocab_size)?),
-            false => None,
-        };
+        let (vision, vision_tokens) = vision(&root, family, &text)?.unzip();
         let tie_word_embeddings = root.bool("tie_word_embeddings")?.unwrap_or(false)
             || text_fields.bool("tie_word_embeddings")?.unwrap_or(false);
         let bos_token_id = text_fields
@@ -62,6 +54,11 @@ impl ModelConfig {
         let eos_token_id = text_fields
             .ids("eos_token_id")?
             .or(root.ids("eos_token_id")?);
+        let [bos, eos] = match family {
+            Family::Llava => llava::ENDS.map(|id| Some(vec![id])),
+            _ => [None, None],
+        };
+        let (bos_token_id, eos_token_id) = (bos_token_id.or(bos), eos_token_id.or(eos));
         Ok(Self {
             family,
             text,
@@ -110,10 +107,41 @@ fn refuse_quantised(root: &Fields) -> Result<(), Error> {
     }
 }
 
+/// The tower and its tokens; none of a text model.
+fn vision(
+    root: &Fields,
+    family: Family,
+    text: &TextConfig,
+) -> Result<Option<(VisionConfig, VisionTokens)>, Error> {
+    match family {
+        Family::Llama | Family::Qwen2 | Family::Qwen3 => Ok(None),
+        Family::Llava => {
+            llava::check_text(root)?;
+            let config = VisionConfig::Llava(llava::vision(root, text.hidden_size)?);
+            Ok(Some((config, llava::vision_tokens(root, text.vocab_size)?)))
+        }
+        Family::Qwen2Vl | Family::Qwen25Vl => {
+            let Some(fields) = root.object("vision_config")? else {
+                return Err(root.error("vision_config", "missing"));
+            };
+            let config = qwen2vl::vision(&fields, family, text.hidden_size)?;
+            let tokens = qwen2vl::vision_tokens(root, text.vocab_size)?;
+            Ok(Some((VisionConfig::Qwen2Vl(config), tokens)))
+        }
+    }
+}
+
 fn text(fields: &Fields, family: Family) -> Result<TextConfig, Error> {
-    let hidden_size = fields.size("hidden_size")?;
-    let num_hidden_layers = fields.size("num_hidden_layers")?;
-    let num_attention_heads = fields.size("num_attention_heads")?;
+    let size = |name: &str| match family {
+        Family::Llava => {
+            let found = fields.opt_size(name)?.or(llava::text_default(name));
+            found.map_or_else(|| fields.size(name), Ok)
+        }
+        _ => fields.size(name),
+    };
+    let hidden_size = size("hidden_size")?;
+    let num_hidden_layers = size("num_hidden_layers")?;
+    let num_attention_heads = size("num_attention_heads")?;
     let num_key_value_heads = fields
         .opt_size("num_key_value_heads")?
         .unwrap_or(num_attention_heads);
@@ -125,23 +153,24 @@ fn text(fields: &Fields, family: Family) -> Result<TextConfig, Error> {
     }
     let head_dim = head_dim(fields, family, hidden_size, num_attention_heads)?;
     refuse_options(fields, num_hidden_layers)?;
-    let max_position_embeddings = fields.opt_size("max_position_embeddings")?.unwrap_or(32768);
-    let attention_bias = match family {
-        Family::Llama | Family::Qwen3 => fields.bool("attention_bias")?.unwrap_or(false),
-        _ => false,
+    let max_position_embeddings = match family {
+        Family::Llava => size("max_position_embeddings")?,
+        _ => fields.opt_size("max_position_embeddings")?.unwrap_or(32768),
     };
-    let default_eps = if family.is_vision() { 1e-5 } else { 1e-6 };
+    let optional_bias = matches!(family, Family::Llama | Family::Llava | Family::Qwen3);
+    let attention_bias = optional_bias && fields.bool("attention_bias")?.unwrap_or(false);
+    let default_eps = if family.has_mrope() { 1e-5 } else { 1e-6 };
     Ok(TextConfig {
-        vocab_size: fields.size("vocab_size")?,
+        vocab_size: size("vocab_size")?,
         hidden_size,
-        intermediate_size: fields.size("intermediate_size")?,
+        intermediate_size: size("intermediate_size")?,
         num_hidden_layers,
         num_attention_heads,
         num_key_value_heads,
         head_dim,
         rms_norm_eps: fields.number("rms_norm_eps")?.unwrap_or(default_eps),
         rope: rope(fields, family, head_dim, max_position_embeddings)?,
-        qkv_bias: attention_bias || !matches!(family, Family::Llama | Family::Qwen3),
+        qkv_bias: attention_bias || !optional_bias,
         o_bias: attention_bias,
         qk_norm: family == Family::Qwen3,
         max_position_embeddings,
@@ -226,7 +255,7 @@ fn rope(
     if partial.unwrap_or(1.0) != 1.0 {
         return Err(inner.error("partial_rotary_factor", "only 1.0 is supported"));
     }
-    let default_theta = if family.is_vision() { 1e6 } else { 1e4 };
+    let default_theta = if family.has_mrope() { 1e6 } else { 1e4 };
     let theta = match inner.number("rope_theta")? {
         None => fields.number("rope_theta")?,
         found => found,
@@ -239,7 +268,7 @@ fn rope(
         Some(parameters) => rope_scaling(parameters, max_positions)?,
         None => RopeScaling::Default,
     };
-    let mrope_section = match family.is_vision() {
+    let mrope_section = match family.has_mrope() {
         true => Some(mrope_section(inner, head_dim)?),
         false => None,
     };
@@ -297,112 +326,4 @@ fn mrope_section(fields: &Fields, head_dim: usize) -> Result<[usize; 3], Error> 
         return Err(fields.error(name, message));
     }
     Ok(section)
-}
-
-fn vision(fields: &Fields, family: Family, text_hidden: usize) -> Result<VisionConfig, Error> {
-    let size =
-        |name: &str, default: usize| Ok::<_, Error>(fields.opt_size(name)?.unwrap_or(default));
-    let new = family == Family::Qwen25Vl;
-    let width = if new { "hidden_size" } else { "embed_dim" };
-    let out = if new {
-        "out_hidden_size"
-    } else {
-        "hidden_size"
-    };
-    let hidden_size = size(width, if new { 3584 } else { 1280 })?;
-    let default_act = if new { "silu" } else { "quick_gelu" };
-    let act = fields.string("hidden_act")?.unwrap_or(default_act);
-    if act != default_act {
-        let message = format!("found {act:?}, only {default_act:?} is supported in this family");
-        return Err(fields.error("hidden_act", message));
-    }
-    let rope = fields.object("rope_parameters")?;
-    let rope = rope.as_ref().unwrap_or(fields);
-    if let Some(kind) = rope.string("rope_type")?.filter(|kind| *kind != "axial") {
-        let message = format!("found {kind:?}, only \"axial\" is supported");
-        return Err(rope.error("rope_type", message));
-    }
-    let config = VisionConfig {
-        depth: size("depth", 32)?,
-        hidden_size,
-        intermediate_size: match new {
-            true => size("intermediate_size", 3420)?,
-            false => mlp_width(fields, hidden_size)?,
-        },
-        num_heads: size("num_heads", 16)?,
-        in_channels: match fields.opt_size("in_channels")? {
-            Some(channels) => channels,
-            None => size("in_chans", 3)?,
-        },
-        patch_size: size("patch_size", 14)?,
-        temporal_patch_size: size("temporal_patch_size", 2)?,
-        spatial_merge_size: size("spatial_merge_size", 2)?,
-        out_hidden_size: size(out, 3584)?,
-        rope_theta: rope.number("rope_theta")?.unwrap_or(10000.0),
-        windows: match new {
-            true => Some(windows(fields)?),
-            false => None,
-        },
-        tokens_per_second: if new {
-            size("tokens_per_second", 4)?
-        } else {
-            1
-        },
-    };
-    if config.out_hidden_size != text_hidden {
-        let found = config.out_hidden_size;
-        let message = format!("found {found}, expected the decoder's hidden_size = {text_hidden}");
-        return Err(fields.error(out, message));
-    }
-    if !config.hidden_size.is_multiple_of(config.num_heads * 4) {
-        let (width_found, heads) = (config.hidden_size, config.num_heads);
-        let message =
-            format!("found {width_found}, expected a multiple of 4 × num_heads = {heads}");
-        return Err(fields.error(width, message));
-    }
-    Ok(config)
-}
-
-/// Qwen2-VL gives the width inside the MLP as a multiple.
-fn mlp_width(fields: &Fields, hidden_size: usize) -> Result<usize, Error> {
-    let ratio = fields.number("mlp_ratio")?.unwrap_or(4.0);
-    match (0.0..=1000.0).contains(&ratio) && hidden_size as f64 * ratio >= 1.0 {
-        true => Ok((hidden_size as f64 * ratio) as usize),
-        false => Err(fields.error("mlp_ratio", format!("found {ratio}, expected 4 or so"))),
-    }
-}
-
-fn windows(fields: &Fields) -> Result<WindowConfig, Error> {
-    let name = "fullatt_block_indexes";
-    let fullatt_block_indexes = match fields.map.get(name) {
-        None | Some(Value::Null) => vec![7, 15, 23, 31],
-        Some(value) => serde_json::from_value(value.clone()).map_err(|_| {
-            fields.error(name, format!("found {value}, expected a list of integers"))
-        })?,
-    };
-    let window_size = fields.opt_size("window_size")?.unwrap_or(112);
-    Ok(WindowConfig {
-        window_size,
-        fullatt_block_indexes,
-    })
-}
-
-fn vision_tokens(root: &Fields, vocab_size: usize) -> Result<VisionTokens, Error> {
-    let id = |name: &str, default: u32| {
-        let id = match root.ids(name)? {
-            Some(ids) if ids.len() == 1 => ids[0],
-            Some(_) => return Err(root.error(name, "expected one token id")),
-            None => default,
-        };
-        match (id as usize) < vocab_size {
-            true => Ok(id),
-            false => Err(root.error(name, format!("{id} is not below vocab_size = {vocab_size}"))),
-        }
-    };
-    Ok(VisionTokens {
-        image: id("image_token_id", 151655)?,
-        video: id("video_token_id", 151656)?,
-        start: id("vision_start_token_id", 151652)?,
-        end: id("vision_end_token_id", 151653)?,
-    })
 }

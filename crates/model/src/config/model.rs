@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::Attention;
+use crate::{Attention, VisionConfig, VisionTokens};
 
 /// The architectures percept runs, named as `config.json` names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,16 +17,19 @@ pub enum Family {
     Qwen2Vl,
     /// `Qwen2_5_VLForConditionalGeneration`.
     Qwen25Vl,
+    /// `LlavaForConditionalGeneration` (LLaVA-1.5): CLIP's tower, a projector, Llama.
+    Llava,
 }
 
 impl Family {
     /// Every family, in the order of the list that errors print.
-    pub const ALL: [Family; 5] = [
+    pub const ALL: [Family; 6] = [
         Family::Llama,
         Family::Qwen2,
         Family::Qwen3,
         Family::Qwen2Vl,
         Family::Qwen25Vl,
+        Family::Llava,
     ];
 
     /// The entry of `architectures` in `config.json`.
@@ -37,6 +40,7 @@ impl Family {
             Family::Qwen3 => "Qwen3ForCausalLM",
             Family::Qwen2Vl => "Qwen2VLForConditionalGeneration",
             Family::Qwen25Vl => "Qwen2_5_VLForConditionalGeneration",
+            Family::Llava => "LlavaForConditionalGeneration",
         }
     }
 
@@ -48,11 +52,17 @@ impl Family {
             Family::Qwen3 => "qwen3",
             Family::Qwen2Vl => "qwen2_vl",
             Family::Qwen25Vl => "qwen2_5_vl",
+            Family::Llava => "llava",
         }
     }
 
     /// Whether the family has a vision tower.
     pub fn is_vision(self) -> bool {
+        self.has_mrope() || self == Family::Llava
+    }
+
+    /// Whether positions of images have time, height and width; in the other families every token is one further.
+    pub fn has_mrope(self) -> bool {
         matches!(self, Family::Qwen2Vl | Family::Qwen25Vl)
     }
 }
@@ -144,73 +154,4 @@ pub enum RopeScaling {
         /// Text length before the model was extended, in tokens.
         original_max_position_embeddings: f64,
     },
-}
-
-/// The vision tower's shapes; `window_size` tells Qwen2.5-VL's tower from Qwen2-VL's.
-#[derive(Debug, Clone, PartialEq)]
-pub struct VisionConfig {
-    /// Number of blocks.
-    pub depth: usize,
-    /// Width of a patch's hidden state (`embed_dim` in Qwen2-VL).
-    pub hidden_size: usize,
-    /// Width inside the MLP.
-    pub intermediate_size: usize,
-    /// Attention heads.
-    pub num_heads: usize,
-    /// Colour channels.
-    pub in_channels: usize,
-    /// Pixels along a side of a patch.
-    pub patch_size: usize,
-    /// Frames in a patch.
-    pub temporal_patch_size: usize,
-    /// Patches along a side of a merged token.
-    pub spatial_merge_size: usize,
-    /// Width of a merged token; the decoder's `hidden_size`.
-    pub out_hidden_size: usize,
-    /// Base of the rotary wavelengths.
-    pub rope_theta: f64,
-    /// Window attention of Qwen2.5-VL; `None` for Qwen2-VL.
-    pub windows: Option<WindowConfig>,
-    /// Positions an M-RoPE second has (Qwen2.5-VL videos); 1 where it has no meaning.
-    pub tokens_per_second: usize,
-}
-
-/// Window attention of the Qwen2.5-VL tower.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WindowConfig {
-    /// Pixels along a side of a window.
-    pub window_size: usize,
-    /// Blocks whose attention spans a whole frame.
-    pub fullatt_block_indexes: Vec<usize>,
-}
-
-/// Token ids that stand for vision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VisionTokens {
-    /// Stands for one merged token of an image.
-    pub image: u32,
-    /// Stands for one merged token of a video.
-    pub video: u32,
-    /// Opens an image or video.
-    pub start: u32,
-    /// Closes an image or video.
-    pub end: u32,
-}
-
-impl VisionConfig {
-    /// Values of one flattened patch: channels × frames × height × width.
-    pub fn patch_values(&self) -> usize {
-        self.in_channels * self.temporal_patch_size * self.patch_size * self.patch_size
-    }
-
-    /// Patches of one merged token.
-    pub fn merge_unit(&self) -> usize {
-        self.spatial_merge_size * self.spatial_merge_size
-    }
-
-    /// Merged tokens along a side of a window; at least 1.
-    pub(crate) fn window_tokens(&self) -> Option<usize> {
-        let windows = self.windows.as_ref()?;
-        Some((windows.window_size / self.spatial_merge_size / self.patch_size).max(1))
-    }
 }

@@ -7,7 +7,7 @@
 use percept_weights::{Adapter, Dropout, Linear, Rules, Stream, lora_error};
 
 use crate::lora::attached::Lora;
-use crate::lora::names::memory_name;
+use crate::names::memory_name;
 use crate::{Error, LoraConfig, Model, Param, ParamTensor};
 
 impl Model {
@@ -52,19 +52,25 @@ impl Model {
         for linear in chosen {
             let names = self.modules(linear);
             let (r, alpha) = rules.of(config, &names)?;
+            let used = self.params[linear.weight].used();
             scales.push(config.scale(r, alpha));
             for (part, shape) in [("A", [r, linear.inp]), ("B", [linear.out, r])] {
                 let name = format!("base_model.model.{}.lora_{part}.weight", names[0]);
                 let values = values(&name, &shape)?;
-                made.push(Param::new(name, shape.to_vec(), values, &self.device));
+                let param = Param::new(name, shape.to_vec(), values, &self.device);
+                made.push(param.with_use(used));
             }
         }
         let mut whole = Vec::new();
         for &index in &saved {
             let param = &self.params[index];
-            let (name, shape) = (param.name().to_owned(), param.shape().to_vec());
+            let (name, shape, used) = (
+                param.name().to_owned(),
+                param.shape().to_vec(),
+                param.used(),
+            );
             let values = values(&name, &shape)?;
-            whole.push(Param::new(name, shape, values, &self.device));
+            whole.push(Param::new(name, shape, values, &self.device).with_use(used));
         }
         self.set_trainable(|_| false);
         let mut lora = Lora {

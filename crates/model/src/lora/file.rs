@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use percept_weights::{
-    Linear, Rules, hub_name, lora_error, read_peft_config, sync_dir, write_file, write_json,
+    AsTheyAre, Linear, Rules, hub_name, lora_error, read_peft_config, sync_dir, write_file,
+    write_json,
 };
 
 use crate::lora::modules::NAMINGS;
-use crate::lora::names::memory_name;
+use crate::names::memory_name;
 use crate::{
     Attention, Checkpoint, Error, LoadOptions, LoraConfig, Model, Param, SaveDtype, TargetModules,
 };
@@ -57,7 +58,7 @@ impl Model {
         self.config().attention.save(dir)?;
         let params = self.adapter_params();
         let params: Vec<&Param> = params.iter().collect();
-        write_file(&dir.join(WEIGHTS), &params, dtype, &Param::to_vec)?;
+        write_file(&dir.join(WEIGHTS), &params, dtype, &AsTheyAre)?;
         Ok(sync_dir(dir)?)
     }
 

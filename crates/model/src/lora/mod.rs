@@ -4,4 +4,3 @@ mod adapters;
 pub(crate) mod attached;
 mod file;
 mod modules;
-mod names;

@@ -2,11 +2,11 @@
 
 use percept_weights::{Linear, Rules, ends_with, lora_error};
 
-use crate::lora::names::memory_name;
-use crate::{Error, LoraConfig, Model, TargetModules};
+use crate::names::{earlier_memory_name, file_name, memory_name};
+use crate::{Error, LoraConfig, Model, TargetModules, VisionConfig};
 
 /// How many names a layer has had.
-pub(crate) const NAMINGS: usize = 2;
+pub(crate) const NAMINGS: usize = 3;
 
 impl Model {
     /// The layers of fresh adapters: each name must select one.
@@ -23,7 +23,7 @@ impl Model {
         config: &LoraConfig,
         rules: &Rules,
     ) -> Result<Vec<Linear>, Error> {
-        // Paths as transformers has them in memory today; else those of its earlier versions, which are the hub's.
+        // Paths as transformers has them in memory today; else those of its earlier versions, some of which are the hub's.
         for naming in 0..NAMINGS {
             let chosen = self.select_by(rules, naming)?;
             if !chosen.is_empty() {
@@ -109,10 +109,10 @@ impl Model {
             if saved.len() == before {
                 let message = format!(
                     "{name:?} is no module of this model\n  help: lm_head, embed_tokens, norm{}",
-                    if self.tower.is_some() {
-                        ", merger, visual"
-                    } else {
-                        ""
+                    match self.config.vision {
+                        Some(VisionConfig::Qwen2Vl(_)) => ", merger, visual",
+                        Some(VisionConfig::Llava(_)) => ", multi_modal_projector, vision_tower",
+                        None => "",
                     }
                 );
                 return Err(lora_error("modules_to_save", message).into());
@@ -123,11 +123,15 @@ impl Model {
         Ok(saved)
     }
 
-    /// The paths that a linear layer has had in `transformers`: in memory, and on the hub.
+    /// The paths that a linear layer has had in `transformers`: in memory, on the hub, and in memory before.
     pub(crate) fn modules(&self, linear: &Linear) -> [String; NAMINGS] {
-        let hub = self.params[linear.weight].name();
-        let hub = hub.trim_end_matches(".weight").to_owned();
-        [self.module(linear), hub]
+        let name = self.params[linear.weight].name();
+        let (family, name) = (self.config.family, name.trim_end_matches(".weight"));
+        [
+            memory_name(family, name),
+            file_name(family, name),
+            earlier_memory_name(family, name),
+        ]
     }
 
     /// The path of a linear layer in a `transformers` model in memory, which is what PEFT names.

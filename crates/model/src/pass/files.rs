@@ -7,11 +7,13 @@ use burn::tensor::Device;
 use percept_kernels::decode::WeightDtype;
 use percept_nn::Precision;
 use percept_weights::{
-    Init, MAX_SHARD_BYTES, Spec, Specs, Stream, check_memory, sync_dir, write_json, write_weights,
+    Init, MAX_SHARD_BYTES, Spec, Specs, Stream, Written, check_memory, sync_dir, write_json,
+    write_weights,
 };
 use rayon::prelude::*;
 use serde_json::json;
 
+use crate::names::file_name;
 use crate::text::gates::gates;
 use crate::text::model::TextModel;
 use crate::vision::towers::tower;
@@ -39,13 +41,9 @@ impl Model {
             let mut known: BTreeSet<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
             known.insert("lm_head.weight");
             let buffers: Vec<String> = checkpoint.names().map(str::to_string).collect();
-            // Rotary tables that libraries before 2024 stored with the weights.
-            known.extend(
-                buffers
-                    .iter()
-                    .map(String::as_str)
-                    .filter(|n| n.ends_with(".inv_freq")),
-            );
+            // Tables that libraries before 2024 stored with the weights: rotary ones, and CLIP's row numbers.
+            let table = |n: &&str| n.ends_with(".inv_freq") || n.ends_with(".position_ids");
+            known.extend(buffers.iter().map(String::as_str).filter(table));
             checkpoint.check_no_others(&known)?;
             let stored = |spec: &Spec| checkpoint.contains(&spec.name);
             let mut gates = specs.iter().filter(|spec| spec.init == Init::Gate);
@@ -114,7 +112,9 @@ impl Model {
         let params = specs.params.into_iter().zip(values);
         Ok(Self {
             params: params
-                .map(|(spec, values)| Param::new(spec.name, spec.shape, values, &device))
+                .map(|(spec, values)| {
+                    Param::new(spec.name, spec.shape, values, &device).with_use(spec.used)
+                })
                 .collect(),
             config,
             text,
@@ -154,9 +154,7 @@ impl Model {
         std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
         self.config.save(dir, dtype)?;
         let params: Vec<&Param> = self.base_params().collect();
-        write_weights(dir, &params, dtype, MAX_SHARD_BYTES, &|param| {
-            self.merged_values(param)
-        })?;
+        write_weights(dir, &params, dtype, MAX_SHARD_BYTES, &Saved(self))?;
         let generation = match &self.generation_config {
             Some(json) => json.clone(),
             None => json!({
@@ -166,5 +164,18 @@ impl Model {
         };
         write_json(&dir.join("generation_config.json"), &generation)?;
         Ok(sync_dir(dir)?)
+    }
+}
+
+/// A model's parameters as `save_pretrained` writes them, adapters added.
+struct Saved<'m>(&'m Model);
+
+impl Written for Saved<'_> {
+    fn name(&self, param: &Param) -> String {
+        file_name(self.0.config.family, param.name())
+    }
+
+    fn values(&self, param: &Param) -> Vec<f32> {
+        self.0.merged_values(param)
     }
 }

@@ -12,8 +12,9 @@ use serde_json::Value;
 use crate::lora::attached::Lora;
 use crate::text::model::TextModel;
 use crate::vision::encoder::VisionEncoder;
+use crate::vision::names::is_vision_param;
 use crate::vision::tower::Tower;
-use crate::{ModelConfig, Param};
+use crate::{GradientCheckpointing, ModelConfig, Param};
 
 /// A decoder with an optional vision tower and optional LoRA adapters.
 ///
@@ -25,7 +26,7 @@ use crate::{ModelConfig, Param};
 /// use percept_model::{Device, Error, Model, PackedBatch, TinyConfig, VisionTokens};
 /// use percept_nn::Layout;
 ///
-/// let tokens = VisionTokens { image: 5, video: 6, start: 3, end: 4 };
+/// let tokens = VisionTokens { image: 5, video: Some(6), start: Some(3), end: Some(4) };
 /// let model = Model::init(TinyConfig::default().config(60, tokens, 2, 0)?, 1, &Device::flex())?;
 /// let batch = PackedBatch {
 ///     tokens: vec![10, 11, 12],
@@ -112,10 +113,10 @@ impl Model {
         }
     }
 
-    /// Stops training the vision tower, its merger and their adapters.
+    /// Stops training the vision tower, its merger or projector, and their adapters.
     pub fn freeze_vision(&mut self) {
         for param in &mut self.params {
-            if param.name().starts_with("visual.") || param.name().contains(".visual.") {
+            if is_vision_param(param.name()) {
                 param.set_trainable(false);
             }
         }
@@ -124,6 +125,14 @@ impl Model {
     /// The output head, `[vocabulary, hidden]`; the embedding table when tied.
     pub fn lm_head(&self) -> Tensor<2> {
         self.params[self.text.lm_head].matrix(true)
+    }
+
+    /// Numbers that the vision tower, when it is trained, keeps for the backward pass, per token of an image in the decoder;
+    /// 0 for a text model.
+    pub fn vision_activations(&self, checkpointing: GradientCheckpointing) -> f64 {
+        self.tower
+            .as_ref()
+            .map_or(0.0, |tower| tower.activations(checkpointing))
     }
 
     pub(crate) fn weights(&self, track: bool) -> Weights<'_> {

@@ -6,13 +6,13 @@ use crate::processor::errors::at;
 use crate::processor::positions::{Run, positions};
 use crate::processor::tokenizer::ModelTokenizer;
 use crate::processor::vision::{VisionProcessor, media};
-use crate::{Error, Prompt};
+use crate::{Error, Prompt, VisionTokens};
 
 /// Tokenises rendered text, expands placeholders, assigns positions. `mask` gets one entry for each token: whether
 /// its segment is trained.
 pub(super) fn assemble(
     tokenizer: &ModelTokenizer,
-    vision: Option<&VisionProcessor>,
+    vision: Option<&dyn VisionProcessor>,
     sample: &Sample,
     messages: &[Message],
     segments: &[(String, bool)],
@@ -22,45 +22,41 @@ pub(super) fn assemble(
     let mut media = media.into_iter();
     let mut prompt = Prompt::default();
     let mut runs: Vec<Run> = Vec::new();
-    for (text, trained) in segments {
+    for (text, _) in segments {
         prompt.text.push_str(text);
-        for token in tokenizer.encode(text)? {
-            let placeholder = vision.filter(|v| token == v.tokens.image || token == v.tokens.video);
-            let Some(vision) = placeholder else {
-                prompt.tokens.push(token);
-                mask.push(*trained);
-                Run::text(&mut runs);
-                continue;
-            };
-            let video = token == vision.tokens.video;
-            let Some(found) = media.next().filter(|m| m.video == video) else {
-                let name = tokenizer.token_text(token);
-                let message = format!(
-                    "the prompt has more placeholders than images or videos\n  help: does a \
-                     turn's text contain {name}? Write images as parts of a turn instead"
-                );
-                return Err(at(sample, "messages", message));
-            };
-            let merge = vision.images.merge_size;
-            let [t, h, w] = found.patches.grid_thw;
-            let count = t * (h / merge) * (w / merge);
-            let start = prompt.tokens.len();
-            prompt
-                .vision_index
-                .extend((start..start + count).map(|row| row as u32));
-            prompt.tokens.extend(std::iter::repeat_n(token, count));
-            mask.extend(std::iter::repeat_n(false, count));
-            let interval = match (video, vision.tokens_per_second) {
-                // Single precision as in transformers: the product is truncated.
-                (true, Some(rate)) => rate as f32 * found.seconds_per_patch,
-                _ => 1.0,
-            };
-            runs.push(Run::Vision {
-                grid: [t, h / merge, w / merge],
-                interval,
-            });
-            prompt.vision.push(found.patches);
-        }
+    }
+    let tokens = match vision.is_some_and(VisionProcessor::whole_text) {
+        true => tokenizer.encode_whole(segments)?,
+        false => tokenizer.encode_pieces(segments)?,
+    };
+    let ids = vision.map(VisionProcessor::tokens);
+    for (token, trained) in tokens {
+        let is_video = |ids: &VisionTokens| ids.video == Some(token);
+        let placeholder = ids.filter(|ids| token == ids.image || is_video(ids));
+        let Some((vision, ids)) = vision.zip(placeholder) else {
+            prompt.tokens.push(token);
+            mask.push(trained);
+            Run::text(&mut runs);
+            continue;
+        };
+        let video = is_video(&ids);
+        let Some(found) = media.next().filter(|m| m.video == video) else {
+            let name = tokenizer.token_text(token);
+            let message = format!(
+                "the prompt has more placeholders than images or videos\n  help: does a \
+                 turn's text contain {name}? Write images as parts of a turn instead"
+            );
+            return Err(at(sample, "messages", message));
+        };
+        let run = vision.run(&found);
+        let (start, count) = (prompt.tokens.len(), run.tokens());
+        prompt
+            .vision_index
+            .extend((start..start + count).map(|row| row as u32));
+        prompt.tokens.extend(std::iter::repeat_n(token, count));
+        mask.extend(std::iter::repeat_n(false, count));
+        runs.push(run);
+        prompt.vision.push(found.patches);
     }
     if media.next().is_some() {
         return Err(at(

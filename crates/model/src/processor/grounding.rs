@@ -16,17 +16,14 @@ use crate::processor::vision::VisionProcessor;
 /// # Errors
 /// [`Error::Processor`] naming the row, when objects are missing or their image cannot be read.
 pub(super) fn grounded<'a>(
-    vision: Option<&VisionProcessor>,
+    vision: Option<&dyn VisionProcessor>,
     format: Option<BoxFormat>,
     sample: &'a Sample,
 ) -> Result<Cow<'a, Sample>, Error> {
     let Some(objects) = &sample.objects else {
         return Ok(Cow::Borrowed(sample));
     };
-    let native = match vision {
-        Some(_) => BoxFormat::Tokens,
-        None => BoxFormat::Plain,
-    };
+    let native = vision.map_or(BoxFormat::Plain, VisionProcessor::box_format);
     let format = format.unwrap_or(native);
     let scale = |image: usize| -> Result<Option<Scale>, percept_data::Error> {
         if sample.images.is_empty() {
@@ -42,12 +39,10 @@ pub(super) fn grounded<'a>(
         let (width, height) = picture.dimensions()?;
         let stored = (f64::from(width), f64::from(height));
         let target = match vision {
-            Some(vision) if vision.tokens_per_second.is_some() => {
-                let (width, height) = vision.images.resized(width as usize, height as usize)?;
-                (width as f64, height as f64)
-            }
-            _ => (1000.0, 1000.0),
+            Some(vision) => vision.box_size(width as usize, height as usize)?,
+            None => None,
         };
+        let target = target.map_or((1000.0, 1000.0), |(w, h)| (w as f64, h as f64));
         Ok(Some([stored, target]))
     };
     let mut filled = sample.clone();

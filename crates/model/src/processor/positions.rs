@@ -9,9 +9,9 @@
 /// Tokens of one kind in a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Run {
-    /// This many text tokens.
+    /// This many tokens one behind the other, as those of text are.
     Text(usize),
-    /// An image or video.
+    /// An image or video whose positions have time, height and width.
     Vision {
         /// Merged tokens in time, height, width.
         grid: [usize; 3],
@@ -21,6 +21,14 @@ pub(crate) enum Run {
 }
 
 impl Run {
+    /// Tokens.
+    pub(crate) fn tokens(&self) -> usize {
+        match self {
+            Run::Text(count) => *count,
+            Run::Vision { grid, .. } => grid.iter().product(),
+        }
+    }
+
     /// Appends one text token.
     pub(crate) fn text(runs: &mut Vec<Run>) {
         match runs.last_mut() {

@@ -10,20 +10,22 @@ use serde_json::{Map, Value, json};
 
 use crate::processor::assemble::assemble;
 use crate::processor::chat::Chat;
-use crate::processor::errors::{at, bad};
+use crate::processor::errors::at;
 use crate::processor::files::{json_file, special, template_source};
 use crate::processor::grounding::grounded;
+use crate::processor::qwen2vl::Qwen2VlProcessor;
 use crate::processor::segments::segments;
 use crate::processor::tokenizer::ModelTokenizer;
 use crate::processor::unread_fields::unread;
 use crate::processor::vision::VisionProcessor;
+use crate::processor::vision_processors;
 use crate::{Attention, Error, GenerationConfig, Prompt, VisionTokens};
 
 /// Everything between text and token ids of one model family.
 pub struct Processor {
     tokenizer: ModelTokenizer,
     chat: Chat,
-    vision: Option<VisionProcessor>,
+    vision: Option<Box<dyn VisionProcessor>>,
     generation: GenerationConfig,
     /// How boxes are written, where the model's own way is not wanted.
     box_format: Option<BoxFormat>,
@@ -67,7 +69,8 @@ impl Processor {
         let tokenizer = ModelTokenizer::load(dir, &config, &generation)?;
         let own = tokenizer.config();
         let token = |field: &str| special(own, field).unwrap_or_default();
-        let template = match template_source(dir, own, config["vision_config"].is_null())? {
+        let vision = vision_processors::load(dir, &config, &tokenizer)?;
+        let template = match template_source(dir, own, vision.is_none())? {
             None => None,
             Some(source) => Some(ChatTemplate::new(
                 &source,
@@ -75,7 +78,6 @@ impl Processor {
                 &token("eos_token"),
             )?),
         };
-        let vision = VisionProcessor::load(dir, &config)?;
         let generation = GenerationConfig::from_json(&generation, &path.display().to_string())?;
         Ok(Self::new(tokenizer, template, vision, generation))
     }
@@ -83,7 +85,7 @@ impl Processor {
     fn new(
         tokenizer: ModelTokenizer,
         template: Option<ChatTemplate>,
-        vision: Option<VisionProcessor>,
+        vision: Option<Box<dyn VisionProcessor>>,
         generation: GenerationConfig,
     ) -> Self {
         Self {
@@ -112,15 +114,15 @@ impl Processor {
         let tokenizer = ModelTokenizer::from_parts(tokenizer, tokenizer_config)?;
         let tokens = VisionTokens {
             image: tokenizer.required_id("<|image_pad|>")?,
-            video: tokenizer.required_id("<|video_pad|>")?,
-            start: tokenizer.required_id("<|vision_start|>")?,
-            end: tokenizer.required_id("<|vision_end|>")?,
+            video: Some(tokenizer.required_id("<|video_pad|>")?),
+            start: Some(tokenizer.required_id("<|vision_start|>")?),
+            end: Some(tokenizer.required_id("<|vision_end|>")?),
         };
         let source = tokenizer.config()["chat_template"]
             .as_str()
             .unwrap_or_default();
         let template = ChatTemplate::new(source, "", "")?;
-        let vision = VisionProcessor {
+        let vision = Qwen2VlProcessor {
             videos: images.clone(),
             images,
             tokens,
@@ -130,7 +132,7 @@ impl Processor {
         Ok(Self::new(
             tokenizer,
             Some(template),
-            Some(vision),
+            Some(Box::new(vision)),
             generation,
         ))
     }
@@ -155,32 +157,16 @@ impl Processor {
     /// Overrides the image size limits, in pixels.
     ///
     /// # Errors
-    /// [`Error::Processor`] when the limits contradict each other.
+    /// [`Error::Processor`] when the limits contradict each other, or the model's pictures all have one size.
     pub fn set_pixel_limits(
         &mut self,
         min_pixels: Option<usize>,
         max_pixels: Option<usize>,
     ) -> Result<(), Error> {
-        let Some(vision) = &mut self.vision else {
-            return Ok(());
-        };
-        for side in [&mut vision.images, &mut vision.videos] {
-            side.min_pixels = min_pixels.unwrap_or(side.min_pixels);
-            let most = ImageProcessor::MAX_MIN_PIXELS;
-            if side.min_pixels > most {
-                let message = format!("found {}, expected at most {most}", side.min_pixels);
-                return Err(bad("min_pixels", message));
-            }
-            side.max_pixels = max_pixels.unwrap_or(side.max_pixels);
-            if side.min_pixels > side.max_pixels {
-                let message = format!(
-                    "{} is above max_pixels, {}",
-                    side.min_pixels, side.max_pixels
-                );
-                return Err(bad("min_pixels", message));
-            }
+        match &mut self.vision {
+            Some(vision) => vision.set_pixel_limits(min_pixels, max_pixels),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Named values that the chat template gets with every conversation: `enable_thinking`, …. Those of a row
@@ -310,7 +296,7 @@ impl Processor {
         segments: &[(String, bool)],
         mask: &mut Vec<bool>,
     ) -> Result<Prompt, Error> {
-        let vision = self.vision.as_ref();
+        let vision = self.vision.as_deref();
         assemble(&self.tokenizer, vision, sample, messages, segments, mask)
     }
 
@@ -320,13 +306,28 @@ impl Processor {
     /// # Errors
     /// [`Error::Processor`] naming the row, when objects are missing or their image cannot be read.
     pub fn grounded<'a>(&self, sample: &'a Sample) -> Result<Cow<'a, Sample>, Error> {
-        grounded(self.vision.as_ref(), self.box_format, sample)
+        grounded(self.vision.as_deref(), self.box_format, sample)
     }
 
     /// Fields of turns, `tools` and `chat_template_kwargs` of a row that change nothing in the text: the chat
     /// template does not know them. Empty where the template refuses the row, which is another error.
     pub fn unread(&self, sample: &Sample) -> Vec<String> {
         unread(&self.chat, sample)
+    }
+
+    /// Whether the chat template writes a token that ends a response behind an assistant's turn; none where it refuses a
+    /// question with its answer. A model that is trained on one that does not (LLaVA-1.5's) does not learn where to stop.
+    pub fn ends_answers(&self) -> Option<bool> {
+        const ANSWER: &str = "It is three.";
+        let turns = [
+            Message::text(Role::User, "How many?"),
+            Message::text(Role::Assistant, ANSWER),
+        ];
+        let sample = Sample::new("", Vec::new());
+        let text = self.chat.render(&sample, &turns, false).ok()?;
+        let (_, behind) = text.rsplit_once(ANSWER)?;
+        let ends = self.tokenizer.ends();
+        Some(ends.iter().any(|end| behind.contains(end.as_str())))
     }
 
     /// The attention for this tokenizer: with the ids of its punctuation where the choice asks for
@@ -383,9 +384,11 @@ impl Processor {
 
     /// Tokens that are never sampled: placeholders of images and videos.
     pub fn banned_ids(&self) -> Vec<u32> {
-        self.vision
+        let tokens = self.vision_tokens();
+        tokens
             .iter()
-            .flat_map(|v| [v.tokens.image, v.tokens.video])
+            .flat_map(|ids| [Some(ids.image), ids.video])
+            .flatten()
             .collect()
     }
 
@@ -396,12 +399,23 @@ impl Processor {
 
     /// Ids of the vision tokens; none for a text model.
     pub fn vision_tokens(&self) -> Option<VisionTokens> {
-        self.vision.as_ref().map(|v| v.tokens)
+        self.vision.as_ref().map(|vision| vision.tokens())
     }
 
-    /// Image preprocessing; none for a text model.
-    pub fn image_processor(&self) -> Option<&ImageProcessor> {
-        self.vision.as_ref().map(|v| &v.images)
+    /// Name and value of what decides how a picture of a given size becomes patches; empty for a text model.
+    pub fn image_geometry(&self) -> Vec<(&'static str, String)> {
+        self.vision.as_ref().map_or_else(Vec::new, |v| v.geometry())
+    }
+
+    /// Width and height in which boxes of a picture of this size are written; none where they are thousandths.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for a picture that cannot be resized.
+    pub fn box_size(&self, width: usize, height: usize) -> Result<Option<(usize, usize)>, Error> {
+        match &self.vision {
+            Some(vision) => Ok(vision.box_size(width, height)?),
+            None => Ok(None),
+        }
     }
 
     /// The id of a token by its text.

@@ -11,6 +11,9 @@ use crate::processor::errors::bad;
 use crate::processor::files::{ids, json_file, special};
 use crate::processor::{added_tokens, tokenizer_file};
 
+/// A piece of a text, and whether it is trained.
+pub(super) type Piece = (String, bool);
+
 /// Text to token ids and back.
 pub(crate) struct ModelTokenizer {
     tokenizer: Tokenizer,
@@ -133,6 +136,46 @@ impl ModelTokenizer {
             .map_err(|e| bad("tokenizer", e.to_string()))?
             .get_ids()
             .to_vec())
+    }
+
+    /// Tokens of the pieces of a text, each for itself, and whether each token is trained, as its piece is.
+    ///
+    /// # Errors
+    /// As [`ModelTokenizer::encode`].
+    pub(super) fn encode_pieces(&self, pieces: &[Piece]) -> Result<Vec<(u32, bool)>, Error> {
+        let mut out = Vec::new();
+        for (text, trained) in pieces {
+            let tokens = self.encode(text)?;
+            out.extend(tokens.into_iter().map(|token| (token, *trained)));
+        }
+        Ok(out)
+    }
+
+    /// Tokens of the pieces as one text, with the tokens that the tokenizer puts around one unless the first of them is
+    /// written already. A token is trained when the piece is in which it begins.
+    ///
+    /// # Errors
+    /// As [`ModelTokenizer::encode`].
+    pub(super) fn encode_whole(&self, pieces: &[Piece]) -> Result<Vec<(u32, bool)>, Error> {
+        let text: String = pieces.iter().map(|(text, _)| text.as_str()).collect();
+        let first = special(&self.config, "bos_token").unwrap_or_default();
+        let around = first.is_empty() || !text.starts_with(&first);
+        let encoding = self.tokenizer.encode(text, around);
+        let encoding = encoding.map_err(|e| bad("tokenizer", e.to_string()))?;
+        let tokens = encoding.get_ids().iter().zip(encoding.get_offsets());
+        let (mut piece, mut end) = (0, pieces.first().map_or(0, |(text, _)| text.len()));
+        let mut out = Vec::with_capacity(encoding.len());
+        for (&token, &(start, _)) in tokens {
+            while start >= end && piece + 1 < pieces.len() {
+                piece += 1;
+                end += pieces[piece].0.len();
+            }
+            out.push((
+                token,
+                pieces.get(piece).is_some_and(|(_, trained)| *trained),
+            ));
+        }
+        Ok(out)
     }
 
     /// Text of token ids, special tokens left out.

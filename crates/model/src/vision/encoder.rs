@@ -7,6 +7,7 @@ use percept_data::Patches;
 use percept_weights::Weights;
 
 use crate::pass::part::Part;
+use crate::vision::names::is_vision_param;
 use crate::vision::plan::VisionPlan;
 use crate::vision::tower::{Tower, VisionPass};
 
@@ -37,8 +38,7 @@ impl VisionEncoder<'_> {
 
     /// Whether a parameter or an adapter of the tower is trained.
     pub(crate) fn trained(&self) -> bool {
-        let visual = |name: &str| name.starts_with("visual.") || name.contains(".visual.");
         let mut params = self.weights.params.iter();
-        params.any(|p| p.trainable() && visual(p.name()))
+        params.any(|p| p.trainable() && is_vision_param(p.name()))
     }
 }

@@ -8,9 +8,10 @@ use percept_nn as nn;
 use percept_weights::{Id, Init, Linear, Specs, Weights};
 
 use crate::pass::part::Part;
-use crate::vision::plan::{VisionPlan, check_image};
+use crate::vision::plan::VisionPlan;
 use crate::vision::tower::{Tower, VisionPass};
-use crate::{Error, VisionConfig};
+use crate::vision::windowed::check_image;
+use crate::{Error, GradientCheckpointing, Qwen2VlVision};
 
 /// Both towers' norms have this constant in their code, not in their configuration.
 const NORM_EPS: f64 = 1e-6;
@@ -22,7 +23,7 @@ pub(crate) struct Qwen2VlTower {
     blocks: Vec<Block>,
     merger_norm: Norm,
     merger: [Linear; 2],
-    config: VisionConfig,
+    config: Qwen2VlVision,
 }
 
 /// LayerNorm where it has a bias (Qwen2-VL), else RMSNorm (Qwen2.5-VL).
@@ -56,7 +57,7 @@ enum Mlp {
 }
 
 impl Qwen2VlTower {
-    pub(crate) fn new(config: &VisionConfig, specs: &mut Specs) -> Self {
+    pub(crate) fn new(config: &Qwen2VlVision, specs: &mut Specs) -> Self {
         let side = config.patch_size;
         let kernel = [
             config.hidden_size,
@@ -125,7 +126,10 @@ impl Qwen2VlTower {
         let [q, k, v] = weights
             .linear3(&block.qkv, x)
             .map(|part| part.reshape(shape));
-        let turn = |x: Tensor<3>| nn::rotary(x, pass.cos.clone(), pass.sin.clone());
+        let turn = |x: Tensor<3>| match &pass.rotary {
+            Some((cos, sin)) => nn::rotary(x, cos.clone(), sin.clone()),
+            None => x,
+        };
         let layout = match &pass.plan.windows {
             Some(windows) if block.windowed => windows,
             _ => &pass.plan.frames,
@@ -153,6 +157,21 @@ impl Tower for Qwen2VlTower {
         self.blocks.len()
     }
 
+    fn activations(&self, checkpointing: GradientCheckpointing) -> f64 {
+        let (depth, hidden) = (self.config.depth, self.config.hidden_size);
+        let inner = self.config.intermediate_size;
+        // Normed input, queries, keys, values, output.
+        let attention = 5 * hidden;
+        // Input, normed input, gate, up, their product.
+        let mlp = 2 * hidden + 3 * inner;
+        let patch = match checkpointing {
+            GradientCheckpointing::Off => depth * (hidden + attention + mlp),
+            GradientCheckpointing::Selective => depth * (hidden + mlp - inner) + attention,
+            GradientCheckpointing::Full => depth * hidden + attention + mlp,
+        };
+        (self.config.merge_unit() * patch) as f64
+    }
+
     fn embed(&self, weights: &Weights, pixels: Tensor<2>) -> Tensor<2> {
         nn::linear(pixels, weights.matrix(self.patch_embed), None)
     }
@@ -178,7 +197,7 @@ impl Tower for Qwen2VlTower {
 }
 
 impl Block {
-    fn new(config: &VisionConfig, index: usize, specs: &mut Specs) -> Self {
+    fn new(config: &Qwen2VlVision, index: usize, specs: &mut Specs) -> Self {
         let name = format!("visual.blocks.{index}");
         let (width, inner) = (config.hidden_size, config.intermediate_size);
         let linear = |specs: &mut Specs, part: &str, inp, out| {
@@ -208,7 +227,7 @@ impl Block {
     }
 }
 
-fn norm(config: &VisionConfig, name: &str, specs: &mut Specs) -> Norm {
+fn norm(config: &Qwen2VlVision, name: &str, specs: &mut Specs) -> Norm {
     let size = [config.hidden_size];
     let weight = specs.add(format!("{name}.weight"), &size, Init::Ones);
     let bias = match config.windows {

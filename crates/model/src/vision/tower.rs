@@ -7,9 +7,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use percept_data::Patches;
 use percept_weights::Weights;
 
-use crate::Error;
 use crate::pass::part::Part;
 use crate::vision::plan::VisionPlan;
+use crate::{Error, GradientCheckpointing};
 
 /// The structure of a vision tower; its parameters are the model's.
 ///
@@ -30,6 +30,9 @@ pub(crate) trait Tower: Debug + Send + Sync {
     /// Number of blocks.
     fn blocks(&self) -> usize;
 
+    /// Numbers that a trained tower keeps for the backward pass, per merged token.
+    fn activations(&self, checkpointing: GradientCheckpointing) -> f64;
+
     /// `[patches, patch_values]` → `[patches, hidden]`.
     fn embed(&self, weights: &Weights, pixels: Tensor<2>) -> Tensor<2>;
 
@@ -43,23 +46,22 @@ pub(crate) trait Tower: Debug + Send + Sync {
 /// A plan on the device: what all blocks of one pass share.
 pub(crate) struct VisionPass {
     pub(crate) plan: VisionPlan,
-    pub(crate) cos: Tensor<2>,
-    pub(crate) sin: Tensor<2>,
+    /// Cosines and sines, where the tower rotates.
+    pub(crate) rotary: Option<(Tensor<2>, Tensor<2>)>,
 }
 
 impl VisionPass {
     /// Moves the plan's tables to the device, and its pixels, `[patches, patch_values]`.
     pub(crate) fn new(mut plan: VisionPlan, device: &Device) -> (Self, Tensor<2>) {
         let rows = plan.patches;
-        let table = |values: &mut Vec<f32>| {
-            let values = std::mem::take(values);
+        let table = |values: Vec<f32>| {
             let shape = [rows, values.len() / rows.max(1)];
             Tensor::from_data(TensorData::new(values, shape), device)
         };
-        let pixels = table(&mut plan.pixels);
+        let pixels = table(std::mem::take(&mut plan.pixels));
+        let rotary = plan.rotary.take();
         let pass = Self {
-            cos: table(&mut plan.cos),
-            sin: table(&mut plan.sin),
+            rotary: rotary.map(|(cos, sin)| (table(cos), table(sin))),
             plan,
         };
         (pass, pixels)

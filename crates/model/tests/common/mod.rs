@@ -112,6 +112,8 @@ pub fn prompt(file: &File, prefix: &str) -> Prompt {
         images(file, &name("pixel_values_videos"), &name("video_grid_thw")).into_iter(),
     ];
     let mut vision: Vec<Arc<Patches>> = Vec::new();
+    // LLaVA's say how many tokens a picture takes; Qwen's are a quarter of the patches.
+    let tokens_of = file.get(&name("image_tokens")).map(|(_, v)| v[0] as usize);
     let mut left = 0;
     let vision_index: Vec<u32> = (0..n)
         .filter(|&i| kinds[i] > 0.0)
@@ -121,7 +123,7 @@ pub fn prompt(file: &File, prefix: &str) -> Prompt {
         if left == 0 {
             let patches = sources[kinds[row as usize] as usize - 1].next().unwrap();
             let [t, h, w] = patches.grid_thw;
-            left = t * h * w / 4;
+            left = tokens_of.unwrap_or(t * h * w / 4);
             vision.push(Arc::new(patches));
         }
         left -= 1;

@@ -106,22 +106,10 @@ fn same_images(ours: &Processor, theirs: &Processor) -> Result<(), Error> {
             what: "one reads images with other placeholder tokens, or reads none".into(),
         });
     }
-    let (Some(a), Some(b)) = (ours.image_processor(), theirs.image_processor()) else {
-        return Ok(());
-    };
-    let parts = [
-        ("patch_size", a.patch_size == b.patch_size),
-        (
-            "temporal_patch_size",
-            a.temporal_patch_size == b.temporal_patch_size,
-        ),
-        ("merge_size", a.merge_size == b.merge_size),
-        ("image_mean", a.image_mean == b.image_mean),
-        ("image_std", a.image_std == b.image_std),
-    ];
-    match parts.iter().find(|(_, same)| !same) {
+    let (a, b) = (ours.image_geometry(), theirs.image_geometry());
+    match a.iter().zip(&b).find(|(a, b)| a != b) {
         None => Ok(()),
-        Some((field, _)) => Err(Error::Pair {
+        Some(((field, _), _)) => Err(Error::Pair {
             what: format!("their image processors differ in {field}"),
         }),
     }

@@ -1,6 +1,6 @@
 //! Whether a loss reaches every trainable tensor: one without a gradient is a wiring error.
 
-use percept_model::{Model, ParamGrads};
+use percept_model::{Model, ParamGrads, is_vision_param};
 
 use crate::Error;
 
@@ -32,7 +32,7 @@ impl Reached {
             .iter()
             .zip(grads.iter())
             .filter(|(param, grad)| param.trainable() && grad.is_none())
-            .filter(|(param, _)| vision || !param.name().contains("visual."))
+            .filter(|(param, _)| vision || !is_vision_param(param.name()))
             .map(|(param, _)| param.name())
             .collect();
         if missing.is_empty() {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+use percept_model::Processor;
 use percept_report::{Change, RunDir};
 
 use crate::policy::Policy;
@@ -97,6 +98,7 @@ pub fn run(
     begin_folder(recipe, &text, &dir, &state, &mut news)?;
     let mut run = Run::new(recipe, &opened, policy, state, dir, news, stop)?;
     note_unread(recipe, &opened, &mut run.news);
+    note_endless_answers(recipe, &opened.processor, &mut run.news);
     let finished = run.go(&mut stages)?;
     let report = run.report()?;
     let dir = run.checkpoints.dir();
@@ -178,4 +180,15 @@ fn note_unread(recipe: &Recipe, opened: &Opened, news: &mut News<'_>) {
     let notes = sets.into_iter().flatten();
     let notes = notes.filter_map(|set| unread(recipe, &opened.processor, set));
     notes.for_each(|note| news.notice(note));
+}
+
+/// Says when supervised training does not teach where to stop.
+fn note_endless_answers(recipe: &Recipe, processor: &Processor, news: &mut News<'_>) {
+    if recipe.sft.is_some() && processor.ends_answers() == Some(false) {
+        news.notice(
+            "the chat template writes no end token behind an assistant's turn: supervised training does not teach where \
+             to stop; write {{ eos_token }} there (chat_template.jinja in the model's folder) to teach it"
+                .to_owned(),
+        );
+    }
 }

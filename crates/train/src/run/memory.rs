@@ -2,7 +2,7 @@
 
 use percept_credit::preference::KindNeeds;
 use percept_kernels::decode::WeightDtype;
-use percept_model::{GradientCheckpointing, Model, TextConfig, VisionConfig};
+use percept_model::{GradientCheckpointing, Model, TextConfig, is_vision_param};
 
 use crate::Recipe;
 
@@ -48,15 +48,12 @@ pub fn estimate_memory(recipe: &Recipe, model: &Model, rows: &RowLengths) -> Mem
         params.map(|p| p.numel() as u64).sum()
     };
     let (all, trained) = (count(&|_| true), count(&|p| p.trainable()));
-    let sees = count(&|p| p.trainable() && p.name().contains("visual.")) > 0;
+    let sees = count(&|p| p.trainable() && is_vision_param(p.name())) > 0;
     let checkpointing = recipe.model.gradient_checkpointing;
     let layers = activations(&model.config().text, checkpointing) as f64;
-    let per_image_token = match &model.config().vision {
-        Some(vision) if sees => {
-            let merged = (vision.spatial_merge_size * vision.spatial_merge_size) as f64;
-            merged * vision_activations(vision, checkpointing) as f64
-        }
-        _ => 0.0,
+    let per_image_token = match sees {
+        true => model.vision_activations(checkpointing),
+        false => 0.0,
     };
     // The pool keeps the buffers of one stage, and those of the next have other sizes.
     let numbers = largest_passes(recipe, rows)
@@ -188,22 +185,6 @@ fn sampling_bytes(recipe: &Recipe, model: &Model, rows: &RowLengths) -> (u64, u6
     (cache.min(bound), logits)
 }
 
-/// Numbers that the vision tower keeps for the backward pass, per patch.
-fn vision_activations(vision: &VisionConfig, checkpointing: GradientCheckpointing) -> usize {
-    let hidden = vision.hidden_size;
-    // Normed input, queries, keys, values, output.
-    let attention = 5 * hidden;
-    // Input, normed input, gate, up, their product.
-    let mlp = 2 * hidden + 3 * vision.intermediate_size;
-    match checkpointing {
-        GradientCheckpointing::Off => vision.depth * (hidden + attention + mlp),
-        GradientCheckpointing::Selective => {
-            vision.depth * (hidden + mlp - vision.intermediate_size) + attention
-        }
-        GradientCheckpointing::Full => vision.depth * hidden + attention + mlp,
-    }
-}
-
 /// Bytes that this process may still take: of the machine (`MemAvailable`) and of its control group,
 /// whichever is less; none where the system does not say.
 pub fn available_memory() -> Option<u64> {
@@ -258,7 +239,7 @@ fn sampler_weights(dtype: WeightDtype, model: &Model) -> u64 {
     let tied = model.config().tie_word_embeddings;
     let text = model.parameters().iter().filter(|p| {
         let name = p.name();
-        !name.contains("lora_") && !name.starts_with("visual.") && !name.contains(".visual.")
+        !name.contains("lora_") && !is_vision_param(name)
     });
     text.map(|p| {
         let is_table = !tied && p.name().ends_with("embed_tokens.weight");

@@ -49,9 +49,9 @@ pub fn vision_language(device: &Device) -> Result<Model, Failure> {
     };
     let tokens = VisionTokens {
         image: 5,
-        video: 6,
-        start: 3,
-        end: 4,
+        video: Some(6),
+        start: Some(3),
+        end: Some(4),
     };
     Ok(Model::init(
         tiny.config(VOCABULARY, tokens, 2, 0)?,
