@@ -10,9 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use conversation::{picture, sample};
-
-use image::RgbImage;
-use percept_data::{Media, Message, Part, Role, Sample, Video};
+use percept_data::{Media, Message, Part, Role, Sample};
 use percept_model::Processor;
 use serde_json::{Value, json};
 
