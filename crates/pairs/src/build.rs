@@ -1,6 +1,6 @@
 //! The steps in order: what is finished stays, what changed is done again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 
 use percept_base::files::write_atomic;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::finish::{Decided, PairStep, Reasons, Written, counts, remove_others};
 use crate::pictures::is_whole;
+use crate::ruins::ruin;
 use crate::steps::boxes::BoxStep;
 use crate::steps::candidates::CandidateStep;
 use crate::steps::choice::ChoiceStep;
@@ -20,8 +21,8 @@ use crate::steps::pictures::PictureStep;
 use crate::steps::rows::{key, read};
 use crate::steps::tags::TagStep;
 use crate::{
-    BoxRecord, CandidateFile, ChoiceRecord, MaskRecord, Method, PairsConfig, PairsError, SourceRow,
-    Step, TagRecord, Tools, guard, page,
+    BoxRecord, CandidateFile, ChoiceRecord, MaskRecord, Method, Outcome, PairsConfig, PairsError,
+    SourceRow, Step, StepTally, TagRecord, Tools, guard, page,
 };
 
 /// What pairs are made from and with.
@@ -42,37 +43,6 @@ pub struct Build<'a> {
     pub workers: usize,
     /// Called as rows are done, from any thread.
     pub progress: &'a Progress<'a>,
-}
-
-/// How a step ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct StepTally {
-    /// Its name.
-    pub step: &'static str,
-    /// Rows that went on.
-    pub kept: usize,
-    /// Why others did not → how many.
-    pub left_out: BTreeMap<String, usize>,
-    /// Whether it was done by this call, or found finished.
-    #[serde(skip)]
-    pub done_now: bool,
-}
-
-/// What was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// The steps, in order.
-    pub steps: Vec<StepTally>,
-    /// Rows with rejected pictures.
-    pub visual: usize,
-    /// Rows with two answers and no rejected picture.
-    pub language: usize,
-    /// Rows that are no pair.
-    pub dropped: usize,
-    /// Rows that had rejected pictures before, which are not in `pairs.jsonl`.
-    pub had_pictures: usize,
-    /// Why rows have no rejected picture → how many.
-    pub skipped: BTreeMap<String, usize>,
 }
 
 /// Makes pairs, or goes on with them.
@@ -159,7 +129,7 @@ impl<'a> Run<'a> {
             Step::Candidates => json!([tool(|t| t.remover.identity()), c.seed, c.skip_failures]),
             Step::Choice => json!([tool(|t| t.scorer.identity()), c.min_drop, c.skip_failures]),
             Step::Pictures => {
-                json!([c.seed, c.method.ruin(c).map(|ruin| ruin.identity())])
+                json!([c.seed, ruin(c).map(|ruin| ruin.identity())])
             }
             // The summary names everything.
             Step::Pairs => json!([c, self.identities()]),
@@ -168,7 +138,7 @@ impl<'a> Run<'a> {
 
     fn identities(&self) -> Value {
         let Some(tools) = &self.build.tools else {
-            return json!({"ruin": self.method().ruin(self.build.config).map(|r| r.identity())});
+            return json!({"ruin": ruin(self.build.config).map(|r| r.identity())});
         };
         json!([
             tools.tagger.identity(),
@@ -367,7 +337,7 @@ impl<'a> Run<'a> {
     fn pictures(&self, key: &str) -> Result<Vec<u8>, PairsError> {
         let items = self.sources()?;
         let rows: Vec<SourceRow> = items.iter().map(|(_, row)| row.clone()).collect();
-        let ruin = self.method().ruin(self.build.config);
+        let ruin = ruin(self.build.config);
         let step = PictureStep {
             data: self.build.data,
             folder: &self.folder,

@@ -30,13 +30,15 @@ mod overlay;
 mod page;
 mod pictures;
 mod records;
+mod ruins;
 mod step;
 mod steps;
+mod tally;
 mod tools;
 mod turns;
 mod vlm;
 
-pub use build::{Build, Outcome, StepTally, build};
+pub use build::{Build, build};
 pub use config::PairsConfig;
 pub use error::PairsError;
 pub use method::Method;
@@ -46,5 +48,6 @@ pub use records::{
     SourceRow, TagRecord,
 };
 pub use step::Step;
+pub use tally::{Outcome, StepTally};
 pub use tools::Tools;
 pub use vlm::{ModelDetector, ModelScale, ModelTagger};

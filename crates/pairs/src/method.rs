@@ -1,9 +1,6 @@
 //! How a rejected picture is made.
 
-use percept_vision::ruin::{Blank, Crop, DiffusionNoise, MaskedPatches, Ruin};
 use serde::{Deserialize, Serialize};
-
-use crate::PairsConfig;
 
 /// How a rejected picture is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,26 +46,5 @@ impl Method {
     /// The method of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|method| method.name() == name)
-    }
-
-    /// What ruins a picture, for methods that look at nothing else.
-    pub(crate) fn ruin(self, config: &PairsConfig) -> Option<Box<dyn Ruin>> {
-        Some(match self {
-            Self::Adavip | Self::OtherRow => return None,
-            Self::Crop => Box::new(Crop {
-                scale: config.crop_scale,
-            }),
-            Self::DiffusionNoise => Box::new(DiffusionNoise {
-                step: config.noise_step,
-                side: config.noise_side,
-            }),
-            Self::Mask => Box::new(MaskedPatches {
-                share: config.mask_share,
-                level: config.level,
-            }),
-            Self::Blank => Box::new(Blank {
-                level: config.level,
-            }),
-        })
     }
 }

@@ -1,15 +1,13 @@
 //! `percept data visual-pairs`: opens rows and tools; `percept_pairs` does the rest.
 
 mod args;
-#[cfg(feature = "onnx")]
-#[path = "with_onnx.rs"]
-mod onnx;
-#[cfg(not(feature = "onnx"))]
-#[path = "without_onnx.rs"]
-mod onnx;
 mod onnx_args;
 mod onnx_tools;
 mod tools;
+#[cfg(feature = "onnx")]
+mod with_onnx;
+#[cfg(not(feature = "onnx"))]
+mod without_onnx;
 
 use percept_data::{ColumnMap, FileDataset};
 use percept_pairs::{Build, Method, Outcome, PairsConfig, Step, Tools, build};

@@ -13,8 +13,11 @@ use percept_vision::tools::{
 use percept_vision::{BuiltInRemover, Editor};
 
 use super::args::{DataVisualPairs, Finder, Segment};
-use super::onnx;
 use super::onnx_tools::OnnxTools;
+#[cfg(feature = "onnx")]
+use super::with_onnx as onnx;
+#[cfg(not(feature = "onnx"))]
+use super::without_onnx as onnx;
 use crate::shared::Failure;
 use crate::shared::endpoint_args::seconds;
 
