@@ -275,13 +275,18 @@ impl Processor {
         let whole = &*self.grounded(&whole)?;
         let ends = self.tokenizer.ends();
         let segments = segments(&self.chat, &ends, whole, &whole.messages)?;
-        let text = segments.last().map_or("", |(text, _)| text.as_str());
-        let tokens = self.encode(text)?;
-        let placeholder = |token: &u32| {
-            let vision = self.vision.as_ref();
-            vision.is_some_and(|v| [v.tokens.image, v.tokens.video].contains(token))
+        let tokens = match &self.vision {
+            // Behind its prompt a text has other tokens than alone.
+            Some(vision) if vision.whole_text() => {
+                let all = self.tokenizer.encode_whole(&segments)?.into_iter();
+                all.filter(|(_, trained)| *trained)
+                    .map(|(token, _)| token)
+                    .collect()
+            }
+            _ => self.encode(segments.last().map_or("", |(text, _)| text.as_str()))?,
         };
-        if let Some(&token) = tokens.iter().find(|token| placeholder(token)) {
+        let placeholders = self.banned_ids();
+        if let Some(&token) = tokens.iter().find(|token| placeholders.contains(token)) {
             let name = self.token_text(token);
             let message = format!("an answer holds {name}; expected text alone");
             return Err(at(sample, "answer", message));
