@@ -69,6 +69,11 @@ impl<M: ChatModel> Cached<M> {
         self.len() == 0
     }
 
+    /// The file.
+    pub fn path(&self) -> &Path {
+        self.log.path()
+    }
+
     /// The model behind the file.
     pub fn model(&self) -> &M {
         &self.model

@@ -47,6 +47,8 @@ impl ChatError {
     pub fn is_final(&self) -> bool {
         match self {
             Self::Http(error) => error.is_final(),
+            // A prompt that the model cannot read says nothing of the others.
+            Self::Sampling(percept_sampler::Error::Model(_)) => false,
             Self::Log(_) | Self::Silent | Self::Batch { .. } | Self::Sampling(_) => true,
             Self::Data(_) | Self::Unrecorded { .. } => false,
         }

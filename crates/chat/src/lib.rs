@@ -15,6 +15,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod ask;
 mod cached;
 mod endpoint;
 mod error;
@@ -29,6 +30,7 @@ mod request;
 mod usage;
 mod wire;
 
+pub use ask::ask_all;
 pub use cached::Cached;
 pub use endpoint::{Endpoint, EndpointConfig};
 pub use error::ChatError;
@@ -36,6 +38,6 @@ pub use image_edit::ImageEndpoint;
 pub use local::Local;
 pub use model::{Calls, ChatModel};
 pub use recorded::Recorded;
-pub use reply::{ChatFinish, ChatReply};
+pub use reply::{ChatFinish, ChatReply, TokenLogProb};
 pub use request::{ChatRequest, Turn};
 pub use usage::{Prices, Usage};

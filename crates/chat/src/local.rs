@@ -4,16 +4,20 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use percept_base::lock;
+use percept_base::random::splitmix;
 use percept_data::{Message, Sample};
-use percept_model::Prompt;
-use percept_sampler::{Error, FinishReason, LocalSampler, Rollout, Sampler, SamplingParams};
+use percept_model::{Processor, Prompt};
+use percept_sampler::{Error, FinishReason, LocalSampler, Response, SamplingParams};
 use serde_json::Value;
 
-use crate::{Calls, ChatError, ChatFinish, ChatModel, ChatReply, ChatRequest, Prices, Usage};
+use crate::{
+    Calls, ChatError, ChatFinish, ChatModel, ChatReply, ChatRequest, Prices, TokenLogProb, Turn,
+    Usage,
+};
 
-/// A [`LocalSampler`] that answers conversations. Neighbouring requests that are sampled alike are
-/// decoded together; an answer depends on its place among them, as the draws of a
-/// [`Sampler::generate`] do.
+/// A [`LocalSampler`] that answers conversations. Neighbouring requests that are sampled alike are decoded together; an
+/// answer depends on its request alone (row, candidate, seed), not on its place or neighbours, so that a process that was
+/// killed and asks only what is missing gets the same answers.
 pub struct Local<'a> {
     sampler: LocalSampler<'a>,
     identity: Value,
@@ -40,10 +44,12 @@ impl<'a> Local<'a> {
             return Ok(Vec::new());
         };
         let params = params(first);
-        let rollouts = self.sampler.generate(&prompts, &params, &mut |_| {})?;
-        let replies = rollouts.into_iter().zip(&prompts);
+        let streams: Vec<u64> = requests.iter().map(stream).collect();
+        let top = first.turn.top_logprobs;
+        let responses = self.sampler.respond(&prompts, &streams, &params, top)?;
+        let replies = responses.into_iter().zip(&prompts);
         Ok(replies
-            .map(|(rollout, prompt)| reply(rollout, prompt))
+            .map(|(response, prompt)| reply(processor, response, prompt))
             .collect())
     }
 }
@@ -96,9 +102,21 @@ fn params(first: &ChatRequest) -> SamplingParams {
         top_p: turn.top_p,
         max_tokens: turn.max_tokens,
         stop: turn.stop.clone(),
-        // Candidates of one seed differ, and so do the draws of two calls.
-        seed: turn.seed.unwrap_or(0) ^ first.stream(),
         ..SamplingParams::default()
+    }
+}
+
+/// The stream of a request's draws: candidates of one seed differ, and so do rows.
+fn stream(request: &ChatRequest) -> u64 {
+    splitmix(request.turn.seed.unwrap_or(0)) ^ request.stream()
+}
+
+/// How a request is sampled, without what tells requests apart.
+fn manner(request: &ChatRequest) -> Turn {
+    Turn {
+        seed: None,
+        candidate: 0,
+        ..request.turn.clone()
     }
 }
 
@@ -107,7 +125,7 @@ fn alike(requests: &[ChatRequest]) -> Vec<Range<usize>> {
     let mut ranges: Vec<Range<usize>> = Vec::new();
     for (at, request) in requests.iter().enumerate() {
         match ranges.last_mut() {
-            Some(range) if requests[range.start].turn == request.turn => range.end = at + 1,
+            Some(range) if manner(&requests[range.start]) == manner(request) => range.end = at + 1,
             _ => ranges.push(at..at + 1),
         }
     }
@@ -138,8 +156,14 @@ fn sample(request: &ChatRequest) -> Sample {
     }
 }
 
-fn reply(rollout: Rollout, prompt: &Prompt) -> ChatReply {
+fn reply(processor: &Processor, response: Response, prompt: &Prompt) -> ChatReply {
+    let Response { rollout, first } = response;
+    let named = |(id, logprob): (u32, f32)| TokenLogProb {
+        token: processor.token_text(id),
+        logprob: f64::from(logprob),
+    };
     ChatReply {
+        first_token: first.into_iter().map(named).collect(),
         text: rollout.text,
         reasoning: None,
         finish_reason: match rollout.finish_reason {

@@ -29,6 +29,42 @@ pub trait ChatModel: Send + Sync {
     }
 }
 
+impl<M: ChatModel + ?Sized> ChatModel for &M {
+    fn identity(&self) -> Value {
+        (**self).identity()
+    }
+
+    fn chat(&self, requests: &[ChatRequest]) -> Vec<Result<ChatReply, ChatError>> {
+        (**self).chat(requests)
+    }
+
+    fn calls(&self) -> Calls {
+        (**self).calls()
+    }
+
+    fn usage(&self) -> Usage {
+        (**self).usage()
+    }
+}
+
+impl<M: ChatModel + ?Sized> ChatModel for Box<M> {
+    fn identity(&self) -> Value {
+        (**self).identity()
+    }
+
+    fn chat(&self, requests: &[ChatRequest]) -> Vec<Result<ChatReply, ChatError>> {
+        (**self).chat(requests)
+    }
+
+    fn calls(&self) -> Calls {
+        (**self).calls()
+    }
+
+    fn usage(&self) -> Usage {
+        (**self).usage()
+    }
+}
+
 /// How a model likes to be called: a server many times at once, a local model with many requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Calls {

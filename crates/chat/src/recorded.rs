@@ -73,6 +73,7 @@ impl<'a> Recorded<'a> {
                     text,
                     reasoning: None,
                     finish_reason: ChatFinish::Stop,
+                    first_token: Vec::new(),
                     model: "recorded".into(),
                     cached: false,
                 })

@@ -16,6 +16,15 @@ pub enum ChatFinish {
     Other(String),
 }
 
+/// A token and its log-probability.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TokenLogProb {
+    /// The token's text.
+    pub token: String,
+    /// Its natural logarithm of probability.
+    pub logprob: f64,
+}
+
 /// The answer of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChatReply {
@@ -30,6 +39,9 @@ pub struct ChatReply {
     pub prompt_tokens: u64,
     /// Tokens of the answer, its reasoning included; 0 where the server does not say.
     pub completion_tokens: u64,
+    /// The likeliest first tokens, where they were asked for and the model gives them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first_token: Vec<TokenLogProb>,
     /// The model in the server's word.
     pub model: String,
     /// Whether it was answered earlier and read from a file.

@@ -27,6 +27,14 @@ pub struct Turn {
     /// Tells several answers to the same question apart; it is not sent.
     #[serde(default)]
     pub candidate: usize,
+    /// How many of the likeliest first tokens are asked for, with their log-probabilities (0: none; servers give up
+    /// to 20).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub top_logprobs: usize,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Default for Turn {
@@ -38,6 +46,7 @@ impl Default for Turn {
             stop: Vec::new(),
             seed: None,
             candidate: 0,
+            top_logprobs: 0,
         }
     }
 }
@@ -67,6 +76,19 @@ impl ChatRequest {
             videos: sample.videos.clone(),
             turn,
         }
+    }
+
+    /// The request with further instructions: at the end of its system turn, or as one.
+    #[must_use]
+    pub fn with_system(mut self, system: &str) -> Self {
+        match self.messages.first_mut() {
+            Some(first) if first.role == Role::System => {
+                let text = format!("{}\n\n{system}", first.plain_text());
+                *first = Message::text(Role::System, text);
+            }
+            _ => self.messages.insert(0, Message::text(Role::System, system)),
+        }
+        self
     }
 
     /// The turns up to the last one that is not the assistant's.

@@ -6,7 +6,7 @@ use percept_data::{Media, Part, media_type};
 use percept_http::ErrorBody;
 use serde_json::{Map, Value, json};
 
-use crate::{ChatError, ChatFinish, ChatReply, ChatRequest};
+use crate::{ChatError, ChatFinish, ChatReply, ChatRequest, TokenLogProb};
 
 /// The body of a request. Images are data URLs; a video is its frames, one after the other. What
 /// equals the API's own default is left out, because some models refuse the field.
@@ -51,6 +51,10 @@ pub(crate) fn body(
     }
     if let Some(seed) = turn.seed {
         body["seed"] = seed.into();
+    }
+    if turn.top_logprobs > 0 {
+        body["logprobs"] = true.into();
+        body["top_logprobs"] = turn.top_logprobs.into();
     }
     for (name, value) in extra {
         body[name] = value.clone();
@@ -113,11 +117,19 @@ pub(crate) fn answer(bytes: &[u8]) -> Result<Answer, String> {
             "content_filter" => ChatFinish::ContentFilter,
             other => ChatFinish::Other(other.to_owned()),
         },
+        first_token: first_token(&choice["logprobs"]),
         prompt_tokens: count("prompt_tokens"),
         completion_tokens: count("completion_tokens"),
         model: body["model"].as_str().unwrap_or_default().to_owned(),
         cached: false,
     }))
+}
+
+/// The alternatives at the first token; none where the server gives none.
+fn first_token(logprobs: &Value) -> Vec<TokenLogProb> {
+    let listed = logprobs["content"][0]["top_logprobs"].as_array();
+    let read = |entry: &Value| serde_json::from_value(entry.clone()).ok();
+    listed.into_iter().flatten().filter_map(read).collect()
 }
 
 #[cfg(test)]
@@ -165,6 +177,7 @@ mod tests {
         request.turn.temperature = 0.7;
         request.turn.seed = Some(3);
         request.turn.candidate = 5;
+        request.turn.top_logprobs = 20;
         let extra = json!({"reasoning_effort": "high"});
         let body = body(
             &request,
@@ -175,6 +188,10 @@ mod tests {
         .unwrap();
         assert_eq!(body["temperature"].to_string(), "0.7");
         assert_eq!(body["seed"], 3);
+        assert_eq!(
+            (&body["logprobs"], &body["top_logprobs"]),
+            (&json!(true), &json!(20))
+        );
         assert_eq!(body["reasoning_effort"], "high");
         assert_eq!(body["max_completion_tokens"], 2048);
         assert!(body.get("candidate").is_none() && body.get("max_tokens").is_none());
@@ -215,6 +232,15 @@ mod tests {
         assert_eq!(r.trajectory(), "<think>\nb\n</think>\n\na");
         assert_eq!((r.prompt_tokens, r.completion_tokens), (3, 4));
         assert_eq!(r.finish_reason, ChatFinish::Length);
+        let r = reply(
+            r#"{"choices":[{"finish_reason":"stop","message":{"content":"Yes"},"logprobs":{"content":[{"token":"Yes","logprob":-0.5,"top_logprobs":[{"token":"Yes","logprob":-0.5,"bytes":[89]},{"token":"No","logprob":-1}]}]}}]}"#,
+        );
+        let first: Vec<(&str, f64)> = r
+            .first_token
+            .iter()
+            .map(|t| (t.token.as_str(), t.logprob))
+            .collect();
+        assert_eq!(first, [("Yes", -0.5), ("No", -1.0)]);
         let r = reply(
             r#"{"choices":[{"finish_reason":"stop","message":{"content":null,"refusal":"no"}}]}"#,
         );

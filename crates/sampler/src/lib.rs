@@ -24,6 +24,6 @@ pub use error::Error;
 pub use local::{EngineConfig, LocalSampler};
 pub use params::SamplingParams;
 pub use progress::Progress;
-pub use rollout::{FinishReason, Rollout};
+pub use rollout::{FinishReason, Response, Rollout};
 pub use sampler::Sampler;
 pub use sampling::{Draw, draw, draw_from};

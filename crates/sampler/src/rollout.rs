@@ -37,3 +37,12 @@ pub struct Rollout {
     /// Version of the weights that sampled it.
     pub weight_version: u64,
 }
+
+/// A rollout and what was likely at its first token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Response {
+    /// The response.
+    pub rollout: Rollout,
+    /// The likeliest first tokens with their log-probabilities, as many as were asked for.
+    pub first: Vec<(u32, f32)>,
+}

@@ -1,13 +1,9 @@
 //! Who answers a benchmark's questions, and asking them.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
 
 use clap::Args;
-use percept_base::{lock, run_jobs};
-use percept_chat::{Cached, ChatError, ChatModel, ChatReply, ChatRequest, Local, Turn, Usage};
+use percept_chat::{Cached, ChatError, ChatModel, ChatRequest, Local, Turn, Usage, ask_all};
 use percept_data::{Media, Message, Part, Role, Sample};
 use percept_kernels::decode::WeightDtype;
 use percept_sampler::LocalSampler;
@@ -18,10 +14,8 @@ use crate::shared::attention_arg::AttentionArg;
 use crate::shared::memory_args::MemoryArgs;
 use crate::shared::model_args::{ModelArgs, dtype};
 use crate::shared::output::note;
+use crate::shared::progress::AskProgress;
 use crate::shared::{Failure, open};
-
-/// After this many consecutive questions without an answer the fault is not in the questions.
-const MAX_FAILURES: usize = 10;
 
 /// Who answers: a local model or a server.
 #[derive(Debug, Clone, Args)]
@@ -218,95 +212,24 @@ fn logged<M: ChatModel>(
     })
 }
 
-struct Shared {
-    replies: Vec<Option<ChatReply>>,
-    done: usize,
-    /// Questions without an answer since the last answer.
-    failures: usize,
-    missing: usize,
-    stop: Option<ChatError>,
-    shown: Instant,
-}
-
 /// Asks all questions as the model likes to be called. A benchmark with questions left out is
 /// another benchmark, so one that stays without an answer is a failure.
 fn all(model: &dyn ChatModel, requests: &[ChatRequest], quiet: bool) -> Result<Answers, Failure> {
-    let calls = model.calls();
-    let size = calls.requests.max(1);
-    let shared = Mutex::new(Shared {
-        replies: vec![None; requests.len()],
-        done: 0,
-        failures: 0,
-        missing: 0,
-        stop: None,
-        shown: Instant::now(),
-    });
-    let start = Instant::now();
-    run_jobs(requests.len().div_ceil(size), calls.at_once, |job| {
-        let first = job * size;
-        if lock(&shared).stop.is_some() {
-            return ControlFlow::Break(());
-        }
-        let chunk = &requests[first..requests.len().min(first + size)];
-        let replies = model.chat(chunk);
-        let mut shared = lock(&shared);
-        for (at, reply) in replies.into_iter().enumerate() {
-            shared.settle(first + at, reply, quiet);
-        }
-        if !quiet && shared.shown.elapsed() > Duration::from_secs(5) {
-            shared.shown = Instant::now();
-            let left = requests.len() - shared.done;
-            let left = start.elapsed().as_secs_f64() / shared.done.max(1) as f64 * left as f64;
-            note!(
-                "{} of {} answers, {left:.0} s left",
-                shared.done,
-                requests.len()
-            );
-        }
-        ControlFlow::Continue(())
-    });
-    let shared = shared
-        .into_inner()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
-    if let Some(error) = shared.stop {
-        return Err(error.into());
-    }
-    if shared.missing > 0 {
+    let mut progress = AskProgress::new("answers", requests.len(), quiet);
+    let request = |at: usize| Ok(requests[at].clone());
+    let mut tell = |done, error: Option<&ChatError>| progress.tell(done, error);
+    let replies = ask_all(model, requests.len(), request, &mut tell)?;
+    let missing = replies.iter().filter(|reply| reply.is_err()).count();
+    if missing > 0 {
         return Err(Failure::new(format!(
-            "{} of {} questions have no answer; run the same command to ask them again",
-            shared.missing,
+            "{missing} of {} questions have no answer; run the same command to ask them again",
             requests.len()
         )));
     }
+    let texts = replies.into_iter().flatten().map(|reply| reply.text);
     Ok(Answers {
-        texts: shared
-            .replies
-            .into_iter()
-            .flatten()
-            .map(|reply| reply.text)
-            .collect(),
+        texts: texts.collect(),
         identity: model.identity(),
         usage: model.usage(),
     })
-}
-
-impl Shared {
-    fn settle(&mut self, at: usize, reply: Result<ChatReply, ChatError>, quiet: bool) {
-        self.done += 1;
-        match reply {
-            Ok(reply) => {
-                self.failures = 0;
-                self.replies[at] = Some(reply);
-            }
-            Err(error) => {
-                self.failures += 1;
-                self.missing += 1;
-                if error.is_final() || self.failures >= MAX_FAILURES {
-                    self.stop.get_or_insert(error);
-                } else if !quiet {
-                    note!("{error}");
-                }
-            }
-        }
-    }
 }

@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use percept_chat::ChatError;
 use percept_train::{Event, Metrics, Observer};
 
 use crate::shared::output::{note, visible};
@@ -53,6 +54,45 @@ impl Counter {
         }
         self.shown = Some(Instant::now());
         note!("{}{done} of {total} {unit}", self.label);
+    }
+}
+
+/// Lines while a model is asked: how far it is, and what has no answer.
+pub struct AskProgress {
+    quiet: bool,
+    unit: &'static str,
+    total: usize,
+    start: Instant,
+    shown: Instant,
+}
+
+impl AskProgress {
+    /// Says nothing where `quiet`; `unit` is what is counted.
+    pub fn new(unit: &'static str, total: usize, quiet: bool) -> Self {
+        let now = Instant::now();
+        Self {
+            quiet,
+            unit,
+            total,
+            start: now,
+            shown: now,
+        }
+    }
+
+    /// `done` are done; the last one has no answer where there is an error.
+    pub fn tell(&mut self, done: usize, error: Option<&ChatError>) {
+        if self.quiet {
+            return;
+        }
+        if let Some(error) = error {
+            note!("{error}");
+        }
+        if self.shown.elapsed() > Duration::from_secs(5) {
+            self.shown = Instant::now();
+            let (total, unit) = (self.total, self.unit);
+            let left = self.start.elapsed().as_secs_f64() / done as f64 * (total - done) as f64;
+            note!("{done} of {total} {unit}, {left:.0} s left");
+        }
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) fn write_image(image: &Media, dir: &Path, stem: &str) -> Result<Strin
     Ok(name)
 }
 
-fn ending(bytes: &[u8]) -> &'static str {
+pub(crate) fn ending(bytes: &[u8]) -> &'static str {
     match bytes {
         [0xff, 0xd8, ..] => "jpg",
         [b'G', b'I', b'F', ..] => "gif",

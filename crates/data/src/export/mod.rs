@@ -6,5 +6,6 @@ mod misread;
 mod pair;
 mod turns;
 
+pub(crate) use images::ending;
 pub use jsonl::{template_columns, write_jsonl};
 pub use turns::{text_part_json, turn_json};

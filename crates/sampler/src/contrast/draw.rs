@@ -74,7 +74,7 @@ mod tests {
 
     fn place(position: usize) -> TokenPlace {
         TokenPlace {
-            prompt: 1,
+            stream: 1,
             sample: 2,
             position,
         }

@@ -4,13 +4,17 @@ use percept_kernels::decode::Mass;
 
 use super::call::Call;
 use crate::contrast::{Contrast, draw_pair};
-use crate::sampling::{Draw, Penalties, Scratch, TokenPlace, draw, draw_from, draw_penalised};
+use crate::sampling::{
+    Draw, Penalties, Scratch, TokenPlace, draw, draw_from, draw_penalised, likeliest,
+};
 use crate::{Error, FinishReason, Rollout, Trace};
 
 /// A response that is not finished, and what its next token depends on.
 pub(crate) struct PartialRollout {
     pub rollout: Rollout,
     pub trace: Option<Trace>,
+    /// The likeliest first tokens of the sampler's own model with their log-probabilities.
+    pub first: Vec<(u32, f32)>,
     penalties: Option<Penalties>,
 }
 
@@ -38,6 +42,7 @@ impl PartialRollout {
                 weight_version: call.weight_version,
             },
             trace: call.traced.then(Trace::default),
+            first: Vec::new(),
             penalties: Penalties::new(call.params, &call.prompts[prompt].tokens),
         }
     }
@@ -60,10 +65,13 @@ impl PartialRollout {
         scratch: &mut Scratch,
     ) -> Result<(), Error> {
         let place = TokenPlace {
-            prompt: self.rollout.prompt,
+            stream: call.stream(self.rollout.prompt),
             sample: self.rollout.sample,
             position: self.rollout.tokens.len(),
         };
+        if call.top_logprobs > 0 && place.position == 0 {
+            self.first = likeliest(next.own, call.params.scale(), call.top_logprobs);
+        }
         let (params, banned) = (call.params, call.banned.as_slice());
         let u = place.uniform(params.seed);
         let drawn: Draw = match (next.base, &self.penalties, next.masses) {
@@ -90,7 +98,7 @@ impl PartialRollout {
         };
         if !drawn.log_prob.is_finite() {
             return Err(Error::NonFinite {
-                prompt: place.prompt,
+                prompt: self.rollout.prompt,
                 sample: place.sample,
                 position: place.position,
             });

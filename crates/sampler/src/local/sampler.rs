@@ -12,7 +12,9 @@ use super::engine::Engine;
 use super::partial::PartialRollout;
 use super::runner::ModelRunner;
 use super::running::Running;
-use crate::{Error, Extrapolate, FinishReason, Progress, Rollout, Sampler, SamplingParams, Trace};
+use crate::{
+    Error, Extrapolate, FinishReason, Progress, Response, Rollout, Sampler, SamplingParams, Trace,
+};
 
 /// A snapshot of a model's weights that samples. Calls on one sampler and its clones run one after the other; they share
 /// the weights and the prompts that were computed.
@@ -105,6 +107,40 @@ impl<'a> LocalSampler<'a> {
             .collect())
     }
 
+    /// As [`Sampler::generate`], with a stream of random numbers for each prompt that the caller chooses: a response then
+    /// does not depend on its place in the call, nor on what else is asked. Beside each rollout stand the `top_logprobs`
+    /// likeliest first tokens of the sampler's own model with their log-probabilities under the sampling temperature,
+    /// the likeliest first.
+    ///
+    /// # Errors
+    /// Those of [`Sampler::generate`].
+    pub fn respond(
+        &self,
+        prompts: &[Arc<Prompt>],
+        streams: &[u64],
+        params: &SamplingParams,
+        top_logprobs: usize,
+    ) -> Result<Vec<Response>, Error> {
+        let needed = self.needs_base();
+        let call = Call {
+            streams: Some(streams),
+            top_logprobs,
+            ..self.call(prompts, params, needed, false)?
+        };
+        let rollouts = self.run(&call, &mut |_| {})?.into_iter();
+        Ok(rollouts
+            .map(|partial| Response {
+                rollout: partial.rollout,
+                first: partial.first,
+            })
+            .collect())
+    }
+
+    /// Whether the second model can change a token: it runs only then.
+    fn needs_base(&self) -> bool {
+        self.extrapolate.as_ref().is_some_and(|e| !e.is_plain())
+    }
+
     fn call<'c>(
         &'c self,
         prompts: &'c [Arc<Prompt>],
@@ -120,6 +156,8 @@ impl<'a> LocalSampler<'a> {
         Ok(Call {
             prompts,
             params,
+            streams: None,
+            top_logprobs: 0,
             engine: &self.engine,
             extrapolate: self.extrapolate.as_ref(),
             banned: self.processor.banned_ids(),
@@ -218,9 +256,10 @@ impl Sampler for LocalSampler<'_> {
         params: &SamplingParams,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Rollout>, Error> {
-        // The second model runs only where it can change a token.
-        let needed = self.extrapolate.as_ref().is_some_and(|e| !e.is_plain());
-        let rollouts = self.run(&self.call(prompts, params, needed, false)?, progress)?;
+        let rollouts = self.run(
+            &self.call(prompts, params, self.needs_base(), false)?,
+            progress,
+        )?;
         Ok(rollouts
             .into_iter()
             .map(|partial| partial.rollout)

@@ -72,6 +72,25 @@ pub(crate) fn draw_penalised(
     Draw { token, log_prob }
 }
 
+/// The `count` likeliest tokens under `softmax(logits / temperature)` with their log-probabilities, the likeliest first,
+/// equal ones by their ids.
+pub(crate) fn likeliest(logits: &[f32], temperature: f32, count: usize) -> Vec<(u32, f32)> {
+    let masses = Mass::of(logits, temperature);
+    let softmax = Softmax::new(logits, &masses, temperature);
+    let order = |a: &u32, b: &u32| {
+        let [x, y] = [a, b].map(|id| logits[*id as usize]);
+        y.total_cmp(&x).then(a.cmp(b))
+    };
+    let mut ids: Vec<u32> = (0..logits.len() as u32).collect();
+    if count < ids.len() {
+        ids.select_nth_unstable_by(count, order);
+        ids.truncate(count);
+    }
+    ids.sort_unstable_by(order);
+    let of = |id| (id, softmax.log_prob(id));
+    ids.into_iter().map(of).collect()
+}
+
 fn argmax(logits: &[f32], banned: &[u32]) -> u32 {
     let mut best: Option<(u32, f32)> = None;
     for (id, &logit) in (0u32..).zip(logits) {

@@ -200,23 +200,11 @@ fn request(job: &Job<'_>, sample: &Sample, candidate: usize) -> ChatRequest {
             .map(|seed| seed.wrapping_add(candidate as u64)),
         ..job.turn.clone()
     };
-    let mut request = ChatRequest::of(sample, turn);
-    if let Some(system) = job.system {
-        match request
-            .messages
-            .first_mut()
-            .filter(|m| m.role == Role::System)
-        {
-            Some(first) => {
-                let text = format!("{}\n\n{system}", first.plain_text());
-                *first = Message::text(Role::System, text);
-            }
-            None => request
-                .messages
-                .insert(0, Message::text(Role::System, system)),
-        }
+    let request = ChatRequest::of(sample, turn);
+    match job.system {
+        Some(system) => request.with_system(system),
+        None => request,
     }
-    request
 }
 
 /// Judges answers and notes what is missing; false when it makes no sense to go on.

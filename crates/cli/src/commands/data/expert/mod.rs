@@ -93,7 +93,7 @@ fn finish<M: ChatModel>(
             max_tokens: args.max_tokens,
             stop: args.stop.clone(),
             seed: args.seed,
-            candidate: 0,
+            ..Turn::default()
         },
         candidates: args.n,
         keep: args.keep,
