@@ -3,6 +3,7 @@
 pub mod answerer;
 pub mod asked_model;
 pub mod attention_arg;
+pub mod chat_model;
 mod done;
 pub mod edit_args;
 pub mod endpoint_args;

@@ -3,16 +3,19 @@
 mod check;
 mod expert;
 mod export;
+mod preferences;
 mod visual_pairs;
 
 use crate::shared::subcommands;
 
 subcommands! {
-    /// Check a data set, write a built-in task as files, collect verified answers of a strong model.
+    /// Check a data set, write a built-in task as files, collect verified answers of a strong model, make
+    /// preference pairs from a model's own answers.
     pub enum Data {
         Check(check::DataCheck),
         Export(export::DataExport),
         Expert(expert::DataExpert),
         VisualPairs(visual_pairs::DataVisualPairs),
+        Preferences(preferences::DataPreferences),
     }
 }
