@@ -546,3 +546,150 @@ fn mistakes_are_named() {
     }
     cases.finish();
 }
+
+/// A folder with these answers' records, by picture: (objects, invented).
+fn results(folder: &Path, name: &str, answers: impl Iterator<Item = (u64, usize, usize)>) {
+    let mentions = |count: usize| vec![["dog", "dog"]; count];
+    let lines = answers.map(|(image, objects, invented)| {
+        let record = json!({"image": image, "caption": "a dog", "mentioned": mentions(objects),
+            "hallucinated": mentions(invented), "present": ["dog", "cat"], "covered": objects - invented, "length": 2});
+        format!("{record}\n")
+    });
+    write(
+        &folder.join(name).join("records.jsonl"),
+        lines.collect::<String>(),
+    );
+}
+
+#[test]
+fn two_models_are_compared_picture_by_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    results(
+        at,
+        "base",
+        (0..100).map(|i| (i, 2, usize::from(i % 2 == 0))),
+    );
+    results(
+        at,
+        "tuned",
+        (0..101).map(|i| (i, 2, usize::from(i % 10 == 0))),
+    );
+    for benchmark in ["object-halbench", "chair", "scenes", "amber"] {
+        let outcome = eval(at, &[benchmark, "--compare", "base", "tuned", "--json"]).ok();
+        let mention = &json_lines(&outcome)[0];
+        assert_eq!(
+            (&mention["metric"], &mention["images"]),
+            (&json!("mention"), &json!(100))
+        );
+        assert_eq!(
+            (&mention["first"]["mean"], &mention["second"]["mean"]),
+            (&json!(0.25), &json!(0.05))
+        );
+        assert!(
+            (mention["reduction"]["mean"].as_f64().unwrap() - 0.8).abs() < 1e-12,
+            "{mention}"
+        );
+        assert!(
+            mention["difference"]["high"].as_f64() < Some(0.0),
+            "{mention}"
+        );
+        assert!(
+            outcome.stderr.contains("tuned: 1 images"),
+            "{}",
+            outcome.stderr
+        );
+    }
+    // Two seeds of each model.
+    let outcome = eval(
+        at,
+        &[
+            "scenes",
+            "--compare",
+            "base,base",
+            "base,tuned",
+            "--quiet",
+            "--json",
+        ],
+    )
+    .ok();
+    assert_eq!(json_lines(&outcome)[0]["second"]["mean"], 0.15);
+    let mut cases = Cases::default();
+    write(
+        &at.join("choices/records.jsonl"),
+        "{\"id\": 1, \"kind\": \"k\", \"truth\": true}\n",
+    );
+    results(at, "other", (500..510).map(|i| (i, 2, 0)));
+    for (name, pair, word) in [
+        ("no folder", ["base", "none"], "none/records.jsonl"),
+        (
+            "no descriptions",
+            ["base", "choices"],
+            "choices/records.jsonl",
+        ),
+        (
+            "no image in common",
+            ["base", "other"],
+            "no image in common",
+        ),
+        (
+            "one seed against two",
+            ["base", "base,tuned"],
+            "as many folders",
+        ),
+    ] {
+        let outcome = eval(at, &[&["chair", "--compare"], &pair[..]].concat());
+        cases.refused(name, &outcome, &[word]);
+    }
+    cases.refused(
+        "a model besides",
+        &eval(
+            at,
+            &["scenes", "--compare", "base", "tuned", "--model", "x"],
+        ),
+        &["--model"],
+    );
+    cases.refused("nothing", &eval(at, &["chair"]), &["--instances"]);
+    cases.finish();
+}
+
+/// A server that names a square and a ring in every picture.
+#[test]
+fn scenes_counts_shapes_that_are_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let mock = Mock::start(|_, _| Act::Reply("There is a square and two rings.".into()));
+    let args = [
+        "scenes",
+        "--rows",
+        "40",
+        "--endpoint",
+        &mock.url,
+        "--api-model",
+        "m",
+        "--output",
+        "out",
+        "--json",
+    ];
+    let scores = json_lines(&eval(at, &args).ok())[0]["scores"].clone();
+    let text = fs::read_to_string(at.join("out/records.jsonl")).unwrap();
+    let records: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(records.len(), 40);
+    let absent = |record: &Value, shape: &str| {
+        !record["present"]
+            .as_array()
+            .unwrap()
+            .contains(&json!(shape))
+    };
+    let invented: usize = records
+        .iter()
+        .map(|record| usize::from(absent(record, "square")) + usize::from(absent(record, "ring")))
+        .sum();
+    assert!(invented > 10 && invented < 70, "{invented}");
+    assert_eq!(scores["mention"]["mean"], invented as f64 / 80.0);
+    let same = eval(at, &["scenes", "--compare", "out", "out", "--json"]).ok();
+    assert_eq!(json_lines(&same)[0]["difference"]["mean"], 0.0);
+}

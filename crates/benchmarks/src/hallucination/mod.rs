@@ -14,6 +14,7 @@ pub mod chair;
 pub mod files;
 pub mod mmhal;
 pub mod object_halbench;
+pub mod paired;
 pub mod pope;
 pub mod pope_build;
 mod sentences;

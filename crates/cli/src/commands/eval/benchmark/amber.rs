@@ -1,7 +1,7 @@
 //! `percept eval amber`
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use percept_benchmarks::hallucination::amber::{
@@ -13,6 +13,7 @@ use percept_report::Page;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::compare::{CompareArgs, compare};
 use super::output::{OutputArgs, add_table, answered_by, cells, percent, pictures, print};
 use crate::shared::answerer::{AnswererArgs, Query};
 use crate::shared::output::note;
@@ -31,8 +32,8 @@ Examples:
 )]
 pub struct AmberArgs {
     /// The official folder `data`.
-    #[arg(long)]
-    pub data: PathBuf,
+    #[arg(long, required_unless_present = "compare")]
+    pub data: Option<PathBuf>,
     /// Folder of the images.
     #[arg(long)]
     pub images: Option<PathBuf>,
@@ -49,6 +50,9 @@ pub struct AmberArgs {
     /// Text appended to every yes/no question.
     #[arg(long, default_value = " Please answer with Yes or No.")]
     pub suffix: String,
+    /// Two results whose descriptions are compared instead.
+    #[command(flatten)]
+    pub compare: CompareArgs,
     /// Who answers.
     #[command(flatten)]
     pub answerer: AnswererArgs,
@@ -86,13 +90,19 @@ struct Item {
 }
 
 pub fn run(args: &AmberArgs, global: &Global) -> Result<Done, Failure> {
+    if let Some((first, second)) = args.compare.pair() {
+        return compare(first, second, global);
+    }
+    let Some(data) = &args.data else {
+        return Err(Failure::new("no questions: give --data DIR"));
+    };
     let annotations: Vec<Annotation> = rows(
-        &args.data.join("annotations.json"),
+        &data.join("annotations.json"),
         "an annotation of AMBER: id, type, truth",
     )?;
     let by_number: HashMap<u64, &Annotation> = annotations.iter().map(|a| (a.id, a)).collect();
     let items: Vec<Item> = rows(
-        &args.data.join("query/query_all.json"),
+        &data.join("query/query_all.json"),
         "a question of AMBER: id, image, query",
     )?;
     let mut asked = Vec::new();
@@ -116,7 +126,7 @@ pub fn run(args: &AmberArgs, global: &Global) -> Result<Done, Failure> {
     let asked = args.output.cut(asked);
     let (texts, by) = answers(args, &asked, global)?;
     let (mut descriptions, mut choices) = (Vec::new(), Vec::new());
-    let words = associations(args)?;
+    let words = associations(data)?;
     let reading = match args.reading {
         AmberReading::Exact => Reading::Exact,
         AmberReading::Word => Reading::Word,
@@ -139,9 +149,9 @@ pub fn run(args: &AmberArgs, global: &Global) -> Result<Done, Failure> {
     report(args, global, &descriptions, &choices, by)
 }
 
-fn associations(args: &AmberArgs) -> Result<Associations, Failure> {
-    let relation = args.data.join("relation.json");
-    let safe = text(&args.data.join("safe_words.txt"))?;
+fn associations(data: &Path) -> Result<Associations, Failure> {
+    let relation = data.join("relation.json");
+    let safe = text(&data.join("safe_words.txt"))?;
     Associations::parse(&text(&relation)?, &safe)
         .map_err(|e| Failure::new(format!("{}: {e}", relation.display())))
 }

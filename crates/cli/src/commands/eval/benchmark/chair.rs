@@ -8,6 +8,7 @@ use percept_benchmarks::hallucination::chair::{Caption, Chair, judge, summarise}
 use percept_report::Page;
 use serde_json::{Value, json};
 
+use super::compare::{CompareArgs, compare};
 use super::ground::GroundArgs;
 use super::output::{OutputArgs, add_table, cells, number, percent, print};
 use crate::shared::answerer::AnswererArgs;
@@ -35,6 +36,9 @@ pub struct ChairArgs {
     /// Number of images to describe, drawn from the first --instances file.
     #[arg(long, default_value_t = 500)]
     pub sample: usize,
+    /// Two results to compare instead.
+    #[command(flatten)]
+    pub compare: CompareArgs,
     /// Who describes.
     #[command(flatten)]
     pub answerer: AnswererArgs,
@@ -44,6 +48,9 @@ pub struct ChairArgs {
 }
 
 pub fn run(args: &ChairArgs, global: &Global) -> Result<Done, Failure> {
+    if let Some((first, second)) = args.compare.pair() {
+        return compare(first, second, global);
+    }
     let words = Vocabulary::chair();
     let found = args.ground.describe(
         &words,

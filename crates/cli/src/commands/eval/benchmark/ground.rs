@@ -19,7 +19,11 @@ use crate::shared::answerer::{AnswererArgs, Answers, Query};
 #[derive(Debug, Clone, Args)]
 pub struct GroundArgs {
     /// COCO instances files; name every split that has an image (may be repeated).
-    #[arg(long, required = true, value_name = "INSTANCES.json")]
+    #[arg(
+        long,
+        required_unless_present = "compare",
+        value_name = "INSTANCES.json"
+    )]
     pub instances: Vec<PathBuf>,
     /// COCO captions files: what they mention is in the image too (may be repeated). The official
     /// numbers need them.

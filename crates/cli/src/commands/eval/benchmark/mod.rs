@@ -3,12 +3,14 @@
 mod amber;
 mod causal;
 mod chair;
+mod compare;
 mod ground;
 mod long;
 mod mmhal;
 mod object_halbench;
 mod output;
 mod pope;
+mod scenes;
 
 use crate::shared::subcommands;
 
@@ -21,6 +23,7 @@ subcommands! {
         Chair(chair::ChairArgs),
         ObjectHalbench(object_halbench::ObjectHalbenchArgs),
         Amber(amber::AmberArgs),
+        Scenes(scenes::ScenesArgs),
         Mmhal(mmhal::MmhalArgs),
         Long(long::LongArgs),
     }

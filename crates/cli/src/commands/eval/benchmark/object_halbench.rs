@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 use percept_benchmarks::hallucination::chair::{Caption, judge_mentions};
 use percept_benchmarks::hallucination::object_halbench::{
-    SHORT, extraction_prompt, listed_objects, objects, parse_list, summarise,
+    ObjectHalbench, SHORT, extraction_prompt, listed_objects, objects, parse_list, summarise,
 };
 use percept_benchmarks::hallucination::{Mention, Vocabulary};
 use percept_report::Page;
 use serde_json::{Value, json};
 
 use super::chair::descriptions;
+use super::compare::{CompareArgs, compare};
 use super::ground::{Description, GroundArgs};
 use super::output::{OutputArgs, add_table, cells, number, percent, print};
 use crate::shared::answerer::{AnswererArgs, JudgeArgs, Query};
@@ -27,7 +28,8 @@ Examples:
   percept eval object-halbench --instances instances_val2014.json --references captions_val2014.json \\
       --images val2014 --model DIR --output runs/object-halbench
   percept eval object-halbench --instances instances_val2014.json --answers answers.jsonl \\
-      --judge-endpoint URL --judge-model NAME"
+      --judge-endpoint URL --judge-model NAME
+  percept eval object-halbench --compare runs/before runs/after"
 )]
 pub struct ObjectHalbenchArgs {
     /// What is in the images.
@@ -45,6 +47,9 @@ pub struct ObjectHalbenchArgs {
     /// Who lists objects instead of the word rules.
     #[command(flatten)]
     pub judge: JudgeArgs,
+    /// Two results to compare instead.
+    #[command(flatten)]
+    pub compare: CompareArgs,
     /// Who describes.
     #[command(flatten)]
     pub answerer: AnswererArgs,
@@ -54,6 +59,9 @@ pub struct ObjectHalbenchArgs {
 }
 
 pub fn run(args: &ObjectHalbenchArgs, global: &Global) -> Result<Done, Failure> {
+    if let Some((first, second)) = args.compare.pair() {
+        return compare(first, second, global);
+    }
     let quiet = global.quiet || global.json;
     let words = match &args.words {
         Some(path) => Vocabulary::parse(&percept_benchmarks::hallucination::files::text(path)?),
@@ -92,7 +100,26 @@ pub fn run(args: &ObjectHalbenchArgs, global: &Global) -> Result<Done, Failure> 
         })
         .collect();
     let scores = summarise(&answers);
-    let rows = vec![
+    let rows = table(&scores);
+    let mut summary = json!({"benchmark": "object-halbench", "extraction": extraction});
+    summary["scores"] = serde_json::to_value(&scores)?;
+    print(global, &rows, std::slice::from_ref(&summary))?;
+    let mut page = Page::new("Object HalBench");
+    page.text(&format!(
+        "Hallucinated objects, every object once an answer. mention: their share of all objects; response: answers \
+         with one among answers with any object. Objects found by: {extraction}. 95 % bootstrap intervals over answers."
+    ));
+    add_table(&mut page, &rows);
+    descriptions(&mut page, &answers);
+    summary["prompt"] = json!(args.ground.prompt);
+    summary["answered_by"] = found.by;
+    args.output.write(&answers, &summary, &page)?;
+    Ok(Done::Well)
+}
+
+/// The numbers, with their names above.
+pub fn table(scores: &ObjectHalbench) -> Vec<Vec<String>> {
+    vec![
         cells([
             "answers",
             "with objects",
@@ -111,21 +138,7 @@ pub fn run(args: &ObjectHalbenchArgs, global: &Global) -> Result<Done, Failure> 
             percent(&scores.recall),
             number(&scores.length, 1),
         ],
-    ];
-    let mut summary = json!({"benchmark": "object-halbench", "extraction": extraction});
-    summary["scores"] = serde_json::to_value(&scores)?;
-    print(global, &rows, std::slice::from_ref(&summary))?;
-    let mut page = Page::new("Object HalBench");
-    page.text(&format!(
-        "Hallucinated objects, every object once an answer. mention: their share of all objects; response: answers \
-         with one among answers with any object. Objects found by: {extraction}. 95 % bootstrap intervals over answers."
-    ));
-    add_table(&mut page, &rows);
-    descriptions(&mut page, &answers);
-    summary["prompt"] = json!(args.ground.prompt);
-    summary["answered_by"] = found.by;
-    args.output.write(&answers, &summary, &page)?;
-    Ok(Done::Well)
+    ]
 }
 
 /// Objects that the judge lists, and who it is. A reply that holds no list stops the command: an
