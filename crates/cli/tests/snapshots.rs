@@ -15,7 +15,7 @@ fn help(args: &[&str]) -> String {
 
 #[test]
 fn help_texts() {
-    let commands: [&[&str]; 30] = [
+    let commands: [&[&str]; 32] = [
         &[],
         &["quickstart"],
         &["train"],
@@ -24,6 +24,7 @@ fn help_texts() {
         &["data", "check"],
         &["data", "export"],
         &["data", "expert"],
+        &["data", "preferences"],
         &["data", "visual-pairs"],
         &["generate"],
         &["grade"],
@@ -34,6 +35,7 @@ fn help_texts() {
         &["eval", "chair"],
         &["eval", "object-halbench"],
         &["eval", "amber"],
+        &["eval", "scenes"],
         &["eval", "mmhal"],
         &["eval", "long"],
         &["halbench"],

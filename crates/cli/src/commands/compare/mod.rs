@@ -4,6 +4,7 @@
 //! of its `[rl]` from there. A finished run leaves its file in `results/`; a run that has one is not repeated,
 //! a killed one is resumed.
 
+mod folders;
 mod runs;
 mod summary;
 
@@ -18,10 +19,11 @@ use crate::shared::output::say;
 use crate::shared::run_args::strict_setting;
 use crate::shared::training::stop_on_ctrl_c;
 use crate::shared::{Done, Failure, Global, table};
+use folders::side_by_side;
 use runs::{Finished, finished, of_seed, warm_start};
 use summary::{page, summarise, terminal};
 
-/// Train several methods on the same data, seeds and token budget, and compare them.
+/// Train several methods on the same data, seeds and token budget, and compare them; or show runs side by side.
 #[derive(Debug, Args)]
 #[command(
     after_help = "A method is a part of [algorithm] by its name, or several joined by +:
@@ -29,13 +31,19 @@ grpo, dr_grpo, rloo, durian, tgrl, tor, direction, fipo, dapo, gspo, cispo, sapo
 
 Examples:
   percept compare recipe.toml --methods grpo,dapo,tor,fipo,durian,tgrl,direction --seeds 5
-  percept compare recipe.toml --baseline dapo --methods dapo+tor,dapo+fipo --seeds 3"
+  percept compare recipe.toml --baseline dapo --methods dapo+tor,dapo+fipo --seeds 3
+  percept compare --runs runs/dpo runs/mdpo runs/adavip"
 )]
 pub struct Compare {
     /// Recipe file (TOML); paths in it are relative to it.
-    pub recipe: PathBuf,
+    #[arg(required_unless_present = "runs")]
+    pub recipe: Option<PathBuf>,
+    /// Train nothing: show what each stage of these run folders ended with (loss, rewards of preference stages and of
+    /// reinforcement learning, means over the last 10 steps), its tokens and its seconds.
+    #[arg(long, num_args = 1.., value_name = "RUN", conflicts_with_all = ["recipe", "methods", "set", "strict"])]
+    pub runs: Vec<PathBuf>,
     /// Methods, separated by commas.
-    #[arg(long, value_delimiter = ',', required = true)]
+    #[arg(long, value_delimiter = ',', required_unless_present = "runs")]
     pub methods: Vec<String>,
     /// Method that the others are compared with.
     #[arg(long, default_value = "grpo")]
@@ -55,13 +63,16 @@ pub struct Compare {
 }
 
 pub fn run(args: &Compare, global: &Global) -> Result<Done, Failure> {
+    let Some(recipe_file) = &args.recipe else {
+        return side_by_side(&args.runs, global);
+    };
     let mut set = args.set.clone();
     set.extend(strict_setting(args.strict));
-    let recipe = percept_train::load(&args.recipe, &set)?;
+    let recipe = percept_train::load(recipe_file, &set)?;
     if recipe.rl.is_none() {
         return Err(Failure::new(format!(
             "{}: no [rl] table; there is nothing to compare",
-            args.recipe.display()
+            recipe_file.display()
         )));
     }
     let mut methods = args.methods.clone();

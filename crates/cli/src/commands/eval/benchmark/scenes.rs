@@ -69,6 +69,7 @@ pub fn run(args: &ScenesArgs, global: &Global) -> Result<Done, Failure> {
         ask: Ask::Description,
         cooccurrence: args.cooccurrence,
         contrast: args.contrast,
+        ..ScenesConfig::default()
     })?;
     let samples: Vec<Sample> = (0..rows)
         .map(|row| scenes.get(row))
