@@ -132,6 +132,11 @@ fn pages(at: &Path) -> Vec<&'static str> {
 
     write(&at.join("recipe.toml"), format!("{TINY}{SFT}{RL}"));
     percept(&["train", "recipe.toml"]);
+
+    let export = ["data", "export", "--task", "scenes", "--ask", "preference"];
+    percept(&[&export[..], &["--rows", "6", "--output", "scenes"]].concat());
+    write(&at.join("pairs.toml"), PAIRS);
+    percept(&["train", "pairs.toml"]);
     vec![
         "causal/report.html",
         "built/report.html",
@@ -141,8 +146,22 @@ fn pages(at: &Path) -> Vec<&'static str> {
         "object/report.html",
         "mmhal/report.html",
         "runs/run/report.html",
+        "runs/pairs/report.html",
     ]
 }
+
+/// A run of a preference stage, whose pairs differ in answers and in pictures.
+const PAIRS: &str = r#"
+trainer.experiment_name = "pairs"
+data.train_files = ["scenes/data.jsonl"]
+[model]
+tiny = {}
+[dpo]
+steps = 2
+train_batch_size = 2
+[preference]
+loss = "adavip"
+"#;
 
 #[test]
 fn reports_load_nothing_show_their_pictures_and_sort_by_keyboard() {
@@ -170,17 +189,19 @@ fn reports_load_nothing_show_their_pictures_and_sort_by_keyboard() {
         .collect();
     assert_eq!(found.len(), pages.len(), "{said}");
     let count = |page: usize, what: &str| found[page][what].as_u64().unwrap();
-    // Two pictures a pair; a run shows those of its rollouts.
+    // Two pictures a pair; a run shows those of its rollouts, or of the responses of a pair.
+    let runs = pages.len() - 2;
     assert!(
         count(0, "pictures") >= 24 && count(1, "pictures") >= 24,
         "{said}"
     );
-    assert!(count(pages.len() - 1, "pictures") >= 1, "{said}");
+    assert!(count(runs, "pictures") >= 1, "{said}");
+    assert!(count(runs + 1, "pictures") >= 3, "{said}");
     assert!(
         count(0, "columns_sorted") >= 5 && count(0, "orders_checked") >= 10,
         "{said}"
     );
-    for (page, name) in pages.iter().enumerate().take(pages.len() - 1) {
+    for (page, name) in pages.iter().enumerate().take(runs) {
         assert!(count(page, "columns_sorted") >= 2, "{name}: {said}");
     }
 }

@@ -1,5 +1,6 @@
 // Curves of metrics: one small chart each, grouped, with one cross-hair for all.
 const GROUPS = [
+  ["Preference", /^(rewards|logps|weights)\//],
   ["Reward and accuracy", /^(reward|eval|val|critic\/(score|rewards))\b|accuracy|pass@/],
   ["Loss", /(^|[/_])(loss|pg_loss|nll)\b/],
   ["Length", /length|clip_ratio|truncat/],

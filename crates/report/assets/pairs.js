@@ -113,8 +113,15 @@ function drawPair() {
     el("div", { class: "sides" }, ...item.responses.map((response) => side(response, signal, scale))));
 }
 
+// A run of preference stages alone has no rollouts to show.
+function hideRollouts() {
+  const some = data.live ? data.rollout_steps.length : data.rollouts.items.length;
+  byId("rollouts").hidden = byId("rollouts-link").hidden = !some && !byId("pairs").hidden;
+}
+
 // New steps of a run that goes on can be chosen; what is shown stays.
 function followPairs() {
+  hideRollouts();
   if (!data.pair_steps.length) return;
   if (byId("pairs").hidden) startPairs();
   else offerSteps("pairs-step", data.pair_steps);
@@ -123,6 +130,7 @@ function followPairs() {
 function startPairs() {
   const some = data.live ? data.pair_steps.length : data.pairs.items.length;
   byId("pairs").hidden = byId("pairs-link").hidden = !some;
+  hideRollouts();
   if (!some) return;
   pairs.signal = remembered("pair-signal", "log_ratio");
   pairs.source = data.live ? servedPairs() : embeddedPairs(data.pairs);
