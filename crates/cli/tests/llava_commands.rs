@@ -78,7 +78,7 @@ fn it_is_asked_evaluated_and_trained() {
     let first = ask("llava");
     assert_eq!(first, ask("llava"), "greedy is greedy");
     run_in(at, &["data", "check", "rows.jsonl", "--model", "llava"]).ok();
-    write(&at.join("recipe.toml"), &recipe(""));
+    write(&at.join("recipe.toml"), recipe(""));
     let trained = run_in(at, &["train", "recipe.toml"]).ok();
     assert!(
         said(&trained).contains("no end token"),
@@ -116,7 +116,7 @@ fn adapters_train_and_the_tower_can_stand_still() {
     let at = folder.path();
     let lora =
         "freeze_vision = true\nlora = { r = 2, target_modules = [\"q_proj\", \"linear_1\"] }\n";
-    write(&at.join("recipe.toml"), &recipe(lora));
+    write(&at.join("recipe.toml"), recipe(lora));
     run_in(at, &["train", "recipe.toml"]).ok();
     let adapter = at.join("runs/run/checkpoints/step-000003/adapter_model.safetensors");
     assert!(adapter.exists());
@@ -135,7 +135,7 @@ fn pixel_limits_and_folders_that_do_not_fit_are_refused() {
     let path = at.join("llava/config.json");
     let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     config["vision_config"]["model_type"] = json!("siglip_vision_model");
-    write(&path, &config.to_string());
+    write(&path, config.to_string());
     let refused = run_in(at, &["generate", "--model", "llava", "hello"]);
     assert_eq!(refused.code, Some(1), "{}", said(&refused));
     for word in ["vision_config.model_type", "siglip", "clip_vision_model"] {
