@@ -38,3 +38,23 @@ impl<T> Row<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_either_kept_or_dropped_and_read_back() {
+        let kept = Row::kept("a:dog", vec![1, 2]);
+        let text = serde_json::to_string(&kept).unwrap();
+        assert_eq!(text, r#"{"id":"a:dog","kept":[1,2]}"#);
+        assert_eq!(serde_json::from_str::<Row<Vec<i32>>>(&text).unwrap(), kept);
+        let dropped: Row<Vec<i32>> = Row::dropped("a:dog", "too small");
+        let text = serde_json::to_string(&dropped).unwrap();
+        assert_eq!(text, r#"{"id":"a:dog","dropped":"too small"}"#);
+        assert_eq!(
+            serde_json::from_str::<Row<Vec<i32>>>(&text).unwrap(),
+            dropped
+        );
+    }
+}
