@@ -173,10 +173,17 @@ fn begin_folder(
 
 /// Says once what the rows have and nothing uses.
 fn note_unread(recipe: &Recipe, opened: &Opened, news: &mut News<'_>) {
-    if recipe.data.digit_sum.is_some() {
-        return;
-    }
-    let sets = [Some(opened.data.rl.as_ref()), opened.data.val.as_deref()];
+    let files = recipe.data.digit_sum.is_none();
+    let own = recipe
+        .dpo
+        .as_ref()
+        .is_some_and(|dpo| !dpo.train_files.is_empty());
+    let sets = [
+        Some(opened.data.rl.as_ref()).filter(|_| files),
+        opened.data.val.as_deref().filter(|_| files),
+        opened.pairs.as_deref().filter(|_| own),
+        opened.general.as_deref(),
+    ];
     let notes = sets.into_iter().flatten();
     let notes = notes.filter_map(|set| unread(recipe, &opened.processor, set));
     notes.for_each(|note| news.notice(note));
