@@ -32,19 +32,7 @@ pub fn write(
         stages.push(stage(evaluation, evaluation.seconds - before));
         before = evaluation.seconds;
     }
-    let mut facts: BTreeMap<String, String> = [
-        ("version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("device", device(&recipe.trainer.device)),
-        ("seed", recipe.trainer.seed.to_string()),
-        ("advantage", recipe.algorithm.advantage.name().to_owned()),
-        (
-            "policy loss",
-            recipe.algorithm.loss.policy_loss.name().to_owned(),
-        ),
-    ]
-    .into_iter()
-    .map(|(key, value)| (key.to_owned(), value))
-    .collect();
+    let mut facts = facts(recipe);
     if !state.watch.warnings.is_empty() {
         let count = state.watch.warnings.len();
         facts.insert(
@@ -68,6 +56,27 @@ pub fn write(
         facts,
     };
     Ok(summary.write(&dir.summary())?)
+}
+
+/// What is worth showing beside the name: of the mathematics, that of the stages which the recipe has.
+fn facts(recipe: &Recipe) -> BTreeMap<String, String> {
+    let algorithm = &recipe.algorithm;
+    let general = [
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("device", device(&recipe.trainer.device)),
+        ("seed", recipe.trainer.seed.to_string()),
+    ];
+    let rl = recipe.rl.iter().flat_map(|_| {
+        [
+            ("advantage", algorithm.advantage.name().to_owned()),
+            ("policy loss", algorithm.loss.policy_loss.name().to_owned()),
+        ]
+    });
+    let preference = recipe.dpo.iter();
+    let preference =
+        preference.map(|_| ("preference loss", recipe.preference.loss.name().to_owned()));
+    let all = general.into_iter().chain(rl).chain(preference);
+    all.map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 fn stage(found: &StoredEvaluation, seconds: f64) -> StageSummary {
