@@ -52,7 +52,7 @@ fn recipe(more: &str) -> String {
          [rollout]\nmax_completion_length = 6\nnum_generations = 2\n\
          [[reward.functions]]\nname = \"length\"\nunit = \"characters\"\nmax_length = 4\n\
          [sft]\nsteps = 2\ntrain_batch_size = 2\n\
-         [rl]\nsteps = 1\ntrain_batch_size = 2\nppo_mini_batch_size = 2\n"
+         [rl]\nsteps = 1\ntrain_batch_size = 2\nold_log_prob = \"recompute\"\n"
     )
 }
 
