@@ -78,7 +78,9 @@ def run_percept(binary, model, pairs, work, steps, size):
     rows = [json.loads(line) for line in (work / "dpo" / "metrics.jsonl").read_text().splitlines()]
     last = sorted((work / "dpo" / "checkpoints").iterdir())[-1]
     return {"loss": [row["train/loss"] for row in rows], "margin": [row["rewards/margins"] for row in rows],
-            "seconds": [row["timing_s/step"] for row in rows], "weights": last, "kib": max(before, peak)}
+            "seconds": [row["timing_s/step"] for row in rows], "weights": last, "kib": max(before, peak),
+            # All there is before the first step, nearly all of it the reference: TRL asks it in every step.
+            "before": rows[0]["time"] - rows[0]["timing_s/step"]}
 
 
 def run_trl(model, pairs, work, steps, size):
@@ -100,16 +102,24 @@ def trl_side(model, pairs, out, steps, size):
     torch.set_num_threads(2)
     pairs, out = pathlib.Path(pairs), pathlib.Path(out)
     processor = AutoProcessor.from_pretrained(model)
-    end = processor.tokenizer.eos_token
+    first = processor.tokenizer.convert_ids_to_tokens(processor.tokenizer("x", add_special_tokens=False).input_ids)[0]
 
     def row(line):
         row = json.loads(line)
         turns = [{**turn, "content": [{"type": "image"} if part == "<image>" else {"type": "text", "text": part}
                                       for part in re.split("(<image>)", turn["content"]) if part]}
                  if isinstance(turn["content"], str) else turn for turn in row["prompt"]]
-        # Texts, not turns: the template writes a line break behind an answer that no model samples.
-        return {"prompt": processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False),
-                "chosen": row["chosen"][0]["content"] + end, "rejected": row["rejected"][0]["content"] + end,
+        prompt = processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+
+        def answer(turn):
+            """A text, not a turn: what the template writes, without the line break behind the end token, which no model
+            samples, and without the space that a tokenizer of TRL's separate texts puts in front of it anyway."""
+            parts = [{"type": "text", "text": turn["content"]}]
+            text = processor.apply_chat_template(turns + [{**turn, "content": parts}], tokenize=False)
+            text = text.removeprefix(prompt).removesuffix("\n")
+            return text.removeprefix(" ") if first.startswith("\u2581") else text
+
+        return {"prompt": prompt, "chosen": answer(row["chosen"][0]), "rejected": answer(row["rejected"][0]),
                 "images": [Image.open(pairs.parent / name).convert("RGB") for name in row["images"]]}
 
     rows = [row(line) for line in pairs.read_text().splitlines()]
@@ -158,7 +168,10 @@ def weight_difference(model, ours, theirs):
     base, ours, theirs = tensors(model), tensors(ours), tensors(theirs)
 
     def of(tensors, name):
-        aliases = (name, name.replace("model.language_model.", "model."), name.replace("model.visual.", "visual."))
+        # Names of the hub's older files, which percept writes.
+        aliases = (name, name.replace("model.language_model.", "model."), name.replace("model.visual.", "visual."),
+                   name.replace("model.language_model.", "language_model.model."), f"language_model.{name}",
+                   name.replace("model.vision_tower.", "vision_tower.vision_model."), name.removeprefix("model."))
         return next((tensors[alias].double() for alias in aliases if alias in tensors), None)
 
     worst, of_change, shared = 0.0, 0.0, 0
@@ -203,9 +216,9 @@ def main():
           "gradient that is all rounding)")
     print(f"{shared} of {all_of} tensors compared; last loss {ours['loss'][-1]:.6f} and {theirs['loss'][-1]:.6f}, "
           f"last margin {ours['margin'][-1]:.6f} and {theirs['margin'][-1]:.6f}")
-    mine = statistics.median(ours["seconds"][SKIPPED:])
+    mine = statistics.median(ours["seconds"][SKIPPED:]) + ours["before"] / args.steps
     other = statistics.median(theirs["seconds"][SKIPPED:])
-    print(f"seconds a step: percept {mine:.3f}, TRL {other:.3f} ({other / mine:.1f} x); "
+    print(f"seconds a step, the reference included: percept {mine:.3f}, TRL {other:.3f} ({other / mine:.1f} x); "
           f"peak MiB: {ours['kib'] >> 10}, {theirs['kib'] >> 10} ({ours['kib'] / theirs['kib']:.2f} x)")
     sys.exit(any(difference > TOLERANCE for difference in differences.values()) or shared < all_of)
 
