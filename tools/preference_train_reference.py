@@ -102,6 +102,8 @@ def trl_side(model, pairs, out, steps, size):
     torch.set_num_threads(2)
     pairs, out = pathlib.Path(pairs), pathlib.Path(out)
     processor = AutoProcessor.from_pretrained(model)
+    # What the tokenizer puts in front of a text: TRL's collator leaves it out where no template writes it (LLaVA's).
+    start = processor.tokenizer.decode(processor.tokenizer("").input_ids)
     first = processor.tokenizer.convert_ids_to_tokens(processor.tokenizer("x", add_special_tokens=False).input_ids)[0]
 
     def row(line):
@@ -119,7 +121,7 @@ def trl_side(model, pairs, out, steps, size):
             text = text.removeprefix(prompt).removesuffix("\n")
             return text.removeprefix(" ") if first.startswith("\u2581") else text
 
-        return {"prompt": prompt, "chosen": answer(row["chosen"][0]), "rejected": answer(row["rejected"][0]),
+        return {"prompt": start + prompt, "chosen": answer(row["chosen"][0]), "rejected": answer(row["rejected"][0]),
                 "images": [Image.open(pairs.parent / name).convert("RGB") for name in row["images"]]}
 
     rows = [row(line) for line in pairs.read_text().splitlines()]
@@ -171,7 +173,7 @@ def weight_difference(model, ours, theirs):
         # Names of the hub's older files, which percept writes.
         aliases = (name, name.replace("model.language_model.", "model."), name.replace("model.visual.", "visual."),
                    name.replace("model.language_model.", "language_model.model."), f"language_model.{name}",
-                   name.replace("model.vision_tower.", "vision_tower.vision_model."), name.removeprefix("model."))
+                   name.replace("vision_tower.", "vision_tower.vision_model."))
         return next((tensors[alias].double() for alias in aliases if alias in tensors), None)
 
     worst, of_change, shared = 0.0, 0.0, 0
@@ -180,6 +182,9 @@ def weight_difference(model, ours, theirs):
         if mine is None or start is None:
             continue
         shared += 1
+        # CLIP's key biases: no rotation, so soft-max takes them out; their gradient is rounding, and AdamW steps by its sign.
+        if "vision_tower" in name and name.endswith("k_proj.bias"):
+            continue
         difference = (mine - their).norm().item()
         worst = max(worst, difference / max(their.norm().item(), 1e-12))
         of_change = max(of_change, difference / max((their - start).norm().item(), 1e-12))
