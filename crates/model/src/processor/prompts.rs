@@ -225,7 +225,7 @@ impl Processor {
                 }
                 Some(expert) => messages.push(Message::text(Role::Assistant, expert.as_str())),
                 None => {
-                    let message = "no assistant turn and no expert trajectory to train on\n  help:                                    supervised training needs a last turn with role assistant, or a                                    column completion, response or expert";
+                    let message = "no assistant turn and no expert trajectory to train on\n  help: supervised training needs a last turn with role assistant, or a column completion, response or expert";
                     // As TRL's SFTTrainer, which takes no column `chosen` either.
                     let message = match &sample.preference {
                         None => message.to_owned(),

@@ -95,7 +95,8 @@ impl<'a> Reader<'a> {
                 .map(|text| Message::text(Role::Assistant, text.as_str())),
         };
         let Some(turn) = turn else {
-            let reason = "no answer; expected a last turn of the assistant, or a column `expert`, `response` or                           `completion`";
+            let reason = "no answer; expected a last turn of the assistant, or a column `expert`, `response` or \
+                          `completion`";
             return Err(Refusal::new(&sample.id, reason.to_owned()));
         };
         let tokens = self.answer(&prompt, &[turn], "answer")?;
