@@ -10,7 +10,6 @@ use percept_data::Patches;
 use percept_nn::{self as nn, Layout};
 use percept_weights::{Id, Init, Linear, Specs, Weights};
 
-use crate::pass::part::Part;
 use crate::vision::plan::{VisionPlan, distinct};
 use crate::vision::tower::{Tower, VisionPass};
 use crate::{Error, GradientCheckpointing, LlavaVision};
@@ -103,35 +102,6 @@ impl LlavaTower {
         nn::layer_norm(x, weight, bias, self.config.layer_norm_eps)
     }
 
-    /// A block up to its MLP.
-    fn attention_part(
-        &self,
-        index: usize,
-        weights: &Weights,
-        pass: &VisionPass,
-        x: Tensor<2>,
-    ) -> Tensor<2> {
-        let block = &self.blocks[index];
-        let normed = self.norm(&block.layer_norm1, weights, x.clone());
-        let (rows, heads) = (x.dims()[0], self.config.num_attention_heads);
-        let dim = self.config.hidden_size / heads;
-        let [q, k, v] = [&block.q_proj, &block.k_proj, &block.v_proj].map(|linear| {
-            let part = weights.linear(linear, normed.clone());
-            part.reshape([rows, heads, dim])
-        });
-        let scale = (dim as f32).powf(-0.5);
-        let y = nn::attention(q, k, v, &pass.plan.frames, false, scale);
-        x + weights.linear(&block.out_proj, y.reshape([rows, heads * dim]))
-    }
-
-    /// The rest of a block.
-    fn mlp_part(&self, index: usize, weights: &Weights, x: Tensor<2>) -> Tensor<2> {
-        let block = &self.blocks[index];
-        let normed = self.norm(&block.layer_norm2, weights, x.clone());
-        let inner = nn::quick_gelu(weights.linear(&block.fc1, normed));
-        x + weights.linear(&block.fc2, inner)
-    }
-
     /// Of each row of some pictures, its place in the picture.
     fn places(&self, rows: usize) -> Vec<u32> {
         (0..self.rows() as u32).cycle().take(rows).collect()
@@ -217,15 +187,31 @@ impl Tower for LlavaTower {
         self.norm(&self.pre_layernorm, weights, x)
     }
 
-    fn part(&self, part: Part, weights: &Weights, pass: &VisionPass, x: Tensor<2>) -> Tensor<2> {
-        match part {
-            Part::Layer(index) => {
-                let x = self.attention_part(index, weights, pass, x);
-                self.mlp_part(index, weights, x)
-            }
-            Part::Attention(index) => self.attention_part(index, weights, pass, x),
-            Part::Mlp(index) => self.mlp_part(index, weights, x),
-        }
+    fn attention_part(
+        &self,
+        index: usize,
+        weights: &Weights,
+        pass: &VisionPass,
+        x: Tensor<2>,
+    ) -> Tensor<2> {
+        let block = &self.blocks[index];
+        let normed = self.norm(&block.layer_norm1, weights, x.clone());
+        let (rows, heads) = (x.dims()[0], self.config.num_attention_heads);
+        let dim = self.config.hidden_size / heads;
+        let [q, k, v] = [&block.q_proj, &block.k_proj, &block.v_proj].map(|linear| {
+            let part = weights.linear(linear, normed.clone());
+            part.reshape([rows, heads, dim])
+        });
+        let scale = (dim as f32).powf(-0.5);
+        let y = nn::attention(q, k, v, &pass.plan.frames, false, scale);
+        x + weights.linear(&block.out_proj, y.reshape([rows, heads * dim]))
+    }
+
+    fn mlp_part(&self, index: usize, weights: &Weights, x: Tensor<2>) -> Tensor<2> {
+        let block = &self.blocks[index];
+        let normed = self.norm(&block.layer_norm2, weights, x.clone());
+        let inner = nn::quick_gelu(weights.linear(&block.fc1, normed));
+        x + weights.linear(&block.fc2, inner)
     }
 
     fn merge(&self, weights: &Weights, x: Tensor<2>) -> Tensor<2> {

@@ -7,7 +7,6 @@ use percept_data::Patches;
 use percept_nn as nn;
 use percept_weights::{Id, Init, Linear, Specs, Weights};
 
-use crate::pass::part::Part;
 use crate::vision::plan::VisionPlan;
 use crate::vision::tower::{Tower, VisionPass};
 use crate::vision::windowed::check_image;
@@ -85,35 +84,6 @@ impl Qwen2VlTower {
         }
     }
 
-    /// A block up to its MLP.
-    fn attention_part(
-        &self,
-        index: usize,
-        weights: &Weights,
-        pass: &VisionPass,
-        x: Tensor<2>,
-    ) -> Tensor<2> {
-        let block = &self.blocks[index];
-        let normed = apply(&block.norm1, weights, x.clone());
-        x + self.attention(block, weights, pass, normed)
-    }
-
-    /// The rest of a block.
-    fn mlp_part(&self, index: usize, weights: &Weights, x: Tensor<2>) -> Tensor<2> {
-        let block = &self.blocks[index];
-        let normed = apply(&block.norm2, weights, x.clone());
-        x + match &block.mlp {
-            Mlp::Gated { gate, up, down } => {
-                let gate = weights.linear(gate, normed.clone());
-                weights.linear(down, nn::swiglu(gate, weights.linear(up, normed)))
-            }
-            Mlp::Plain { fc1, fc2 } => {
-                let x = weights.linear(fc1, normed);
-                weights.linear(fc2, nn::quick_gelu(x))
-            }
-        }
-    }
-
     fn attention(
         &self,
         block: &Block,
@@ -176,14 +146,30 @@ impl Tower for Qwen2VlTower {
         nn::linear(pixels, weights.matrix(self.patch_embed), None)
     }
 
-    fn part(&self, part: Part, weights: &Weights, pass: &VisionPass, x: Tensor<2>) -> Tensor<2> {
-        match part {
-            Part::Layer(index) => {
-                let x = self.attention_part(index, weights, pass, x);
-                self.mlp_part(index, weights, x)
+    fn attention_part(
+        &self,
+        index: usize,
+        weights: &Weights,
+        pass: &VisionPass,
+        x: Tensor<2>,
+    ) -> Tensor<2> {
+        let block = &self.blocks[index];
+        let normed = apply(&block.norm1, weights, x.clone());
+        x + self.attention(block, weights, pass, normed)
+    }
+
+    fn mlp_part(&self, index: usize, weights: &Weights, x: Tensor<2>) -> Tensor<2> {
+        let block = &self.blocks[index];
+        let normed = apply(&block.norm2, weights, x.clone());
+        x + match &block.mlp {
+            Mlp::Gated { gate, up, down } => {
+                let gate = weights.linear(gate, normed.clone());
+                weights.linear(down, nn::swiglu(gate, weights.linear(up, normed)))
             }
-            Part::Attention(index) => self.attention_part(index, weights, pass, x),
-            Part::Mlp(index) => self.mlp_part(index, weights, x),
+            Mlp::Plain { fc1, fc2 } => {
+                let x = weights.linear(fc1, normed);
+                weights.linear(fc2, nn::quick_gelu(x))
+            }
         }
     }
 

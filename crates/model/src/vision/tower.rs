@@ -36,8 +36,29 @@ pub(crate) trait Tower: Debug + Send + Sync {
     /// `[patches, patch_values]` → `[patches, hidden]`.
     fn embed(&self, weights: &Weights, pixels: Tensor<2>) -> Tensor<2>;
 
-    /// A part of a block: `[patches, hidden]` → `[patches, hidden]`.
-    fn part(&self, part: Part, weights: &Weights, pass: &VisionPass, x: Tensor<2>) -> Tensor<2>;
+    /// A block up to its MLP: `[patches, hidden]` → `[patches, hidden]`.
+    fn attention_part(
+        &self,
+        block: usize,
+        weights: &Weights,
+        pass: &VisionPass,
+        x: Tensor<2>,
+    ) -> Tensor<2>;
+
+    /// The rest of a block: `[patches, hidden]` → `[patches, hidden]`.
+    fn mlp_part(&self, block: usize, weights: &Weights, x: Tensor<2>) -> Tensor<2>;
+
+    /// A part of a block, or all of it.
+    fn part(&self, part: Part, weights: &Weights, pass: &VisionPass, x: Tensor<2>) -> Tensor<2> {
+        match part {
+            Part::Layer(index) => {
+                let x = self.attention_part(index, weights, pass, x);
+                self.mlp_part(index, weights, x)
+            }
+            Part::Attention(index) => self.attention_part(index, weights, pass, x),
+            Part::Mlp(index) => self.mlp_part(index, weights, x),
+        }
+    }
 
     /// `[patches, hidden]` → `[merged tokens, width of the decoder]`, in the order of the plan.
     fn merge(&self, weights: &Weights, x: Tensor<2>) -> Tensor<2>;
