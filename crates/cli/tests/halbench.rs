@@ -10,11 +10,9 @@ mod mock;
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use common::coco::{arguments, build, images, rows};
-use common::{percept, snapshot, write};
+use common::{kill_in_step, percept, snapshot, write};
 use mock::{Act, Mock};
 use percept_data::coco::Mask;
 use serde_json::Value;
@@ -44,27 +42,8 @@ fn a_build_killed_at_every_step_makes_the_files_of_one_that_was_not() {
     build(folder.path(), &whole, &[]).ok();
     let killed = folder.path().join("killed");
     for (number, step) in STEPS.iter().enumerate() {
-        let begun = |ending: &str| {
-            killed
-                .join("steps")
-                .join(format!("{:02}-{step}{ending}", number + 1))
-                .exists()
-        };
-        let mut child = percept(&arguments(folder.path(), &killed))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let start = Instant::now();
-        while !begun(".log.jsonl") && !begun(".jsonl") && child.try_wait().unwrap().is_none() {
-            assert!(
-                start.elapsed() < Duration::from_secs(120),
-                "{step} never begins"
-            );
-            std::thread::sleep(Duration::from_micros(200));
-        }
-        let _ = child.kill();
-        child.wait().unwrap();
+        let command = percept(&arguments(folder.path(), &killed));
+        kill_in_step(command, &killed, number + 1, step);
     }
     // What a kill in the middle of a write leaves, wherever the kills above came.
     for place in ["", "steps", "edits", "images"] {

@@ -8,10 +8,10 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use common::coco::{CLASSES, colour, images};
-use common::{Outcome, percept, run, snapshot, write};
+use common::{Outcome, kill_in_step, percept, run, snapshot, write};
 use percept_data::Media;
 use serde_json::{Value, json};
 
@@ -98,25 +98,8 @@ fn a_build_killed_at_every_step_makes_the_files_of_one_that_was_not() {
     make(folder, &whole, &with).ok();
     let killed = folder.join("killed");
     for (number, step) in STEPS.iter().enumerate() {
-        let begun = |ending: &str| {
-            let name = format!("{:02}-{step}{ending}", number + 1);
-            killed.join("steps").join(name).exists()
-        };
-        let mut child = percept(&arguments(folder, &killed, &with))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let start = Instant::now();
-        while !begun(".log.jsonl") && !begun(".jsonl") && child.try_wait().unwrap().is_none() {
-            assert!(
-                start.elapsed() < Duration::from_secs(120),
-                "{step} never begins"
-            );
-            std::thread::sleep(Duration::from_micros(200));
-        }
-        let _ = child.kill();
-        child.wait().unwrap();
+        let command = percept(&arguments(folder, &killed, &with));
+        kill_in_step(command, &killed, number + 1, step);
     }
     // What a kill in the middle of a write leaves, wherever the kills above came.
     for place in ["", "steps", "candidates", "images"] {

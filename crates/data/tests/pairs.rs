@@ -2,32 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::path::PathBuf;
+mod pictures;
 
 use percept_data::{
     ColumnMap, Dataset, Error, FileDataset, Media, Message, Part, Preference, Role, Sample,
 };
+use pictures::Folder;
 use serde_json::{Value, json};
-
-struct Folder(tempfile::TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        let folder = Self(tempfile::tempdir().unwrap());
-        for (name, width) in [("a.png", 3), ("b.png", 4), ("c.png", 5)] {
-            image::RgbImage::new(width, 2)
-                .save(folder.0.path().join(name))
-                .unwrap();
-        }
-        folder
-    }
-
-    fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.0.path().join(name);
-        std::fs::write(&path, bytes).unwrap();
-        path
-    }
-}
 
 fn read_with(row: &Value, columns: &ColumnMap) -> Result<Sample, Error> {
     let folder = Folder::new();

@@ -120,6 +120,24 @@ pub fn run_in(folder: &Path, args: &[&str]) -> Outcome {
     run(command)
 }
 
+/// Starts a command that works in numbered steps in `out`, and kills it once step `number` has begun: its log or its rows
+/// are there.
+pub fn kill_in_step(mut command: Command, out: &Path, number: usize, step: &str) {
+    let begun = |ending: &str| {
+        let name = format!("{number:02}-{step}{ending}");
+        out.join("steps").join(name).exists()
+    };
+    let silent = command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = silent.spawn().unwrap();
+    let start = Instant::now();
+    while !begun(".log.jsonl") && !begun(".jsonl") && child.try_wait().unwrap().is_none() {
+        assert!(start.elapsed() < LIMIT, "{step} never begins");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    let _ = child.kill();
+    child.wait().unwrap();
+}
+
 /// A run of one supervised step that all tests read: its folder, and its checkpoint as a model.
 pub fn base() -> &'static Path {
     static BASE: OnceLock<TempDir> = OnceLock::new();
