@@ -30,7 +30,9 @@ mod overlay;
 mod page;
 mod pictures;
 mod records;
+mod results;
 mod ruins;
+mod run;
 mod step;
 mod steps;
 mod tally;
@@ -38,7 +40,7 @@ mod tools;
 mod turns;
 mod vlm;
 
-pub use build::{Build, build};
+pub use build::build;
 pub use config::PairsConfig;
 pub use error::PairsError;
 pub use method::Method;
@@ -47,6 +49,7 @@ pub use records::{
     BoxRecord, CandidateFile, CandidateMask, ChoiceRecord, MaskRecord, PictureRecord, Scored,
     SourceRow, TagRecord,
 };
+pub use run::Build;
 pub use step::Step;
 pub use tally::{Outcome, StepTally};
 pub use tools::Tools;
