@@ -148,9 +148,38 @@ proptest! {
     }
 
     #[test]
+    fn what_divides_by_zero_equals_nothing(a in expression(), b in expression()) {
+        let math = Math::default();
+        let undefined = format!("\\frac{{1}}{{({a})-({a})}} + {b}");
+        prop_assert_eq!(math.compare(&undefined, &b), Verdict::WRONG);
+        prop_assert_eq!(math.compare(&b, &undefined), Verdict::WRONG);
+        prop_assert_eq!(math.compare(&format!("{undefined} + 1"), &undefined), Verdict::WRONG);
+    }
+
+    #[test]
     fn adding_one_changes_the_value(a in expression()) {
         let math = Math::default();
         prop_assert_eq!(math.compare(&format!("({a}) + 1"), &a), Verdict::WRONG);
+    }
+}
+
+/// Found by the property above: by value, `i^3 + i` was 10⁻¹⁶ and one over it large enough to hide a one.
+#[test]
+fn a_hidden_zero_is_divided_by() {
+    let math = Math::default();
+    for zero in [
+        "(i)^{3}+(i)^{1}",
+        "(1+i)^{2}-2i",
+        "(\\pi+i)(\\pi-i)-\\pi^{2}-1",
+    ] {
+        for rest in ["", "+\\sqrt{2}"] {
+            let a = format!("\\frac{{1}}{{{zero}}}{rest}");
+            assert_eq!(
+                math.compare(&format!("({a}) + 1"), &a),
+                Verdict::WRONG,
+                "{a}"
+            );
+        }
     }
 }
 

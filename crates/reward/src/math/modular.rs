@@ -54,78 +54,93 @@ pub(super) const POINTS: [Point; 4] = [
     },
 ];
 
+/// What an expression is at a point.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Value {
+    /// An element of the field.
+    Element(u64),
+    /// Nothing: it divides by zero here, or is 0⁰.
+    Undefined,
+    /// It is not a rational expression.
+    NotRational,
+}
+
+/// Why an evaluation ends early.
+enum NoValue {
+    OutOfSteps,
+    Undefined,
+    NotRational,
+}
+
+impl From<OutOfSteps> for NoValue {
+    fn from(_: OutOfSteps) -> Self {
+        Self::OutOfSteps
+    }
+}
+
 impl Point {
-    /// Value of `expr` here; none where it is not a rational expression or divides by zero.
-    pub(super) fn value(
-        &self,
-        expr: &Expr,
-        budget: &mut Budget,
-    ) -> Result<Option<u64>, OutOfSteps> {
+    /// Value of `expr` here.
+    pub(super) fn value(&self, expr: &Expr, budget: &mut Budget) -> Result<Value, OutOfSteps> {
+        match self.evaluate(expr, budget) {
+            Ok(element) => Ok(Value::Element(element)),
+            Err(NoValue::Undefined) => Ok(Value::Undefined),
+            Err(NoValue::NotRational) => Ok(Value::NotRational),
+            Err(NoValue::OutOfSteps) => Err(OutOfSteps),
+        }
+    }
+
+    fn evaluate(&self, expr: &Expr, budget: &mut Budget) -> Result<u64, NoValue> {
         budget.spend(1)?;
         let field = self.field;
-        Ok(match expr {
+        match expr {
             Expr::Number(number) => {
                 budget.spend(number.digits.len())?;
                 field.decimal(number)
             }
-            Expr::Name(name) if name == "i" => Some(field.i),
-            Expr::Name(name) => Some(self.variable(name)),
-            Expr::Pi => Some(self.variable("\\pi")),
+            Expr::Name(name) if name == "i" => Ok(field.i),
+            Expr::Name(name) => Ok(self.variable(name)),
+            Expr::Pi => Ok(self.variable("\\pi")),
             Expr::Sum(all) => {
                 let mut sum = 0;
                 for e in all {
-                    let Some(value) = self.value(e, budget)? else {
-                        return Ok(None);
-                    };
-                    sum = field.add(sum, value);
+                    sum = field.add(sum, self.evaluate(e, budget)?);
                 }
-                Some(sum)
+                Ok(sum)
             }
             Expr::Product(all) => {
                 let mut product = 1;
                 for e in all {
-                    let Some(value) = self.value(e, budget)? else {
-                        return Ok(None);
-                    };
-                    product = field.mul(product, value);
+                    product = field.mul(product, self.evaluate(e, budget)?);
                 }
-                Some(product)
+                Ok(product)
             }
-            Expr::Negative(e) => self.value(e, budget)?.map(|value| field.sub(0, value)),
+            Expr::Negative(e) => Ok(field.sub(0, self.evaluate(e, budget)?)),
             Expr::Quotient(a, b) => {
-                let (a, b) = (self.value(a, budget)?, self.value(b, budget)?);
-                a.zip(b).and_then(|(a, b)| field.div(a, b))
+                let (a, b) = (self.evaluate(a, budget)?, self.evaluate(b, budget)?);
+                field.div(a, b)
             }
             Expr::Power(base, exponent) => {
-                let Some(exponent) = exponent.whole() else {
-                    return Ok(None);
-                };
+                let exponent = exponent.whole().ok_or(NoValue::NotRational)?;
                 budget.spend(64)?;
-                let Some(base) = self.value(base, budget)? else {
-                    return Ok(None);
-                };
+                let base = self.evaluate(base, budget)?;
                 let power = field.pow(base, exponent.unsigned_abs());
                 match (base, exponent) {
-                    (0, 0) => None,
-                    (_, 0..) => Some(power),
+                    (0, 0) => Err(NoValue::Undefined),
+                    (_, 0..) => Ok(power),
                     _ => field.div(1, power),
                 }
             }
-            Expr::Percent(e) => self
-                .value(e, budget)?
-                .and_then(|value| field.div(value, 100)),
+            Expr::Percent(e) => field.div(self.evaluate(e, budget)?, 100),
             Expr::Degrees(e) => {
-                let per_degree = field.div(self.variable("\\pi"), 180);
-                self.value(e, budget)?
-                    .zip(per_degree)
-                    .map(|(value, unit)| field.mul(value, unit))
+                let per_degree = field.div(self.variable("\\pi"), 180)?;
+                Ok(field.mul(self.evaluate(e, budget)?, per_degree))
             }
             Expr::Factorial(e) => match e.whole() {
                 Some(n @ 0..=100_000) => {
                     budget.spend(n as usize)?;
-                    Some((1..=n as u64).fold(1, |product, k| field.mul(product, k)))
+                    Ok((1..=n as u64).fold(1, |product, k| field.mul(product, k)))
                 }
-                _ => None,
+                _ => Err(NoValue::NotRational),
             },
             Expr::Binomial(n, k) => match (n.whole(), k.whole()) {
                 (Some(n @ 0..=100_000), Some(k)) if (0..=n).contains(&k) => {
@@ -134,19 +149,21 @@ impl Point {
                         |from: i64, to: i64| (from..=to).fold(1, |p, f| field.mul(p, f as u64));
                     field.div(product(n - k + 1, n), product(1, k))
                 }
-                _ => None,
+                _ => Err(NoValue::NotRational),
             },
             Expr::Call(Function::Exp, None, e) => match e.whole() {
-                Some(n @ 0..=1_000_000) => Some(field.pow(self.variable("e"), n as u64)),
-                _ => None,
+                Some(n @ 0..=1_000_000) => Ok(field.pow(self.variable("e"), n as u64)),
+                _ => Err(NoValue::NotRational),
             },
-            Expr::Infinity | Expr::Root(..) | Expr::Call(..) | Expr::Based(..) => None,
-        })
+            Expr::Infinity | Expr::Root(..) | Expr::Call(..) | Expr::Based(..) => {
+                Err(NoValue::NotRational)
+            }
+        }
     }
 
     /// `a / b`, if b is not zero here.
     pub(super) fn ratio(&self, a: u64, b: u64) -> Option<u64> {
-        self.field.div(a, b)
+        self.field.div(a, b).ok()
     }
 
     fn variable(&self, name: &str) -> u64 {
@@ -186,11 +203,14 @@ impl Field {
         result
     }
 
-    fn div(self, a: u64, b: u64) -> Option<u64> {
-        (b != 0).then(|| self.mul(a, self.pow(b, self.prime - 2)))
+    fn div(self, a: u64, b: u64) -> Result<u64, NoValue> {
+        if b == 0 {
+            return Err(NoValue::Undefined);
+        }
+        Ok(self.mul(a, self.pow(b, self.prime - 2)))
     }
 
-    fn decimal(self, number: &Decimal) -> Option<u64> {
+    fn decimal(self, number: &Decimal) -> Result<u64, NoValue> {
         let digits = number.digits.bytes().fold(0, |value, digit| {
             self.add(self.mul(value, 10), u64::from(digit - b'0'))
         });
@@ -198,7 +218,7 @@ impl Field {
         if number.exponent < 0 {
             self.div(digits, scale)
         } else {
-            Some(self.mul(digits, scale))
+            Ok(self.mul(digits, scale))
         }
     }
 }

@@ -98,6 +98,15 @@ impl Complex {
         if exponent.im == 0.0 && exponent.re == 0.5 {
             return Some(self.sqrt());
         }
+        // By multiplication: `i^3 + i` is zero and not a rounding of it.
+        if exponent.im == 0.0 && exponent.re.fract() == 0.0 && exponent.re.abs() <= MULTIPLIED {
+            let power = (0..exponent.re.abs() as u32).fold(Self::real(1.0), |p, _| p.mul(self));
+            return if exponent.re < 0.0 {
+                Self::real(1.0).div(power)
+            } else {
+                Some(power)
+            };
+        }
         Some(exponent.mul(self.ln()?).exp())
     }
 
@@ -121,6 +130,9 @@ impl Complex {
         }
     }
 }
+
+/// Largest whole power of a complex number that is multiplied out.
+const MULTIPLIED: f64 = 64.0;
 
 /// Where variables are evaluated.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -132,8 +132,11 @@ impl Compare<'_> {
             return Ok(true);
         }
         let exact = self.exactly(a, b)?;
-        if exact == Some(true) {
-            return Ok(true);
+        match exact {
+            Exact::Equal => return Ok(true),
+            // What divides by zero equals nothing; by value, rounding would hide the zero.
+            Exact::Undefined => return Ok(false),
+            Exact::Different | Exact::NotRational => {}
         }
         let constant = a.is_constant() && b.is_constant();
         if constant
@@ -150,30 +153,33 @@ impl Compare<'_> {
             _ if a.is_rounded() || b.is_rounded() => Some(DECIMAL_TOLERANCE),
             _ => None,
         };
-        match (exact, tolerance) {
-            (Some(_), None) => Ok(false),
-            (Some(_), Some(tolerance)) => self.numerically(a, b, constant, tolerance, 0.0),
-            (None, tolerance) => {
-                let tolerance = tolerance.unwrap_or(IRRATIONAL_TOLERANCE);
-                self.numerically(a, b, constant, tolerance, CANCELLATION)
-            }
+        if exact == Exact::NotRational {
+            let tolerance = tolerance.unwrap_or(IRRATIONAL_TOLERANCE);
+            return self.numerically(a, b, constant, tolerance, CANCELLATION);
+        }
+        match tolerance {
+            None => Ok(false),
+            Some(tolerance) => self.numerically(a, b, constant, tolerance, 0.0),
         }
     }
 
-    /// None where one is not a rational expression.
-    fn exactly(&mut self, a: &Expr, b: &Expr) -> Result<Option<bool>, super::budget::OutOfSteps> {
+    fn exactly(&mut self, a: &Expr, b: &Expr) -> Result<Exact, super::budget::OutOfSteps> {
+        let mut undefined = 0;
         for point in modular::POINTS {
-            let Some(a) = point.value(a, self.budget)? else {
-                return Ok(None);
-            };
-            let Some(b) = point.value(b, self.budget)? else {
-                return Ok(None);
-            };
-            if a != b {
-                return Ok(Some(false));
+            use modular::Value;
+            match (point.value(a, self.budget)?, point.value(b, self.budget)?) {
+                (Value::Element(a), Value::Element(b)) if a == b => {}
+                (Value::Element(_), Value::Element(_)) => return Ok(Exact::Different),
+                (Value::Undefined, _) | (_, Value::Undefined) => undefined += 1,
+                _ => return Ok(Exact::NotRational),
             }
         }
-        Ok(Some(true))
+        Ok(match undefined {
+            0 => Exact::Equal,
+            // A denominator that is zero in one field only is a multiple of its prime.
+            _ if undefined < modular::POINTS.len() => Exact::NotRational,
+            _ => Exact::Undefined,
+        })
     }
 
     /// By value. Where a function is real on one side only, the two may still be one function on
@@ -231,6 +237,17 @@ impl Compare<'_> {
         }
         Ok(agreed >= points.len().min(2) || (agreed == 0 && outside >= 2 && !outside_differ))
     }
+}
+
+/// What exact arithmetic says of two expressions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Exact {
+    Equal,
+    Different,
+    /// One of them divides by zero.
+    Undefined,
+    /// One of them has roots or functions.
+    NotRational,
 }
 
 /// Value of the last digit of a decimal that may be rounded.

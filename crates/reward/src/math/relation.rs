@@ -192,7 +192,9 @@ fn proportional(compare: &mut Compare<'_>, a: &Expr, b: &Expr) -> Result<bool, O
     for point in modular::POINTS {
         let value_a = point.value(a, compare.budget)?;
         let value_b = point.value(b, compare.budget)?;
-        let Some((value_a, value_b)) = value_a.zip(value_b) else {
+        let (modular::Value::Element(value_a), modular::Value::Element(value_b)) =
+            (value_a, value_b)
+        else {
             return numerically_proportional(compare, a, b);
         };
         match point.ratio(value_a, value_b) {
