@@ -1,4 +1,5 @@
-//! HTTP as percept speaks it: one client (retries, pace, keys that are never shown) and one small server.
+//! HTTP as percept speaks it: one client (retries, pace, keys that are never shown), one small server of pages, and a service
+//! that works for long on what it is sent.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -12,6 +13,7 @@ mod pace;
 mod retry;
 mod secrets;
 pub mod server;
+pub mod service;
 
 pub use address::method_url;
 pub use attempt::AttemptError;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 /// Whether a `Host` header names this machine, with or without a port.
-pub(super) fn is_local(host: &str) -> bool {
+pub(crate) fn is_local(host: &str) -> bool {
     if let Ok(address) = host.parse::<SocketAddr>() {
         return address.ip().is_loopback();
     }
@@ -17,7 +17,7 @@ pub(super) fn is_local(host: &str) -> bool {
 }
 
 /// Whether an `Origin` header names a page of this machine: `http://localhost:7860`.
-pub(super) fn is_local_origin(origin: &str) -> bool {
+pub(crate) fn is_local_origin(origin: &str) -> bool {
     let host = origin
         .strip_prefix("http://")
         .or_else(|| origin.strip_prefix("https://"));

@@ -9,5 +9,6 @@ mod request;
 mod response;
 
 pub use listener::Listener;
+pub(crate) use local::{is_local, is_local_origin};
 pub use request::Request;
 pub use response::{Content, Response};
