@@ -8,5 +8,6 @@ mod error;
 pub mod hallucination;
 pub mod long;
 pub mod scm;
+pub mod video_reward;
 
 pub use error::Error;

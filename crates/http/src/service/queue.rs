@@ -141,8 +141,13 @@ impl<J, A> Queue<J, A> {
     }
 
     /// Jobs that wait or are worked on.
-    pub fn waiting(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.capacity - self.places.available_permits()
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Until `asked` places are likely to be free.
@@ -212,12 +217,12 @@ mod tests {
         let never = queue.submit(vec![0; 5], Room::default()).err().unwrap();
         assert!(matches!(never, Busy::TooMany { asked: 5, .. }), "{never:?}");
         let second = queue.submit(vec![6], Room::default()).unwrap();
-        assert_eq!(queue.waiting(), 4);
+        assert_eq!(queue.len(), 4);
         let batch = worker.next(10).unwrap();
         for ticket in batch {
             ticket.reply.answer(ticket.job * 10);
         }
-        assert_eq!(queue.waiting(), 0);
+        assert!(queue.is_empty());
         assert_eq!(block_on(first), Some(vec![10, 20, 30]));
         assert_eq!(block_on(second), Some(vec![60]));
     }
@@ -230,7 +235,7 @@ mod tests {
         drop(gone);
         let batch = worker.next(8).unwrap();
         let jobs: Vec<u32> = batch.iter().map(|ticket| ticket.job).collect();
-        assert_eq!((jobs, queue.waiting()), (vec![2], 1));
+        assert_eq!((jobs, queue.len()), (vec![2], 1));
         // The worker fails on it.
         drop(batch);
         assert_eq!(block_on(kept), None);
