@@ -98,6 +98,22 @@ impl AppendLog {
         Ok((log, lines))
     }
 
+    /// The whole lines of a file that another process may be writing; a missing file has none.
+    ///
+    /// # Errors
+    /// [`LogError::Line`] for a whole line that is no JSON, [`LogError::Disk`].
+    pub fn read(path: &Path) -> Result<Vec<Value>, LogError> {
+        match File::open(path) {
+            Ok(file) => Ok(read(path, &file)?.0),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(LogError::Disk {
+                path: path.into(),
+                what: "read",
+                error,
+            }),
+        }
+    }
+
     /// Adds lines; when this returns they are on the disk.
     ///
     /// # Errors
@@ -177,8 +193,9 @@ mod tests {
         let bytes = fs::read(&path).unwrap();
         for cut in 0..=bytes.len() {
             fs::write(&path, &bytes[..cut]).unwrap();
-            let (log, lines) = AppendLog::open(&path).unwrap();
             let kept = usize::from(cut as u64 >= first) + usize::from(cut == bytes.len());
+            assert_eq!(AppendLog::read(&path).unwrap().len(), kept);
+            let (log, lines) = AppendLog::open(&path).unwrap();
             assert_eq!(lines.len(), kept, "cut at {cut}");
             log.append(&[json!({"c": 3})]).unwrap();
             drop(log);

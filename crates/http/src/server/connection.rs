@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::request::Request;
+use super::request::{Request, RequestMethod};
 use super::response::Response;
 
 /// Bytes of a request's head.
@@ -33,10 +33,12 @@ const POLL: Duration = Duration::from_millis(50);
 /// How much, and for how long, the rest of a refused request is read.
 const MAX_UNREAD: usize = 1 << 20;
 const LINGER: Duration = Duration::from_millis(500);
-/// One visit, to its end or to its deadline: `answer` is asked once for what `stream` requests. When `stopping` says so,
-/// what is under way gets [`STOP_TIMEOUT`].
+
+/// One visit, to its end or to its deadline: `answer` is asked once for what `stream` requests, a POST of up to `max_body`
+/// bytes among it where that is given. When `stopping` says so, what is under way gets [`STOP_TIMEOUT`].
 pub(super) async fn visit<F>(
     mut stream: TcpStream,
+    max_body: Option<usize>,
     answer: impl Fn(Request) -> F + Send + Sync,
     stopping: impl Fn() -> bool + Send + Sync,
 ) where
@@ -45,9 +47,18 @@ pub(super) async fn visit<F>(
     let deadline = Arc::new(Mutex::new(Instant::now() + VISIT_TIMEOUT));
     let until = || *lock(&deadline);
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        let (request, body) = (Request::of(&request), request.into_body());
+        let (request, mut body) = (
+            Request::of(&request, max_body.is_some()),
+            request.into_body(),
+        );
         let (answer, deadline) = (&answer, Arc::clone(&deadline));
         async move {
+            let request = match request {
+                Ok(request) if request.method == RequestMethod::Post => {
+                    with_body(request, &mut body, max_body.unwrap_or_default()).await
+                }
+                request => request,
+            };
             let response = match request {
                 Ok(request) => answer(request).await,
                 Err(refusal) => refusal,
@@ -83,6 +94,25 @@ pub(super) async fn visit<F>(
     }
     drop(connection);
     let _ = timeout(LINGER, drain(&mut stream)).await;
+}
+
+/// The request with what it carries.
+async fn with_body(
+    mut request: Request,
+    body: &mut Incoming,
+    limit: usize,
+) -> Result<Request, Response> {
+    match Limited::new(body, limit).collect().await {
+        Ok(read) => {
+            request.body = read.to_bytes().to_vec();
+            Ok(request)
+        }
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            let message = format!("the body is longer than {limit} bytes");
+            Err(Response::error(413, &message))
+        }
+        Err(_) => Err(Response::error(400, "the body ended before its length")),
+    }
 }
 
 /// Reads what a refused visitor still sends, as above.

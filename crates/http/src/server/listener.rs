@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::connection::visit;
 use super::local::{is_local, is_local_origin};
-use super::request::Request;
+use super::request::{Request, RequestMethod};
 use super::response::Response;
 
 /// Answers that are made at once.
@@ -29,6 +29,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
+    max_body: Option<usize>,
 }
 
 impl Listener {
@@ -40,7 +41,20 @@ impl Listener {
         let socket = TcpListener::bind(address)?;
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
-        Ok(Self { socket, address })
+        Ok(Self {
+            socket,
+            address,
+            max_body: None,
+        })
+    }
+
+    /// Lets POST through as well, with bodies of up to so many bytes.
+    #[must_use]
+    pub fn taking_posts(self, max_body: usize) -> Self {
+        Self {
+            max_body: Some(max_body),
+            ..self
+        }
     }
 
     /// The address, with the port that was taken.
@@ -50,7 +64,7 @@ impl Listener {
 
     /// Answers visitors until `stop` is set; then visits under way have a moment to end. Visitors wait for each other only
     /// while 256 of them are there, and one who sends or takes nothing is sent away. On a loopback address, pages of
-    /// other machines are refused.
+    /// other machines are refused; on every address, a POST from a page that this server did not send is.
     ///
     /// # Errors
     /// The system has no more descriptors for serving at all.
@@ -63,9 +77,15 @@ impl Listener {
             .max_blocking_threads(THREADS)
             .build()?;
         let local = self.address.ip().is_loopback();
-        let answer = move |request: &Request| match foreign(request).filter(|_| local) {
-            Some(refusal) => refusal,
-            None => answer(request),
+        let answer = move |request: &Request| {
+            let refusal = match local {
+                true => foreign(request),
+                false => None,
+            };
+            match refusal.or_else(|| cross_site(request)) {
+                Some(refusal) => refusal,
+                None => answer(request),
+            }
         };
         let served = runtime.block_on(self.serve(stop, Arc::new(answer)));
         // An answer in the making is not waited for.
@@ -82,6 +102,7 @@ impl Listener {
             Arc::new(Semaphore::new(VISITORS)),
             Arc::new(AtomicBool::new(false)),
         );
+        let max_body = self.max_body;
         let mut visits = JoinSet::new();
         while !stop.load(Ordering::Relaxed) {
             while visits.try_join_next().is_some() {}
@@ -108,7 +129,10 @@ impl Listener {
                         made.await.unwrap_or_else(failed)
                     }
                 };
-                visit(stream, answer, || stopping.load(Ordering::Relaxed)).await;
+                visit(stream, max_body, answer, || {
+                    stopping.load(Ordering::Relaxed)
+                })
+                .await;
             });
         }
         stopping.store(true, Ordering::Relaxed);
@@ -131,4 +155,19 @@ fn foreign(request: &Request) -> Option<Response> {
         return Some(Response::error(403, message));
     }
     None
+}
+
+/// The refusal of a POST that a page of another server makes in a browser's name. Programs send no Origin.
+fn cross_site(request: &Request) -> Option<Response> {
+    if request.method != RequestMethod::Post {
+        return None;
+    }
+    let origin = request.origin.as_deref()?;
+    let (_, from) = origin.split_once("://").unwrap_or(("", origin));
+    let own = |host: &str| host.eq_ignore_ascii_case(from);
+    if request.host.as_deref().is_some_and(own) {
+        return None;
+    }
+    let message = "the Origin header names a page of another server";
+    Some(Response::error(403, message))
 }

@@ -1,5 +1,5 @@
-//! An HTTP/1.1 server by hyper for pages and small services on this machine: GET, one request a connection, answers made
-//! on a few threads.
+//! An HTTP/1.1 server by hyper for pages and small services on this machine: GET, and POST where it is asked for; one
+//! request a connection, answers made on a few threads.
 
 mod connection;
 mod file_body;
@@ -10,5 +10,5 @@ mod response;
 
 pub use listener::Listener;
 pub(crate) use local::{is_local, is_local_origin};
-pub use request::Request;
+pub use request::{Request, RequestMethod};
 pub use response::{Content, Response};

@@ -5,9 +5,20 @@ use hyper::header::{self, HeaderMap};
 
 use super::response::Response;
 
+/// What a visitor wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestMethod {
+    /// To read.
+    Get,
+    /// To hand something in: only a [`Listener`](super::Listener) that takes bodies lets it through.
+    Post,
+}
+
 /// The parts of a request that matter here.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Request {
+    /// GET or POST.
+    pub method: RequestMethod,
     /// Decoded path.
     pub path: String,
     /// Decoded parameters.
@@ -16,6 +27,10 @@ pub struct Request {
     pub host: Option<String>,
     /// The `Origin` header: the page that asks.
     pub origin: Option<String>,
+    /// The `Content-Type` header.
+    pub content_type: Option<String>,
+    /// What a POST carries.
+    pub body: Vec<u8>,
 }
 
 impl Request {
@@ -28,11 +43,22 @@ impl Request {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// `Err` is the answer to what is no request.
-    pub(super) fn of<B>(request: &hyper::Request<B>) -> Result<Self, Response> {
-        if request.method() != Method::GET {
-            return Err(Response::error(405, "only GET is answered"));
-        }
+    /// Whether the body is said to be JSON. A page of another origin cannot say that without asking first, and is refused
+    /// when it asks.
+    pub fn is_json(&self) -> bool {
+        let essence = |kind: &str| kind.split(';').next().unwrap_or_default().trim().to_owned();
+        let kind = self.content_type.as_deref().map(essence);
+        kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"))
+    }
+
+    /// A request without its body; `Err` is the answer to what is none. POST is one where `posts` are taken.
+    pub(super) fn of<B>(request: &hyper::Request<B>, posts: bool) -> Result<Self, Response> {
+        let method = match *request.method() {
+            Method::GET => RequestMethod::Get,
+            Method::POST if posts => RequestMethod::Post,
+            _ if posts => return Err(Response::error(405, "only GET and POST are answered")),
+            _ => return Err(Response::error(405, "only GET is answered")),
+        };
         let (uri, headers) = (request.uri(), request.headers());
         let malformed = || Response::error(400, "not an HTTP request");
         // A whole address is for proxies.
@@ -45,10 +71,13 @@ impl Request {
             Some((decode(key, true)?, decode(value, true)?))
         });
         Ok(Self {
+            method,
             path: decode(uri.path(), false).ok_or_else(malformed)?,
             query: query.collect::<Option<_>>().ok_or_else(malformed)?,
             host: only(headers, header::HOST).ok_or_else(malformed)?,
             origin: only(headers, header::ORIGIN).ok_or_else(malformed)?,
+            content_type: only(headers, header::CONTENT_TYPE).ok_or_else(malformed)?,
+            body: Vec::new(),
         })
     }
 }
@@ -93,7 +122,31 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        Request::of(&request.body(()).unwrap())
+        Request::of(&request.body(()).unwrap(), false)
+    }
+
+    #[test]
+    fn a_post_is_a_request_only_where_posts_are_taken_and_json_is_known_by_its_type() {
+        let post = |kind: &str| {
+            let request = hyper::Request::post("/api").header("content-type", kind);
+            request.body(()).unwrap()
+        };
+        assert_eq!(
+            Request::of(&post("text/plain"), false).unwrap_err().status,
+            405
+        );
+        for (kind, json) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("text/plain", false),
+            ("application/x-www-form-urlencoded", false),
+        ] {
+            let request = Request::of(&post(kind), true).unwrap();
+            assert_eq!(request.method, RequestMethod::Post);
+            assert_eq!(request.is_json(), json, "{kind}");
+        }
+        let put = hyper::Request::put("/").body(()).unwrap();
+        assert_eq!(Request::of(&put, true).unwrap_err().status, 405);
     }
 
     #[test]
