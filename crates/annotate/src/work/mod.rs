@@ -1,0 +1,16 @@
+//! What annotators and reviewers do: actions, the work that they add up to, and the file that keeps them.
+
+mod action;
+mod item;
+mod overlap;
+mod refusal;
+mod store;
+mod work;
+mod works;
+
+pub use action::{Action, Change};
+pub use overlap::Overlap;
+pub use refusal::Refusal;
+pub use store::{ActionError, Receipt, Store};
+pub use work::{DrawnBox, Side, State, Work};
+pub use works::{Entry, Works};
