@@ -15,7 +15,7 @@ fn help(args: &[&str]) -> String {
 
 #[test]
 fn help_texts() {
-    let commands: [&[&str]; 32] = [
+    let commands: [&[&str]; 39] = [
         &[],
         &["quickstart"],
         &["train"],
@@ -29,6 +29,10 @@ fn help_texts() {
         &["generate"],
         &["grade"],
         &["score"],
+        &["reward"],
+        &["reward", "react"],
+        &["serve"],
+        &["serve", "reward"],
         &["eval"],
         &["eval", "causal-halbench"],
         &["eval", "pope"],
@@ -38,6 +42,9 @@ fn help_texts() {
         &["eval", "scenes"],
         &["eval", "mmhal"],
         &["eval", "long"],
+        &["eval", "react-bench"],
+        &["eval", "videogen-rewardbench"],
+        &["eval", "genai-bench"],
         &["halbench"],
         &["halbench", "build"],
         &["halbench", "scm"],

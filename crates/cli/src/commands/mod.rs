@@ -11,7 +11,9 @@ mod grade;
 mod halbench;
 mod merge;
 mod quickstart;
+mod reward;
 mod score;
+mod serve;
 mod train;
 mod view;
 
@@ -28,6 +30,10 @@ subcommands! {
         Generate(generate::Generate),
         Grade(grade::Grade),
         Score(score::Score),
+        #[command(subcommand)]
+        Reward(reward::Reward),
+        #[command(subcommand)]
+        Serve(serve::Serve),
         Eval(eval::Eval),
         #[command(subcommand)]
         Halbench(halbench::Halbench),

@@ -117,6 +117,18 @@ impl AnswererArgs {
         log: Option<&Path>,
         quiet: bool,
     ) -> Result<Answers, Failure> {
+        let system = self.system.as_deref();
+        self.with_model(max_tokens, |model, turn| {
+            logged(model, log, &requests(queries, system, &turn), quiet)
+        })
+    }
+
+    /// Goes on with the model, loaded, and how its answers are sampled.
+    pub fn with_model<T>(
+        &self,
+        max_tokens: usize,
+        then: impl FnOnce(&dyn ChatModel, Turn) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let turn = Turn {
             temperature: self.temperature,
             top_p: self.top_p,
@@ -124,7 +136,6 @@ impl AnswererArgs {
             seed: self.sampling_seed,
             ..Turn::default()
         };
-        let requests = requests(queries, self.system.as_deref(), &turn);
         if let Some(folder) = &self.model {
             let args = ModelArgs {
                 model: folder.clone(),
@@ -138,15 +149,14 @@ impl AnswererArgs {
             crate::shared::sampling::say_unused_of(&processor, self.temperature, self.top_p);
             let sampler = LocalSampler::new(&model, &processor, 0)?
                 .with_engine(self.memory.engine(self.max_num_seqs));
-            let local = Local::new(sampler, identity);
-            return logged(local, log, &requests, quiet);
+            return then(&Local::new(sampler, identity), turn);
         }
         let Some((url, name)) = self.server.named() else {
             return Err(Failure::new(
                 "no model to ask: give --model DIR, or --endpoint URL --api-model NAME, or a file of answers",
             ));
         };
-        logged(self.calls.endpoint(url, name, 0)?, log, &requests, quiet)
+        then(&self.calls.endpoint(url, name, 0)?, turn)
     }
 }
 

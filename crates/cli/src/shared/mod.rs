@@ -9,6 +9,7 @@ pub mod edit_args;
 pub mod endpoint_args;
 mod failure;
 mod global;
+pub mod judging;
 pub mod memory_args;
 pub mod model_args;
 pub mod open;

@@ -1,4 +1,4 @@
-//! `percept eval BENCHMARK`: published benchmarks of hallucination and of long texts.
+//! `percept eval BENCHMARK`: published benchmarks of hallucination, of long texts and of video reward models.
 
 mod amber;
 mod causal;
@@ -11,8 +11,10 @@ mod object_halbench;
 mod output;
 mod pope;
 mod scenes;
+mod video_reward;
 
 use crate::shared::subcommands;
+use video_reward::{genai, react_bench, videogen};
 
 subcommands! {
     /// Published benchmarks.
@@ -26,5 +28,10 @@ subcommands! {
         Scenes(scenes::ScenesArgs),
         Mmhal(mmhal::MmhalArgs),
         Long(long::LongArgs),
+        ReactBench(react_bench::ReactBenchArgs),
+        #[command(name = "videogen-rewardbench")]
+        VideoGen(videogen::VideoGenArgs),
+        #[command(name = "genai-bench")]
+        GenAi(genai::GenAiArgs),
     }
 }
