@@ -46,5 +46,5 @@ pub use message::{Message, Part, Role};
 pub use placed_images::{PlacedImages, ShownTurns};
 pub use preference::Preference;
 pub use sample::{Sample, TemplateFields};
-pub use tasks::{digit_sum, scenes};
+pub use tasks::{crawlers, digit_sum, scenes};
 pub use video::frames::{DEFAULT_FPS, Video};

@@ -2,16 +2,21 @@
 
 use crate::distortion::Distortion;
 
-/// The question about one frame of a clip that was made from `prompt`.
+/// The question about one frame of a clip that was made from `prompt`; a prompt that is such a question already stays as it is,
+/// since rows of frames hold the question.
 ///
 /// REACT's own words are not published: these are ours, and the same in training, annotation and scoring.
 pub fn question(prompt: &str) -> String {
     let labels = Distortion::ALL.map(Distortion::name).join(", ");
-    format!(
-        "Video: {}\nWhich distortions does this frame show: {labels}? Answer in the form \
-         <think>reasoning</think><answer>{{\"labels\":[],\"score\":1-5}}</answer>",
-        prompt.trim()
-    )
+    let asked = format!(
+        "\nWhich distortions does this frame show: {labels}? Answer in the form \
+         <think>reasoning</think><answer>{{\"labels\":[],\"score\":1-5}}</answer>"
+    );
+    let prompt = prompt.trim();
+    match prompt.ends_with(&asked) {
+        true => prompt.to_owned(),
+        false => format!("Video: {prompt}{asked}"),
+    }
 }
 
 #[cfg(test)]
@@ -25,5 +30,6 @@ mod tests {
         for label in Distortion::ALL {
             assert!(text.contains(label.name()));
         }
+        assert_eq!(question(&text), text);
     }
 }

@@ -74,6 +74,7 @@ pub struct FrameRow {
     pub preference: Preference,
     /// When in its clip the frame is shown, in seconds.
     pub time_s: f64,
-    /// The clip.
+    /// The clip. In files the column is `clip`: a column `video` is a video that training shows to the model.
+    #[serde(rename = "clip", alias = "video")]
     pub video: String,
 }

@@ -218,7 +218,7 @@ fn found(hint: f64, noise: f64, round: Option<SecondRound>) -> f64 {
     hits as f64 / CLIPS as f64
 }
 
-/// `cargo test --release -p percept-frames --test sampling -- --nocapture brief` prints the table of docs/react.md.
+/// `cargo test --release -p percept-frames --test sampling -- --nocapture brief` prints the table of docs/crawlers.md.
 #[test]
 fn a_brief_distortion_is_found_twice_as_often_where_frames_around_it_hint_at_it() {
     println!("hint  noise  uniform  neighbours  gaps");

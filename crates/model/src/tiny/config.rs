@@ -45,6 +45,8 @@ pub enum TinyCorpus {
     DigitSum,
     /// Questions whether a shape is there.
     Scenes,
+    /// Judgements of frames in which small creatures walk.
+    Crawlers,
 }
 
 /// Shapes of the small model's vision tower.

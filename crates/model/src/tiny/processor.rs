@@ -6,7 +6,7 @@
 //! `transformers.AutoTokenizer` loads them.
 
 use percept_data::ImageProcessor;
-use percept_data::{digit_sum, scenes};
+use percept_data::{crawlers, digit_sum, scenes};
 use serde_json::{Value, json};
 
 use crate::{Error, Processor, TinyConfig, TinyCorpus};
@@ -36,7 +36,7 @@ fn template(corpus: TinyCorpus) -> String {
             "{EACH}{{% if part['type'] not in ['image', 'video'] %}}{{{{ part['text'] }}}}{{% endif %}}{{% endfor %}}\
              {EACH}{{% if {IMAGE}{{% elif {VIDEO}{{% endif %}}{{% endfor %}}"
         ),
-        TinyCorpus::Scenes => format!(
+        TinyCorpus::Scenes | TinyCorpus::Crawlers => format!(
             "{EACH}{{% if {IMAGE}{{% elif {VIDEO}{{% else %}}{{{{ part['text'] }}}}{{% endif %}}{{% endfor %}}"
         ),
     };
@@ -66,6 +66,7 @@ impl Processor {
         let pieces = match config.corpus {
             TinyCorpus::DigitSum => digit_sum::corpus_pieces(),
             TinyCorpus::Scenes => scenes::corpus_pieces(),
+            TinyCorpus::Crawlers => crawlers::corpus_pieces(),
         };
         Self::from_parts(
             &tokenizer(&pieces),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use percept_data::crawlers::{self, CrawlersConfig};
 use percept_data::digit_sum::{DigitSum, DigitSumConfig, Split};
 use percept_data::scenes::{Ask, Scenes, ScenesConfig};
 use percept_data::{ColumnMap, Dataset, FileDataset, write_jsonl};
@@ -22,7 +23,9 @@ pub struct DataExport {
         long,
         value_name = "FILES",
         num_args = 1..,
-        conflicts_with_all = ["task", "rows", "split", "cooccurrence", "hallucination", "ask", "contrast", "seed"]
+        conflicts_with_all = [
+            "task", "rows", "split", "cooccurrence", "hallucination", "ask", "contrast", "clips", "difficulty", "scale", "seed"
+        ]
     )]
     pub data: Vec<PathBuf>,
     /// Output folder.
@@ -47,6 +50,15 @@ pub struct DataExport {
     /// For scenes: contrast of the faint shapes.
     #[arg(long, default_value_t = 0.5)]
     pub contrast: f32,
+    /// For crawlers: write `--rows` pairs of clips (pairs.csv, videos/*.gif) instead of frames.
+    #[arg(long)]
+    pub clips: bool,
+    /// For crawlers: from 0 (one place, large faults) to 1 (many places and colours, small faults).
+    #[arg(long, default_value_t = CrawlersConfig::default().difficulty)]
+    pub difficulty: f32,
+    /// For crawlers: times that frames are larger than 112 × 56 pixels.
+    #[arg(long, default_value_t = 1)]
+    pub scale: u32,
     /// Random seed.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -59,6 +71,8 @@ pub enum Task {
     DigitSum,
     /// Shapes with planted co-occurrence: is this one in the image, or describe it.
     Scenes,
+    /// Frames of small walking creatures, with labels of what is broken.
+    Crawlers,
 }
 
 /// What rows of scenes ask.
@@ -82,30 +96,53 @@ pub fn run(args: &DataExport, _: &Global) -> Result<Done, Failure> {
             )));
         }
     };
-    let task: Box<dyn Dataset> = match args.task {
-        _ if !args.data.is_empty() => {
-            Box::new(FileDataset::open(&args.data, &ColumnMap::default(), None)?)
+    let path = match args.task {
+        _ if !args.data.is_empty() => write(
+            &FileDataset::open(&args.data, &ColumnMap::default(), None)?,
+            args,
+        )?,
+        Task::DigitSum => {
+            let config = DigitSumConfig {
+                split,
+                seed: args.seed,
+                len: args.rows,
+                ..DigitSumConfig::default()
+            };
+            write(&DigitSum::new(config)?, args)?
         }
-        Task::DigitSum => Box::new(DigitSum::new(DigitSumConfig {
-            split,
-            seed: args.seed,
-            len: args.rows,
-            ..DigitSumConfig::default()
-        })?),
-        Task::Scenes => Box::new(Scenes::new(ScenesConfig {
-            seed: args.seed,
-            len: args.rows,
-            ask: match args.ask {
-                AskAbout::Presence => Ask::Presence,
-                AskAbout::Description => Ask::Description,
-                AskAbout::Preference => Ask::Preference,
-            },
-            cooccurrence: args.cooccurrence,
-            hallucination: args.hallucination,
-            contrast: args.contrast,
-        })?),
+        Task::Scenes => {
+            let config = ScenesConfig {
+                seed: args.seed,
+                len: args.rows,
+                ask: match args.ask {
+                    AskAbout::Presence => Ask::Presence,
+                    AskAbout::Description => Ask::Description,
+                    AskAbout::Preference => Ask::Preference,
+                },
+                cooccurrence: args.cooccurrence,
+                hallucination: args.hallucination,
+                contrast: args.contrast,
+            };
+            write(&Scenes::new(config)?, args)?
+        }
+        Task::Crawlers => {
+            let config = CrawlersConfig {
+                seed: args.seed,
+                difficulty: args.difficulty,
+                scale: args.scale,
+                ..CrawlersConfig::default()
+            };
+            match args.clips {
+                true => crawlers::export_clips(&config, args.rows, &args.output)?,
+                false => crawlers::export_frames(&config, args.rows, &args.output)?,
+            }
+        }
     };
-    let path = write_jsonl((0..task.len()).map(|row| task.get(row)), &args.output)?;
     say!("{}", path.display());
     Ok(Done::Well)
+}
+
+fn write(task: &dyn Dataset, args: &DataExport) -> Result<PathBuf, Failure> {
+    let rows = (0..task.len()).map(|row| task.get(row));
+    Ok(write_jsonl(rows, &args.output)?)
 }
