@@ -392,3 +392,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_row_of_a_single_frame_shows_its_picture_and_not_its_clip() {
+    let s = one(
+        r#"{"images": ["a.png"], "prompt": "What is wrong?", "labels": ["motion blur"], "pair_id": "p1", "side": "A", "preference": "same", "time_s": 1.25, "video": "clip.mp4"}"#,
+    );
+    assert_eq!(
+        s.messages[0].content,
+        [Part::Image(0), Part::Text("What is wrong?".into())]
+    );
+    assert!(s.videos.is_empty());
+    assert_eq!(s.meta["video"], "clip.mp4");
+    assert_eq!(s.meta["time_s"], 1.25);
+    assert_eq!(s.meta["labels"][0], "motion blur");
+}

@@ -22,6 +22,10 @@ pub enum ProblemKind {
     Answer,
     /// Supervised training has nothing to learn from the row.
     Target,
+    /// Rows that are judged together, and one of them is missing or says something else.
+    Group,
+    /// A span that supervised training is to mask stands nowhere in the answer.
+    Span,
     /// Same prompt and images as an earlier row, but another answer: one of the two is wrong.
     Contradiction,
     /// A pair teaches nothing, or something that nobody means: its answers are equal or differ in white space
@@ -42,6 +46,8 @@ impl ProblemKind {
             Self::Overlong => "overlong",
             Self::Answer => "answer",
             Self::Target => "target",
+            Self::Group => "group",
+            Self::Span => "span",
             Self::Contradiction => "contradiction",
             Self::Pair => "pair",
             Self::PictureSize => "picture size",
@@ -49,10 +55,10 @@ impl ProblemKind {
         }
     }
 
-    /// Whether training would lose the row or learn something wrong. A duplicate only costs, and a loss may bear
-    /// pictures of two sizes.
+    /// Whether training would lose the row or learn something wrong. A duplicate only costs, a loss may bear pictures of
+    /// two sizes, and an answer without the span to be masked is learned whole.
     pub fn is_error(self) -> bool {
-        !matches!(self, Self::Duplicate | Self::PictureSize)
+        !matches!(self, Self::Duplicate | Self::PictureSize | Self::Span)
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Checks<'a> {
     pub answer: &'a (dyn Fn(&Sample) -> Result<(), String> + Sync),
     /// Whether supervised training has something to learn from the row.
     pub target: &'a (dyn Fn(&Sample) -> Result<(), String> + Sync),
+    /// Whether the parts of an answer that supervised training masks are there.
+    pub spans: &'a (dyn Fn(&Sample) -> Result<(), String> + Sync),
     /// Tokens of a pair's answers and the longest of them that a forward pass takes; none where nothing learns from
     /// pairs, which are then not checked.
     pub pairs: Option<PairChecks<'a>>,
@@ -46,6 +48,7 @@ impl Default for Checks<'_> {
             tokens: &|_| Ok(RowTokens::default()),
             answer: &|_| Ok(()),
             target: &|_| Ok(()),
+            spans: &|_| Ok(()),
             pairs: None,
             used: &|_| false,
             unread: &|_| Vec::new(),
@@ -238,8 +241,13 @@ fn row(dataset: &dyn Dataset, index: usize, checks: &Checks<'_>) -> Row {
                         }
                         (_, None) => {}
                     }
-                    if let Err(message) = (checks.target)(&sample) {
-                        row.problem(ProblemKind::Target, None, message);
+                    match (checks.target)(&sample) {
+                        Err(message) => row.problem(ProblemKind::Target, None, message),
+                        Ok(()) => {
+                            if let Err(message) = (checks.spans)(&sample) {
+                                row.problem(ProblemKind::Span, None, message);
+                            }
+                        }
                     }
                     if found.prompt > max_prompt_length {
                         row.problem(

@@ -23,6 +23,16 @@ pub(crate) struct Convention<'a> {
     pub padded: bool,
 }
 
+/// Whether a row shows a single frame: beside the picture it says of which `video`, a path, and when (`time_s`).
+fn frame_of_video(row: &Row) -> bool {
+    let has = |name: &str, is: fn(&Value) -> bool| {
+        row.iter()
+            .any(|(column, value)| column == name && is(value))
+    };
+    has("time_s", |value| matches!(value, Value::Number(_)))
+        && has("video", |value| matches!(value, Value::Text(_)))
+}
+
 impl Convention<'_> {
     /// The sample of a row. Errors carry file and row.
     pub(crate) fn sample(&self, row: Row) -> Result<Sample, Error> {
@@ -41,9 +51,14 @@ impl Convention<'_> {
             None => Vec::new(),
         };
         let numbered = self.numbered_images(&mut row)?;
-        let videos = match take(&mut row, &map.videos, &["videos", "video"])? {
-            Some((name, value)) => self.media.videos(&name, value)?,
-            None => Vec::new(),
+        let frame = !images.is_empty() && map.videos.is_none() && frame_of_video(&row);
+        let videos = match frame {
+            // The clip is where the picture comes from, and not shown.
+            true => Vec::new(),
+            false => match take(&mut row, &map.videos, &["videos", "video"])? {
+                Some((name, value)) => self.media.videos(&name, value)?,
+                None => Vec::new(),
+            },
         };
         let (name, value, pair) = self.prompt(&mut row, pair)?;
         let mut media = MediaList::new(images, videos, &self.media, self.padded);
