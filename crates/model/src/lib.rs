@@ -34,7 +34,9 @@ pub use percept_weights::{
     Checkpoint, Layers, LoadOptions, LoraConfig, Param, ParamGrads, ParamTensor, Patterns,
     SaveDtype, TargetModules,
 };
-pub use processor::prompts::{Processor, Training};
+pub use processor::prompts::Processor;
+pub use processor::spans::SpanMarkers;
+pub use processor::supervised::Training;
 pub use processor::text_stream::TextStream;
 pub use text::rope::rotary_tables;
 pub use tiny::config::{TinyConfig, TinyCorpus, TinyVisionConfig};

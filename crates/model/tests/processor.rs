@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use conversation::{picture, sample};
 use percept_data::{Media, Message, Part, Role, Sample};
-use percept_model::Processor;
+use percept_model::{Processor, SpanMarkers};
 use serde_json::{Value, json};
 
 fn golden() -> PathBuf {
@@ -457,4 +457,54 @@ fn tokens_declared_beside_tokenizer_json_are_tokens() {
         Processor::load(write("added_tokens.json", &json!({"<a>": "b"})).path()).map(|_| ()),
     );
     says(&error, &["added_tokens.json", "<a>"]);
+}
+
+/// Reasoning has letters, answers have digits: what is trained of a masked answer holds no letter, and no tag.
+#[test]
+fn a_masked_span_leaves_the_tokens_and_takes_the_loss() {
+    let think = SpanMarkers {
+        from: "<think>".into(),
+        to: "</think>".into(),
+    };
+    let llava = golden().with_file_name("processor_llava");
+    for folder in [golden(), llava] {
+        let processor = Processor::load(&folder).unwrap();
+        for reasoning in [
+            "I see",
+            "",
+            " a cat \n",
+            "ein Bär 熊 🐻",
+            "a < b",
+            "x</thin",
+        ] {
+            for (between, answer) in [("", "742"), (" ", "742"), ("\n\n", "7 42")] {
+                let text = format!("<think>{reasoning}</think>{between}{answer}");
+                let mut sample = Sample::new("row", vec![Message::text(Role::User, "How many?")]);
+                sample.expert = Some(text.clone());
+                let plain = processor.sft(&sample).unwrap();
+                let spans = std::slice::from_ref(&think);
+                let masked = processor.sft_without(&sample, spans).unwrap();
+                assert_eq!(plain.prompt.tokens, masked.prompt.tokens, "{text:?}");
+                let pairs = plain.mask.iter().zip(&masked.mask);
+                assert!(pairs.clone().all(|(all, some)| *all || !some), "{text:?}");
+                let trained = masked.prompt.tokens.iter().zip(&masked.mask);
+                let trained: Vec<u32> = trained.filter(|(_, t)| **t).map(|(id, _)| *id).collect();
+                let said = processor.decode(&trained);
+                assert!(said.trim_end().ends_with("42"), "{text:?}: {said:?}");
+                let foreign = |c: char| !(c.is_ascii_digit() || c.is_whitespace());
+                assert!(!said.contains(foreign), "{text:?}: {said:?}");
+                assert!(processor.missing_spans(&sample, spans).unwrap().is_empty());
+            }
+        }
+        // What is not closed is no span.
+        let mut sample = Sample::new("row", vec![Message::text(Role::User, "How many?")]);
+        sample.expert = Some("<think>I see 742".into());
+        let spans = std::slice::from_ref(&think);
+        let (plain, masked) = (
+            processor.sft(&sample),
+            processor.sft_without(&sample, spans),
+        );
+        assert_eq!(plain.unwrap().mask, masked.unwrap().mask);
+        assert_eq!(processor.missing_spans(&sample, spans).unwrap(), [&think]);
+    }
 }

@@ -4,18 +4,20 @@ use percept_data::{Message, Sample};
 
 use crate::processor::errors::at;
 use crate::processor::positions::{Run, positions};
+use crate::processor::spans::SpanMarkers;
 use crate::processor::tokenizer::ModelTokenizer;
 use crate::processor::vision::{VisionProcessor, media};
 use crate::{Error, Prompt, VisionTokens};
 
 /// Tokenises rendered text, expands placeholders, assigns positions. `mask` gets one entry for each token: whether
-/// its segment is trained.
+/// its segment is trained and the token holds nothing of `masked`.
 pub(super) fn assemble(
     tokenizer: &ModelTokenizer,
     vision: Option<&dyn VisionProcessor>,
     sample: &Sample,
     messages: &[Message],
     segments: &[(String, bool)],
+    masked: &[SpanMarkers],
     mask: &mut Vec<bool>,
 ) -> Result<Prompt, Error> {
     let media = media(vision, sample, messages)?;
@@ -26,8 +28,8 @@ pub(super) fn assemble(
         prompt.text.push_str(text);
     }
     let tokens = match vision.is_some_and(VisionProcessor::whole_text) {
-        true => tokenizer.encode_whole(segments)?,
-        false => tokenizer.encode_pieces(segments)?,
+        true => tokenizer.encode_whole(segments, masked)?,
+        false => tokenizer.encode_pieces(segments, masked)?,
     };
     let ids = vision.map(VisionProcessor::tokens);
     for (token, trained) in tokens {

@@ -12,6 +12,8 @@ mod preprocessor_files;
 pub(crate) mod prompts;
 mod qwen2vl;
 mod segments;
+pub(crate) mod spans;
+pub(crate) mod supervised;
 pub(crate) mod text_stream;
 mod tokenizer;
 mod tokenizer_file;

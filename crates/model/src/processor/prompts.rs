@@ -1,5 +1,5 @@
 //! From a [`Sample`] to token ids and back: tokenizer, chat template, image placeholders, M-RoPE
-//! positions, loss masks.
+//! positions.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -15,6 +15,7 @@ use crate::processor::files::{json_file, special, template_source};
 use crate::processor::grounding::grounded;
 use crate::processor::qwen2vl::Qwen2VlProcessor;
 use crate::processor::segments::segments;
+use crate::processor::spans::SpanMarkers;
 use crate::processor::tokenizer::ModelTokenizer;
 use crate::processor::unread_fields::unread;
 use crate::processor::vision::VisionProcessor;
@@ -23,28 +24,12 @@ use crate::{Attention, Error, GenerationConfig, Prompt, VisionTokens};
 
 /// Everything between text and token ids of one model family.
 pub struct Processor {
-    tokenizer: ModelTokenizer,
-    chat: Chat,
+    pub(super) tokenizer: ModelTokenizer,
+    pub(super) chat: Chat,
     vision: Option<Box<dyn VisionProcessor>>,
     generation: GenerationConfig,
     /// How boxes are written, where the model's own way is not wanted.
     box_format: Option<BoxFormat>,
-}
-
-/// A conversation for supervised training.
-#[derive(Debug, Clone, Default)]
-pub struct Training {
-    /// All tokens of the conversation.
-    pub prompt: Prompt,
-    /// `[tokens]`: whether the token is predicted with a loss.
-    pub mask: Vec<bool>,
-}
-
-impl Training {
-    /// Tokens with a loss. The first token of a conversation has nothing to be predicted from.
-    pub fn trained_tokens(&self) -> usize {
-        self.mask.iter().skip(1).filter(|trained| **trained).count()
-    }
 }
 
 impl Processor {
@@ -199,55 +184,13 @@ impl Processor {
             return Err(at(sample, "messages", message));
         }
         let text = self.chat.render(sample, turns, true)?;
-        let prompt = self.assemble(sample, turns, &[(text, false)], &mut Vec::new())?;
+        let prompt = self.assemble(sample, turns, &[(text, false)], &[], &mut Vec::new())?;
         if prompt.tokens.is_empty() {
             let message =
                 "the chat template made no text of them\n  help: check chat_template.jinja";
             return Err(at(sample, "messages", message.to_owned()));
         }
         Ok(prompt)
-    }
-
-    /// A conversation for supervised training: the loss is on the assistant's turns (or on those
-    /// with `train`), the end token of a turn included. A sample that ends with the user is
-    /// completed by its expert trajectory.
-    ///
-    /// # Errors
-    /// [`Error::Processor`] when there is nothing to train on, or when the chat template changes
-    /// earlier turns as the conversation goes on.
-    pub fn sft(&self, sample: &Sample) -> Result<Training, Error> {
-        let sample = &*self.grounded(sample)?;
-        let mut messages = sample.messages.clone();
-        if messages.last().is_none_or(|m| m.role != Role::Assistant) {
-            match &sample.expert {
-                _ if !sample.trajectory.is_empty() => {
-                    messages.extend_from_slice(&sample.trajectory)
-                }
-                Some(expert) => messages.push(Message::text(Role::Assistant, expert.as_str())),
-                None => {
-                    let message = "no assistant turn and no expert trajectory to train on\n  help: supervised training needs a last turn with role assistant, or a column completion, response or expert";
-                    // As TRL's SFTTrainer, which takes no column `chosen` either.
-                    let message = match &sample.preference {
-                        None => message.to_owned(),
-                        Some(_) => "no assistant turn and no expert trajectory to train on: the row is a \
-                                    preference pair\n  help: name the column of the chosen answer in \
-                                    data.columns.expert to learn it, or train a preference stage"
-                            .to_owned(),
-                    };
-                    return Err(at(sample, "messages", message));
-                }
-            }
-        }
-        // What follows the last trained turn teaches nothing.
-        let Some(last) = messages.iter().rposition(Message::trains) else {
-            let message = "no turn to train on: every assistant turn has train = false".into();
-            return Err(at(sample, "messages", message));
-        };
-        messages.truncate(last + 1);
-        let segments = segments(&self.chat, &self.tokenizer.ends(), sample, &messages)?;
-        let mut mask = Vec::new();
-        let prompt = self.assemble(sample, &messages, &segments, &mut mask)?;
-        Ok(Training { prompt, mask })
     }
 
     /// Tokens of an answer to [`Processor::prompt`] of a sample, as the model itself would say it: what the chat template
@@ -278,7 +221,7 @@ impl Processor {
         let tokens = match &self.vision {
             // Behind its prompt a text has other tokens than alone.
             Some(vision) if vision.whole_text() => {
-                let all = self.tokenizer.encode_whole(&segments)?.into_iter();
+                let all = self.tokenizer.encode_whole(&segments, &[])?.into_iter();
                 all.filter(|(_, trained)| *trained)
                     .map(|(token, _)| token)
                     .collect()
@@ -294,15 +237,25 @@ impl Processor {
         Ok(tokens)
     }
 
-    fn assemble(
+    /// The prompt of rendered text and its media, see [`assemble`].
+    pub(super) fn assemble(
         &self,
         sample: &Sample,
         messages: &[Message],
         segments: &[(String, bool)],
+        masked: &[SpanMarkers],
         mask: &mut Vec<bool>,
     ) -> Result<Prompt, Error> {
         let vision = self.vision.as_deref();
-        assemble(&self.tokenizer, vision, sample, messages, segments, mask)
+        assemble(
+            &self.tokenizer,
+            vision,
+            sample,
+            messages,
+            segments,
+            masked,
+            mask,
+        )
     }
 
     /// The sample with `<ref-object>` and `<bbox>` filled from its `objects`: coordinates are thousandths for

@@ -1,5 +1,6 @@
 //! The tokenizer of a model, with the tokens that its folder names besides.
 
+use std::ops::Range;
 use std::path::Path;
 
 use percept_weights::write_json;
@@ -9,6 +10,7 @@ use tokenizers::Tokenizer;
 use crate::Error;
 use crate::processor::errors::bad;
 use crate::processor::files::{ids, json_file, special};
+use crate::processor::spans::{SpanMarkers, holds, places};
 use crate::processor::{added_tokens, tokenizer_file};
 
 /// A piece of a text, and whether it is trained.
@@ -138,25 +140,46 @@ impl ModelTokenizer {
             .to_vec())
     }
 
-    /// Tokens of the pieces of a text, each for itself, and whether each token is trained, as its piece is.
+    /// Tokens of the pieces of a text, each for itself, and whether each token is trained: as its piece is, unless it holds
+    /// something of `masked`.
     ///
     /// # Errors
     /// As [`ModelTokenizer::encode`].
-    pub(super) fn encode_pieces(&self, pieces: &[Piece]) -> Result<Vec<(u32, bool)>, Error> {
+    pub(super) fn encode_pieces(
+        &self,
+        pieces: &[Piece],
+        masked: &[SpanMarkers],
+    ) -> Result<Vec<(u32, bool)>, Error> {
         let mut out = Vec::new();
         for (text, trained) in pieces {
-            let tokens = self.encode(text)?;
-            out.extend(tokens.into_iter().map(|token| (token, *trained)));
+            let places = match trained {
+                true => places(masked, text),
+                false => Vec::new(),
+            };
+            if places.is_empty() {
+                let tokens = self.encode(text)?;
+                out.extend(tokens.into_iter().map(|token| (token, *trained)));
+                continue;
+            }
+            let encoding = self.tokenizer.encode(text.as_str(), false);
+            let encoding = encoding.map_err(|e| bad("tokenizer", e.to_string()))?;
+            let tokens = encoding.get_ids().iter().zip(encoding.get_offsets());
+            out.extend(tokens.map(|(&token, &bytes)| (token, !holds(&places, bytes))));
         }
         Ok(out)
     }
 
     /// Tokens of the pieces as one text, with the tokens that the tokenizer puts around one unless the first of them is
-    /// written already. A token is trained when the piece is in which it begins.
+    /// written already. A token is trained when the piece is in which it begins, unless it holds something of `masked`.
     ///
     /// # Errors
     /// As [`ModelTokenizer::encode`].
-    pub(super) fn encode_whole(&self, pieces: &[Piece]) -> Result<Vec<(u32, bool)>, Error> {
+    pub(super) fn encode_whole(
+        &self,
+        pieces: &[Piece],
+        masked: &[SpanMarkers],
+    ) -> Result<Vec<(u32, bool)>, Error> {
+        let masked = places_of_pieces(masked, pieces);
         let text: String = pieces.iter().map(|(text, _)| text.as_str()).collect();
         let first = special(&self.config, "bos_token").unwrap_or_default();
         let around = first.is_empty() || !text.starts_with(&first);
@@ -165,15 +188,13 @@ impl ModelTokenizer {
         let tokens = encoding.get_ids().iter().zip(encoding.get_offsets());
         let (mut piece, mut end) = (0, pieces.first().map_or(0, |(text, _)| text.len()));
         let mut out = Vec::with_capacity(encoding.len());
-        for (&token, &(start, _)) in tokens {
+        for (&token, &(start, last)) in tokens {
             while start >= end && piece + 1 < pieces.len() {
                 piece += 1;
                 end += pieces[piece].0.len();
             }
-            out.push((
-                token,
-                pieces.get(piece).is_some_and(|(_, trained)| *trained),
-            ));
+            let trained = pieces.get(piece).is_some_and(|(_, trained)| *trained);
+            out.push((token, trained && !holds(&masked, (start, last))));
         }
         Ok(out)
     }
@@ -187,4 +208,18 @@ impl ModelTokenizer {
     pub(super) fn token_text(&self, token: u32) -> String {
         self.tokenizer.decode(&[token], false).unwrap_or_default()
     }
+}
+
+/// Bytes of the whole text that are in one of the spans of a trained piece.
+fn places_of_pieces(spans: &[SpanMarkers], pieces: &[Piece]) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    for (text, trained) in pieces {
+        if *trained {
+            let own = places(spans, text).into_iter();
+            found.extend(own.map(|place| start + place.start..start + place.end));
+        }
+        start += text.len();
+    }
+    found
 }
