@@ -22,6 +22,18 @@ pub enum Error {
         /// The label that it requires.
         required: String,
     },
+    /// Two functions judge rows together that share different columns.
+    #[error(
+        "reward.functions, {function}.group_by: {column}, but {other} groups rows by another column\n  help: rows are drawn together by one column: give both functions the same"
+    )]
+    GroupBy {
+        /// Label of the function.
+        function: String,
+        /// Its column.
+        column: String,
+        /// Label of the function before it.
+        other: String,
+    },
     /// An option outside its range.
     #[error("reward.functions, {function}.{option}: {found} (expected {expected})")]
     Option {
@@ -69,7 +81,7 @@ impl Error {
             Self::Option { function, .. } | Self::Start { function, .. } => {
                 label.clone_into(function);
             }
-            Self::Empty | Self::Duplicate(_) | Self::Requires { .. } => {}
+            Self::Empty | Self::Duplicate(_) | Self::Requires { .. } | Self::GroupBy { .. } => {}
         }
         self
     }

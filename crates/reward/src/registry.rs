@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Accuracy, Choice, Exact, ExternalCommand, Format, Iou, Kind, Length, Math, PythonFunction,
+    ReactAttribution, ReactPreference,
 };
 
 /// What the options of a kind say of themselves: the first paragraph, as in the JSON Schema.
@@ -62,6 +63,8 @@ kinds! {
     "iou" => Iou,
     "format" => Format,
     "length" => Length,
+    "react_attribution" => ReactAttribution,
+    "react_preference" => ReactPreference,
     "python" => PythonFunction,
     "command" => ExternalCommand,
 }

@@ -1,5 +1,7 @@
 //! All reward functions of a recipe together.
 
+use serde_json::{Map, Value};
+
 use crate::{
     Answer, Error, Extracted, FunctionConfig, GroupVerifier, Reward, RewardConfig, Verdict,
     Verifier,
@@ -11,6 +13,18 @@ struct Function {
     /// Index of the function that must score above 0 for this one to count.
     requires: Option<usize>,
     verifier: Box<dyn Verifier>,
+}
+
+impl Function {
+    /// The column whose value rows share that it judges together.
+    fn group_by(&self) -> Option<&str> {
+        self.verifier.groups()?.group_by()
+    }
+
+    /// Whether it judges rows together by another column than this one.
+    fn other_column(&self, column: &str) -> bool {
+        self.group_by().is_some_and(|own| own != column)
+    }
 }
 
 /// The reward functions of a recipe, ready to judge.
@@ -51,6 +65,15 @@ impl RewardSet {
             }
             let requires = required(function, &config.functions)?;
             let built = build(function, requires).map_err(|error| error.of(label))?;
+            if let Some(column) = built.group_by()
+                && let Some(other) = functions.iter().find(|f| f.other_column(column))
+            {
+                return Err(Error::GroupBy {
+                    function: label.into(),
+                    column: column.into(),
+                    other: other.label.clone(),
+                });
+            }
             functions.push(built);
         }
         Ok(Self { functions })
@@ -132,6 +155,49 @@ impl RewardSet {
             .collect()
     }
 
+    /// The column whose value those rows share that are judged together: they belong in one step. None where every row may
+    /// stand alone.
+    pub fn group_by(&self) -> Option<&str> {
+        self.functions.iter().find_map(Function::group_by)
+    }
+
+    /// Whether some function with a weight compares with the row's ground truth.
+    pub fn needs_ground_truth(&self) -> bool {
+        self.weighed().any(|f| f.verifier.needs_ground_truth())
+    }
+
+    /// Whether a row has what the functions with a weight read in its other columns.
+    ///
+    /// # Errors
+    /// The first function that misses something, and what.
+    pub fn check_row(&self, row: &Map<String, Value>) -> Result<(), String> {
+        let named = |function: &Function| {
+            let found = function.verifier.check_row(row);
+            found.map_err(|reason| format!("{}: {reason}", function.label))
+        };
+        self.weighed().try_for_each(named)
+    }
+
+    /// Whether these rows, all that share a value of [`RewardSet::group_by`], can be judged together.
+    ///
+    /// # Errors
+    /// The first function that cannot, and why.
+    pub fn check_rows(&self, rows: &[&Map<String, Value>]) -> Result<(), String> {
+        let named = |function: &Function| {
+            let Some(groups) = function.verifier.groups() else {
+                return Ok(());
+            };
+            let found = groups.check_rows(rows);
+            found.map_err(|reason| format!("{}: {reason}", function.label))
+        };
+        self.weighed().try_for_each(named)
+    }
+
+    /// The functions that count in the total.
+    fn weighed(&self) -> impl Iterator<Item = &Function> {
+        self.functions.iter().filter(|f| f.weight != 0.0)
+    }
+
     /// What each function takes for the answer in a response, in the recipe's order.
     pub fn extracted(&self, answer: &Answer<'_>) -> Vec<Extracted> {
         self.functions
@@ -145,15 +211,11 @@ impl RewardSet {
     /// # Errors
     /// The first function that cannot, and why.
     pub fn check_ground_truth(&self, ground_truth: &str) -> Result<(), String> {
-        self.functions
-            .iter()
-            .filter(|function| function.weight != 0.0)
-            .try_for_each(|function| {
-                function
-                    .verifier
-                    .check_ground_truth(ground_truth)
-                    .map_err(|reason| format!("{}: {reason}", function.label))
-            })
+        let named = |function: &Function| {
+            let found = function.verifier.check_ground_truth(ground_truth);
+            found.map_err(|reason| format!("{}: {reason}", function.label))
+        };
+        self.weighed().try_for_each(named)
     }
 }
 

@@ -136,6 +136,19 @@ pub trait Verifier: Send + Sync {
         None
     }
 
+    /// Whether it compares with the row's ground truth: a row without one is then refused before training.
+    fn needs_ground_truth(&self) -> bool {
+        true
+    }
+
+    /// Whether a row has in its other columns what this verifier reads there; data are checked with it before training.
+    ///
+    /// # Errors
+    /// The column, what was found in it and what was expected.
+    fn check_row(&self, _row: &Map<String, Value>) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Whether [`Verifier::verify`] reads [`Answer::alternatives`] itself. Where it does not, it is asked once
     /// for each right answer, and the best verdict counts.
     fn reads_alternatives(&self) -> bool {
@@ -160,6 +173,21 @@ pub trait GroupVerifier {
     /// One verdict per answer, in the order of the groups; each group holds the answers to one prompt. Never
     /// panics and never blocks without a deadline, whatever the text.
     fn verify_groups(&self, groups: &[&[Answer<'_>]]) -> Vec<Vec<Verdict>>;
+
+    /// The column whose value those prompts share that are judged together; training draws such rows in one step. None:
+    /// any prompts may stand beside each other.
+    fn group_by(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether these rows, which are all that share a value of that column, can be judged together; data are checked with
+    /// it before training. `rows` are their columns besides prompt, media and answer.
+    ///
+    /// # Errors
+    /// What is missing.
+    fn check_rows(&self, _rows: &[&Map<String, Value>]) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// The judgement of one response by all functions.

@@ -581,3 +581,108 @@ fn endless_output_on_both_pipes_and_half_a_verdict_end_at_the_deadline() {
         assert!(clock.elapsed() < Duration::from_secs(20), "{text}");
     }
 }
+
+/// A pairwise reward in TRL's signature: of the i-th responses to two rows the longer one wins.
+const PAIRWISE: &str = r#"
+def longer(completions, group_index, rollout_index, side, **kwargs):
+    if "raise" in completions: raise ValueError("a bad day")
+    if "hang" in completions:
+        import time; time.sleep(60)
+    at = {(r, s): len(c) for c, r, s in zip(completions, rollout_index, side)}
+    assert group_index == sorted(group_index), group_index
+    return [float(at[r, s] > at[r, "B" if s == "A" else "A"]) for r, s in zip(rollout_index, side)]
+"#;
+
+fn sides(set: &RewardSet, groups: &[(&str, &str, &[&str])]) -> Vec<Vec<Verdict>> {
+    let rows: Vec<Map<String, Value>> = groups
+        .iter()
+        .map(|(pair, side, _)| {
+            json!({"pair": pair, "side": side})
+                .as_object()
+                .cloned()
+                .unwrap()
+        })
+        .collect();
+    let answers: Vec<Vec<Answer<'_>>> = groups
+        .iter()
+        .zip(&rows)
+        .map(|((_, _, texts), meta)| {
+            let answer = |completion| Answer {
+                completion,
+                meta,
+                ..Answer::default()
+            };
+            texts.iter().map(|text| answer(*text)).collect()
+        })
+        .collect();
+    let views: Vec<&[Answer<'_>]> = answers.iter().map(Vec::as_slice).collect();
+    let judged = set.judge_groups(&views).into_iter();
+    let first = |reward: percept_reward::Reward| reward.parts.into_iter().next().unwrap().1;
+    judged
+        .map(|group| group.into_iter().map(first).collect())
+        .collect()
+}
+
+#[test]
+fn a_function_gets_the_responses_to_all_rows_that_share_a_value() {
+    let (_dir, path) = script(PAIRWISE);
+    let set = python(&path, "group_by = 'pair'").unwrap();
+    assert_eq!(set.group_by(), Some("pair"));
+    let found = sides(
+        &set,
+        &[
+            ("p", "A", &["long one", "a"]),
+            ("q", "B", &["", ""]),
+            ("p", "B", &["b", "longer"]),
+            ("q", "A", &["x", "y"]),
+        ],
+    );
+    let (right, wrong) = (Verdict::RIGHT, Verdict::WRONG);
+    assert_eq!(found[0], [right.clone(), wrong.clone()]);
+    assert_eq!(found[2], [wrong.clone(), right.clone()]);
+    assert_eq!(found[1], [wrong.clone(), wrong]);
+    assert_eq!(found[3], [right.clone(), right]);
+}
+
+#[test]
+fn a_failure_costs_a_whole_bundle_its_grades_and_no_other() {
+    let (_dir, path) = script(PAIRWISE);
+    let set = python(&path, "group_by = 'pair', timeout_s = 2.0").unwrap();
+    for bad in ["raise", "hang"] {
+        let found = sides(
+            &set,
+            &[
+                ("p", "A", &["one", bad]),
+                ("q", "A", &["xx"]),
+                ("p", "B", &["b", "longer"]),
+                ("q", "B", &["y"]),
+            ],
+        );
+        let ungraded = |group: &[Verdict]| group.iter().all(|verdict| verdict.score().is_none());
+        assert!(
+            ungraded(&found[0]) && ungraded(&found[2]),
+            "{bad}: {found:?}"
+        );
+        assert_eq!(
+            (&found[1][0], &found[3][0]),
+            (&Verdict::RIGHT, &Verdict::WRONG),
+            "{bad}"
+        );
+    }
+}
+
+#[test]
+fn group_by_needs_a_function_that_takes_lists() {
+    let single = "def compute_score(solution_str, ground_truth):\n    return 1.0\n";
+    let (_dir, path) = script(single);
+    let error = python(&path, "group_by = 'pair'").unwrap_err().to_string();
+    assert!(
+        error.contains("group_by needs a function that takes lists"),
+        "{error}"
+    );
+    let batched = "def compute_score(solution_strs, extra_infos):\n    return [e['rollout_index'] for e in extra_infos]\n";
+    let (_dir, path) = script(batched);
+    let set = python(&path, "group_by = 'pair'").unwrap();
+    let found = sides(&set, &[("p", "A", &["x", "y"])]);
+    assert_eq!(found[0], [Verdict::Score(0.0), Verdict::Score(1.0)]);
+}

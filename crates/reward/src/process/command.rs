@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::options::{max_restarts, seconds, timeout_s};
+use super::options::{column, max_restarts, seconds, timeout_s};
 use super::session::{Plan, Session};
 use super::verifier::ProcessVerifier;
 use crate::{Error, Kind, Verifier};
@@ -32,6 +32,11 @@ pub struct ExternalCommand {
     /// Seconds for one verdict, and for the first one also for starting up.
     #[serde(default = "timeout_s")]
     pub timeout_s: f64,
+    /// Judge the responses to all rows that share a value of this column together: such rows are drawn in one step,
+    /// `more` is true up to the last response to the last of them, and requests have `group_index` (which of the rows) and
+    /// `rollout_index` (which response to it) as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_by: Option<String>,
     /// Failures in a row after which the rest of a batch is left ungraded.
     #[serde(default = "max_restarts")]
     pub max_restarts: usize,
@@ -56,6 +61,7 @@ impl Kind for ExternalCommand {
         let help = "give the program's path; a program without a slash is looked up in PATH";
         Ok(Box::new(ProcessVerifier {
             name: "command",
+            group_by: column(&self.group_by)?,
             session: Session::start(plan, help)?,
         }))
     }

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! `messages` is the prompt where the row has it as a conversation. `more` is true when further requests of the same
-//! batch follow. A reply may carry a `traceback`. Standard error is free for logs; what is new in it is shown once, and
+//! batch follow. With `group_by` a batch is the responses to all rows that share a value of that column, and a request
+//! says where it stands in it: `group_index` (which of the rows), `rollout_index` (which response to it). A reply may carry a `traceback`. Standard error is free for logs; what is new in it is shown once, and
 //! its end is quoted when the process fails. Closing standard input asks the process to end; the process and all that
 //! it started are killed when we end, in whatever way.
 
@@ -17,6 +18,7 @@ mod command;
 mod log;
 mod options;
 mod python;
+mod request;
 mod session;
 mod verifier;
 #[cfg(unix)]

@@ -26,3 +26,11 @@ pub(super) fn seconds(option: &'static str, value: f64) -> Result<Duration, Erro
         ))
     }
 }
+
+/// The column whose value rows share that are judged together.
+pub(super) fn column(group_by: &Option<String>) -> Result<Option<String>, Error> {
+    match group_by.as_deref() {
+        Some("") => Err(Error::option("group_by", "\"\"", "the name of a column")),
+        _ => Ok(group_by.clone()),
+    }
+}

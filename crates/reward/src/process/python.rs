@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::options::{max_restarts, seconds, timeout_s};
+use super::options::{column, max_restarts, seconds, timeout_s};
 use super::session::{Plan, Session};
 use super::verifier::ProcessVerifier;
 use crate::{Error, Kind, Verifier};
@@ -76,6 +76,12 @@ pub struct PythonFunction {
     /// responses of a batch or judge many at once faster.
     #[serde(default)]
     pub batch: bool,
+    /// Call once with the responses to all rows that share a value of this column, for example `pair_id`: rewards that
+    /// compare two pictures. Such rows are drawn in one step. The function gets `group_index` (which of the rows) and
+    /// `rollout_index` (which response to it) as two more lists (TRL) or fields (verl's `extra_infos`, EasyR1's
+    /// `reward_inputs`); it has to take lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_by: Option<String>,
     /// How prompts and completions are passed to a function of TRL's signature.
     #[serde(default)]
     pub completion_format: CompletionFormat,
@@ -101,7 +107,12 @@ impl PythonFunction {
             SHIM.into(),
             self.path.clone().into(),
             self.function.clone().unwrap_or_default().into(),
-            if self.batch { "batch" } else { "single" }.into(),
+            match (&self.group_by, self.batch) {
+                (Some(_), _) => "group",
+                (None, true) => "batch",
+                (None, false) => "single",
+            }
+            .into(),
             self.completion_format.name().into(),
         ]
     }
@@ -119,6 +130,7 @@ impl Kind for PythonFunction {
         let help = "run the file with the interpreter in `python` and see what it says";
         Ok(Box::new(ProcessVerifier {
             name: "python",
+            group_by: column(&self.group_by)?,
             session: Session::start(plan, help)?,
         }))
     }

@@ -1,6 +1,6 @@
 """Runs a Python reward function for percept: JSON requests on stdin, JSON verdicts on stdout.
 
-    python3 -c "$(cat reward_shim.py)" FILE FUNCTION single|batch auto|text|messages
+    python3 -c "$(cat reward_shim.py)" FILE FUNCTION single|batch|group auto|text|messages
 
 Signatures, told apart by their parameters:
     reward_func(completions, **kwargs) -> list[float | None]                    TRL, ms-swift (also a class's __call__)
@@ -8,6 +8,8 @@ Signatures, told apart by their parameters:
     compute_score(data_source, solution_str, ground_truth, extra_info) -> float | dict    verl
     compute_score(data_sources, solution_strs, ground_truths, extra_infos) -> list        verl, batched
     compute_score(reward_input) -> dict, compute_score(reward_inputs) -> list[dict]       EasyR1
+
+`group` calls with the responses to several prompts at once; `group_index` and `rollout_index` say which is which.
 """
 
 import asyncio
@@ -27,6 +29,8 @@ KINDS = {
     "reward_inputs": "easyr1-batch",
     "reward_input": "easyr1",
 }
+# Where a response stands among those that are judged together.
+PLACE = ("group_index", "rollout_index")
 # What a function raises when it gets a text for messages, or messages for a text.
 FORM_ERRORS = (TypeError, AttributeError, KeyError, IndexError)
 
@@ -96,6 +100,9 @@ def trl(function, requests, messages):
         columns[key] = [request["meta"].get(key) for request in requests]
     columns["finished"] = [request["finished"] for request in requests]
     columns["n_tokens"] = [request["n_tokens"] for request in requests]
+    for key in PLACE:
+        if key in requests[0]:
+            columns[key] = [request[key] for request in requests]
     columns["completion_ids"] = [request["token_ids"] for request in requests]
     columns["trainer_state"] = None
     columns["log_extra"] = columns["log_metric"] = lambda *_, **__: None
@@ -110,6 +117,12 @@ def trl(function, requests, messages):
     return call(function, columns)
 
 
+def placed(fields, request):
+    """The fields of a row, and the place of the response among those that are judged with it."""
+    own = {key: request[key] for key in PLACE if key in request}
+    return {**fields, **own} if own and isinstance(fields, dict) else fields
+
+
 def verl(function, requests, batched):
     """verl's signatures."""
     rows = [
@@ -117,7 +130,7 @@ def verl(function, requests, batched):
             "data_source": request["meta"].get("data_source", ""),
             "solution_str": request["completion"],
             "ground_truth": request["ground_truth"],
-            "extra_info": request["meta"].get("extra_info", request["meta"]),
+            "extra_info": placed(request["meta"].get("extra_info", request["meta"]), request),
         }
         for request in requests
     ]
@@ -132,7 +145,7 @@ def easyr1(function, requests, batched):
     """EasyR1's signatures."""
     rows = [
         {
-            **request["meta"],
+            **placed(request["meta"], request),
             "response": request["completion"],
             "response_length": request["n_tokens"],
             "ground_truth": request["ground_truth"],
@@ -240,6 +253,8 @@ def main():
 
     try:
         function, kind = load(path, name)
+        if mode == "group" and kind in ("verl", "easyr1"):
+            raise TypeError("group_by needs a function that takes lists: completions, solution_strs or reward_inputs")
     except BaseException as error:
         reason, trace = explained(error)
         write({"ready": False, "reason": reason, "traceback": trace})
@@ -249,7 +264,7 @@ def main():
     requests = []
     for line in lines:
         requests.append(json.loads(line))
-        if mode == "batch" and requests[-1]["more"]:
+        if mode != "single" and requests[-1]["more"]:
             continue
         for answer in judge.judge(requests):
             write(answer)

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::log::Log;
+use super::request::Request;
 use super::worker::{Output, Worker};
 use crate::{Answer, Error, Verdict};
 
@@ -66,6 +67,7 @@ impl Session {
     /// One verdict per answer. Takes at most
     /// `answers × timeout + failures × startup` and never hangs.
     pub(super) fn judge(&self, batch: &[Answer<'_>]) -> Vec<Verdict> {
+        let batch: Vec<Request<'_>> = batch.iter().map(Request::alone).collect();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut verdicts = Vec::with_capacity(batch.len());
         let mut failures = 0;
@@ -79,23 +81,42 @@ impl Session {
                 continue;
             };
             failures += 1;
-            state.worker = None;
-            state.restarts += 1;
             // The answer at which it failed; the process starts again for the next one.
-            verdicts.push(Verdict::Ungraded(reason.clone()));
+            verdicts.push(state.failed(&reason));
             if failures > self.plan.max_restarts {
-                let given_up = format!(
-                    "not judged: the verifier failed {failures} times in a row ({} in this run), last: {reason}",
-                    state.restarts
-                );
-                verdicts.resize(batch.len(), Verdict::Ungraded(given_up));
+                verdicts.resize(batch.len(), state.given_up(failures, &reason));
             }
         }
-        let State { worker, log, .. } = &mut *state;
-        if let Some(worker) = worker {
-            log.wrote(&worker.new_log());
-        }
+        state.listen();
         verdicts
+    }
+
+    /// One verdict per answer of bundles that the process sees whole: where it fails, no answer of that bundle has a
+    /// verdict, since the rest of a bundle alone is another question.
+    pub(super) fn judge_bundles(&self, bundles: &[Vec<Request<'_>>]) -> Vec<Vec<Verdict>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = Vec::with_capacity(bundles.len());
+        let mut failures = 0;
+        let mut given_up = None;
+        for bundle in bundles {
+            if let Some(verdict) = &given_up {
+                all.push(vec![Verdict::clone(verdict); bundle.len()]);
+                continue;
+            }
+            let mut verdicts = Vec::with_capacity(bundle.len());
+            match state.run(&self.plan, bundle, &mut verdicts) {
+                Ok(()) => failures = 0,
+                Err(Failure(reason)) => {
+                    failures += 1;
+                    verdicts = vec![state.failed(&reason); bundle.len()];
+                    given_up = (failures > self.plan.max_restarts)
+                        .then(|| state.given_up(failures, &reason));
+                }
+            }
+            all.push(verdicts);
+        }
+        state.listen();
+        all
     }
 
     /// What the process said besides verdicts since the last call, each text once.
@@ -106,11 +127,33 @@ impl Session {
 }
 
 impl State {
+    /// The process failed; the verdict on what it was asked.
+    fn failed(&mut self, reason: &str) -> Verdict {
+        self.worker = None;
+        self.restarts += 1;
+        Verdict::Ungraded(reason.to_owned())
+    }
+
+    /// The verdict on what is not asked any more.
+    fn given_up(&self, failures: usize, reason: &str) -> Verdict {
+        Verdict::Ungraded(format!(
+            "not judged: the verifier failed {failures} times in a row ({} in this run), last: {reason}",
+            self.restarts
+        ))
+    }
+
+    /// Takes what the process wrote to standard error.
+    fn listen(&mut self) {
+        if let Some(worker) = &mut self.worker {
+            self.log.wrote(&worker.new_log());
+        }
+    }
+
     /// Judges answers from the first one on until all are judged or the process fails.
     fn run(
         &mut self,
         plan: &Plan,
-        answers: &[Answer<'_>],
+        requests: &[Request<'_>],
         verdicts: &mut Vec<Verdict>,
     ) -> Result<(), Failure> {
         if self
@@ -125,9 +168,9 @@ impl State {
             None => launch(plan, &mut self.log)?,
         };
         let first = self.next_id;
-        self.next_id += answers.len() as u64;
-        for (at, answer) in answers.iter().enumerate() {
-            worker.send(&request(first + at as u64, answer, at + 1 < answers.len()));
+        self.next_id += requests.len() as u64;
+        for (at, request) in requests.iter().enumerate() {
+            worker.send(&request.line(first + at as u64, at + 1 < requests.len()));
         }
         for id in first..self.next_id {
             let reply = next_line(&mut worker, plan.timeout, "no verdict")
@@ -191,28 +234,6 @@ fn rubbish(line: &str) -> Failure {
     Failure(format!(
         "the verifier wrote `{shown}`, expected {{\"id\": …, \"score\": …}}"
     ))
-}
-
-fn request(id: u64, answer: &Answer<'_>, more: bool) -> String {
-    let ground_truth: Value = match answer.ground_truth {
-        Some(truth) if !answer.alternatives.is_empty() => std::iter::once(truth)
-            .chain(answer.alternatives.iter().map(String::as_str))
-            .collect(),
-        other => other.into(),
-    };
-    let request = json!({
-        "id": id,
-        "prompt": answer.prompt,
-        "completion": answer.completion,
-        "ground_truth": ground_truth,
-        "finished": answer.finished,
-        "n_tokens": answer.n_tokens,
-        "token_ids": answer.token_ids,
-        "messages": answer.messages,
-        "meta": answer.meta,
-        "more": more,
-    });
-    format!("{request}\n")
 }
 
 fn verdict(line: &str, id: u64, log: &mut Log) -> Result<Verdict, Failure> {

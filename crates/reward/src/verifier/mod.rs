@@ -6,3 +6,4 @@ pub(crate) mod exact;
 pub(crate) mod format;
 pub(crate) mod iou;
 pub(crate) mod length;
+pub(crate) mod react;
