@@ -126,3 +126,81 @@ fn a_run_that_does_not_fit_is_warned_of() {
         "{text}"
     );
 }
+
+/// A frame of a pair as `percept data check` reads it.
+fn frame(pair: &str, side: &str, labels: &str) -> String {
+    format!(
+        "{{\"prompt\": \"What is wrong with {pair} {side}?\", \"response\": \"<think>I see.</think>1\", \
+         \"labels\": {labels}, \"pair_id\": \"{pair}\", \"side\": \"{side}\", \"preference\": \"A\"}}\n"
+    )
+}
+
+const PAIRS: &str = "[rl]\nsteps = 1\ntrain_batch_size = 2\n\
+    [[reward.functions]]\nname = \"react_attribution\"\n[[reward.functions]]\nname = \"react_preference\"\n";
+
+#[test]
+fn a_frame_without_its_partner_and_an_unknown_label_are_problems() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = frame("p1", "A", "[]") + &frame("p1", "B", "[\"motion blur\"]");
+    let (output, text) = check(folder.path(), &good, PAIRS);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "no ground truth is asked for: {text}"
+    );
+    let bad = good
+        + &frame("p2", "A", "[]")
+        + &frame("p3", "A", "[\"six fingers\"]")
+        + &frame("p3", "B", "[]");
+    let (output, text) = check(folder.path(), &bad, PAIRS);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for said in [
+        "group: rows.jsonl:3: react_preference: pair_id p2 has 1 row (side A), expected two",
+        "answer: rows.jsonl:4: react_attribution: labels[0]",
+        "extra limbs",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+}
+
+#[test]
+fn answers_without_the_span_that_is_masked_are_counted_and_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = frame("p1", "A", "[]") + "{\"prompt\": \"What now?\", \"response\": \"1\"}\n";
+    let spans = "mask_spans = [{ from = \"<think>\", to = \"</think>\" }]\n";
+    let (output, text) = check(folder.path(), &rows, &format!("{SFT}{spans}"));
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(
+        text.contains("span: rows.jsonl:2: no `<think>` … `</think>`"),
+        "{text}"
+    );
+    assert!(!text.contains("span: rows.jsonl:1"), "{text}");
+}
+
+/// Rows of [sft] in files of their own are no rows of [rl].
+#[test]
+fn the_rows_of_the_supervised_stage_may_stand_in_files_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("cot.jsonl");
+    std::fs::write(&own, "{\"prompt\": \"What is it?\", \"response\": \"1\"}\n").unwrap();
+    let pairs = frame("p1", "A", "[]") + &frame("p1", "B", "[]");
+    let stages = format!("{SFT}train_files = [{own:?}]\n{PAIRS}");
+    let (output, text) = check(folder.path(), &pairs, &stages);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(
+        text.contains("sft: ") && text.contains("cot.jsonl"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_recipe_of_react_is_a_recipe() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes/react-7b.toml");
+    let recipe = percept_train::load(&path, &[]).unwrap();
+    let sft = recipe.sft.unwrap();
+    assert_eq!(
+        (sft.num_train_epochs, sft.mask_spans[0].epochs[0]),
+        (Some(2.0), 2)
+    );
+    assert!(sft.train_files[0].starts_with(path.parent().unwrap()));
+}

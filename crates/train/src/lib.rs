@@ -23,6 +23,7 @@ mod stages;
 
 pub use batch::pack::{MicroBatch, PackItem, Packed, micro_batches, pack};
 pub use batch::score::{Scores, score};
+pub use batch::together::{Incomplete, incomplete_groups};
 pub use error::Error;
 pub use locate::{Located, locate, locate_adapter};
 pub use policy::local::Learner;
@@ -35,9 +36,10 @@ pub use recipe::file::{load, parse};
 pub use recipe::methods::with_method;
 pub use recipe::parts::{
     AlgorithmConfig, EvalConfig, OldLogProb, OptimConfig, RlConfig, RolloutConfig, Schedule,
-    SftConfig, TopKAnnealing,
+    TopKAnnealing,
 };
 pub use recipe::preference::{DpoConfig, PreferenceOptions};
+pub use recipe::supervised::{MaskSpan, SftConfig};
 pub use recipe::tables::{
     DataConfig, DigitSumTask, MetricNames, ModelSource, Recipe, TrainerConfig,
 };

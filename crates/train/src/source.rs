@@ -24,7 +24,8 @@ pub struct Data {
 ///
 /// # Errors
 /// [`Error::Data`] for files that cannot be opened or are malformed.
-pub fn open_data(config: &DataConfig) -> Result<Data, Error> {
+pub fn open_data(recipe: &Recipe) -> Result<Data, Error> {
+    let config = &recipe.data;
     if let Some(task) = &config.digit_sum {
         return Ok(Data {
             sft: Box::new(DigitSum::new(task.sft.clone())?),
@@ -37,8 +38,10 @@ pub fn open_data(config: &DataConfig) -> Result<Data, Error> {
         [] => None,
         files => Some(open(files)?),
     };
+    let own = recipe.sft.as_ref().map(|sft| sft.train_files.as_slice());
+    let own = own.filter(|files| !files.is_empty());
     Ok(Data {
-        sft: open(&config.train_files)?,
+        sft: open(own.unwrap_or(&config.train_files))?,
         rl: open(&config.train_files)?,
         val,
     })

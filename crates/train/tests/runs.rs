@@ -249,3 +249,125 @@ fn every_method_runs() {
         );
     }
 }
+
+/// Rows of frames: two for each pair, the sides in different places of the file.
+fn frames(folder: &Path, pairs: usize) -> std::path::PathBuf {
+    let pixel = |x: u32, y: u32| image::Rgb([(x * 9) as u8, (y * 9) as u8, 90]);
+    let picture = image::RgbImage::from_fn(28, 28, pixel);
+    picture.save(folder.join("frame.png")).unwrap();
+    let mut lines = String::new();
+    for side in ["A", "B"] {
+        for pair in 0..pairs {
+            let row = serde_json::json!({
+                "images": ["frame.png"], "prompt": "Is there a ring in the image?", "labels": [],
+                "pair_id": format!("p{pair}"), "side": side, "preference": if pair % 2 == 0 { "A" } else { "same" },
+                "time_s": 0.5, "video": "clip.mp4",
+            });
+            lines.push_str(&format!("{row}\n"));
+        }
+    }
+    let path = folder.join("frames.jsonl");
+    std::fs::write(&path, lines).unwrap();
+    path
+}
+
+#[test]
+fn both_frames_of_a_pair_are_in_one_step_and_judged_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = frames(folder.path(), 5);
+    let tiny = TINY.split("[data.digit_sum]").next().unwrap();
+    let tiny = tiny.replace("[model.tiny]", "[model.tiny]\ncorpus = \"scenes\"");
+    let text = format!(
+        "[trainer]\noutput_dir = {:?}\nsave_freq = 1\nmax_ckpt_to_keep = 0\n{tiny}\
+         [data]\ntrain_files = [{rows:?}]\n\
+         [rollout]\nmax_completion_length = 6\nnum_generations = 4\n\
+         [[reward.functions]]\nname = \"react_preference\"\n\
+         [[reward.functions]]\nname = \"length\"\nunit = \"characters\"\nmax_length = 40\n\
+         [rl]\nsteps = 3\ntrain_batch_size = 4\nppo_mini_batch_size = 2\noptim = {{ lr = 1e-3 }}\n",
+        folder.path().join("runs").to_str().unwrap()
+    );
+    let recipe = parse(&text, "test", &[]).unwrap();
+    let (outcome, heard) = go(&recipe, Start::New, None);
+    assert!(outcome.unwrap().finished);
+    assert_eq!(heard.steps, ["rl 1", "rl 2", "rl 3"]);
+    for step in &heard.metrics {
+        // No response can be read: the worst of a strict pair, or of a tie, and never "not judged".
+        assert_eq!(step["reward/ungraded"], 0.0, "{step:?}");
+        let mean = step["reward/react_preference/mean"];
+        assert!((-5.62..=-2.52).contains(&mean), "{mean}");
+    }
+    // The step after the one that was stopped draws the same pairs.
+    let again = text.replace("/runs", "/stopped");
+    let again = parse(&again, "test", &[]).unwrap();
+    let (outcome, _) = go(&again, Start::New, Some(2));
+    assert!(!outcome.unwrap().finished);
+    let (outcome, resumed) = go(&again, Start::Resume, None);
+    let (ended, first) = (
+        outcome.unwrap(),
+        go(&recipe, Start::Resume, None).0.unwrap(),
+    );
+    assert_eq!(
+        resumed.metrics[0]["critic/rewards/mean"],
+        heard.metrics[2]["critic/rewards/mean"]
+    );
+    assert_eq!(
+        bytes(&ended.checkpoint.unwrap()),
+        bytes(&first.checkpoint.unwrap())
+    );
+    // A batch that would cut a pair is refused before anything is written.
+    let odd = text
+        .replace("train_batch_size = 4", "train_batch_size = 3")
+        .replace("/runs", "/odd");
+    let odd = parse(&odd, "test", &["rl.ppo_mini_batch_size=3".to_owned()]).unwrap();
+    let error = go(&odd, Start::New, None).0.unwrap_err().to_string();
+    assert!(error.contains("a multiple of 2"), "{error}");
+    assert!(!folder.path().join("odd").exists());
+}
+
+#[test]
+fn a_span_is_masked_in_its_epoch_and_a_stopped_run_ends_with_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = |name: &str, spans: &str| {
+        let text = TINY.replace(
+            "[sft]\nsteps = 3\ntrain_batch_size = 4\n",
+            &format!("[sft]\nnum_train_epochs = 2\ntrain_batch_size = 16\n{spans}"),
+        );
+        let text = text.split("[rl]").next().unwrap();
+        let output = folder.path().join(name);
+        let text = format!(
+            "[trainer]\noutput_dir = {:?}\nsave_freq = 1\nmax_ckpt_to_keep = 0\n{text}",
+            output.to_str().unwrap()
+        );
+        parse(&text, "test", &[]).unwrap()
+    };
+    let spans = "mask_spans = [{ from = \"<think>\", to = \"</think>\", epochs = [2] }]\n";
+    let (outcome, heard) = go(&recipe("whole", spans), Start::New, None);
+    let whole = outcome.unwrap();
+    assert_eq!(heard.steps, ["sft 1", "sft 2", "sft 3", "sft 4"]);
+    let trained: Vec<f64> = heard
+        .metrics
+        .iter()
+        .map(|m| m["train/trained_tokens"])
+        .collect();
+    let (first, second) = (trained[0] + trained[1], trained[2] + trained[3]);
+    // What stands behind `</think>`: a space, the box, one or two digits, a brace, the end.
+    assert!(second < 0.5 * first && second >= 4.0 * 32.0, "{trained:?}");
+    let tokens: Vec<f64> = heard
+        .metrics
+        .iter()
+        .map(|m| m["perf/total_num_tokens"])
+        .collect();
+    assert_eq!(
+        tokens[0] + tokens[1],
+        tokens[2] + tokens[3],
+        "the span is read all the same"
+    );
+
+    let stopped = recipe("stopped", spans);
+    assert!(!go(&stopped, Start::New, Some(2)).0.unwrap().finished);
+    let resumed = go(&stopped, Start::Resume, None).0.unwrap();
+    let last = |outcome: &Outcome| bytes(outcome.checkpoint.as_deref().unwrap());
+    assert_eq!(last(&resumed), last(&whole));
+    let plain = go(&recipe("plain", ""), Start::New, None).0.unwrap();
+    assert_ne!(last(&plain), last(&whole));
+}

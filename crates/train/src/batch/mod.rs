@@ -5,3 +5,4 @@ pub(crate) mod order;
 pub(crate) mod pack;
 pub(crate) mod refused;
 pub(crate) mod score;
+pub(crate) mod together;

@@ -2,7 +2,7 @@
 
 use percept_kernels::sparse::AttentionConfig;
 
-use crate::recipe::{pairs, sizes};
+use crate::recipe::{pairs, sizes, supervised};
 use crate::stages::rl::{filter, requirements};
 use crate::{Error, ModelSource, OptimConfig, Recipe};
 
@@ -110,6 +110,9 @@ fn limits(recipe: &Recipe) -> Vec<Limit> {
                 ),
             ],
         );
+        if let Some(epochs) = stage.num_train_epochs {
+            add(stage.name, &[("num_train_epochs", epochs, Positive)]);
+        }
         add(&format!("{}.optim", stage.name), &optim(stage.optim));
     }
     if let Some(rl) = &recipe.rl {
@@ -248,6 +251,10 @@ pub(crate) fn check(recipe: &Recipe, name: &str) -> Result<(), Error> {
     }
     sizes::check(recipe).or_else(|message| problem(&message))?;
     run_name(&recipe.trainer.experiment_name).or_else(|message| problem(&message))?;
+    if let Some(sft) = &recipe.sft {
+        let built_in = recipe.data.digit_sum.is_some();
+        supervised::check(sft, built_in).or_else(|message| problem(&message))?;
+    }
     pairs::check(recipe).or_else(|message| problem(&message))?;
     let Some(rl) = &recipe.rl else { return Ok(()) };
     if rl.mini_batch_size() > rl.train_batch_size {

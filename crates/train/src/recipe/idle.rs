@@ -11,7 +11,8 @@ use percept_credit::weight::Stage;
 use toml::{Table, Value};
 
 use crate::{
-    AlgorithmConfig, EvalConfig, OptimConfig, PreferenceOptions, Recipe, RolloutConfig, Schedule,
+    AlgorithmConfig, DpoConfig, EvalConfig, OptimConfig, PreferenceOptions, Recipe, RolloutConfig,
+    Schedule, SftConfig,
 };
 
 /// An option, whether its part is on, and where that is decided.
@@ -75,6 +76,12 @@ fn rules(recipe: &Recipe) -> Vec<Rule> {
         help: "set buffer_len",
     });
     for stage in recipe.stage_tables() {
+        rules.push(Rule {
+            option: format!("{}.steps", stage.name),
+            on: stage.num_train_epochs.is_none(),
+            switch: format!("{}.num_train_epochs", stage.name),
+            help: "leave num_train_epochs out",
+        });
         rules.push(Rule {
             option: format!("{}.optim.min_lr_ratio", stage.name),
             on: stage.optim.lr_scheduler_type != Schedule::Constant,
@@ -235,6 +242,8 @@ fn plain_defaults() -> Table {
     );
     put("eval", Value::try_from(EvalConfig::default()).ok());
     put("optim", Value::try_from(OptimConfig::default()).ok());
+    put("sft", Value::try_from(SftConfig::default()).ok());
+    put("dpo", Value::try_from(DpoConfig::default()).ok());
     all
 }
 

@@ -11,4 +11,5 @@ mod paths;
 pub(crate) mod preference;
 mod schema;
 mod sizes;
+pub(crate) mod supervised;
 pub(crate) mod tables;

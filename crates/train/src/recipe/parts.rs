@@ -80,32 +80,16 @@ impl Default for TopKAnnealing {
     }
 }
 
-/// Supervised fine-tuning stage.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct SftConfig {
-    /// Optimiser steps.
-    pub steps: usize,
-    /// Rows per optimiser step.
-    pub train_batch_size: usize,
-    /// Token budget of one forward pass; a step accumulates gradients over as few as it needs, of
-    /// about equal length (verl's `use_dynamic_bsz` with `ppo_max_token_len_per_gpu`).
-    pub ppo_max_token_len: usize,
-    /// Optimiser.
-    pub optim: OptimConfig,
-}
-
-impl Default for SftConfig {
-    fn default() -> Self {
-        Self {
-            steps: 100,
-            train_batch_size: 32,
-            ppo_max_token_len: 16_384,
-            optim: OptimConfig {
-                lr: 1e-5,
-                ..OptimConfig::default()
-            },
-        }
+/// Steps of a stage over `rows` rows: as given, or as many as passes over them take.
+pub(crate) fn steps_over(
+    rows: usize,
+    steps: usize,
+    num_train_epochs: Option<f64>,
+    train_batch_size: usize,
+) -> usize {
+    match num_train_epochs {
+        None => steps,
+        Some(epochs) => (epochs * rows as f64 / train_batch_size.max(1) as f64).ceil() as usize,
     }
 }
 

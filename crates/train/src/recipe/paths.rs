@@ -9,12 +9,13 @@ use std::path::{Component, Path, PathBuf};
 use toml::{Table, Value};
 
 /// Every key that holds a path or a list of paths.
-const PATHS: [&str; 10] = [
+const PATHS: [&str; 11] = [
     "trainer.output_dir",
     "model.path",
     "data.train_files",
     "data.val_files",
     "data.image_dir",
+    "sft.train_files",
     "dpo.train_files",
     "dpo.general_files",
     "reward.functions.path",

@@ -17,6 +17,10 @@ use crate::recipe::parts::OptimConfig;
 pub struct DpoConfig {
     /// Optimiser steps.
     pub steps: usize,
+    /// Passes over the pairs, in place of `steps`: the stage takes as many steps as they need, rounded up. A row that is
+    /// skipped is made up for by the next one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_train_epochs: Option<f64>,
     /// Pairs per optimiser step.
     pub train_batch_size: usize,
     /// Token budget of one forward pass; a step accumulates gradients over as few as it needs, of about equal length
@@ -39,6 +43,7 @@ impl Default for DpoConfig {
     fn default() -> Self {
         Self {
             steps: 100,
+            num_train_epochs: None,
             train_batch_size: 32,
             ppo_max_token_len: 16_384,
             train_files: Vec::new(),

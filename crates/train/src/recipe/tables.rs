@@ -12,9 +12,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::parts::{
-    AlgorithmConfig, EvalConfig, OptimConfig, RlConfig, RolloutConfig, SftConfig, TopKAnnealing,
+    AlgorithmConfig, EvalConfig, OptimConfig, RlConfig, RolloutConfig, TopKAnnealing,
 };
 use crate::recipe::preference::{DpoConfig, PreferenceOptions};
+use crate::recipe::supervised::SftConfig;
 
 /// One run: which model learns what from which data, and how.
 ///
@@ -60,6 +61,8 @@ pub struct Recipe {
 pub(crate) struct StageTable<'a> {
     /// Its name in the recipe.
     pub(crate) name: &'static str,
+    /// Passes over its rows, where they are given in place of steps.
+    pub(crate) num_train_epochs: Option<f64>,
     /// Rows or prompts per step.
     pub(crate) train_batch_size: usize,
     /// Token budget of one forward pass.
@@ -73,18 +76,21 @@ impl Recipe {
     pub(crate) fn stage_tables(&self) -> Vec<StageTable<'_>> {
         let sft = self.sft.as_ref().map(|sft| StageTable {
             name: "sft",
+            num_train_epochs: sft.num_train_epochs,
             train_batch_size: sft.train_batch_size,
             ppo_max_token_len: sft.ppo_max_token_len,
             optim: &sft.optim,
         });
         let dpo = self.dpo.as_ref().map(|dpo| StageTable {
             name: "dpo",
+            num_train_epochs: dpo.num_train_epochs,
             train_batch_size: dpo.train_batch_size,
             ppo_max_token_len: dpo.ppo_max_token_len,
             optim: &dpo.optim,
         });
         let rl = self.rl.as_ref().map(|rl| StageTable {
             name: "rl",
+            num_train_epochs: None,
             train_batch_size: rl.train_batch_size,
             ppo_max_token_len: rl.ppo_max_token_len,
             optim: &rl.optim,

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use percept_model::Processor;
 use percept_report::{Change, RunDir};
 
+use crate::batch::together::Bundles;
 use crate::policy::Policy;
 use crate::policy::local::Learner;
 use crate::recipe::idle;
@@ -69,9 +70,13 @@ pub fn run(
         .join(&recipe.trainer.experiment_name);
     let mut news = News::new(observer);
     let device = percept_nn::parse_device(&recipe.trainer.device)?;
-    let data = open_data(&recipe.data)?;
+    let data = open_data(recipe)?;
     let (pairs, general) = (open_pairs(recipe)?, open_general(recipe)?);
     let rewards = open_rewards(recipe)?;
+    let bundles = match &recipe.rl {
+        Some(rl) => Bundles::of_run(data.rl.as_ref(), &rewards, rl)?,
+        None => None,
+    };
     let text = recipe.to_toml_in(&path)?;
     let (dir, saved, (model, processor)) = if start == Start::Overwrite {
         let opened = open_model(recipe, None, &device)?;
@@ -87,6 +92,7 @@ pub fn run(
         pairs,
         general,
         rewards,
+        bundles,
         processor,
     };
     let mut stages = stages::of::<Learner>(recipe, &opened);
@@ -178,7 +184,12 @@ fn note_unread(recipe: &Recipe, opened: &Opened, news: &mut News<'_>) {
         .dpo
         .as_ref()
         .is_some_and(|dpo| !dpo.train_files.is_empty());
+    let supervised = recipe
+        .sft
+        .as_ref()
+        .is_some_and(|sft| !sft.train_files.is_empty());
     let sets = [
+        Some(opened.data.sft.as_ref()).filter(|_| files && supervised),
         Some(opened.data.rl.as_ref()).filter(|_| files),
         opened.data.val.as_deref().filter(|_| files),
         opened.pairs.as_deref().filter(|_| own),

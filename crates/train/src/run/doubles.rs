@@ -85,10 +85,11 @@ fn opened(recipe: &Recipe) -> (Opened, Recorder) {
     let device = percept_nn::parse_device("cpu").unwrap();
     let (model, processor) = open_model(recipe, None, &device).unwrap();
     let opened = Opened {
-        data: open_data(&recipe.data).unwrap(),
+        data: open_data(recipe).unwrap(),
         pairs: None,
         general: None,
         rewards: open_rewards(recipe).unwrap(),
+        bundles: None,
         processor,
     };
     (opened, Recorder::new(model))

@@ -4,6 +4,7 @@ use percept_data::Dataset;
 use percept_model::Processor;
 use percept_reward::RewardSet;
 
+use crate::batch::together::Bundles;
 use crate::source::Data;
 
 /// Open for the whole run; stages borrow of it what they use.
@@ -14,5 +15,7 @@ pub(crate) struct Opened {
     /// General rows of `[dpo]`, where it has some.
     pub(crate) general: Option<Box<dyn Dataset>>,
     pub(crate) rewards: RewardSet,
+    /// Rows of `[rl]` that are drawn together, where a reward function judges several together.
+    pub(crate) bundles: Option<Bundles>,
     pub(crate) processor: Processor,
 }

@@ -72,7 +72,7 @@ impl<P: Policy> Stage<P> for Dpo<'_> {
     }
 
     fn steps(&self) -> usize {
-        self.setup.config.steps
+        self.setup.steps()
     }
 
     fn rows(&self) -> usize {
@@ -94,10 +94,7 @@ impl<P: Policy> Stage<P> for Dpo<'_> {
             policy.load_reference(&folder(run))?;
         }
         let setup = &self.setup;
-        let seen = setup
-            .config
-            .steps
-            .saturating_mul(setup.config.train_batch_size);
+        let seen = setup.steps().saturating_mul(setup.config.train_batch_size);
         let total = seen.min(setup.data.len());
         if let Reference::Stored { .. } = self.reference {
             at.news.notice(format!(
@@ -148,7 +145,7 @@ impl<P: Policy> Stage<P> for Dpo<'_> {
         let mut updated = passes.run(step, memory.loss, &pairs, &known)?;
 
         let optim = &setup.config.optim;
-        let lr = learning_rate(optim, step.done, setup.config.steps);
+        let lr = learning_rate(optim, step.done, setup.steps());
         let update = step.policy.optim_step(optim, lr)?;
         step.updates.count(&update, &mut step.seen)?;
         cost.step_s = clock.elapsed().as_secs_f64();

@@ -5,6 +5,7 @@ use percept_data::{Dataset, Sample};
 use percept_model::Processor;
 
 use crate::batch::refused::Refusal;
+use crate::recipe::parts::steps_over;
 use crate::run::opened::Opened;
 use crate::stages::dpo::pair::Pair;
 use crate::stages::dpo::reader::Reader;
@@ -37,6 +38,13 @@ impl<'a> Setup<'a> {
             general: opened.general.as_deref(),
             processor: &opened.processor,
         })
+    }
+
+    /// Steps of the stage.
+    pub(crate) fn steps(&self) -> usize {
+        let config = self.config;
+        let (steps, epochs) = (config.steps, config.num_train_epochs);
+        steps_over(self.data.len(), steps, epochs, config.train_batch_size)
     }
 
     /// The rows in their order.

@@ -199,6 +199,7 @@ fn run_in(
         pairs: Some(Box::new(Rows(samples.to_vec()))),
         general: Some(Box::new(Rows(samples.iter().rev().map(general).collect()))),
         rewards: open_rewards(recipe)?,
+        bundles: None,
         processor,
     };
     let mut policy = Learner::new(model, recipe);

@@ -10,6 +10,7 @@ use percept_sampler::{FinishReason, LocalSampler, Progress, Rollout, Sampler};
 use crate::Error;
 use crate::batch::order::{RowOrder, Stream};
 use crate::batch::refused::{Refusal, Refused};
+use crate::batch::together::Bundles;
 use crate::policy::{LocalModel, Policy};
 use crate::run::seen::Seen;
 use crate::run::stage::Step;
@@ -66,7 +67,8 @@ pub(crate) fn collect<P: Policy + LocalModel>(
         .with_engine(setup.recipe.rollout.engine());
     let trainer = &setup.recipe.trainer;
     let shuffle = setup.recipe.data.shuffle;
-    let mut order = RowOrder::new(setup.data.len(), trainer.seed, shuffle);
+    let drawn = setup.bundles.map_or(setup.data.len(), Bundles::len);
+    let mut order = RowOrder::new(drawn, trainer.seed, shuffle);
     loop {
         let rows = next_prompts(setup, &mut order, &mut step.position, &mut step.seen)?;
         found.skipped_rows += rows.skipped;
@@ -105,8 +107,8 @@ struct Prompts {
     skipped: usize,
 }
 
-/// The next rows of the order that give a prompt. Rows that do not are counted; `percept data
-/// check` names them before training.
+/// The next rows of the order that give a prompt; of rows that are drawn together all or none. Rows that do not are
+/// counted; `percept data check` names them before training.
 fn next_prompts(
     setup: &Setup<'_>,
     order: &mut RowOrder,
@@ -114,19 +116,37 @@ fn next_prompts(
     seen: &mut Seen,
 ) -> Result<Prompts, Error> {
     let (wanted, len) = (setup.config.train_batch_size, setup.data.len());
+    let drawn = setup.bundles.map_or(len, Bundles::len) as u64;
     let mut prompts = Vec::with_capacity(wanted);
     let mut refused = Refused::default();
     while prompts.len() < wanted {
-        let row = order.row(*position);
+        let place = order.row(*position);
+        let alone = [place];
+        let rows = setup.bundles.map_or(&alone[..], |all| all.rows(place));
+        if prompts.len() + rows.len() > wanted {
+            break; // bundles of several sizes: the next one opens the next step
+        }
         *position += 1;
-        match read_prompt(setup, row) {
-            Ok(pair) => prompts.push(pair),
-            Err(reason) => {
-                let first = *position <= len as u64;
-                refused.add(row, reason, first, &mut seen.skipped);
-                refused.check("rl", len)?;
+        let (mut read, mut failed) = (Vec::with_capacity(rows.len()), Vec::new());
+        for &row in rows {
+            match read_prompt(setup, row) {
+                Ok(pair) => read.push((row, pair)),
+                Err(reason) => failed.push((row, reason)),
             }
         }
+        if failed.is_empty() {
+            prompts.extend(read.into_iter().map(|(_, pair)| pair));
+            continue;
+        }
+        let partners = read.into_iter().map(|(row, (sample, _))| {
+            let reason = "a row that is judged together with it was refused".to_owned();
+            (row, Refusal::new(&sample.id, reason))
+        });
+        for (row, reason) in failed.into_iter().chain(partners) {
+            let first = *position <= drawn;
+            refused.add(row, reason, first, &mut seen.skipped);
+        }
+        refused.check("rl", len)?;
     }
     Ok(Prompts {
         prompts,

@@ -54,6 +54,7 @@ impl<'a> Rl<'a> {
             config: recipe.rl.as_ref()?,
             data: opened.data.rl.as_ref(),
             rewards: &opened.rewards,
+            bundles: opened.bundles.as_ref(),
             processor: &opened.processor,
         };
         Some(Self {

@@ -6,6 +6,7 @@ use percept_reward::{Reward, RewardSet};
 
 use crate::batch::pack::{PackItem, Packed};
 use crate::batch::score::{Scores, in_order};
+use crate::batch::together::Bundles;
 use crate::policy::Policy;
 use crate::policy::values::{ScoreOptions, Weights};
 use crate::{AlgorithmConfig, Error, Recipe, RlConfig};
@@ -17,6 +18,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) config: &'a RlConfig,
     pub(crate) data: &'a dyn Dataset,
     pub(crate) rewards: &'a RewardSet,
+    /// Rows that are drawn together, where a reward function judges several together.
+    pub(crate) bundles: Option<&'a Bundles>,
     pub(crate) processor: &'a Processor,
 }
 

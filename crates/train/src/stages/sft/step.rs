@@ -1,11 +1,11 @@
 //! One step of supervised fine-tuning: the loss is the mean negative log-likelihood of the
-//! assistant's tokens.
+//! assistant's tokens, without those of spans that the epoch masks.
 
 use std::time::Instant;
 
 use percept_credit::{LossAggMode, Normaliser, Offsets, sft_loss};
 use percept_data::Dataset;
-use percept_model::{Processor, Training};
+use percept_model::{Processor, SpanMarkers, Training};
 
 use crate::batch::order::{RowOrder, dropout_seed};
 use crate::batch::pack::{Packed, pack_training, training_batches};
@@ -13,6 +13,7 @@ use crate::batch::refused::{Refusal, Refused};
 use crate::policy::Policy;
 use crate::policy::schedule::learning_rate;
 use crate::policy::values::{Objective, PassOptions, Update};
+use crate::recipe::parts::steps_over;
 use crate::run::opened::Opened;
 use crate::run::stage::{Stage, Step, Stepped};
 use crate::{Error, Recipe, SftConfig};
@@ -45,7 +46,7 @@ impl<P: Policy> Stage<P> for Sft<'_> {
     }
 
     fn steps(&self) -> usize {
-        self.config.steps
+        self.total_steps()
     }
 
     fn rows(&self) -> usize {
@@ -77,7 +78,7 @@ impl<P: Policy> Stage<P> for Sft<'_> {
             loss += objective.loss;
             step.policy.backward(pass.saved, &objective)?;
         }
-        let lr = learning_rate(&self.config.optim, step.done, self.config.steps);
+        let lr = learning_rate(&self.config.optim, step.done, self.total_steps());
         let update = step.policy.optim_step(&self.config.optim, lr)?;
         step.updates.count(&update, &mut step.seen)?;
         let seconds = clock.elapsed().as_secs_f64();
@@ -126,6 +127,23 @@ fn likelihood(
 }
 
 impl Sft<'_> {
+    fn total_steps(&self) -> usize {
+        let config = self.config;
+        let (steps, epochs) = (config.steps, config.num_train_epochs);
+        steps_over(self.data.len(), steps, epochs, config.train_batch_size)
+    }
+
+    /// The epoch of a position of the row order, from 1. The last batch of `num_train_epochs` is filled from the rows
+    /// behind the last epoch, which are of that epoch then.
+    fn epoch(&self, position: u64) -> usize {
+        let epoch = (position / self.data.len().max(1) as u64) as usize + 1;
+        let last = self
+            .config
+            .num_train_epochs
+            .map(|epochs| epochs.ceil() as usize);
+        last.map_or(epoch, |last| epoch.min(last.max(1)))
+    }
+
     /// The next `train_batch_size` rows that have something to train on, and how many had not.
     fn next_rows<P>(&self, step: &mut Step<'_, '_, P>) -> Result<(Vec<Training>, usize), Error> {
         let len = self.data.len();
@@ -134,8 +152,9 @@ impl Sft<'_> {
         let mut refused = Refused::default();
         while rows.len() < self.config.train_batch_size {
             let row = order.row(step.position);
+            let masked = self.config.masked_in(self.epoch(step.position));
             step.position += 1;
-            match self.read(row) {
+            match self.read(row, &masked) {
                 Ok(training) => rows.push(training),
                 Err(reason) => {
                     let first = step.position <= len as u64;
@@ -147,12 +166,16 @@ impl Sft<'_> {
         Ok((rows, refused.count))
     }
 
-    /// A row with something to train on that fits into a pass.
-    fn read(&self, row: usize) -> Result<Training, Refusal> {
+    /// A row with something to train on besides the spans `masked` that fits into a pass.
+    fn read(&self, row: usize, masked: &[SpanMarkers]) -> Result<Training, Refusal> {
         let sample = self.data.get(row);
         let sample = sample.map_err(|e| Refusal::of(&e.into(), &format!("row {}", row + 1)))?;
-        let training = self.processor.sft(&sample);
+        let training = self.processor.sft_without(&sample, masked);
         let training = training.map_err(|e| Refusal::of(&e.into(), &sample.id))?;
+        if !masked.is_empty() && training.trained_tokens() == 0 {
+            let reason = "every token of the answer is in a span of sft.mask_spans".to_owned();
+            return Err(Refusal::new(&sample.id, reason));
+        }
         let (tokens, limit) = (training.prompt.tokens.len(), self.config.ppo_max_token_len);
         if tokens <= limit {
             return Ok(training);
@@ -161,3 +184,7 @@ impl Sft<'_> {
         Err(Refusal::new(&sample.id, reason))
     }
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -9,15 +9,19 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use clap::Args;
-use percept_data::{Checks, Dataset, PairChecks, RowTokens, Sample, check_rows};
-use percept_train::{open_data, open_model, open_pairs, open_rewards, pair_cost};
+use percept_data::{
+    Checks, Dataset, PairChecks, Problem, ProblemKind, RowTokens, Sample, check_rows,
+};
+use percept_train::{
+    SftConfig, incomplete_groups, open_data, open_model, open_pairs, open_rewards, pair_cost,
+};
 
 use crate::shared::output::{note, say};
 use crate::shared::{Done, Failure, Global};
 use answers::RowAnswers;
 use memory::{Lengths, memory};
 use print::{json, print_report};
-use targets::supervised;
+use targets::{spans, supervised};
 
 /// Read a recipe's whole data set and report every problem; exits with 1 if there is one.
 #[derive(Debug, Args)]
@@ -37,7 +41,7 @@ pub fn run(args: &DataCheck, global: &Global) -> Result<Done, Failure> {
     let device = percept_nn::parse_device(&recipe.trainer.device)?;
     let (model, processor) = open_model(&recipe, None, &device)?;
     let rewards = open_rewards(&recipe)?;
-    let data = open_data(&recipe.data)?;
+    let data = open_data(&recipe)?;
     let tokens = |sample: &Sample| match processor.prompt(sample) {
         Ok(prompt) => Ok(RowTokens {
             prompt: prompt.tokens.len(),
@@ -49,8 +53,12 @@ pub fn run(args: &DataCheck, global: &Global) -> Result<Done, Failure> {
     let judged = recipe.rl.is_some();
     let answer = |sample: &Sample| match &sample.answer {
         _ if !judged => Ok(()),
-        Some(_) => answers.check(sample),
-        None => Err("no ground truth\n  help: name its column in data.columns.answer".to_owned()),
+        None if rewards.needs_ground_truth() => {
+            Err("no ground truth\n  help: name its column in data.columns.answer".to_owned())
+        }
+        _ => answers
+            .check(sample)
+            .and_then(|()| rewards.check_row(&sample.meta)),
     };
     let lengths = Mutex::new(Lengths::default());
     let target = |sample: &Sample| {
@@ -59,6 +67,7 @@ pub fn run(args: &DataCheck, global: &Global) -> Result<Done, Failure> {
         lengths.supervised.push(tokens);
         Ok(())
     };
+    let spans = |sample: &Sample| spans(&recipe, &processor, sample);
     let used = |column: &str| percept_train::reads_column(&recipe, column);
     let unread = |sample: &Sample| processor.unread(sample);
     let checks = Checks {
@@ -82,15 +91,28 @@ pub fn run(args: &DataCheck, global: &Global) -> Result<Done, Failure> {
         limit: "dpo.ppo_max_token_len",
     });
     let pair_rows = open_pairs(&recipe)?;
-    // Files are the rows of both stages and are read once; the built-in task has rows of its own for each.
-    let apart = recipe.rl.is_none() || recipe.data.digit_sum.is_some();
+    // Files are the rows of both stages and are read once; the built-in task has rows of its own for each, and [sft] may.
+    let own = |sft: &SftConfig| !sft.train_files.is_empty();
+    let apart = recipe.rl.is_none()
+        || recipe.data.digit_sum.is_some()
+        || recipe.sft.as_ref().is_some_and(own);
+    let unjudged = |_: &Sample| -> Result<(), String> { Ok(()) };
     let mut sets: Vec<(&str, &dyn Dataset, Checks<'_>)> = Vec::new();
     let supervised = Checks {
         target: &target,
+        spans: &spans,
         ..checks
     };
     if recipe.sft.is_some() && apart {
-        sets.push(("sft", data.sft.as_ref(), supervised));
+        let checks = match recipe.sft.as_ref().is_some_and(own) {
+            // Nothing judges them.
+            true => Checks {
+                answer: &unjudged,
+                ..supervised
+            },
+            false => supervised,
+        };
+        sets.push(("sft", data.sft.as_ref(), checks));
     }
     if let Some(rows) = &pair_rows {
         sets.push(("dpo", rows.as_ref(), Checks { pairs, ..checks }));
@@ -115,7 +137,16 @@ pub fn run(args: &DataCheck, global: &Global) -> Result<Done, Failure> {
                 note!("{name}: {done} of {total} rows");
             }
         };
-        let report = check_rows(set, &checks, &mut progress);
+        let mut report = check_rows(set, &checks, &mut progress);
+        if judged && matches!(name, "rl" | "val") {
+            let incomplete = incomplete_groups(set, &rewards).into_iter();
+            report.problems.extend(incomplete.map(|found| Problem {
+                id: found.id,
+                field: rewards.group_by().map(str::to_owned),
+                kind: ProblemKind::Group,
+                message: found.message,
+            }));
+        }
         if name != "val" {
             let mut lengths = lengths.lock().unwrap_or_else(PoisonError::into_inner);
             lengths.prompt.extend(&report.prompt_tokens);

@@ -2,7 +2,7 @@
 
 use percept_data::Sample;
 use percept_model::Processor;
-use percept_train::Recipe;
+use percept_train::{MaskSpan, Recipe};
 
 /// Tokens of the row in `[sft]`, if it would train on it.
 pub(super) fn supervised(
@@ -21,4 +21,22 @@ pub(super) fn supervised(
         )),
         tokens => Ok(tokens),
     }
+}
+
+/// Whether the answer of a row has the spans that `[sft]` masks.
+pub(super) fn spans(recipe: &Recipe, processor: &Processor, sample: &Sample) -> Result<(), String> {
+    let spans = recipe.sft.iter().flat_map(|sft| &sft.mask_spans);
+    let spans: Vec<_> = spans.map(MaskSpan::markers).collect();
+    if spans.is_empty() {
+        return Ok(());
+    }
+    let missing = processor.missing_spans(sample, &spans);
+    // A row without an answer is another problem.
+    let Some(first) = missing.unwrap_or_default().into_iter().next() else {
+        return Ok(());
+    };
+    Err(format!(
+        "no `{}` … `{}` in the assistant's turns: sft.mask_spans masks nothing of this row",
+        first.from, first.to
+    ))
 }

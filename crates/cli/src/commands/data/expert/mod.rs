@@ -125,7 +125,7 @@ fn finish<M: ChatModel>(
 fn source(args: &DataExpert) -> Result<(Box<dyn Dataset>, RewardSet), Failure> {
     if let Some(path) = &args.recipe {
         let recipe = percept_train::load(path, &args.set)?;
-        let data = percept_train::open_data(&recipe.data)?;
+        let data = percept_train::open_data(&recipe)?;
         return Ok((data.rl, percept_train::open_rewards(&recipe)?));
     }
     let data = FileDataset::open(&args.data, &ColumnMap::default(), None)?;
