@@ -282,6 +282,36 @@ fn ms_swift_replaces_the_last_turn_by_a_text_and_the_whole_answer_by_turns() {
     );
 }
 
+/// HH-RLHF has no column for the prompt, and no turns.
+#[test]
+fn conversations_written_as_one_text_are_read() {
+    let asked = "\n\nHuman: What is it?\n\nAssistant: A dog.\n\nHuman: Which Human: or Assistant: one?\n\nAssistant:";
+    let row = one(
+        json!({"chosen": format!("{asked} A poodle."), "rejected": format!("{asked} No\n\nidea.")}),
+    );
+    assert_eq!(
+        outline(&row),
+        [
+            "user: What is it? | assistant: A dog. | user: Which Human: or Assistant: one?",
+            "assistant: A poodle.",
+            "assistant: No\n\nidea.",
+            ""
+        ]
+    );
+    let other = json!({"chosen": "\n\nHuman: A?\n\nAssistant: B", "rejected": "\n\nHuman: C?\n\nAssistant: B"});
+    assert!(
+        read(&other)
+            .unwrap_err()
+            .to_string()
+            .contains("same prompt")
+    );
+    // The same tools for both answers are no difference.
+    let tools = json!([{"name": "zoom"}]);
+    one(
+        json!({"messages": [user("?"), says("A")], "rejected_response": "B", "tools": tools, "rejected_tools": tools}),
+    );
+}
+
 #[test]
 fn what_some_losses_take_besides_is_read() {
     let sample = one(
@@ -608,6 +638,11 @@ fn each_mistake_is_named_with_its_place() {
         (with("clip_gap", json!("NaN")), "clip_gap", "finite"),
         (with("corrected", json!(3)), "corrected", "not an answer"),
         (with("corrected", json!("")), "corrected", "empty"),
+        (
+            with("rejected_tools", json!([{"name": "zoom"}])),
+            "rejected_tools",
+            "tools of its own",
+        ),
     ];
     assert!(cases.len() >= 25);
     for (row, field, expected) in cases {

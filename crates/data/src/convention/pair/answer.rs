@@ -2,6 +2,7 @@
 
 use crate::convention::media::MediaReader;
 use crate::convention::media_list::MediaList;
+use crate::convention::pair::dialogue::dialogue;
 use crate::convention::pair::turns::{is_asked, turns_of};
 use crate::convention::tool_calls;
 use crate::formats::row::Value;
@@ -27,7 +28,7 @@ enum Form {
 }
 
 impl Answer {
-    /// A text, one turn, or a list of turns.
+    /// A text, one turn, or a list of turns, also one that is written as a dialogue.
     pub(super) fn read(field: &str, value: Value) -> Result<Self, Error> {
         let made = |form, turns| Self {
             field: field.to_owned(),
@@ -36,6 +37,11 @@ impl Answer {
             form,
         };
         if let Some(turns) = turns_of(&value) {
+            return Ok(made(Form::Turns, turns));
+        }
+        if let Value::Text(text) = &value
+            && let Some(turns) = dialogue(text)
+        {
             return Ok(made(Form::Turns, turns));
         }
         match value {

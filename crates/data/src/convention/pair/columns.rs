@@ -9,6 +9,7 @@ use crate::convention::pair::numbers::{clip_gap, confidence};
 use crate::convention::pair::open::OpenPair;
 use crate::convention::pair::pictures::says_nothing;
 use crate::convention::pair::prompt::{Answers, without_answer};
+use crate::convention::pair::turns::same;
 use crate::convention::take::take;
 use crate::formats::row::{Row, Value};
 
@@ -93,6 +94,7 @@ impl PairColumns {
                 .expected("rejected, rejected_response, rejected_messages or rejected_images")
                 .help("name the column in data.columns.rejected or data.columns.rejected_images"));
         }
+        no_other_tools(row)?;
         Ok(Some(Self {
             chosen,
             rejected,
@@ -170,6 +172,22 @@ impl PairColumns {
         };
         Ok((name, value, open))
     }
+}
+
+/// ms-swift's `rejected_tools`: both answers are read with one prompt, so they have the same tools.
+fn no_other_tools(row: &mut Row) -> Result<(), Error> {
+    let Some((name, value)) = take(row, &None, &["rejected_tools"])? else {
+        return Ok(());
+    };
+    let tools = row.iter().find(|(column, _)| column == "tools");
+    if says_nothing(&value) || tools.is_some_and(|(_, tools)| same(tools, &value)) {
+        return Ok(());
+    }
+    Err(Error::row("the rejected answer has tools of its own")
+        .field(name)
+        .found(value.describe())
+        .expected("the column tools again: both answers are read with one prompt")
+        .help("leave the row out, or the column where the tools are no difference"))
 }
 
 /// Whether a column makes its row a pair.

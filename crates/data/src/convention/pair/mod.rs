@@ -1,7 +1,9 @@
-//! Preference pairs in the forms of the field: TRL, RLAIF-V and RLHF-V, ms-swift, LLaMA-Factory, EasyR1.
+//! Preference pairs in the forms of the field: TRL, RLAIF-V and RLHF-V, ms-swift, LLaMA-Factory, EasyR1,
+//! HH-RLHF.
 
 mod answer;
 mod columns;
+mod dialogue;
 mod elsewhere;
 mod numbers;
 mod open;
