@@ -1,7 +1,7 @@
 """The memory estimate of `percept data check` against the measured peak of `percept train`.
 
-Proves: for eight recipes (tiny to 135 M weights, all weights and LoRA, with and without images) the estimate is within
-30 % of the peak resident memory of a run of a few steps (VmHWM, as wait4 gives it).
+Proves: for ten recipes (tiny to 135 M weights, all weights and LoRA, with and without images, preference stages with stored and
+with computed reference) the estimate is within 30 % of the peak resident memory of a run of a few steps (VmHWM, as wait4 gives it).
 
 Needs numpy. Run: python tools/memory_peaks.py PERCEPT [FOLDER]     writes a table to stdout
 """
@@ -65,7 +65,7 @@ def llama(folder, source):
             file.write(fill.astype(np.float32).tobytes())
 
 
-def recipes(folder):
+def recipes(folder, percept):
     words = "What is the sum of the digits"
     rows = [{"prompt": " ".join([words] * (2 + i % 5)), "response": " ".join([words] * (3 + i % 4)), "answer": str(i)}
             for i in range(200)]
@@ -73,6 +73,10 @@ def recipes(folder):
     (folder / "reward.py").write_text("import random\n\nrandom.seed(0)\n\n\ndef reward(completions, **_):\n"
                                       "    return [random.random() for _ in completions]\n")
     text = f'train_files = ["{folder}/text.jsonl"]'
+    subprocess.run([percept, "data", "export", "--task", "scenes", "--ask", "preference", "--rows", "64", "--output",
+                    folder / "pairs", "--quiet"], check=True, stdout=subprocess.DEVNULL)
+    pairs = f'train_files = ["{folder}/pairs/data.jsonl"]'
+    dpo = "[dpo]\nsteps = 2\ntrain_batch_size = 16\n[preference]\nloss = "
     sft = "[sft]\nsteps = 2\ntrain_batch_size = 16\n"
     rl = ("[rl]\nsteps = 2\ntrain_batch_size = {b}\nppo_mini_batch_size = {b}\n"
           "[rollout]\nnum_generations = 4\nmax_completion_length = {c}\n"
@@ -89,6 +93,9 @@ def recipes(folder):
     path = f'path = "{folder}/llama"'
     yield "135 M, all weights, text, SFT", path, text, sft
     yield "135 M, LoRA, text, RL", path + "\n" + lora, text, rl.format(b=8, c=48)
+    scenes = tiny({**MIDDLE, "corpus": "scenes"})
+    yield "15 M, all weights, pairs of pictures, AdaViP", scenes, pairs, dpo + '"adavip"\n'
+    yield "15 M, all weights, pairs of pictures, CHiP (a reference in memory)", scenes, pairs, dpo + '"chip"\n'
 
 
 def peak(command):
@@ -106,7 +113,7 @@ def main():
     folder = Path(sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp())
     folder.mkdir(parents=True, exist_ok=True)
     print("| recipe | estimate, MiB | peak, MiB | ratio | parts |\n|---|---|---|---|---|")
-    for index, (name, model, data, stages) in enumerate(recipes(folder)):
+    for index, (name, model, data, stages) in enumerate(recipes(folder, percept)):
         path = folder / f"{index}.toml"
         path.write_text(f'[trainer]\noutput_dir = "{folder}/runs"\nexperiment_name = "{index}"\nsave_freq = 0\n'
                         f"[model]\n{model}\n[data]\n{data}\n{stages}[eval]\nmax_samples = 1\nmax_completion_length = 4\n")
