@@ -74,7 +74,6 @@ pub struct FrameRow {
     pub preference: Preference,
     /// When in its clip the frame is shown, in seconds.
     pub time_s: f64,
-    /// The clip. In files the column is `clip`: a column `video` is a video that training shows to the model.
-    #[serde(rename = "clip", alias = "video")]
+    /// The clip. Beside `time_s` it says where the picture is from, and training does not show it.
     pub video: String,
 }

@@ -27,7 +27,7 @@ message frames {
   required binary side (UTF8);
   required binary preference (UTF8);
   required double time_s;
-  required binary clip (UTF8);
+  required binary video (UTF8);
   required binary annotator (UTF8);
   required binary status (UTF8);
 }";

@@ -158,7 +158,7 @@ pub fn react_frames(path: &Path) -> Result<Vec<LabelledFrame>, Error> {
             id: row.optional("id").unwrap_or_else(|| row.number.to_string()),
             image: row.image()?,
             prompt: row.text(&["prompt"])?,
-            video: row.optional("clip").or_else(|| row.optional("video")),
+            video: row.optional("video"),
             labels: row.labels()?,
             pair,
         })
