@@ -137,6 +137,21 @@ impl Error {
         self.report_mut().what = what.into();
         self
     }
+    /// Says the file in the statement of what is wrong, to make room for the row that named it.
+    #[must_use]
+    pub(crate) fn file_into_what(mut self) -> Self {
+        let report = self.report_mut();
+        if let Some(file) = report.file.take() {
+            report.what = format!("{}: {}", file.display(), report.what);
+        }
+        self
+    }
+    /// Forgets the file, which is one of ours and tells the user nothing.
+    #[must_use]
+    pub(crate) fn nowhere(mut self) -> Self {
+        self.report_mut().file = None;
+        self
+    }
     /// Adds the field path inside the row.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>) -> Self {

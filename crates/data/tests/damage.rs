@@ -132,7 +132,7 @@ fn parquet_columns_of_the_wrong_type_are_named() {
         (ColumnMap { images: some("single"), ..none() }, "single[0]: not an image"),
         (ColumnMap { images: some("blob"), ..none() }, "blob[0]"),
         (ColumnMap { videos: some("single"), ..none() }, "not a video"),
-        (ColumnMap { videos: some("blob"), ..none() }, "GIF"),
+        (ColumnMap { videos: some("blob"), ..none() }, "odd.parquet:1, blob"),
         (ColumnMap { expert: some("single"), ..none() }, "single: not text"),
         (ColumnMap { expert: some("small"), ..none() }, "no turn of the assistant"),
     ];

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use percept_data::{ColumnMap, Dataset, Error, FileDataset, Media, Sample, Video};
+use percept_data::{ColumnMap, Dataset, Error, FileDataset, Media, Sample, Video, VideoSampling};
 
 fn dataset(path: PathBuf, images: Option<&Path>) -> FileDataset {
     FileDataset::open(&[path], &ColumnMap::default(), images).unwrap()
@@ -55,10 +55,11 @@ fn a_frame_outside_of_its_picture_is_refused_with_its_row() {
         let message = row(folder.path(), line).unwrap_err().to_string();
         assert!(message.contains("x.jsonl:1, videos[0]"), "{message}");
         assert!(message.contains("GIF frame 2 reaches outside"), "{message}");
-        assert!(Video::from_gif(bytes).is_err());
+        assert!(Video::from_bytes(&bytes, &VideoSampling::default()).is_err());
     }
     let whole = gif([4, 4], &[[0, 0, 4, 4], [3, 3, 1, 1]]);
-    assert_eq!(Video::from_gif(whole).unwrap().frames.len(), 2);
+    let video = Video::from_bytes(&whole, &VideoSampling::default()).unwrap();
+    assert_eq!(video.frames.len(), 2);
 }
 
 /// H3: as a picture, a GIF whose first frame is larger than the picture asks for no more than the limit.
@@ -72,7 +73,7 @@ fn a_picture_asks_for_no_more_than_the_limit() {
 #[test]
 fn an_animation_of_too_many_frames_is_refused() {
     let frames = vec![[0, 0, 1, 1]; 60_000];
-    let message = Video::from_gif(gif([1, 1], &frames))
+    let message = Video::from_bytes(&gif([1, 1], &frames), &VideoSampling::default())
         .unwrap_err()
         .to_string();
     assert!(
@@ -84,7 +85,11 @@ fn an_animation_of_too_many_frames_is_refused() {
 /// Hashing every frame read the whole file for every frame: 50 000 frames were 50 000 times 17 bytes times 50 000.
 #[test]
 fn hashing_an_animation_is_linear_in_its_frames() {
-    let video = Video::from_gif(gif([1, 1], &vec![[0, 0, 1, 1]; 50_000])).unwrap();
+    let all = VideoSampling {
+        nframes: Some(50_000.0),
+        ..VideoSampling::default()
+    };
+    let video = Video::from_bytes(&gif([1, 1], &vec![[0, 0, 1, 1]; 50_000]), &all).unwrap();
     let start = std::time::Instant::now();
     let hashes: std::collections::HashSet<_> =
         video.frames.iter().map(|f| f.hash().unwrap()).collect();

@@ -15,7 +15,7 @@ pub struct ColumnMap {
     /// besides these `image_1`, `image_2`, … (MMMU), which the question names as `<image 1>`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<String>,
-    /// Videos: each a list of frames, or a GIF. Convention: `videos`, `video`.
+    /// Videos: each a file, or a list of frames. Convention: `videos`, `video`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub videos: Option<String>,
     /// The ground truth. Convention: `answer`, `solution`, `ground_truth`,

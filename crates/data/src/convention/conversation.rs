@@ -1,11 +1,11 @@
 //! Turns of a conversation in the forms of the field.
 
-use crate::convention::media::frame_rate;
 use crate::convention::media_list::{MediaList, NEXT, TAG};
 use crate::convention::padding::without_padding;
 use crate::convention::roles::{Speaker, speaker};
 use crate::convention::tags::numbered_tag;
 use crate::convention::tool_calls;
+use crate::convention::videos::VIDEO_FIELDS;
 use crate::convention::written::written_turns;
 use crate::error::shorten;
 use crate::formats::python_literal;
@@ -227,7 +227,8 @@ impl MediaList<'_> {
             found.map(|(_, value)| value.clone())
         };
         for (name, value) in &fields {
-            if !READ_OF_PARTS.contains(&name.as_str()) && !value.is_null() {
+            let read = READ_OF_PARTS.iter().chain(&VIDEO_FIELDS);
+            if !read.into_iter().any(|known| known == name) && !value.is_null() {
                 self.unread.push(format!("field {name} of a content part"));
             }
         }
@@ -266,11 +267,8 @@ impl MediaList<'_> {
                 .find_map(|key| get(key))
             {
                 Some(value) => {
-                    let mut video = self.reader.video(field, value)?;
-                    if let Some(fps) = get("fps") {
-                        video.fps = frame_rate(field, &fps)?;
-                    }
-                    self.inline_videos.push(video);
+                    self.inline_videos
+                        .push(self.reader.video(field, value, &fields)?);
                     out.push(Part::Video(self.inline_videos.len() - 1));
                 }
                 None => out.push(Part::Video(NEXT)),
@@ -287,7 +285,7 @@ impl MediaList<'_> {
 }
 
 /// Fields of a content part that are read.
-const READ_OF_PARTS: [&str; 13] = [
+const READ_OF_PARTS: [&str; 12] = [
     "type",
     "text",
     "image",
@@ -299,7 +297,6 @@ const READ_OF_PARTS: [&str; 13] = [
     "video",
     "video_url",
     "frames",
-    "fps",
     "tags",
 ];
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::formats::python_literal;
 use crate::formats::row::Value;
-use crate::{DEFAULT_FPS, Error, Media, Video};
+use crate::{Error, Media};
 
 /// Where a row's media are looked for, and what errors name.
 pub(crate) struct MediaReader<'a> {
@@ -91,78 +91,11 @@ impl MediaReader<'_> {
         Ok(Media::from_path(self.resolve(path)).within(self.folders))
     }
 
-    fn resolve(&self, path: &Path) -> PathBuf {
+    pub(super) fn resolve(&self, path: &Path) -> PathBuf {
         if path.is_absolute() {
             path.to_owned()
         } else {
             self.folder.join(path)
-        }
-    }
-
-    /// All videos of a column.
-    pub(super) fn videos(&self, name: &str, value: Value) -> Result<Vec<Video>, Error> {
-        let Value::List(items) = value else {
-            return match value {
-                nothing if is_nothing(&nothing) => Ok(Vec::new()),
-                one => Ok(vec![self.video(name, one)?]),
-            };
-        };
-        items
-            .into_iter()
-            .enumerate()
-            .filter(|(_, item)| !is_nothing(item))
-            .map(|(index, item)| self.video(&format!("{name}[{index}]"), item))
-            .collect()
-    }
-
-    /// A list of frames (with `fps` beside it in a struct), or a GIF.
-    pub(super) fn video(&self, field: &str, value: Value) -> Result<Video, Error> {
-        match value {
-            Value::List(frames) => {
-                let frames = self.images(field, Value::List(frames))?;
-                Ok(Video {
-                    frames,
-                    fps: DEFAULT_FPS,
-                })
-            }
-            Value::Struct(fields) => {
-                let get = |key: &str| {
-                    fields
-                        .iter()
-                        .find(|(n, _)| n == key)
-                        .map(|(_, v)| v.clone())
-                };
-                let frames = get("frames")
-                    .or_else(|| get("video"))
-                    .or_else(|| get("path"));
-                let Some(frames) = frames else {
-                    return Err(Error::row("not a video")
-                        .field(field)
-                        .found(Value::Struct(fields).describe())
-                        .expected("{\"frames\": […], \"fps\": 2.0}"));
-                };
-                let mut video = self.video(field, frames)?;
-                if let Some(fps) = get("fps").filter(|fps| !fps.is_null()) {
-                    video.fps = frame_rate(field, &fps)?;
-                }
-                Ok(video)
-            }
-            Value::Text(text) => {
-                let path = self.resolve(Path::new(text.strip_prefix("file://").unwrap_or(&text)));
-                let file = Media::from_path(&path)
-                    .within(self.folders)
-                    .placed(self.file, self.row, field);
-                let mut video = Video::from_gif(file.encoded()?).map_err(|e| e.field(field))?;
-                let frames = video.frames.drain(..);
-                let frames = frames.map(|frame| frame.read_from(file.named.clone()));
-                video.frames = frames.collect();
-                Ok(video)
-            }
-            Value::Bytes(bytes) => Video::from_gif(bytes).map_err(|e| e.field(field)),
-            other => Err(Error::row("not a video")
-                .field(field)
-                .found(other.describe())
-                .expected("a list of frames, or a GIF as path or bytes")),
         }
     }
 }
@@ -200,19 +133,4 @@ fn is_base64_image(text: &str) -> bool {
     // PNG, GIF, WebP, JPEG
     let known = ["iVBORw0KGgo", "R0lGOD", "UklGR", "/9j/4", "/9j/2"];
     text.len() > 1024 || (text.len() >= 32 && known.iter().any(|head| text.starts_with(head)))
-}
-
-/// The `fps` of a video.
-pub(super) fn frame_rate(field: &str, value: &Value) -> Result<f32, Error> {
-    let rate = match value {
-        Value::Number(number) => number.as_f64().unwrap_or(f64::NAN) as f32,
-        _ => f32::NAN,
-    };
-    if rate > 0.0 && rate.is_finite() {
-        return Ok(rate);
-    }
-    Err(Error::row("frame rate must be above 0")
-        .field(format!("{field}.fps"))
-        .found(value.describe())
-        .expected("a number above 0"))
 }

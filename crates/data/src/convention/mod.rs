@@ -17,4 +17,5 @@ mod take;
 mod template;
 mod tool_calls;
 pub(crate) mod unread;
+mod videos;
 mod written;

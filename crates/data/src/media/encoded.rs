@@ -12,13 +12,10 @@ use image::RgbImage;
 use sha2::{Digest, Sha256};
 
 use crate::Error;
-use crate::media::animation::Animation;
 use crate::media::decode;
+use crate::media::frame_store::{FrameStore, MediaHash};
 use crate::media::limits::MAX_ENCODED_BYTES;
 use crate::media::named_file::NamedFile;
-
-/// SHA-256 of a media's content.
-pub type MediaHash = [u8; 32];
 
 /// One image, not decoded yet.
 #[derive(Debug, Clone)]
@@ -34,7 +31,7 @@ enum Source {
     Path(Arc<Path>),
     Bytes(Arc<[u8]>),
     Pixels(Arc<RgbImage>),
-    Frame(Arc<Animation>, usize),
+    Frame(Arc<dyn FrameStore>, usize),
 }
 
 #[derive(Debug)]
@@ -82,9 +79,9 @@ impl Media {
         }
     }
 
-    /// Frame `index` of an animation that all frames share.
-    pub(crate) fn from_animation(animation: Arc<Animation>, index: usize) -> Self {
-        Self::new(Source::Frame(animation, index))
+    /// Frame `index` of a video that all frames share.
+    pub(crate) fn from_store(store: Arc<dyn FrameStore>, index: usize) -> Self {
+        Self::new(Source::Frame(store, index))
     }
 
     fn new(source: Source) -> Self {
@@ -142,7 +139,7 @@ impl Media {
             Source::Path(path) => read_file(path).and_then(|bytes| decode::rgb(&bytes)),
             Source::Bytes(bytes) => decode::rgb(bytes),
             Source::Pixels(image) => Ok(RgbImage::clone(image)),
-            Source::Frame(animation, index) => animation.frame(*index),
+            Source::Frame(store, index) => store.frame(*index),
         }
         .map_err(|e| self.locate(e))
     }
@@ -158,7 +155,7 @@ impl Media {
             }
             Source::Bytes(bytes) => decode::dimensions(Cursor::new(&bytes[..])),
             Source::Pixels(image) => Ok(image.dimensions()),
-            Source::Frame(animation, _) => Ok(animation.dimensions()),
+            Source::Frame(store, _) => Ok(store.dimensions()),
         }
         .map_err(|e| self.locate(e))
     }
@@ -176,7 +173,9 @@ impl Media {
                 hasher.update(image.height().to_le_bytes());
                 hasher.update(image.as_raw());
             }
-            Source::Frame(animation, index) => return Ok(animation.hash(*index)),
+            Source::Frame(store, index) => {
+                return store.hash(*index).map_err(|e| self.locate(e));
+            }
         }
         Ok(hasher.finalize().into())
     }
@@ -189,6 +188,7 @@ impl Media {
                 let what = format!("{}: {}", path.display(), error.report().what);
                 error.what(what)
             }
+            (Source::Frame(..), Some(_)) => error.file_into_what(),
             _ => error,
         };
         match &self.place {

@@ -1,23 +1,51 @@
 //! The block structure of a GIF, read without decompressing anything.
 
+use crate::Error;
+
+/// An animation may have this many frames (half an hour at 30 frames a second): each costs memory, however small.
+const MAX_FRAMES: usize = 54_000;
+
 /// Whether the bytes begin as a GIF does.
 fn is_gif(bytes: &[u8]) -> bool {
     bytes.starts_with(b"GIF87a") || bytes.starts_with(b"GIF89a")
 }
 
 /// What the blocks of a GIF say.
-pub(super) struct Outline {
-    pub(super) size: (u32, u32),
-    pub(super) frames: usize,
+pub(crate) struct Outline {
+    pub(crate) size: (u32, u32),
     /// The first frame that does not lie inside the picture: its number and left, top, width, height. A decoder makes room
     /// for the frame, whatever the picture's size.
-    pub(super) outside: Option<(usize, [u32; 4])>,
-    /// Of all frames together.
-    pub(super) centiseconds: u64,
+    outside: Option<(usize, [u32; 4])>,
+    /// How long each frame asks to be shown, in hundredths of a second.
+    pub(crate) delays: Vec<u16>,
+}
+
+impl Outline {
+    /// Refuses animations without frames, with too many, and with frames outside the picture.
+    pub(crate) fn check_frames(&self) -> Result<(), Error> {
+        if self.delays.is_empty() {
+            return Err(Error::media("GIF has no frames"));
+        }
+        if let Some((number, [left, top, width, height])) = self.outside {
+            return Err(
+                Error::media(format!("GIF frame {number} reaches outside the picture"))
+                    .found(format!("{width}×{height} at {left}, {top}"))
+                    .expected(format!("inside {}×{}", self.size.0, self.size.1))
+                    .help("export the animation again, or store the video as a folder of frames"),
+            );
+        }
+        if self.delays.len() > MAX_FRAMES {
+            return Err(Error::media("animation has too many frames")
+                .found(self.delays.len())
+                .expected(format!("at most {MAX_FRAMES}"))
+                .help("store the video as a folder of frames"));
+        }
+        Ok(())
+    }
 }
 
 /// Walks a GIF's blocks without decompressing anything; `None` when they break off.
-pub(super) fn outline(bytes: &[u8]) -> Option<Outline> {
+pub(crate) fn outline(bytes: &[u8]) -> Option<Outline> {
     if !is_gif(bytes) {
         return None;
     }
@@ -31,27 +59,28 @@ pub(super) fn outline(bytes: &[u8]) -> Option<Outline> {
     };
     let mut outline = Outline {
         size: (u16_at(6)?.into(), u16_at(8)?.into()),
-        frames: 0,
         outside: None,
-        centiseconds: 0,
+        delays: Vec::new(),
     };
     let mut at = 13 + table(*bytes.get(10)?);
+    // Of the frame that follows.
+    let mut delay = 0;
     loop {
         match *bytes.get(at)? {
             0x3B => return Some(outline),
             0x21 => {
                 if *bytes.get(at + 1)? == 0xF9 {
-                    outline.centiseconds += u64::from(u16_at(at + 4)?);
+                    delay = u16_at(at + 4)?;
                 }
                 at = skip_blocks(bytes, at + 2)?;
             }
             0x2C => {
-                outline.frames += 1;
+                outline.delays.push(std::mem::take(&mut delay));
                 let side = |place: usize| Some(u32::from(u16_at(at + place)?));
                 let frame = [side(1)?, side(3)?, side(5)?, side(7)?];
                 let [left, top, width, height] = frame;
                 if left + width > outline.size.0 || top + height > outline.size.1 {
-                    outline.outside.get_or_insert((outline.frames, frame));
+                    outline.outside.get_or_insert((outline.delays.len(), frame));
                 }
                 at = skip_blocks(bytes, at + 11 + table(*bytes.get(at + 9)?))?;
             }

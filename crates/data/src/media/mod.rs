@@ -1,12 +1,12 @@
 //! Images: encoded bytes, pixels, and the patches that a vision tower reads.
 
 pub(crate) mod ablation;
-pub(crate) mod animation;
 pub(crate) mod base64;
 pub(crate) mod clip_image_processor;
 pub(crate) mod decode;
 pub(crate) mod encoded;
-mod gif_blocks;
+pub(crate) mod frame_store;
+pub(crate) mod gif_blocks;
 pub(crate) mod image_processor;
 pub(crate) mod kind;
 pub(crate) mod limits;
@@ -15,4 +15,4 @@ pub(crate) mod outgoing;
 pub(crate) mod patches;
 mod preprocessing;
 mod resize;
-mod rgb;
+pub(crate) mod rgb;
