@@ -136,6 +136,7 @@ fn a_frame_asked_for_by_its_time_is_the_one_that_is_shown_then() {
         "h264_pyramid.mp4",
         "h264_vfr.mp4",
         "h264_trimmed.mp4",
+        "h264_groups.mp4",
         "h264_opengop.mp4",
         "vfr.gif",
         "vp9_odd.webm",

@@ -28,6 +28,11 @@ impl Picture<'_> {
     }
 }
 
+/// The decoder's own text is four lines about itself.
+fn told(error: &openh264::Error) -> String {
+    format!("OpenH264, code {}", error.native_code())
+}
+
 /// Makes pictures of coded ones, in the order in which they are shown.
 pub(crate) struct H264Decoder {
     decoder: Decoder,
@@ -36,20 +41,20 @@ pub(crate) struct H264Decoder {
 impl H264Decoder {
     pub(crate) fn new() -> Result<Self, String> {
         let config = DecoderConfig::new().flush_after_decode(Flush::NoFlush);
-        let decoder = Decoder::with_api_config(OpenH264API::from_source(), config)
-            .map_err(|e| e.to_string())?;
+        let decoder =
+            Decoder::with_api_config(OpenH264API::from_source(), config).map_err(|e| told(&e))?;
         Ok(Self { decoder })
     }
 
     /// Takes one coded picture with start codes; gives one when one is due.
     pub(crate) fn push(&mut self, coded: &[u8]) -> Result<Option<Picture<'_>>, String> {
-        let decoded = self.decoder.decode(coded).map_err(|e| e.to_string())?;
+        let decoded = self.decoder.decode(coded).map_err(|e| told(&e))?;
         Ok(decoded.map(|yuv| Picture { yuv }))
     }
 
     /// The pictures that are still due.
     pub(crate) fn finish(&mut self) -> Result<Vec<Picture<'_>>, String> {
-        let rest = self.decoder.flush_remaining().map_err(|e| e.to_string())?;
+        let rest = self.decoder.flush_remaining().map_err(|e| told(&e))?;
         Ok(rest.into_iter().map(|yuv| Picture { yuv }).collect())
     }
 }

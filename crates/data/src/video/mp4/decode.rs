@@ -1,4 +1,4 @@
-//! Frames of a film: each group of pictures that has a wanted one, from its start to the last that is wanted.
+//! Frames of a film: groups of pictures that have wanted ones, from the start of the first to the last that is wanted.
 
 use std::fs::File;
 
@@ -15,26 +15,22 @@ impl Source for Film {
         let mut run = Run {
             film: self,
             colour: ToRgb::new(self.colour),
-            decoder: None,
             sample: Vec::new(),
             coded: Vec::new(),
         };
         let mut rest = wanted;
         while let Some(&first) = rest.first() {
-            let (group, _) = self.place(first);
-            // A later frame of the group comes later out of the decoder, except where an edit list goes back.
-            let mut last = None;
-            let length = rest
-                .iter()
-                .take_while(|&&frame| {
-                    let (of, rank) = self.place(frame);
-                    let goes_on = of == group && last.is_none_or(|last| rank > last);
-                    last = Some(rank);
-                    goes_on
-                })
-                .count();
+            let mut last = self.place(first);
+            // As far as the decoder gives them one after the other, without a group between that nobody wants.
+            let following = rest[1..].iter().take_while(|&&frame| {
+                let place = self.place(frame);
+                let next = place.position > last.position && place.group <= last.group + 1;
+                last = place;
+                next
+            });
+            let length = 1 + following.count();
             let (now, later) = rest.split_at(length);
-            if !run.group(&mut file, group, now, sink)? {
+            if !run.stretch(&mut file, now, sink)? {
                 return Ok(());
             }
             rest = later;
@@ -43,54 +39,61 @@ impl Source for Film {
     }
 }
 
+/// Where a frame is among what a decoder gives.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    group: usize,
+    /// Counted over the whole film: the groups one after the other, each in the order of its times.
+    position: usize,
+}
+
 impl Film {
-    /// The group of a frame, and which of its pictures it is.
-    fn place(&self, frame: usize) -> (usize, usize) {
+    fn place(&self, frame: usize) -> Place {
         let sample = self.shown[frame].sample;
-        (self.groups.of(sample), self.groups.rank(sample))
+        let group = self.groups.of(sample);
+        Place {
+            group,
+            position: self.groups.samples(group).start + self.groups.rank(sample),
+        }
     }
 }
 
 struct Run<'a> {
     film: &'a Film,
     colour: ToRgb,
-    /// One that has given all that it took, for the next group.
-    decoder: Option<H264Decoder>,
     sample: Vec<u8>,
     coded: Vec<u8>,
 }
 
 impl Run<'_> {
-    /// Hands over these frames of a group; says whether more are wanted.
-    fn group(
+    /// Hands over these frames, which lie in neighbouring groups; says whether more are wanted.
+    ///
+    /// The decoder is flushed once, at the end, and then given up: each flush keeps pictures of its pool for ever, and the
+    /// next group would fail for want of them.
+    fn stretch(
         &mut self,
         file: &mut File,
-        group: usize,
         wanted: &[usize],
         sink: &mut Sink<'_>,
     ) -> Result<bool, Error> {
-        let mut decoder = match self.decoder.take() {
-            Some(decoder) => decoder,
-            None => H264Decoder::new().map_err(|e| Error::media(format!("OpenH264: {e}")))?,
-        };
+        let groups = &self.film.groups;
+        let (first, last) = (wanted[0], wanted[wanted.len() - 1]);
+        let start = groups.samples(self.film.place(first).group).start;
+        let end = groups.samples(self.film.place(last).group).end;
+        let mut decoder = H264Decoder::new().map_err(Error::media)?;
         let mut out = Out {
             film: self.film,
             colour: &self.colour,
-            wanted: wanted.iter(),
-            next: None,
-            rank: 0,
+            wanted,
+            position: start,
         };
-        out.next = out.wanted.next().copied();
-        let samples = self.film.groups.samples(group);
-        let count = samples.len();
         let mut broken = None;
-        for (nth, at) in samples.enumerate() {
+        for at in start..end {
             self.coded.clear();
-            if nth == 0 {
+            if groups.samples(groups.of(at)).start == at {
                 self.coded.extend(&self.film.config.headers);
             }
-            let read = self.film.read(file, at, &mut self.sample);
-            if let Err(error) = read {
+            if let Err(error) = self.film.read(file, at, &mut self.sample) {
                 broken = Some((at, error));
                 break;
             }
@@ -100,11 +103,14 @@ impl Run<'_> {
                 None => Err("a NAL unit reaches behind its sample".into()),
             };
             match picture {
-                Ok(Some(picture)) => match out.take(&picture, sink)? {
-                    Next::More => {}
-                    Next::Done => return Ok(true),
-                    Next::Stop => return Ok(false),
-                },
+                Ok(Some(picture)) => {
+                    if !out.take(&picture, sink)? {
+                        return Ok(false);
+                    }
+                    if out.wanted.is_empty() {
+                        return Ok(true);
+                    }
+                }
                 Ok(None) => {}
                 Err(message) => {
                     broken = Some((at, self.damaged(at, &message)));
@@ -113,32 +119,28 @@ impl Run<'_> {
             }
         }
         // Behind a break the decoder still gives what it took, without the pictures that were to be shown in between.
-        let known = broken.as_ref().map_or(count, |(at, _)| {
-            let unread = *at..self.film.groups.samples(group).end;
-            let ranks = unread.map(|at| self.film.groups.rank(at));
-            ranks.min().unwrap_or(0)
+        let known = broken.as_ref().map_or(end, |(at, _)| {
+            let group = groups.samples(groups.of(*at));
+            let ranks = (*at..group.end).map(|at| groups.rank(at));
+            group.start + ranks.min().unwrap_or(0)
         });
         match decoder.finish() {
             Ok(pictures) => {
                 for picture in &pictures {
-                    if out.rank >= known {
+                    if out.position >= known || out.wanted.is_empty() {
                         break;
                     }
-                    match out.take(picture, sink)? {
-                        Next::More => {}
-                        Next::Done => break,
-                        Next::Stop => return Ok(false),
+                    if !out.take(picture, sink)? {
+                        return Ok(false);
                     }
                 }
             }
             Err(message) if broken.is_none() => {
-                let first = self.film.groups.samples(group).start;
-                broken = Some((first, self.damaged(first, &message)));
+                broken = Some((start, self.damaged(start, &message)));
             }
             Err(_) => {}
         }
-        let Some(missing) = out.next else {
-            self.decoder = (out.rank == count).then_some(decoder);
+        let Some(&missing) = out.wanted.first() else {
             return Ok(true);
         };
         let time = self.film.shown[missing].time_s;
@@ -146,8 +148,8 @@ impl Run<'_> {
             Error::media(format!(
                 "video is damaged: the frame at {time:.3} s is missing"
             ))
-            .found(format!("{} pictures in its group", out.rank))
-            .expected(format!("{count}"))
+            .found(format!("{} pictures", out.position - start))
+            .expected(format!("{}", end - start))
             .help("fetch or export the file again; frames before that time can be read")
         }))
     }
@@ -155,38 +157,32 @@ impl Run<'_> {
     fn damaged(&self, sample: usize, message: &str) -> Error {
         let time = self.film.moment(sample);
         Error::media(format!("video is damaged at {time:.3} s"))
-            .found(message.lines().next().unwrap_or_default())
+            .found(message)
             .help("fetch or export the file again; frames before that time can be read")
     }
 }
 
-enum Next {
-    More,
-    /// All that are wanted of this group are there.
-    Done,
-    /// Nothing more is wanted at all.
-    Stop,
-}
-
-/// Counts the pictures of a group as they leave the decoder, and hands over those that are wanted.
+/// Counts pictures as they leave the decoder, and hands over those that are wanted.
 struct Out<'a> {
     film: &'a Film,
     colour: &'a ToRgb,
-    wanted: std::slice::Iter<'a, usize>,
-    next: Option<usize>,
-    rank: usize,
+    /// What is still to come.
+    wanted: &'a [usize],
+    position: usize,
 }
 
 impl Out<'_> {
-    fn take(&mut self, picture: &Picture<'_>, sink: &mut Sink<'_>) -> Result<Next, Error> {
-        let rank = self.rank;
-        self.rank += 1;
-        let Some(frame) = self.next else {
-            return Ok(Next::Done);
+    /// Takes the next picture; says whether the sink wants more.
+    fn take(&mut self, picture: &Picture<'_>, sink: &mut Sink<'_>) -> Result<bool, Error> {
+        let position = self.position;
+        self.position += 1;
+        let Some((&frame, later)) = self.wanted.split_first() else {
+            return Ok(true);
         };
-        if self.film.place(frame).1 > rank {
-            return Ok(Next::More);
+        if self.film.place(frame).position > position {
+            return Ok(true);
         }
+        self.wanted = later;
         let time_s = self.film.shown[frame].time_s;
         let size = self.film.size;
         let picture = picture
@@ -197,16 +193,6 @@ impl Out<'_> {
                     .expected(format!("{}×{}", size.0, size.1))
                     .help("encode the file again: ffmpeg -i FILE -c:v libx264 OUT.mp4")
             })?;
-        if !sink(frame, time_s, self.film.turn.apply(picture)) {
-            return Ok(Next::Stop);
-        }
-        self.next = self.wanted.next().copied();
-        Ok(match self.next {
-            Some(_) => Next::More,
-            None if self.rank == self.film.groups.samples(self.film.place(frame).0).len() => {
-                Next::More
-            }
-            None => Next::Done,
-        })
+        Ok(sink(frame, time_s, self.film.turn.apply(picture)))
     }
 }
