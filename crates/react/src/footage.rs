@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use percept_data::Media;
+use percept_data::{Clip, Media};
 use percept_frames::sampling::Timeline;
+use tempfile::TempPath;
 
 use crate::Error;
 
@@ -23,6 +24,13 @@ pub enum Footage {
         duration_s: f64,
         /// Whether somebody chose these frames: then all are judged.
         chosen: bool,
+    },
+    /// A video, decoded where frames are asked for.
+    Video {
+        /// The video.
+        clip: Clip,
+        /// Its file, where it is removed when the clip has been judged.
+        sent: Option<TempPath>,
     },
 }
 
@@ -61,22 +69,32 @@ impl Footage {
     /// Those of [`Footage::frames`].
     pub fn chosen_frames(images: Vec<Media>, fps: f64) -> Result<Self, Error> {
         let mut footage = Self::frames(images, fps)?;
-        let Self::Frames { chosen, .. } = &mut footage;
-        *chosen = true;
+        if let Self::Frames { chosen, .. } = &mut footage {
+            *chosen = true;
+        }
         Ok(footage)
     }
 
     /// A video file or a folder of frames.
     ///
     /// # Errors
-    /// Those of [`Footage::folder`].
+    /// Those of [`Footage::folder`] and of [`Clip::open`].
     pub fn open(path: &Path) -> Result<Self, Error> {
-        Self::folder(path, f64::from(percept_data::DEFAULT_FPS))
+        if path.is_dir() {
+            return Self::folder(path, f64::from(percept_data::DEFAULT_FPS));
+        }
+        Ok(Self::Video {
+            clip: Clip::open(path)?,
+            sent: None,
+        })
     }
 
     /// A video in a file that is removed when it has been judged.
-    pub(crate) fn sent(file: tempfile::TempPath) -> Result<Self, Error> {
-        Self::open(&file)
+    pub(crate) fn sent(file: TempPath) -> Result<Self, Error> {
+        Ok(Self::Video {
+            clip: Clip::open(&file)?,
+            sent: Some(file),
+        })
     }
 
     /// The pictures of a folder, by name, numbers in names counting as numbers.
@@ -110,10 +128,14 @@ impl Footage {
 
     /// When frames are shown.
     pub(crate) fn timeline(&self, clip: &str) -> Result<Timeline, Error> {
-        let Self::Frames {
-            times, duration_s, ..
-        } = self;
-        Timeline::new(times.clone(), *duration_s).map_err(|source| Error::Sampling {
+        let (times, duration_s) = match self {
+            Self::Frames {
+                times, duration_s, ..
+            } => (times, *duration_s),
+            // Its end on the clock of its times, of which the first may be above 0.
+            Self::Video { clip, .. } => (&clip.info().frame_times, clip.info().end_s()),
+        };
+        Timeline::new(times.clone(), duration_s).map_err(|source| Error::Sampling {
             clip: clip.to_owned(),
             source,
         })
@@ -127,13 +149,20 @@ impl Footage {
                 chosen: true,
                 ..
             } => Some(times),
-            Self::Frames { .. } => None,
+            Self::Frames { .. } | Self::Video { .. } => None,
         }
     }
 
     /// The frames that are shown at these times.
     pub(crate) fn frames_at(&mut self, at: &[f64]) -> Result<Vec<Media>, Error> {
-        let Self::Frames { images, times, .. } = self;
+        let (images, times) = match self {
+            Self::Frames { images, times, .. } => (images, times),
+            Self::Video { clip, .. } => {
+                let frames = clip.frames_at(at)?;
+                let images = frames.into_iter().map(|f| Media::from_image(f.image));
+                return Ok(images.collect());
+            }
+        };
         let shown = |time: &f64| {
             let after = times.partition_point(|t| *t <= time + 1e-9);
             let image = &images[after.saturating_sub(1)];

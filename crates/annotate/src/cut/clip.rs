@@ -1,9 +1,8 @@
-//! A clip by the times of its frames: an animated GIF, or a folder of frames.
+//! A clip by the times of its frames.
 
 use std::path::Path;
 
-use percept_base::files::list_dir;
-use percept_data::{DEFAULT_FPS, Error as DataError, Media, Video};
+use percept_data::{Clip as Video, Error as DataError, Frame};
 
 use crate::error::Error;
 
@@ -11,40 +10,23 @@ use crate::error::Error;
 pub(super) struct Clip(Video);
 
 impl Clip {
-    /// A folder has [`DEFAULT_FPS`] frames a second, in the order of their names.
+    /// A video file, an animation, or a folder of frames, of which
+    /// [`DEFAULT_FPS`](percept_data::DEFAULT_FPS) are shown a second.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        if !path.is_dir() {
-            let encoded = Media::from_path(path).encoded()?;
-            let clip = Video::from_gif(encoded).map_err(|error| error.in_file(path))?;
-            return Ok(Self(clip));
-        }
-        let frames = list_dir(path)?
-            .into_iter()
-            .filter(|name| !name.starts_with('.'));
-        let frames: Vec<Media> = frames
-            .map(|name| Media::from_path(path.join(name)))
-            .collect();
-        if frames.is_empty() {
-            return Err(DataError::media("a clip without frames")
-                .in_file(path)
-                .into());
-        }
-        Ok(Self(Video {
-            frames,
-            fps: DEFAULT_FPS,
-        }))
+        Ok(Self(Video::open(path)?))
     }
 
-    /// How long it lasts, in seconds.
+    /// When it ends, in seconds.
     pub fn lasts_s(&self) -> f64 {
-        self.0.frames.len() as f64 / f64::from(self.0.fps)
+        self.0.info().end_s()
     }
 
     /// The frame that is shown at a time before the end.
-    pub fn frame_at(&self, time_s: f64) -> &Media {
-        // A time that is a frame's own may lie a rounding below it.
-        let at = (time_s * f64::from(self.0.fps) + 1e-4) as usize;
-        let last = self.0.frames.len() - 1;
-        &self.0.frames[at.min(last)]
+    pub fn frame_at(&self, time_s: f64) -> Result<Frame, DataError> {
+        let frames = self.0.frames_at(&[time_s])?;
+        frames
+            .into_iter()
+            .next()
+            .ok_or_else(|| DataError::media("a clip without frames").in_file(self.0.path()))
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn cut(
         let time_s = time as f64 / 1e3;
         let write = |clip: &Clip, side: &str, of: &ClipOf| {
             let frame = clip.frame_at(time_s);
-            let picture = frame.decode().map_err(|error| in_pair(pair, of, error))?;
+            let picture = frame.map_err(|error| in_pair(pair, of, error))?.image;
             let (width, height) = picture.dimensions();
             let file = format!("{FRAMES}/{number:05}-{time:06}-{side}.png");
             write_atomic(&folder.join(&file), &Media::from_image(picture).encoded()?)?;
