@@ -14,7 +14,7 @@ pub(crate) mod frames;
 #[cfg_attr(not(feature = "h264"), allow(dead_code))]
 mod h264;
 pub(crate) mod info;
-#[cfg_attr(not(feature = "h264"), allow(dead_code))]
+#[cfg_attr(not(feature = "h264"), allow(dead_code, unused_imports))]
 mod mp4;
 pub(crate) mod open;
 mod row_clip;
