@@ -15,7 +15,7 @@ fn help(args: &[&str]) -> String {
 
 #[test]
 fn help_texts() {
-    let commands: [&[&str]; 39] = [
+    let commands: [&[&str]; 44] = [
         &[],
         &["quickstart"],
         &["train"],
@@ -26,6 +26,11 @@ fn help_texts() {
         &["data", "expert"],
         &["data", "preferences"],
         &["data", "visual-pairs"],
+        &["data", "react-cot"],
+        &["annotate"],
+        &["annotate", "frames"],
+        &["annotate", "status"],
+        &["annotate", "export"],
         &["generate"],
         &["grade"],
         &["score"],

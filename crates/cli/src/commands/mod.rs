@@ -1,6 +1,7 @@
 //! The commands, each in a file or folder of its own. This list is the only place that knows them all.
 
 mod analyze;
+mod annotate;
 mod bench;
 mod compare;
 mod config;
@@ -38,6 +39,8 @@ subcommands! {
         #[command(subcommand)]
         Halbench(halbench::Halbench),
         Compare(compare::Compare),
+        #[command(subcommand)]
+        Annotate(annotate::Annotate),
         #[command(subcommand)]
         Analyze(analyze::Analyze),
         Bench(bench::Bench),
