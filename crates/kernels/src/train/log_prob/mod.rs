@@ -8,6 +8,8 @@
 //! `∂D/∂l_j = p_j − q_j`. The backward pass computes the logits again, chunk by
 //! chunk, but for the first [`KEPT`] of `l`.
 
+mod rows;
+
 use std::fmt::Debug;
 use std::sync::{Mutex, OnceLock};
 
@@ -16,7 +18,8 @@ use rayon::prelude::*;
 use crate::gemm::{Mat, Right, product};
 use crate::op::{HostOp, INPUTS, Keep};
 use crate::precision::Precision;
-use crate::simd::{Isa, Kernel, LANES, Lanes, dispatch};
+use crate::simd::{Isa, dispatch};
+use rows::{Divergence, Slopes, SlopesApart, SlopesTowards, Sums};
 
 /// Logits held at once, in elements: 16 MiB, …
 const CHUNK: usize = 4 << 20;
@@ -348,191 +351,6 @@ impl HostOp for LogProb {
             }
         }
         [dh, dw, Vec::new()]
-    }
-}
-
-/// `[Σ e, Σ e·(l − max), max]` with `e = exp(l − max)`.
-struct Sums<'a> {
-    row: &'a [f32],
-}
-
-impl Kernel for Sums<'_> {
-    type Output = [f32; 3];
-
-    #[inline(always)]
-    unsafe fn run<S: Lanes>(self) -> [f32; 3] {
-        let len = self.row.len();
-        let x = self.row.as_ptr();
-        // SAFETY: `n` elements follow `at`; lanes beyond them are made 0 by the masks below.
-        unsafe {
-            let whole = len / LANES * LANES;
-            let mut tops = [S::splat(f32::MIN); 4];
-            for at in (0..whole).step_by(LANES) {
-                // Four chains: one is as long as the latency of a comparison.
-                let top = &mut tops[at / LANES % 4];
-                *top = top.max(S::load(x.add(at)));
-            }
-            let top = tops[0].max(tops[1]).max(tops[2].max(tops[3])).largest();
-            let max = self.row[whole..].iter().copied().fold(top, f32::max);
-            let (mut sum, mut weighted) = (S::splat(0.0), S::splat(0.0));
-            for at in (0..whole).step_by(LANES) {
-                let l = S::load(x.add(at)).sub(S::splat(max));
-                let e = l.exp();
-                sum = sum.add(e);
-                weighted = e.fma(l, weighted);
-            }
-            let (mut sum, mut weighted) = (sum.sum(), weighted.sum());
-            for &l in &self.row[whole..] {
-                let e = (l - max).exp();
-                sum += e;
-                weighted += e * (l - max);
-            }
-            // `max` ignores logits that are no number; `weighted` does not.
-            [
-                sum,
-                weighted,
-                if weighted.is_nan() { f32::NAN } else { max },
-            ]
-        }
-    }
-}
-
-/// Turns logits into `−a·p − b·p·(l − z + H)`; the target's `+a` is added by the caller.
-struct Slopes<'a> {
-    row: &'a mut [f32],
-    z: f32,
-    a: f32,
-    b: f32,
-    entropy: f32,
-}
-
-impl Kernel for Slopes<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<S: Lanes>(self) {
-        let len = self.row.len();
-        let x = self.row.as_mut_ptr();
-        for at in (0..len).step_by(LANES) {
-            let n = LANES.min(len - at);
-            // SAFETY: `n` elements follow `at`.
-            unsafe {
-                let log_p = S::load_part(x.add(at), n).sub(S::splat(self.z));
-                let p = log_p.exp();
-                let slope = log_p
-                    .add(S::splat(self.entropy))
-                    .fma(S::splat(-self.b), S::splat(-self.a));
-                p.mul(slope).store_part(x.add(at), n);
-            }
-        }
-    }
-}
-
-/// `Σ p·(log p − log q)` with `p = exp(l − z)` and `log p − log q = l − m − shift`, `m` the logits of `q`.
-struct Divergence<'a> {
-    row: &'a [f32],
-    other: &'a [f32],
-    z: f32,
-    shift: f32,
-}
-
-impl Kernel for Divergence<'_> {
-    type Output = f32;
-
-    #[inline(always)]
-    unsafe fn run<S: Lanes>(self) -> f32 {
-        let (len, x, y) = (self.row.len(), self.row.as_ptr(), self.other.as_ptr());
-        let whole = len / LANES * LANES;
-        // SAFETY: both rows have `len` elements.
-        unsafe {
-            let mut sum = S::splat(0.0);
-            for at in (0..whole).step_by(LANES) {
-                let l = S::load(x.add(at));
-                let p = l.sub(S::splat(self.z)).exp();
-                let apart = l.sub(S::load(y.add(at))).sub(S::splat(self.shift));
-                sum = p.fma(apart, sum);
-            }
-            let rest = self.row[whole..].iter().zip(&self.other[whole..]);
-            let rest: f32 = rest
-                .map(|(&l, &m)| (l - self.z).exp() * (l - m - self.shift))
-                .sum();
-            sum.sum() + rest
-        }
-    }
-}
-
-/// Turns logits into the slopes of [`Slopes`] plus `c·p·(log p − log q − D)`.
-struct SlopesApart<'a> {
-    slopes: Slopes<'a>,
-    other: &'a [f32],
-    c: f32,
-    shift: f32,
-    kl: f32,
-}
-
-impl Kernel for SlopesApart<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<S: Lanes>(self) {
-        let Slopes {
-            row,
-            z,
-            a,
-            b,
-            entropy,
-        } = self.slopes;
-        let (len, x, y) = (row.len(), row.as_mut_ptr(), self.other.as_ptr());
-        for at in (0..len).step_by(LANES) {
-            let n = LANES.min(len - at);
-            // SAFETY: `n` elements follow `at` in both rows.
-            unsafe {
-                let l = S::load_part(x.add(at), n);
-                let log_p = l.sub(S::splat(z));
-                let apart = l.sub(S::load_part(y.add(at), n));
-                let apart = apart.sub(S::splat(self.shift + self.kl));
-                let slope = log_p.add(S::splat(entropy)).fma(S::splat(-b), S::splat(-a));
-                let slope = apart.fma(S::splat(self.c), slope);
-                log_p.exp().mul(slope).store_part(x.add(at), n);
-            }
-        }
-    }
-}
-
-/// Turns logits into the slopes of [`Slopes`] plus `c·(p − q)`, `q = exp(m − other_z)`.
-struct SlopesTowards<'a> {
-    slopes: Slopes<'a>,
-    other: &'a [f32],
-    other_z: f32,
-    c: f32,
-}
-
-impl Kernel for SlopesTowards<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<S: Lanes>(self) {
-        let Slopes {
-            row,
-            z,
-            a,
-            b,
-            entropy,
-        } = self.slopes;
-        let (len, x, y) = (row.len(), row.as_mut_ptr(), self.other.as_ptr());
-        for at in (0..len).step_by(LANES) {
-            let n = LANES.min(len - at);
-            // SAFETY: `n` elements follow `at` in both rows.
-            unsafe {
-                let log_p = S::load_part(x.add(at), n).sub(S::splat(z));
-                let q = S::load_part(y.add(at), n).sub(S::splat(self.other_z)).exp();
-                let slope = log_p
-                    .add(S::splat(entropy))
-                    .fma(S::splat(-b), S::splat(self.c - a));
-                let slopes = log_p.exp().mul(slope).sub(q.mul(S::splat(self.c)));
-                slopes.store_part(x.add(at), n);
-            }
-        }
     }
 }
 
