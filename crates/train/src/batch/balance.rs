@@ -48,6 +48,13 @@ pub(crate) fn balance(weights: &[usize], budget: usize) -> Vec<Vec<usize>> {
     best
 }
 
+/// Bins of consecutive indices into `weights` whose sums are at most `budget`, in order. A weight above the budget has a
+/// bin of its own.
+pub(crate) fn in_order(weights: &[usize], budget: usize) -> Vec<Vec<usize>> {
+    let order: Vec<usize> = (0..weights.len()).collect();
+    next_fit(&order, weights, budget)
+}
+
 /// Each index goes into the first bin that has room for it.
 fn first_fit(order: &[usize], weights: &[usize], capacity: usize) -> Vec<Vec<usize>> {
     let mut bins: Vec<(usize, Vec<usize>)> = Vec::new();
@@ -99,11 +106,6 @@ mod tests {
     fn sums(bins: &[Vec<usize>], weights: &[usize]) -> Vec<usize> {
         let sum = |bin: &Vec<usize>| bin.iter().map(|&index| weights[index]).sum();
         bins.iter().map(sum).collect()
-    }
-
-    fn in_order(weights: &[usize], budget: usize) -> Vec<Vec<usize>> {
-        let order: Vec<usize> = (0..weights.len()).collect();
-        next_fit(&order, weights, budget)
     }
 
     /// Fewest bins there can be, by trying every assignment.

@@ -1,6 +1,6 @@
 //! From rows to forward passes: which rows a step sees, and how they are packed.
 
-mod balance;
+pub(crate) mod balance;
 pub(crate) mod order;
 pub(crate) mod pack;
 pub(crate) mod refused;

@@ -6,7 +6,9 @@ use burn::tensor::Tensor;
 use percept_kernels::sparse::AttentionConfig;
 use percept_model::{Activations, GradientCheckpointing, Model, ParamGrads, SharedVision};
 use percept_nn::{AdamW, Moments};
+use rayon::prelude::*;
 
+use crate::batch::balance::in_order;
 use crate::batch::pack::{Packed, shared_vision};
 use crate::policy::reached::Reached;
 use crate::policy::schedule::chosen_blocks;
@@ -60,6 +62,13 @@ impl Learner {
             finite: true,
             reached: Reached::default(),
             model,
+        }
+    }
+
+    fn weights(&self, whose: Weights) -> &Model {
+        match whose {
+            Weights::Current => &self.model,
+            Weights::Reference => self.reference.as_ref().unwrap_or(&self.model),
         }
     }
 
@@ -237,11 +246,30 @@ impl Policy for Learner {
     }
 
     fn score(&self, passes: &[Packed], options: &ScoreOptions) -> Result<Vec<TokenValues>, Error> {
-        let model = match options.weights {
-            Weights::Current => &self.model,
-            Weights::Reference => self.reference.as_ref().unwrap_or(&self.model),
-        };
+        let model = self.weights(options.weights);
         score_passes(model, passes, options.temperature, options.top_p)
+    }
+
+    /// Passes side by side: one of a small model leaves most threads idle, and no kernel's sums depend on the threads.
+    fn score_each(
+        &self,
+        passes: &[Packed],
+        options: &ScoreOptions,
+        tokens: usize,
+    ) -> Result<Vec<TokenValues>, Error> {
+        let model = self.weights(options.weights);
+        let (temperature, top_p) = (options.temperature, options.top_p);
+        let lengths: Vec<usize> = passes.iter().map(|pass| pass.batch.tokens.len()).collect();
+        let mut all = Vec::with_capacity(passes.len());
+        for together in in_order(&lengths, tokens) {
+            let found: Vec<Vec<TokenValues>> = together
+                .into_par_iter()
+                .with_max_len(1)
+                .map(|pass| score_passes(model, &passes[pass..=pass], temperature, top_p))
+                .collect::<Result<_, Error>>()?;
+            all.extend(found.into_iter().flatten());
+        }
+        Ok(all)
     }
 
     fn reset_optimizer(&mut self) {

@@ -79,6 +79,24 @@ pub trait Policy {
     /// [`Error::Model`] when a batch does not fit the model.
     fn score(&self, passes: &[Packed], options: &ScoreOptions) -> Result<Vec<TokenValues>, Error>;
 
+    /// [`Policy::score`] of each pass as if it were the only one: its values do not depend on the others, to the bit. Passes
+    /// of at most `tokens` tokens together may be in memory at a time.
+    ///
+    /// # Errors
+    /// As [`Policy::score`].
+    fn score_each(
+        &self,
+        passes: &[Packed],
+        options: &ScoreOptions,
+        _tokens: usize,
+    ) -> Result<Vec<TokenValues>, Error> {
+        let mut all = Vec::with_capacity(passes.len());
+        for pass in passes {
+            all.extend(self.score(std::slice::from_ref(pass), options)?);
+        }
+        Ok(all)
+    }
+
     /// Begins with fresh moments.
     fn reset_optimizer(&mut self);
 

@@ -105,9 +105,9 @@ impl<P: Policy> Stage<P> for Dpo<'_> {
             at.news.event(Event::Precomputing { done, total });
             !at.stop.load(Ordering::Relaxed)
         };
-        let rows = setup.rows();
+        let (rows, passes) = (setup.rows(), setup.passes());
         self.reference
-            .precompute(policy, run, &setup.needs, rows.distinct(seen), progress)
+            .precompute(policy, run, &passes, rows.distinct(seen), progress)
     }
 
     fn resume(&mut self, policy: &mut P, dir: &RunDir) -> Result<Option<String>, Error> {
@@ -131,14 +131,15 @@ impl<P: Policy> Stage<P> for Dpo<'_> {
         let pairs: Vec<&Pair> = all.iter().collect();
 
         let before = Instant::now();
-        let (needs, run) = (&setup.needs, step.dir.path());
-        let ref_log_prob = self.reference.log_probs(step.policy, run, needs, &pairs)?;
+        let (needs, run, passes) = (&setup.needs, step.dir.path(), setup.passes());
+        let reference = &mut self.reference;
+        let ref_log_prob = reference.log_probs(step.policy, run, &passes, &pairs)?;
         let mut cost = Cost::of(&pairs, skipped);
         cost.reference_s = before.elapsed().as_secs_f64();
-        let passes = setup.passes();
         let blind = |kind| needs.of_kind(kind).log_prob && !passes.trained(kind);
+        let (current, tokens) = (Weights::Current, passes.budget);
         let mut known = Known {
-            log_prob: Some(each_alone(step.policy, Weights::Current, &pairs, blind)?),
+            log_prob: Some(each_alone(step.policy, current, &pairs, blind, tokens)?),
             ref_log_prob: Some(ref_log_prob),
             ref_kl: None,
         };

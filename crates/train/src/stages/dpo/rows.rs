@@ -1,6 +1,7 @@
 //! Which rows a step trains on, and what was skipped on the way.
 
 use percept_data::{Dataset, Sample};
+use rayon::prelude::*;
 
 use crate::Error;
 use crate::batch::order::RowOrder;
@@ -8,6 +9,9 @@ use crate::batch::refused::{Refusal, Refused};
 use crate::reasons::Reasons;
 use crate::stages::dpo::pair::Pair;
 use crate::stages::dpo::reader::Reader;
+
+/// Pairs of a block of [`Rows::distinct`], at most.
+const BLOCK: usize = 16;
 
 /// The rows of the stage in their endless order.
 pub(crate) struct Rows<'a> {
@@ -38,24 +42,46 @@ impl Rows<'_> {
         let mut pairs = Vec::with_capacity(count);
         let mut refused = Refused::default();
         while pairs.len() < count {
-            let row = order.row(*position);
-            *position += 1;
-            match self.at(row) {
-                Ok(pair) => pairs.push(pair),
-                Err(reason) => {
-                    refused.add(row, reason, *position <= len as u64, news);
-                    refused.check("dpo", len)?;
+            let missing = (count - pairs.len()) as u64;
+            let rows: Vec<usize> = (*position..*position + missing)
+                .map(|position| order.row(position))
+                .collect();
+            for (row, read) in rows.iter().zip(self.all(&rows)) {
+                *position += 1;
+                match read {
+                    Ok(pair) => pairs.push(pair),
+                    Err(reason) => {
+                        refused.add(*row, reason, *position <= len as u64, news);
+                        refused.check("dpo", len)?;
+                    }
                 }
             }
         }
         Ok((pairs, refused.count))
     }
 
-    /// The pairs that a stage of `count` in all sees for the first time: those of the first epoch.
-    pub(crate) fn distinct(&self, count: usize) -> impl Iterator<Item = Pair> {
-        let mut order = self.order();
-        let rows = (0..self.data.len() as u64).map(move |position| order.row(position));
-        rows.filter_map(|row| self.at(row).ok()).take(count)
+    /// The pairs that a stage of `count` in all sees for the first time, those of the first epoch, in blocks.
+    pub(crate) fn distinct(&self, count: usize) -> impl Iterator<Item = Vec<Pair>> {
+        let (mut order, len, mut missing) = (self.order(), self.data.len() as u64, count);
+        let mut position = 0;
+        std::iter::from_fn(move || {
+            if missing == 0 || position == len {
+                return None;
+            }
+            let end = len.min(position + BLOCK.min(missing) as u64);
+            let rows: Vec<usize> = (position..end)
+                .map(|position| order.row(position))
+                .collect();
+            position = end;
+            let pairs: Vec<Pair> = self.all(&rows).into_iter().filter_map(Result::ok).collect();
+            missing -= pairs.len();
+            Some(pairs)
+        })
+    }
+
+    /// What is made of rows: decoding pictures is work for all threads.
+    fn all(&self, rows: &[usize]) -> Vec<Result<Pair, Refusal>> {
+        rows.par_iter().map(|&row| self.at(row)).collect()
     }
 
     fn order(&self) -> RowOrder {

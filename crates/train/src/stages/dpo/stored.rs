@@ -55,6 +55,9 @@ impl Stored {
     /// # Errors
     /// [`Error::Log`] when the disk refuses.
     pub(crate) fn add(&mut self, found: Vec<(String, Vec<Vec<f32>>)>) -> Result<(), Error> {
+        if found.is_empty() {
+            return Ok(());
+        }
         let lines: Vec<Value> = found
             .iter()
             .map(|(key, values)| line(key, values))
