@@ -1,5 +1,6 @@
 //! Methods by name, for comparisons: what each changes in the `[algorithm]` table of a recipe.
 
+use percept_credit::preference::{Kind, PreferenceConfig};
 use percept_credit::{AdvantageConfig, FilterConfig, PolicyLossConfig, TokenWeightConfig};
 use serde::de::DeserializeOwned;
 
@@ -18,10 +19,16 @@ use crate::{AlgorithmConfig, Error, Recipe};
 /// | `dapo` | adds `filter = "dapo"`; clip-higher 0.28 for the loss `ppo` |
 /// | `tgrl` | `advantage`, adds to `token_weight` and `filter` |
 ///
+/// In a recipe with `[dpo]` and without `[rl]` a method is a preference loss: the recipe's own with its options, any other
+/// with its defaults. Its general rows go where the loss reads none.
+///
 /// # Errors
 /// [`Error::Recipe`] for a name that is none of these, and for a combination that cannot work.
 pub fn with_method(recipe: &Recipe, method: &str) -> Result<Recipe, Error> {
     let mut recipe = recipe.clone();
+    if recipe.rl.is_none() && recipe.dpo.is_some() {
+        return with_loss(recipe, method);
+    }
     let algorithm = &mut recipe.algorithm;
     algorithm.advantage = AdvantageConfig::default();
     algorithm.token_weight.clear();
@@ -33,6 +40,31 @@ pub fn with_method(recipe: &Recipe, method: &str) -> Result<Recipe, Error> {
         })?;
     }
     crate::recipe::check::check(&recipe, &format!("method {method}"))?;
+    Ok(recipe)
+}
+
+fn with_loss(mut recipe: Recipe, name: &str) -> Result<Recipe, Error> {
+    let at = format!("method {name}");
+    let loss = &mut recipe.preference.loss;
+    if loss.name() != name {
+        if !PreferenceConfig::NAMES.contains(&name) {
+            let message = format!(
+                "no preference loss is called {name:?}, and the recipe has no [rl] table for other methods\n  help: there are {}",
+                PreferenceConfig::NAMES.join(", ")
+            );
+            return Err(Error::Recipe { at, message });
+        }
+        *loss = named(name).map_err(|message| Error::Recipe {
+            at: at.clone(),
+            message,
+        })?;
+    }
+    if let Some(dpo) = &mut recipe.dpo
+        && !loss.needs().kinds.contains_key(&Kind::General)
+    {
+        dpo.general_files.clear();
+    }
+    crate::recipe::check::check(&recipe, &at)?;
     Ok(recipe)
 }
 
@@ -137,5 +169,21 @@ mod tests {
         };
         assert_eq!(clip("grpo"), 3.0);
         assert_eq!(clip("fipo"), 10.0);
+    }
+
+    #[test]
+    fn a_preference_loss_is_compared_with_its_defaults_and_the_recipes_own_with_its_options() {
+        let text = "[model]\npath = \"m\"\n[data]\ntrain_files = [\"a.jsonl\"]\n[dpo]\ngeneral_files = [\"b.jsonl\"]\n\
+                    [preference]\nloss = { name = \"halva\", loss_alpha = 0.25 }\n";
+        let recipe = crate::parse(text, "test", &[]).unwrap();
+        let halva = with_method(&recipe, "halva").unwrap();
+        assert_eq!(halva, recipe);
+        let dpo = with_method(&recipe, "dpo").unwrap();
+        assert_eq!(dpo.preference.loss, PreferenceConfig::default());
+        assert!(dpo.dpo.unwrap().general_files.is_empty());
+        let error = with_method(&recipe, "grpo").unwrap_err().to_string();
+        for word in ["grpo", "adavip", "[rl]"] {
+            assert!(error.contains(word), "{word}: {error}");
+        }
     }
 }

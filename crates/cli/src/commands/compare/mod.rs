@@ -1,11 +1,12 @@
-//! `percept compare`: methods under the same data, seeds and token budget.
+//! `percept compare`: methods under the same data and seeds, and the same token budget (`[rl]`) or steps (`[dpo]`).
 //!
-//! Folder: `seed-K/warm` is the warm start of a seed (the recipe's `[sft]`), `seed-K/METHOD` a run
-//! of its `[rl]` from there. A finished run leaves its file in `results/`; a run that has one is not repeated,
+//! Folder: `seed-K/warm` is the warm start of a seed (the stages before the compared one), `seed-K/METHOD` a run of that
+//! stage from there. A finished run leaves its file in `results/`; a run that has one is not repeated,
 //! a killed one is resumed.
 
 mod folders;
 mod runs;
+mod stage;
 mod summary;
 
 use std::fs;
@@ -21,17 +22,21 @@ use crate::shared::training::stop_on_ctrl_c;
 use crate::shared::{Done, Failure, Global, table};
 use folders::side_by_side;
 use runs::{Finished, finished, of_seed, warm_start};
+use stage::Compared;
 use summary::{page, summarise, terminal};
 
-/// Train several methods on the same data, seeds and token budget, and compare them; or show runs side by side.
+/// Train several methods on the same data and seeds, and compare them; or show runs side by side.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "A method is a part of [algorithm] by its name, or several joined by +:
-grpo, dr_grpo, rloo, durian, tgrl, tor, direction, fipo, dapo, gspo, cispo, sapo, ….
+    after_help = "With [rl], a method is a part of [algorithm] by its name, or several joined by +:
+grpo, dr_grpo, rloo, durian, tgrl, tor, direction, fipo, dapo, gspo, cispo, sapo, …;
+all get as many tokens as the baseline takes. With [dpo] and no [rl], a method is a preference loss:
+dpo, ipo, simpo, mdpo, chip, adavip, …; all get the same steps. Stages before are trained once a seed.
 
 Examples:
   percept compare recipe.toml --methods grpo,dapo,tor,fipo,durian,tgrl,direction --seeds 5
   percept compare recipe.toml --baseline dapo --methods dapo+tor,dapo+fipo --seeds 3
+  percept compare pairs.toml --methods dpo,mdpo,chip,adavip --seeds 3
   percept compare --runs runs/dpo runs/mdpo runs/adavip"
 )]
 pub struct Compare {
@@ -45,9 +50,9 @@ pub struct Compare {
     /// Methods, separated by commas.
     #[arg(long, value_delimiter = ',', required_unless_present = "runs")]
     pub methods: Vec<String>,
-    /// Method that the others are compared with.
-    #[arg(long, default_value = "grpo")]
-    pub baseline: String,
+    /// Method that the others are compared with. Default: grpo; for preference losses dpo.
+    #[arg(long)]
+    pub baseline: Option<String>,
     /// Number of seeds per method, starting from trainer.seed.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     pub seeds: u16,
@@ -69,16 +74,18 @@ pub fn run(args: &Compare, global: &Global) -> Result<Done, Failure> {
     let mut set = args.set.clone();
     set.extend(strict_setting(args.strict));
     let recipe = percept_train::load(recipe_file, &set)?;
-    if recipe.rl.is_none() {
+    let Some(stage) = Compared::of(&recipe) else {
         return Err(Failure::new(format!(
-            "{}: no [rl] table; there is nothing to compare",
+            "{}: neither [rl] nor [dpo]; there is nothing to compare",
             recipe_file.display()
         )));
-    }
+    };
+    let baseline = args.baseline.as_deref();
+    let baseline = baseline.unwrap_or_else(|| stage.baseline());
     let mut methods = args.methods.clone();
     // The baseline comes first: what it spends is the budget of the others.
-    methods.retain(|method| *method != args.baseline);
-    methods.insert(0, args.baseline.clone());
+    methods.retain(|method| method != baseline);
+    methods.insert(0, baseline.to_owned());
     // Every method is checked before the first hour of training.
     let recipes = methods
         .iter()
@@ -91,26 +98,26 @@ pub fn run(args: &Compare, global: &Global) -> Result<Done, Failure> {
     let mut found: Vec<Vec<Finished>> = vec![Vec::new(); recipes.len()];
     for seed in 0..args.seeds {
         let seed = recipe.trainer.seed + seed as u64;
-        let Some(start) = warm_start(&recipe, seed, &args.output, global, &stop)? else {
+        let Some(start) = warm_start(stage, &recipe, seed, &args.output, global, &stop)? else {
             return Ok(Done::Stopped);
         };
         let mut budget = 0;
         for ((method, recipe), found) in recipes.iter().zip(&mut found) {
-            let mut recipe = of_seed(recipe, seed, method, &start, &args.output);
+            let mut recipe = of_seed(stage, recipe, seed, method, &start, &args.output);
             if budget > 0 {
                 recipe.trainer.max_tokens = budget;
             }
             let Some(result) = finished(&recipe, &results, method, seed, global, &stop)? else {
                 return Ok(Done::Stopped);
             };
-            if budget == 0 {
+            if budget == 0 && stage == Compared::Reinforcement {
                 budget = result.tokens as u64;
             }
             found.push(result);
         }
     }
-    let rows = summarise(&methods, &found, &args.baseline);
-    let page = page(&recipe, &methods, &found, &rows, &args.baseline);
+    let rows = summarise(&methods, &found, baseline);
+    let page = page(stage, &recipe, &methods, &found, &rows, baseline);
     let report = args.output.join("compare.html");
     write_atomic(&report, page.as_bytes())?;
     let json = serde_json::to_vec_pretty(&rows).unwrap_or_default();
@@ -124,8 +131,15 @@ pub fn run(args: &Compare, global: &Global) -> Result<Done, Failure> {
     }
     crate::shared::output::result(format_args!(
         "{}",
-        table::format(&terminal(&rows, &args.baseline))
+        table::format(&terminal(&rows, baseline))
     ))?;
     say!("report  {}", report.display());
+    if stage == Compared::Preference {
+        let models = args.output.join("seed-*").join("METHOD/checkpoints");
+        say!(
+            "models  {}; `percept eval` has benchmarks of hallucination, whose --compare sets two models side by side",
+            models.display()
+        );
+    }
     Ok(Done::Well)
 }

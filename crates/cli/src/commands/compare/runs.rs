@@ -7,10 +7,11 @@ use std::sync::atomic::AtomicBool;
 
 use percept_base::files::write_atomic;
 use percept_eval::Record;
-use percept_report::read_metrics;
+use percept_report::{Row, read_metrics};
 use percept_train::{Recipe, Start};
 use serde::{Deserialize, Serialize};
 
+use super::stage::Compared;
 use crate::shared::output::note;
 use crate::shared::progress::{Mode, Progress};
 use crate::shared::{Failure, Global};
@@ -22,8 +23,10 @@ pub struct Finished {
     pub recipe: String,
     /// Evaluations with their tokens since the warm start.
     pub points: Vec<StoredPoint>,
-    pub response_length: f64,
-    pub entropy: f64,
+    /// Means over its last steps, by metric.
+    #[serde(default)]
+    pub metrics: BTreeMap<String, f64>,
+    /// Tokens that it was trained on.
     pub tokens: f64,
     pub seconds: f64,
 }
@@ -36,29 +39,37 @@ pub struct StoredPoint {
     pub scores: BTreeMap<String, f64>,
 }
 
-/// Steps at the end of a run over which response length and entropy are averaged.
+/// Steps at the end of a run over which its metrics are averaged.
 const LAST: usize = 10;
+
+/// What is kept of a run where it is measured: label, metric, digits.
+pub const MEASURED: [(&str, &str, usize); 6] = [
+    ("tokens/response", "response_length/mean", 1),
+    ("entropy", "actor/entropy", 3),
+    ("rewards/accuracies", "rewards/accuracies", 3),
+    ("rewards/margins", "rewards/margins", 4),
+    ("rewards/chosen", "rewards/chosen", 4),
+    ("rewards/rejected", "rewards/rejected", 4),
+];
 
 /// Trains the warm start of a seed unless it is there; the model that all methods begin with.
 pub fn warm_start(
+    stage: Compared,
     recipe: &Recipe,
     seed: u64,
     output: &Path,
     global: &Global,
     stop: &AtomicBool,
 ) -> Result<Option<PathBuf>, Failure> {
-    if recipe.sft.is_none() {
+    let Some(mut warm) = stage.before(recipe) else {
         let Some(path) = recipe.model.path.clone() else {
             return Err(Failure::new(
-                "the recipe has neither an [sft] stage nor model.path to start from".to_owned(),
+                "the recipe has neither a stage before the one whose methods are compared nor model.path to start from"
+                    .to_owned(),
             ));
         };
         return Ok(Some(path));
-    }
-    let mut warm = recipe.clone();
-    warm.rl = None;
-    // Options that only [rl] reads would be reported as idle.
-    warm.algorithm = percept_train::AlgorithmConfig::default();
+    };
     warm.trainer.seed = seed;
     warm.trainer.output_dir = output.join(format!("seed-{seed}"));
     warm.trainer.experiment_name = "warm".into();
@@ -83,9 +94,15 @@ pub fn warm_start(
 }
 
 /// The recipe of a method's run with this seed, from the warm start.
-pub fn of_seed(recipe: &Recipe, seed: u64, method: &str, start: &Path, output: &Path) -> Recipe {
-    let mut recipe = recipe.clone();
-    recipe.sft = None;
+pub fn of_seed(
+    stage: Compared,
+    recipe: &Recipe,
+    seed: u64,
+    method: &str,
+    start: &Path,
+    output: &Path,
+) -> Recipe {
+    let mut recipe = stage.alone(recipe);
     recipe.model.tiny = None;
     recipe.model.path = Some(start.to_path_buf());
     recipe.trainer.seed = seed;
@@ -136,17 +153,26 @@ pub fn finished(
             )?,
         });
     }
-    let metrics = read_metrics(&outcome.dir.join("metrics.jsonl"))?;
-    let tail = &metrics[metrics.len().saturating_sub(LAST)..];
-    let mean = |name: &str| {
-        let values: Vec<f64> = tail.iter().filter_map(|row| row.get(name)).collect();
-        values.iter().sum::<f64>() / values.len() as f64
+    let rows = read_metrics(&outcome.dir.join("metrics.jsonl"))?;
+    let trained: Vec<&Row> = rows.iter().filter(|row| row.stage != "eval").collect();
+    let tail = &trained[trained.len().saturating_sub(LAST)..];
+    let mean = |metric: &str| {
+        let values: Vec<f64> = tail.iter().filter_map(|row| row.get(metric)).collect();
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        mean.is_finite().then(|| (metric.to_owned(), mean))
     };
+    let tokens = trained
+        .iter()
+        .filter_map(|row| row.get("perf/total_num_tokens"));
     let result = Finished {
         recipe: text,
-        response_length: mean("response_length/mean"),
-        entropy: mean("actor/entropy"),
-        tokens: points.last().map_or(0.0, |point| point.tokens),
+        metrics: MEASURED
+            .iter()
+            .filter_map(|(_, metric, _)| mean(metric))
+            .collect(),
+        tokens: points
+            .last()
+            .map_or_else(|| tokens.sum(), |point| point.tokens),
         seconds: outcome.seconds,
         points,
     };

@@ -7,23 +7,32 @@ use percept_report::{Chart, Page, Series};
 use percept_train::Recipe;
 use serde::Serialize;
 
-use super::runs::{Finished, StoredPoint};
+use super::runs::{Finished, MEASURED, StoredPoint};
+use super::stage::Compared;
 
 /// A line of the table.
 #[derive(Debug, Clone, Serialize)]
 pub struct Line {
     method: String,
     seeds: usize,
-    /// Accuracy at the end.
-    accuracy: f64,
-    accuracy_difference: Estimate,
-    /// Mean accuracy over the token budget.
-    area: f64,
-    area_difference: Estimate,
-    response_length: f64,
-    entropy: f64,
+    /// What the evaluations say, where the recipe names validation rows.
+    #[serde(flatten)]
+    evaluated: Option<Evaluated>,
+    /// Means over the last steps of all seeds, by metric.
+    metrics: BTreeMap<String, f64>,
     tokens: f64,
     seconds: f64,
+}
+
+/// Accuracy of a method beside that of the baseline.
+#[derive(Debug, Clone, Serialize)]
+struct Evaluated {
+    /// At the end.
+    accuracy: f64,
+    accuracy_difference: Estimate,
+    /// Mean over the token budget.
+    area: f64,
+    area_difference: Estimate,
 }
 
 impl Finished {
@@ -65,65 +74,82 @@ pub fn summarise(methods: &[String], found: &[Vec<Finished>], baseline: &str) ->
     let lines = methods.iter().zip(found).enumerate();
     lines
         .map(|(index, (method, seeds))| {
-            let mean = |f: fn(&Finished) -> f64| {
-                seeds.iter().map(f).sum::<f64>() / seeds.len().max(1) as f64
+            let mean = |of: &dyn Fn(&Finished) -> Option<f64>| {
+                let values: Vec<f64> = seeds.iter().filter_map(of).collect();
+                (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+            };
+            let metric = |name: &str| {
+                let value = mean(&|run| run.metrics.get(name).copied())?;
+                Some((name.to_owned(), value))
             };
             Line {
                 method: method.clone(),
                 seeds: seeds.len(),
-                accuracy: level(&ends[index]),
-                accuracy_difference: paired_difference(&ends[base], &ends[index]),
-                area: level(&areas[index]),
-                area_difference: paired_difference(&areas[base], &areas[index]),
-                response_length: mean(|f| f.response_length),
-                entropy: mean(|f| f.entropy),
-                tokens: mean(|f| f.tokens),
-                seconds: mean(|f| f.seconds),
+                evaluated: (!ends[index].iter().all(BTreeMap::is_empty)).then(|| Evaluated {
+                    accuracy: level(&ends[index]),
+                    accuracy_difference: paired_difference(&ends[base], &ends[index]),
+                    area: level(&areas[index]),
+                    area_difference: paired_difference(&areas[base], &areas[index]),
+                }),
+                metrics: MEASURED
+                    .iter()
+                    .filter_map(|(_, name, _)| metric(name))
+                    .collect(),
+                tokens: mean(&|run| Some(run.tokens)).unwrap_or_default(),
+                seconds: mean(&|run| Some(run.seconds)).unwrap_or_default(),
             }
         })
         .collect()
 }
 
-const HEAD: [&str; 9] = [
-    "method",
-    "final %",
-    "Δ final",
-    "area %",
-    "Δ area",
-    "tokens/response",
-    "entropy",
-    "tokens",
-    "seconds",
-];
-
-/// The table.
+/// The table: what was evaluated and measured in any of the lines.
 pub fn terminal(lines: &[Line], baseline: &str) -> Vec<Vec<String>> {
-    let mut rows = vec![HEAD.map(str::to_owned).to_vec()];
+    let evaluated = lines.iter().any(|line| line.evaluated.is_some());
+    let measured: Vec<_> = MEASURED
+        .iter()
+        .filter(|(_, name, _)| lines.iter().any(|line| line.metrics.contains_key(*name)))
+        .collect();
+    let mut head = vec!["method"];
+    if evaluated {
+        head.extend(["final %", "Δ final", "area %", "Δ area"]);
+    }
+    head.extend(measured.iter().map(|(label, ..)| *label));
+    head.extend(["tokens", "seconds"]);
+    let none = || "–".to_owned();
+    let mut rows = vec![head.into_iter().map(str::to_owned).collect::<Vec<_>>()];
     rows.extend(lines.iter().map(|line| {
         let difference = |e: &Estimate| {
             if line.method == baseline {
-                return "–".to_owned();
+                return none();
             }
             let [mean, low, high] = [e.mean, e.low, e.high].map(|x| x * 100.0);
             format!("{mean:+.1} [{low:+.1}, {high:+.1}]")
         };
-        vec![
-            line.method.clone(),
-            format!("{:.1}", line.accuracy * 100.0),
-            difference(&line.accuracy_difference),
-            format!("{:.1}", line.area * 100.0),
-            difference(&line.area_difference),
-            format!("{:.1}", line.response_length),
-            format!("{:.3}", line.entropy),
-            format!("{:.2} M", line.tokens / 1e6),
-            format!("{:.0}", line.seconds),
-        ]
+        let mut row = vec![line.method.clone()];
+        match &line.evaluated {
+            Some(of) => row.extend([
+                format!("{:.1}", of.accuracy * 100.0),
+                difference(&of.accuracy_difference),
+                format!("{:.1}", of.area * 100.0),
+                difference(&of.area_difference),
+            ]),
+            None if evaluated => row.extend([(); 4].map(|()| none())),
+            None => {}
+        }
+        row.extend(measured.iter().map(|(_, name, digits)| {
+            let value = line.metrics.get(*name);
+            value.map_or_else(none, |value| format!("{value:.digits$}"))
+        }));
+        row.push(format!("{:.2} M", line.tokens / 1e6));
+        row.push(format!("{:.0}", line.seconds));
+        row
     }));
     rows
 }
 
 /// The page: table, curves, recipe.
 pub fn page(
+    stage: Compared,
     recipe: &Recipe,
     methods: &[String],
     found: &[Vec<Finished>],
@@ -135,14 +161,25 @@ pub fn page(
         recipe.trainer.experiment_name
     ));
     let seeds = found.iter().map(Vec::len).max().unwrap_or(0);
-    page.text(&format!(
-        "{seeds} seeds. Each run starts from its seed's warm start and sees the same rows in the same order. \
-         Final: accuracy of the last evaluation. Area: mean accuracy over the tokens that every run reached. \
-         Differences are to {baseline}, paired by seed and question, with 95 % bootstrap intervals over seeds \
-         and questions."
-    ));
     let rows = terminal(lines, baseline);
-    page.table(&HEAD, &rows[1..]);
+    let evaluated = lines.iter().any(|line| line.evaluated.is_some());
+    let spent = match stage {
+        Compared::Preference => "trains for the same steps",
+        Compared::Reinforcement => "has the tokens that the baseline took",
+    };
+    page.text(&format!(
+        "{seeds} seeds. Each run starts from its seed's warm start, sees the same rows in the same order and {spent}. \
+         Metrics are means over the last steps."
+    ));
+    if evaluated {
+        page.text(&format!(
+            "Final: accuracy of the last evaluation. Area: mean accuracy over the tokens that every run reached. \
+             Differences are to {baseline}, paired by seed and question, with 95 % bootstrap intervals over seeds \
+             and questions."
+        ));
+    }
+    let head: Vec<&str> = rows[0].iter().map(String::as_str).collect();
+    page.table(&head, &rows[1..]);
     let series = methods.iter().zip(found).map(|(method, seeds)| {
         let count = seeds.iter().map(|s| s.points.len()).min().unwrap_or(0);
         let at = |i: usize| {
@@ -163,12 +200,14 @@ pub fn page(
             ..Series::default()
         }
     });
-    page.section("Curves").chart(&Chart {
-        title: "Accuracy, mean over seeds".into(),
-        x: "tokens trained on, millions".into(),
-        y: "accuracy, %".into(),
-        series: series.collect(),
-    });
+    if evaluated {
+        page.section("Curves").chart(&Chart {
+            title: "Accuracy, mean over seeds".into(),
+            x: "tokens trained on, millions".into(),
+            y: "accuracy, %".into(),
+            series: series.collect(),
+        });
+    }
     page.section("Recipe").html(&format!(
         "<pre>{}</pre>",
         percept_report::escape(&recipe.to_toml().unwrap_or_default())
