@@ -1,8 +1,9 @@
 //! Adapters of ONNX files, on small files with the signatures of the real exports. They need ONNX Runtime's library and the files
-//! of `tools/onnx_fixtures.py`:
+//! of `tools/onnx_fixtures.py` and `tools/clip_onnx.py`:
 //!
 //! ```sh
 //! python3 tools/onnx_fixtures.py FOLDER
+//! python3 tools/clip_onnx.py FOLDER
 //! ORT_DYLIB_PATH=…/libonnxruntime.so PERCEPT_ONNX=FOLDER cargo test --release -p percept-vision --features onnx --test onnx
 //! ```
 #![cfg(feature = "onnx")]
@@ -13,9 +14,9 @@ use std::path::{Path, PathBuf};
 use image::{Rgb, RgbImage};
 use percept_data::coco::Mask;
 use percept_vision::onnx::{
-    DetectorTagger, OnnxDetector, OnnxRemover, OnnxRuntime, OnnxSegmenter, OnnxTagger,
+    DetectorTagger, OnnxDetector, OnnxRemover, OnnxRuntime, OnnxScorer, OnnxSegmenter, OnnxTagger,
 };
-use percept_vision::tools::{Detection, Detector, Segmenter, Shown, Tagger};
+use percept_vision::tools::{Detection, Detector, Segmenter, Shown, Tagger, TextImageScorer, View};
 use percept_vision::{Edit, Editor, Error, changed_outside};
 
 fn shown(image: &RgbImage) -> Shown<'_> {
@@ -53,6 +54,7 @@ fn adapters_speak_the_signatures_of_the_exports() {
     tagger(&runtime, &folder, scratch.path());
     segmenter(&runtime, &folder);
     remover(&runtime, &folder);
+    scorer(&runtime, &folder);
     let nonsense = scratch.path().join("nonsense.onnx");
     std::fs::write(&nonsense, "no model").unwrap();
     let refused = OnnxRemover::open(&runtime, &nonsense, String::new());
@@ -155,4 +157,42 @@ fn remover(runtime: &OnnxRuntime, folder: &Path) {
         changed_outside(&image, &edited, &near_mask, 0).unwrap(),
         0.0
     );
+}
+
+/// A small random CLIP: the numbers of transformers with its own processor, texts of several lengths and one that is cut.
+fn scorer(runtime: &OnnxRuntime, folder: &Path) {
+    let file = |name: &str| folder.join("clip").join(name);
+    let open = |model: &str, tokenizer: &str| {
+        let sha256 = [String::new(), String::new()];
+        OnnxScorer::open(runtime, &file(model), &file(tokenizer), sha256)
+    };
+    let scorer = open("model.onnx", "tokenizer.json").unwrap();
+    let expected: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(file("expected.json")).unwrap()).unwrap();
+    let texts: Vec<&str> = expected["texts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|text| text.as_str().unwrap())
+        .collect();
+    for picture in expected["pictures"].as_array().unwrap() {
+        let image = image::open(file(picture["file"].as_str().unwrap()));
+        let image = image.unwrap().to_rgb8();
+        let view = View {
+            image: &image,
+            objects: &[],
+            removed: None,
+        };
+        let found = scorer.similarities(&view, &texts).unwrap();
+        for (found, expected) in found.iter().zip(picture["scores"].as_array().unwrap()) {
+            let (found, expected) = (found.unwrap(), expected.as_f64().unwrap());
+            assert!((found - expected).abs() < 1e-3, "{found} for {expected}");
+        }
+        // A text says the same beside others as alone.
+        let alone = scorer.similarities(&view, &texts[..1]).unwrap()[0].unwrap();
+        assert!((alone - found[0].unwrap()).abs() < 1e-3);
+    }
+    let refused = |model: &str, tokenizer: &str| open(model, tokenizer).err().unwrap().to_string();
+    assert!(refused("../tagger.onnx", "tokenizer.json").contains("input_ids"));
+    assert!(refused("model.onnx", "expected.json").contains("tokenizer.json"));
 }

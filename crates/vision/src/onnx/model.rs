@@ -22,6 +22,12 @@ pub(super) struct Array {
     pub data: Vec<f32>,
 }
 
+/// What a model reads.
+pub(super) enum Input {
+    Floats(Array),
+    Integers { shape: Vec<usize>, data: Vec<i64> },
+}
+
 impl Model {
     /// Reads a model file. ONNX Runtime gets the threads of the machine.
     pub fn open(runtime: &OnnxRuntime, path: &Path) -> Result<Self, Error> {
@@ -51,43 +57,63 @@ impl Model {
         }
     }
 
+    /// The names of its inputs, in the order of the file.
+    pub fn inputs(&self) -> Vec<String> {
+        let session = lock(&self.session);
+        let inputs = session.inputs().iter();
+        inputs.map(|input| input.name().to_owned()).collect()
+    }
+
     /// Height and width of input `at`, where the file fixes them.
     pub fn size(&self, at: usize) -> Option<(u32, u32)> {
-        let session = lock(&self.session);
-        match session.inputs().get(at)?.dtype() {
-            ValueType::Tensor { shape, .. } => match shape[..] {
-                [_, _, height, width] if height > 0 && width > 0 => {
-                    Some((u32::try_from(height).ok()?, u32::try_from(width).ok()?))
-                }
-                _ => None,
-            },
+        match self.shape(at)?[..] {
+            [_, _, height, width] if height > 0 && width > 0 => {
+                Some((u32::try_from(height).ok()?, u32::try_from(width).ok()?))
+            }
             _ => None,
         }
     }
 
-    /// Runs the model: inputs in the order of the file; the named outputs, or all.
+    /// The shape of input `at`; sides that the file leaves open are negative.
+    pub fn shape(&self, at: usize) -> Option<Vec<i64>> {
+        let session = lock(&self.session);
+        match session.inputs().get(at)?.dtype() {
+            ValueType::Tensor { shape, .. } => Some(shape.to_vec()),
+            _ => None,
+        }
+    }
+
+    /// Runs the model on inputs in the order of the file; all outputs of float32.
     pub fn run(&self, inputs: Vec<Array>) -> Result<Vec<(String, Array)>, Error> {
-        let failed = |e: ort::Error| self.error(e.to_string());
-        let mut session = lock(&self.session);
-        let expected = session.inputs().len();
-        if expected != inputs.len() {
+        let names = self.inputs();
+        if names.len() != inputs.len() {
             return Err(self.error(format!(
-                "the model has {expected} inputs; expected {}",
+                "the model has {} inputs; expected {}",
+                names.len(),
                 inputs.len()
             )));
         }
-        let values = inputs.into_iter().map(|input| {
-            let tensor = Tensor::from_array((input.shape, input.data))?;
-            Ok(SessionInputValue::from(tensor))
+        let inputs = inputs.into_iter().map(Input::Floats);
+        self.run_named(names.into_iter().zip(inputs).collect())
+    }
+
+    /// Runs the model on inputs by their names; all outputs of float32.
+    pub fn run_named(&self, inputs: Vec<(String, Input)>) -> Result<Vec<(String, Array)>, Error> {
+        let failed = |e: ort::Error| self.error(e.to_string());
+        let named = inputs.into_iter().map(|(name, input)| {
+            let value = match input {
+                Input::Floats(Array { shape, data }) => {
+                    SessionInputValue::from(Tensor::from_array((shape, data))?)
+                }
+                Input::Integers { shape, data } => {
+                    SessionInputValue::from(Tensor::from_array((shape, data))?)
+                }
+            };
+            Ok((name, value))
         });
-        let values: Vec<SessionInputValue<'_>> =
-            values.collect::<Result<_, _>>().map_err(failed)?;
-        let names: Vec<String> = session
-            .inputs()
-            .iter()
-            .map(|i| i.name().to_owned())
-            .collect();
-        let named: Vec<(String, SessionInputValue<'_>)> = names.into_iter().zip(values).collect();
+        let named: Vec<(String, SessionInputValue<'_>)> =
+            named.collect::<Result<_, _>>().map_err(failed)?;
+        let mut session = lock(&self.session);
         let outputs = session.run(named).map_err(failed)?;
         let mut all = Vec::new();
         for (name, value) in outputs.iter() {

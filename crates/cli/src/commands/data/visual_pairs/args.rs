@@ -118,7 +118,7 @@ pub struct DataVisualPairs {
     #[command(flatten)]
     pub editor: EditArgs,
     /// Score with a program that reads {image} and {texts} (a JSON file, a list of sentences) and prints a
-    /// JSON list of numbers, like CLIP (default: the objects that the answer names).
+    /// JSON list of numbers, like CLIP (default: --score-onnx, else the objects that the answer names).
     #[arg(long, value_name = "COMMAND")]
     pub score_command: Option<String>,
     /// Words of the objects instead of COCO's: a class per line, its name and other words, separated by

@@ -30,6 +30,12 @@ pub struct OnnxArgs {
     /// Remove with a model file like LaMa.
     #[arg(long, value_name = "FILE.onnx", conflicts_with_all = ["edit_command", "edit_endpoint"])]
     pub remove_onnx: Option<PathBuf>,
+    /// Score with CLIP's model file, texts and pictures in one.
+    #[arg(long, value_name = "FILE.onnx", requires = "score_tokenizer", conflicts_with_all = ["score_command", "words"])]
+    pub score_onnx: Option<PathBuf>,
+    /// Its tokenizer.json.
+    #[arg(long, value_name = "FILE", requires = "score_onnx")]
+    pub score_tokenizer: Option<PathBuf>,
 }
 
 impl OnnxArgs {
@@ -39,5 +45,6 @@ impl OnnxArgs {
             || self.detect_onnx.is_some()
             || !self.segment_onnx.is_empty()
             || self.remove_onnx.is_some()
+            || self.score_onnx.is_some()
     }
 }

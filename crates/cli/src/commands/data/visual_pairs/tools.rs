@@ -67,7 +67,10 @@ impl<'a> Opened<'a> {
                     .editor
                     .open(BuiltInRemover, &args.calls, args.seed, timeout)?,
             },
-            scorer: scorer(args, timeout)?,
+            scorer: match sources.onnx.scorer.take() {
+                Some(scorer) => scorer,
+                None => scorer(args, timeout)?,
+            },
         })
     }
 

@@ -2,7 +2,7 @@
 
 use percept_steps::file_sha256;
 use percept_vision::onnx::{
-    DetectorTagger, OnnxDetector, OnnxRemover, OnnxRuntime, OnnxSegmenter, OnnxTagger,
+    DetectorTagger, OnnxDetector, OnnxRemover, OnnxRuntime, OnnxScorer, OnnxSegmenter, OnnxTagger,
 };
 
 use super::args::DataVisualPairs;
@@ -43,6 +43,11 @@ pub fn open(args: &DataVisualPairs) -> Result<OnnxTools, Failure> {
     if let Some(path) = &files.remove_onnx {
         let remover = OnnxRemover::open(&runtime, path, file_sha256(path)?)?;
         tools.remover = Some(Box::new(remover));
+    }
+    if let (Some(path), Some(tokenizer)) = (&files.score_onnx, &files.score_tokenizer) {
+        let sha256 = [file_sha256(path)?, file_sha256(tokenizer)?];
+        let scorer = OnnxScorer::open(&runtime, path, tokenizer, sha256)?;
+        tools.scorer = Some(Box::new(scorer));
     }
     Ok(tools)
 }
