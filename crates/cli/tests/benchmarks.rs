@@ -614,6 +614,35 @@ fn two_models_are_compared_picture_by_picture() {
     )
     .ok();
     assert_eq!(json_lines(&outcome)[0]["second"]["mean"], 0.15);
+    // AMBER's yes/no questions.
+    for (name, right) in [("yes", 0), ("better", 30)] {
+        let lines = (0..40).map(|id| {
+            let (truth, no) = (id % 2 == 0, id % 2 == 1 && id < right);
+            let record = json!({"id": id, "kind": "discriminative-hallucination", "truth": truth,
+                "response": "…", "parsed": !no});
+            format!("{record}\n")
+        });
+        write(
+            &at.join(name).join("records.jsonl"),
+            lines.collect::<String>(),
+        );
+    }
+    let outcome = eval(at, &["amber", "--compare", "yes", "better", "--json"]).ok();
+    let accuracy = &json_lines(&outcome)[0];
+    assert_eq!(
+        [
+            &accuracy["part"],
+            &accuracy["metric"],
+            &accuracy["questions"]
+        ],
+        [&json!("all"), &json!("accuracy"), &json!(40)]
+    );
+    let difference = accuracy["difference"]["mean"].as_f64().unwrap();
+    assert!((difference - 15.0 / 40.0).abs() < 1e-3, "{accuracy}");
+    assert!(
+        accuracy["difference"]["low"].as_f64() > Some(0.0),
+        "{accuracy}"
+    );
     let mut cases = Cases::default();
     write(
         &at.join("choices/records.jsonl"),

@@ -240,7 +240,7 @@ impl Reading {
 }
 
 /// An answer to a yes/no question.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
     /// The item.
     pub id: u64,
@@ -307,27 +307,9 @@ pub fn summarise_choices(choices: &[Choice]) -> BTreeMap<&'static str, Discrimin
 }
 
 fn discriminative(choices: &[&Choice], group: &str) -> Discriminative {
-    // The original adds ten times as much where it rates existence.
-    let epsilon = if group == "existence" { 0.001 } else { 0.0001 };
-    let row = |c: &&Choice| {
-        let flag = |condition: bool| f64::from(u8::from(condition));
-        let says_no = c.parsed == Some(false);
-        [
-            1.0,
-            flag(c.parsed == Some(c.truth)),
-            flag(says_no),
-            flag(says_no && !c.truth),
-            flag(!c.truth),
-        ]
-    };
-    let rows: Vec<[f64; 5]> = choices.iter().map(row).collect();
-    let [accuracy, precision, recall, f1] = intervals(&rows, [SHARE; 4], |s| {
-        let precision = s[3] / (START + s[2]);
-        let recall = s[3] / (START + s[4]);
-        let (p, r) = (tenth(precision), tenth(recall));
-        let f1 = 2.0 * p * r / (p + r + epsilon);
-        [s[1] / (START + s[0]), precision, recall, f1]
-    });
+    let rows: Vec<_> = choices.iter().map(|choice| choice_row(choice)).collect();
+    let [accuracy, precision, recall, f1] =
+        intervals(&rows, [SHARE; 4], |sums| choice_shares(group, sums));
     Discriminative {
         accuracy,
         precision,
@@ -336,6 +318,30 @@ fn discriminative(choices: &[&Choice], group: &str) -> Discriminative {
         unparsed: choices.iter().filter(|c| c.parsed.is_none()).count(),
         questions: choices.len(),
     }
+}
+
+/// What is summed over answers: of them, right ones, those that deny, rightly, those that should.
+pub(super) fn choice_row(choice: &Choice) -> [f64; 5] {
+    let flag = |condition: bool| f64::from(u8::from(condition));
+    let says_no = choice.parsed == Some(false);
+    [
+        1.0,
+        flag(choice.parsed == Some(choice.truth)),
+        flag(says_no),
+        flag(says_no && !choice.truth),
+        flag(!choice.truth),
+    ]
+}
+
+/// Accuracy, precision, recall and F1 of a group, from the sums of [`choice_row`].
+pub(super) fn choice_shares(group: &str, s: &[f64; 5]) -> [f64; 4] {
+    // The original adds ten times as much where it rates existence.
+    let epsilon = if group == "existence" { 0.001 } else { 0.0001 };
+    let precision = s[3] / (START + s[2]);
+    let recall = s[3] / (START + s[4]);
+    let (p, r) = (tenth(precision), tenth(recall));
+    let f1 = 2.0 * p * r / (p + r + epsilon);
+    [s[1] / (START + s[0]), precision, recall, f1]
 }
 
 /// A share rounded to a tenth of a percent, as `round(share * 100, 1) / 100` in Python.

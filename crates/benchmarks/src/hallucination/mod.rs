@@ -15,6 +15,7 @@ pub mod files;
 pub mod mmhal;
 pub mod object_halbench;
 pub mod paired;
+pub mod paired_choices;
 pub mod pope;
 pub mod pope_build;
 mod sentences;

@@ -97,7 +97,7 @@ pub fn counted(record: serde_json::Value) -> Result<(u64, Counts), String> {
 /// A number of two models on the same pictures.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Change {
-    /// Which number: `mention`, `response`, `response_of_all`, `coverage`, `words`.
+    /// Which number: `mention`, `response`, `response_of_all`, `coverage`, `words`; of yes/no questions `accuracy`, `f1`.
     pub metric: &'static str,
     /// Of the first model.
     pub first: Estimate,
@@ -141,47 +141,67 @@ pub type ByPicture = BTreeMap<u64, Vec<Counts>>;
 /// What changes from the first model to the second, over the pictures that both describe equally often. Each picture is
 /// drawn with all its answers.
 pub fn changes(first: &ByPicture, second: &ByPicture) -> Vec<Change> {
-    let sum = |all: &[Counts]| {
-        all.iter().map(row).fold([0.0; COLUMNS], |mut sums, row| {
-            sums.iter_mut()
-                .zip(row)
-                .for_each(|(sum, value)| *sum += value);
-            sums
-        })
-    };
-    let rows: Vec<[f64; 2 * COLUMNS]> = first
-        .iter()
-        .filter_map(|(image, before)| {
-            let after = second
-                .get(image)
-                .filter(|after| after.len() == before.len())?;
-            let (before, after) = (sum(before), sum(after));
-            Some(std::array::from_fn(|at| match at < COLUMNS {
-                true => before[at],
-                false => after[at - COLUMNS],
-            }))
-        })
-        .collect();
+    let rows: Vec<[f64; 2 * COLUMNS]> = paired_rows(first, second, row);
     let side = |both: &[f64; 2 * COLUMNS], first: usize| -> Sums {
         std::array::from_fn(|at| both[first + at])
     };
     METRICS
         .into_iter()
         .map(|(metric, of, range, differences)| {
-            let ranges = [range, range, differences, ANY];
-            let [first, second, difference, reduction] = intervals(&rows, ranges, |both| {
-                let (a, b) = (of(&side(both, 0)), of(&side(both, COLUMNS)));
-                [a, b, b - a, 1.0 - ratio(b, a)]
-            });
-            Change {
-                metric,
-                first,
-                second,
-                difference,
-                reduction,
-            }
+            change(metric, &rows, [range, differences], |both| {
+                [of(&side(both, 0)), of(&side(both, COLUMNS))]
+            })
         })
         .collect()
+}
+
+/// Sums of what both models have equally often, those of the first model before those of the second.
+pub(super) fn paired_rows<T, const ONE: usize, const BOTH: usize>(
+    first: &BTreeMap<u64, Vec<T>>,
+    second: &BTreeMap<u64, Vec<T>>,
+    row: impl Fn(&T) -> [f64; ONE],
+) -> Vec<[f64; BOTH]> {
+    let sum = |all: &[T]| {
+        all.iter().map(&row).fold([0.0; ONE], |mut sums, row| {
+            sums.iter_mut()
+                .zip(row)
+                .for_each(|(sum, value)| *sum += value);
+            sums
+        })
+    };
+    let shared = first.iter().filter_map(|(id, before)| {
+        let after = second.get(id)?;
+        (after.len() == before.len()).then(|| (sum(before), sum(after)))
+    });
+    shared
+        .map(|(before, after)| {
+            std::array::from_fn(|at| match at < ONE {
+                true => before[at],
+                false => after[at - ONE],
+            })
+        })
+        .collect()
+}
+
+/// What changes in a number that `of` reads from the sums of both models; `ranges` are those of the number and of a difference.
+pub(super) fn change<const BOTH: usize>(
+    metric: &'static str,
+    rows: &[[f64; BOTH]],
+    [range, differences]: [Range; 2],
+    of: impl Fn(&[f64; BOTH]) -> [f64; 2],
+) -> Change {
+    let ranges = [range, range, differences, ANY];
+    let [first, second, difference, reduction] = intervals(rows, ranges, |both| {
+        let [a, b] = of(both);
+        [a, b, b - a, 1.0 - ratio(b, a)]
+    });
+    Change {
+        metric,
+        first,
+        second,
+        difference,
+        reduction,
+    }
 }
 
 #[cfg(test)]
