@@ -47,8 +47,8 @@ pub enum Error {
     /// A prompt has more tokens than the recipe allows.
     #[error(
         "{sample}: prompt of {tokens} tokens, {vision} of images and videos; at most \
-         {max_prompt_length} are allowed\n  help: raise data.max_prompt_length, or lower \
-         data.max_pixels so that images take fewer tokens"
+         {max_prompt_length} are allowed\n  help: raise data.max_prompt_length{}",
+        fewer_tokens(*vision)
     )]
     PromptTooLong {
         /// The sample's id.
@@ -88,6 +88,17 @@ impl Error {
         Error::Batch {
             field,
             message: message.into(),
+        }
+    }
+}
+
+/// What makes the part of a prompt shorter that is pictures.
+fn fewer_tokens(vision: usize) -> &'static str {
+    match vision {
+        0 => "",
+        _ => {
+            ", or lower data.max_pixels so that images take fewer tokens (not for models whose images all have one size, as \
+             LLaVA-1.5's)"
         }
     }
 }

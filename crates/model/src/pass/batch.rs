@@ -107,5 +107,11 @@ mod tests {
         for part in ["a.jsonl:3", "9 tokens", "3 of images", "8", "max_pixels"] {
             assert!(error.contains(part), "no {part:?} in: {error}");
         }
+        let text = Prompt {
+            tokens: vec![0; 9],
+            ..Prompt::default()
+        };
+        let error = text.within(8, "a.jsonl:3").unwrap_err().to_string();
+        assert!(!error.contains("max_pixels"), "{error}");
     }
 }
