@@ -30,8 +30,8 @@ use summary::{page, summarise, terminal};
 #[command(
     after_help = "With [rl], a method is a part of [algorithm] by its name, or several joined by +:
 grpo, dr_grpo, rloo, durian, tgrl, tor, direction, fipo, dapo, gspo, cispo, sapo, …;
-all get as many tokens as the baseline takes. With [dpo] and no [rl], a method is a preference loss:
-dpo, ipo, simpo, mdpo, chip, adavip, …; all get the same steps. Stages before are trained once a seed.
+all get as many tokens as the baseline takes. With [dpo] and no [rl], it is a preference loss:
+dpo, ipo, simpo, mdpo, chip, adavip, …; all get the same steps. Stages before are trained once.
 
 Examples:
   percept compare recipe.toml --methods grpo,dapo,tor,fipo,durian,tgrl,direction --seeds 5
