@@ -224,6 +224,11 @@ fn annotate(
             browser.wait("the server", SAVED, &json!([]));
             browser.close();
             browser = driver.browser();
+            // The other annotator may have killed the server just now.
+            let address = format!("127.0.0.1:{}", server.port);
+            while TcpStream::connect(&address).is_err() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
             browser.open(&url);
         }
         let pair = browser.wait("the next pair", SHOWN, &json!([last]));
