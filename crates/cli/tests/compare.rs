@@ -50,8 +50,8 @@ fn preference_losses_are_trained_from_one_warm_start_for_equal_steps() {
     let stages = |run: &str| -> Vec<String> {
         let seeds: Vec<_> = fs::read_dir(folder.join("out")).unwrap().collect();
         let seed = seeds.iter().map(|entry| entry.as_ref().unwrap().path());
-        let seed = seed.filter(|path| path.join("warm").exists());
-        let file = seed.last().unwrap().join(run).join("metrics.jsonl");
+        let mut seed = seed.filter(|path| path.join("warm").exists());
+        let file = seed.next_back().unwrap().join(run).join("metrics.jsonl");
         let text = fs::read_to_string(file).unwrap();
         let rows = text
             .lines()

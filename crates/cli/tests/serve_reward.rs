@@ -150,8 +150,11 @@ fn post(address: SocketAddr, path: &str, body: &Value) -> Option<Answered> {
     read(stream)
 }
 
+/// Where an answer has the scores.
+type Scores = fn(&Value) -> Vec<f64>;
+
 /// A request about these clips, in the form number `form`, and where its answer has the scores.
-fn request(form: usize, clips: &[usize]) -> (&'static str, Value, fn(&Value) -> Vec<f64>) {
+fn request(form: usize, clips: &[usize]) -> (&'static str, Value, Scores) {
     let clip = |clip: &usize| json!({"frames": [frame(*clip), frame(*clip)], "prompt": "p"});
     let all: Vec<Value> = clips.iter().map(clip).collect();
     fn list(scores: &Value) -> Vec<f64> {

@@ -31,6 +31,9 @@ const PROMPTS: [&str; 4] = [
 /// One generator: its name, and its clips by their names without ending.
 type Generator = (String, BTreeMap<String, PathBuf>);
 
+/// A row of the table of prompts: its number, the clip's name and the prompt.
+type PromptRow = (usize, String, String);
+
 pub(super) fn find(source: &ClipSource) -> Result<Clips, Error> {
     let (table, prompts) = prompts(&source.path)?;
     let generators = generators(&source.path)?;
@@ -110,8 +113,8 @@ fn sides(source: &ClipSource, name: &str, generators: usize) -> Vec<(usize, usiz
     chosen.into_iter().map(turned).collect()
 }
 
-/// The table of prompts: its path, and row, name and prompt of each.
-fn prompts(folder: &Path) -> Result<(PathBuf, Vec<(usize, String, String)>), Error> {
+/// The table of prompts: its path and its rows.
+fn prompts(folder: &Path) -> Result<(PathBuf, Vec<PromptRow>), Error> {
     let named = PROMPTS.iter().map(|name| folder.join(name));
     let Some(path) = named.into_iter().find(|path| path.is_file()) else {
         return Err(DataError::file("no table of prompts")
@@ -121,7 +124,7 @@ fn prompts(folder: &Path) -> Result<(PathBuf, Vec<(usize, String, String)>), Err
             .into());
     };
     let rows = RawRows::open(&path, &path)?;
-    let mut found: Vec<(usize, String, String)> = Vec::new();
+    let mut found: Vec<PromptRow> = Vec::new();
     let mut seen = BTreeSet::new();
     for at in 0..rows.len() {
         let (number, row) = (rows.number(at), rows.get(at)?);

@@ -3,7 +3,7 @@
 use percept_frames::{Distortion, Preference};
 use serde::{Deserialize, Serialize};
 
-use crate::work::work::Side;
+use crate::work::state::Side;
 
 /// What somebody did to the work of an annotator on a pair.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use crate::cut::FramePair;
 use crate::work::action::Change;
 use crate::work::refusal::Refusal;
-use crate::work::work::{DrawnBox, Side, State, Work};
+use crate::work::state::{DrawnBox, Side, State, Work};
 
 /// Boxes of a pair: a page that goes wild does not fill the disk.
 const MAX_BOXES: usize = 1_000;

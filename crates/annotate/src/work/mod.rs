@@ -4,13 +4,13 @@ mod action;
 mod item;
 mod overlap;
 mod refusal;
+mod state;
 mod store;
-mod work;
 mod works;
 
 pub use action::{Action, Change};
 pub use overlap::Overlap;
 pub use refusal::Refusal;
+pub use state::{DrawnBox, Side, State, Work};
 pub use store::{ActionError, Receipt, Store};
-pub use work::{DrawnBox, Side, State, Work};
 pub use works::{Entry, Works};

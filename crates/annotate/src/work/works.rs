@@ -11,7 +11,7 @@ use crate::work::action::{Action, Change};
 use crate::work::item::Item;
 use crate::work::overlap::Overlap;
 use crate::work::refusal::Refusal;
-use crate::work::work::{State, Work};
+use crate::work::state::{State, Work};
 
 /// The file of actions inside the folder of annotations.
 pub(super) const ACTIONS: &str = "actions.jsonl";

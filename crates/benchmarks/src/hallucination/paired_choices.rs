@@ -52,7 +52,7 @@ mod tests {
                 true => "discriminative-attribute-number".to_owned(),
                 false => "discriminative-relation".to_owned(),
             },
-            truth: id % 2 == 0,
+            truth: id.is_multiple_of(2),
             response: String::new(),
             parsed: Some(says(id)),
         };
@@ -63,7 +63,7 @@ mod tests {
     fn a_model_that_denies_what_is_not_there_is_seen_to_gain_by_group() {
         // Yes to all; then right about relations, and about one in five numbers that are not so.
         let base = model(|_| true);
-        let tuned = model(|id| id % 2 == 0 || (id % 4 < 2 && id % 20 != 1));
+        let tuned = model(|id| id.is_multiple_of(2) || (id % 4 < 2 && id % 20 != 1));
         let found = choice_changes(&base, &tuned);
         let of = |group: &str, metric: &str| {
             let mut all = found.iter();

@@ -315,7 +315,9 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_named_with_its_line() {
-        let wrong: [(&str, fn(&Path) -> String, &[&str]); 4] = [
+        /// A file, what is said of it, and what that must name.
+        type Case = (&'static str, fn(&Path) -> String, &'static [&'static str]);
+        let wrong: [Case; 4] = [
             (
                 "path_A,path_B,prompt,VQ\n1,2,p,A\n1,2,p,C\n",
                 |path| videogen(path).unwrap_err().to_string(),

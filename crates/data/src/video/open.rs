@@ -84,13 +84,13 @@ pub(super) fn source(path: &Path, options: &ClipOptions) -> Result<Found, Error>
 }
 
 #[cfg(feature = "h264")]
-fn in_process(film: Film, info: ClipInfo) -> Result<Found, Error> {
-    Ok((Arc::new(film), info))
+fn in_process(film: Arc<Film>, info: ClipInfo) -> Result<Found, Error> {
+    Ok((film, info))
 }
 
 /// Without a decoder every film is opened elsewhere.
 #[cfg(not(feature = "h264"))]
-fn in_process(_: Film, _: ClipInfo) -> Result<Found, Error> {
+fn in_process(_: Arc<Film>, _: ClipInfo) -> Result<Found, Error> {
     Err(Error::media("percept was built without feature h264"))
 }
 

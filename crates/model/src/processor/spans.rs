@@ -61,14 +61,14 @@ mod tests {
         let of = |text: &str| places(&[think()], text);
         assert_eq!(of("<think>a</think>b"), vec![0..16]);
         assert_eq!(of("x<think></think><think>é</think>"), vec![1..16, 16..33]);
-        assert_eq!(of("<think>a"), vec![]);
-        assert_eq!(of("a</think>b<think>"), vec![]);
+        assert!(of("<think>a").is_empty());
+        assert!(of("a</think>b<think>").is_empty());
         assert!(think().is_in("<think>a</think>") && !think().is_in("</think><think>"));
     }
 
     #[test]
     fn a_token_across_the_edge_is_in_the_span() {
-        let place = [4..9];
+        let place = std::slice::from_ref(&(4..9));
         for (bytes, inside) in [
             ((0, 4), false),
             ((3, 5), true),
@@ -80,7 +80,7 @@ mod tests {
             ((5, 5), true),
             ((10, 10), false),
         ] {
-            assert_eq!(holds(&place, bytes), inside, "{bytes:?}");
+            assert_eq!(holds(place, bytes), inside, "{bytes:?}");
         }
     }
 }

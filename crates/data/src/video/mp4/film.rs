@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::boxes::{TopBox, read_body, top_boxes, unread};
 use super::fragments;
@@ -21,7 +22,7 @@ use crate::video::turn::Turn;
 /// An opened film.
 pub(crate) enum Opened {
     /// percept decodes it.
-    Here(Film, ClipInfo),
+    Here(Arc<Film>, ClipInfo),
     /// Something else must: what stands in the way.
     Elsewhere(String),
 }
@@ -123,7 +124,7 @@ impl Film {
             decoder: "openh264",
             ..ClipInfo::turned(film.size, aspect, film.turn)
         };
-        Ok(Opened::Here(film, info))
+        Ok(Opened::Here(Arc::new(film), info))
     }
 
     /// Refuses a film that jumps between its groups at every frame: each jump decodes a group.

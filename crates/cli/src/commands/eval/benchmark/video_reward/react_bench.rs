@@ -62,7 +62,7 @@ pub fn run(args: &ReactBenchArgs, global: &Global) -> Result<Done, Failure> {
 
 fn frames(args: &ReactBenchArgs, file: &Path, global: &Global) -> Result<Done, Failure> {
     let frames = args.scorers.output.cut(react_frames(file)?);
-    let mut scorers = args.scorers.from_files()?;
+    let mut scorers = args.scorers.in_files()?;
     if args.scorers.judging.named() {
         scorers.push(judged(args, file, &frames, global.quiet || global.json)?);
     }

@@ -33,7 +33,7 @@ impl ScorerArgs {
         file: &Path,
         quiet: bool,
     ) -> Result<Vec<Scorer>, Failure> {
-        let mut scorers = self.from_files()?;
+        let mut scorers = self.in_files()?;
         if self.judging.named() {
             scorers.push(self.judged(pairs, file, quiet)?);
         }
@@ -53,7 +53,7 @@ impl ScorerArgs {
     }
 
     /// Those of `--scores`.
-    pub fn from_files(&self) -> Result<Vec<Scorer>, Failure> {
+    pub fn in_files(&self) -> Result<Vec<Scorer>, Failure> {
         let one = |NamedScores { name, path }: &NamedScores| {
             Ok(Scorer {
                 name: name.clone(),
