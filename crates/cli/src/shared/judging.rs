@@ -46,7 +46,7 @@ pub struct JudgingArgs {
     /// Maximum number of frames of one clip; a longer clip is refused.
     #[arg(long, default_value_t = 256)]
     pub max_frames: usize,
-    /// Own question about a frame: {prompt} is what the clip was made from, <image> the frame's place (default: the question of
+    /// Own question about a frame: `{prompt}` is what the clip was made from, `<image>` the frame's place (default: the question of
     /// training, the frame before it).
     #[arg(long, value_name = "TEXT")]
     pub question: Option<String>,
