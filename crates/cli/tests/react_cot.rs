@@ -28,7 +28,7 @@ fn data(folder: &Path, rows: usize) {
             _ => (json!(["extra limbs"]), json!([{"label": "extra limbs", "box": [i, 4, i + 20, 40]}])),
         };
         let row = json!({
-            "images": [name], "prompt": format!("frame {i}: what is wrong?"), "labels": labels, "boxes": boxes,
+            "images": [name], "prompt": format!("clip number {i}: what is wrong?"), "labels": labels, "boxes": boxes,
             "pair_id": format!("{i}@0.5"), "side": "A", "preference": "B", "time_s": 0.5, "video": "a.mp4", "annotator": "ann",
         });
         format!("{row}\n")
@@ -38,7 +38,7 @@ fn data(folder: &Path, rows: usize) {
 
 fn row_of(seen: &Seen) -> usize {
     let question = seen.question();
-    let (_, rest) = question.split_once("frame ").unwrap();
+    let (_, rest) = question.split_once("clip number ").unwrap();
     rest.split(':').next().unwrap().parse().unwrap()
 }
 

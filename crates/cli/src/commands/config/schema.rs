@@ -93,6 +93,9 @@ impl<'a> Place<'a> {
 
     /// Whether the field is a table, or a list of tables.
     pub fn is_table(self) -> bool {
+        if self.is_list() {
+            return self.item().is_table();
+        }
         let own = self.branches();
         let table = |place: &Self| place.node["properties"].is_object();
         // What may also be a bare name or a number is written in one line.

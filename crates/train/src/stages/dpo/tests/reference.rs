@@ -5,7 +5,7 @@ use std::path::Path;
 use percept_model::Device;
 use rayon::ThreadPoolBuilder;
 
-use super::{recipe, row, rows, run_in};
+use super::{dpo, recipe, row, rows, run_in};
 use crate::batch::pack::{PackItem, Packed, pack};
 use crate::policy::Policy;
 use crate::policy::local::Learner;
@@ -14,7 +14,7 @@ use crate::source::open_model;
 
 #[test]
 fn a_pass_among_others_has_the_bits_of_that_pass_alone() {
-    let recipe = recipe("");
+    let recipe = dpo(1, "\"dpo\"", "");
     let (model, processor) = open_model(&recipe, None, &Device::flex()).unwrap();
     let policy = Learner::new(model, &recipe);
     let passes: Vec<Packed> = (0..9)

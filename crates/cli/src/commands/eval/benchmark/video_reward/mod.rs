@@ -2,6 +2,7 @@
 
 mod args;
 pub mod genai;
+mod measure;
 mod page;
 pub mod react_bench;
 mod run;

@@ -5,7 +5,7 @@ use percept_benchmarks::video_reward::{FrameCalibration, FrameScores};
 use percept_frames::Preference;
 use percept_report::Page;
 
-use super::run::{Numbers, delta};
+use super::measure::{Numbers, delta};
 use super::scorers::Scorer;
 use crate::commands::eval::benchmark::output::{add_table, percent};
 

@@ -15,6 +15,7 @@ use percept_report::Page;
 use serde_json::{Value, json};
 
 use super::args::ScorerArgs;
+use super::measure::{Numbers, measure};
 use super::scorers::Scorer;
 use super::{page, run};
 use crate::commands::eval::benchmark::output::{add_table, cells, percent, print};
@@ -79,7 +80,7 @@ fn frames(args: &ReactBenchArgs, file: &Path, global: &Global) -> Result<Done, F
             (name, frame_scores(&judged), frame_calibration(&judged))
         })
         .collect();
-    let pairs = run::measure(&pairs(&frames), &scorers, args.scorers.theta);
+    let pairs = measure(&pairs(&frames), &scorers, args.scorers.theta);
     let table = table(&measured);
     let mut objects: Vec<Value> = measured
         .iter()
@@ -108,7 +109,7 @@ fn frames(args: &ReactBenchArgs, file: &Path, global: &Global) -> Result<Done, F
             "acc. w/ ties %",
             "ECE",
         ];
-        let row = |n: &run::Numbers| {
+        let row = |n: &Numbers| {
             let a = &n.accuracy;
             vec![
                 n.scorer.clone(),
