@@ -206,6 +206,26 @@ fn label(browser: &Browser, plan: &Plan, number: usize) -> [i64; 4] {
     [x1 + 2 * step, y1 + step, x2 + 3 * step, y2 + step]
 }
 
+/// Opens the page; again where the server was killed between the page and its scripts, as a person reloads it.
+fn open(browser: &Browser, server: &Server, url: &str) {
+    const LOADED: &str =
+        "const who = document.getElementById('who'); return who && who.textContent !== '';";
+    let (start, address) = (Instant::now(), format!("127.0.0.1:{}", server.port));
+    while start.elapsed() < LIMIT {
+        while TcpStream::connect(&address).is_err() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        browser.open(url);
+        for _ in 0..250 {
+            if browser.script(LOADED, json!([])) == json!(true) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    panic!("{url} does not load");
+}
+
 /// Labels all pairs; at those of `outages` the server is dead meanwhile. Which pair was when, and the box of its frame A.
 fn annotate(
     driver: &Driver,
@@ -216,7 +236,7 @@ fn annotate(
     let name = plan.name.replace(' ', "%20").replace('&', "%26");
     let url = server.url(&format!("annotate/{name}"));
     let mut browser = driver.browser();
-    browser.open(&url);
+    open(&browser, server, &url);
     let (mut done, mut last) = (BTreeMap::new(), String::new());
     for number in 0..PAIRS {
         if number == PAIRS / 2 {
@@ -224,12 +244,7 @@ fn annotate(
             browser.wait("the server", SAVED, &json!([]));
             browser.close();
             browser = driver.browser();
-            // The other annotator may have killed the server just now.
-            let address = format!("127.0.0.1:{}", server.port);
-            while TcpStream::connect(&address).is_err() {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            browser.open(&url);
+            open(&browser, server, &url);
         }
         let pair = browser.wait("the next pair", SHOWN, &json!([last]));
         let pair = pair.as_str().unwrap().to_owned();
