@@ -215,6 +215,8 @@ fn open(browser: &Browser, server: &Server, url: &str) {
         while TcpStream::connect(&address).is_err() {
             std::thread::sleep(Duration::from_millis(20));
         }
+        // The same address once more would only go to its fragment.
+        browser.open("about:blank");
         browser.open(url);
         for _ in 0..250 {
             if browser.script(LOADED, json!([])) == json!(true) {
