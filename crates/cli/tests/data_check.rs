@@ -194,7 +194,7 @@ fn the_rows_of_the_supervised_stage_may_stand_in_files_of_their_own() {
 }
 
 #[test]
-fn the_recipe_of_react_is_a_recipe() {
+fn the_recipes_of_react_are_recipes() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes/react-7b.toml");
     let recipe = percept_train::load(&path, &[]).unwrap();
     let sft = recipe.sft.unwrap();
@@ -203,4 +203,8 @@ fn the_recipe_of_react_is_a_recipe() {
         (Some(2.0), 2)
     );
     assert!(sft.train_files[0].starts_with(path.parent().unwrap()));
+
+    let path = path.with_file_name("react-crawlers.toml");
+    let recipe = percept_train::load(&path, &[]).unwrap();
+    assert!(recipe.sft.is_some() && recipe.rl.is_some());
 }
